@@ -1,0 +1,59 @@
+"""Presets: what a kind of platform and a kind of network bring along, and how the kind is recognised.
+
+The figures are the performance tuning guide's ("Platform-Specific Recommendations", "Heartbeat Optimization",
+"Population Sharding Strategy"). A preset stands below everything that the user says and above the defaults.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class PlatformPreset(NamedTuple):
+    """What the guide recommends for one kind of platform."""
+
+    values: Mapping[str, int]
+    """Setting name to value; what is absent is decided by the hardware or by the default."""
+
+    islands: int | None
+    """Islands that the platform should hold; None where the guide names no figure."""
+
+
+PLATFORM_PRESETS: Mapping[str, PlatformPreset] = {
+    # "every 1-2 generations": the dearer end of what is allowed, since Kaggle is the stable one
+    "kaggle": PlatformPreset(
+        {"workers": 2, "batch_size": 500, "memory_mb": 4096, "checkpoint_generations": 2}, islands=4
+    ),
+    "colab": PlatformPreset(
+        {"workers": 2, "batch_size": 250, "memory_mb": 12288, "checkpoint_generations": 1}, islands=3
+    ),
+    "paperspace": PlatformPreset(
+        {"workers": 1, "batch_size": 100, "memory_mb": 2048, "checkpoint_generations": 1}, islands=None
+    ),
+    # "variable based on hardware", "less frequent": the hardware and the defaults decide
+    "local": PlatformPreset({}, islands=2),
+    # not in the guide: a machine that stays up is a local one that nobody closes
+    "server": PlatformPreset({}, islands=2),
+}
+
+NETWORK_PRESETS: Mapping[str, Mapping[str, float]] = {
+    "stable": {"heartbeat_interval": 10.0, "heartbeat_timeout": 30.0},
+    "unstable": {"heartbeat_interval": 20.0, "heartbeat_timeout": 60.0},
+    "low-latency": {"heartbeat_interval": 5.0, "heartbeat_timeout": 15.0},
+}
+
+_MARKS = (
+    # Kaggle first: its images are built on Colab's and may carry Colab's variables along
+    ("kaggle", ("KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_URL_BASE")),
+    ("colab", ("COLAB_RELEASE_TAG", "COLAB_GPU", "COLAB_BACKEND_VERSION")),
+    ("paperspace", ("PAPERSPACE_NOTEBOOK_REPO_ID", "PAPERSPACE_FQDN", "PAPERSPACE_CLUSTER_ID")),
+)
+
+
+def detect_kind(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The kind of platform that an environment shows, and the variable that gave it away ("" for a local
+    one)."""
+    for kind, variables in _MARKS:
+        for variable in variables:
+            if variable in environ:
+                return kind, variable
+    return "local", ""

@@ -1,0 +1,11 @@
+"""Symbolic regression: find the formula behind numbers.
+
+Reading order: `expression` (formulas as trees, their canonical text, their values), `scaling` (the best slope and
+intercept), `tuning` (better constants), `variation` (how formulas are made and changed), `benchmarks` (Nguyen's and
+Keijzer's sets), `data` (a user's numbers), `problem` (all of it as a problem).
+"""
+
+from distevod.problems.regression.data import tasks_from_csv
+from distevod.problems.regression.problem import Regression
+
+__all__ = ["Regression", "tasks_from_csv"]

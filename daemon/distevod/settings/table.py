@@ -1,0 +1,257 @@
+"""Every setting, once: what it is, what it may be, where it is given, and why it is as it is.
+
+Flags, environment variables, YAML keys, checks, `distevod config --explain` and the manual are all made from
+`SETTINGS`; to add a setting, add a row here and its field in `load.Settings`.
+"""
+
+from typing import NamedTuple
+
+from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS
+from distevod.settings.value import Choice, Identifier, Location, Number, Switch, Value, Whole
+
+WORKER_MEMORY_MB = 64
+"""The least memory that a worker process can live in: an interpreter with numpy and a small population."""
+
+OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG")
+"""Variables with our prefix that are not settings: the settings file, and tracebacks of the commands."""
+
+
+class Setting(NamedTuple):
+    """One row: everything that is known about a setting before anybody gives it a value."""
+
+    name: str
+    value: Value
+    default: int | float | str | bool | None
+    """None: `formula` says how it is computed."""
+
+    unit: str
+    meaning: str
+    formula: str
+    tradeoff: str
+    yaml: tuple[str, ...] = ()
+    """The guide's YAML keys, beside the name itself at the top level: `section.key` or `list[].key`."""
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "DISTEVO_" + self.name.upper()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.name, *self.yaml)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "id",
+        Identifier(),
+        None,
+        "",
+        "The name of this platform in the cluster.",
+        "The host name up to its first dot, with other characters made hyphens, at most 64 of them.",
+        "A name of your own survives a new machine or notebook session, and lets one settings file serve "
+        "many platforms. Two platforms of one name are told apart, but are hard for people to tell apart.",
+    ),
+    Setting(
+        "kind",
+        Choice(*PLATFORM_PRESETS),
+        None,
+        "",
+        "The kind of this platform, which chooses its preset.",
+        "Recognised by the variables that Kaggle, Colab and Paperspace set in a notebook; else local.",
+        "A wrong kind costs speed or memory, never results.",
+        ("platforms[].kind",),
+    ),
+    Setting(
+        "network",
+        Choice(*NETWORK_PRESETS),
+        "stable",
+        "",
+        "The kind of network between the platforms, which chooses the two heartbeat settings.",
+        "stable 10 s and 30 s, unstable 20 s and 60 s, low-latency 5 s and 15 s.",
+        "Unstable outlasts longer gaps and finds a dead platform later; low-latency is the reverse and sends "
+        "twice as many heartbeats. A heartbeat setting of your own stands above it.",
+    ),
+    Setting(
+        "store",
+        Location(url=True),
+        None,
+        "",
+        "Where runs, checkpoints and results are kept: the one thing that all platforms share.",
+        "The folder `store` in the state folder.",
+        "A folder is fast and reaches as far as its file system; a bucket is reached from everywhere, and "
+        "every write costs a little money and a round trip.",
+    ),
+    Setting(
+        "state_dir",
+        Location(url=False),
+        None,
+        "",
+        "The folder that belongs to this daemon alone: its lock, its keys and its log.",
+        "STATE_DIRECTORY (set by systemd), else $XDG_STATE_HOME/distevo, else ~/.local/state/distevo.",
+        "One daemon runs per state folder; give each its own to run several on one machine.",
+    ),
+    Setting(
+        "workers",
+        Whole(1, 1024),
+        None,
+        "processes",
+        "Worker processes, each of which evolves one or more islands.",
+        "The preset, else the cores that this process may use (affinity and container quota), but no more "
+        f"than one for each {WORKER_MEMORY_MB} MiB of memory_mb.",
+        "Fewer leave cores to others; more than there are cores add memory and no speed.",
+        ("platforms[].worker_count",),
+    ),
+    Setting(
+        "memory_mb",
+        Whole(WORKER_MEMORY_MB, 16 * 1024 * 1024),
+        None,
+        "MiB",
+        "Memory for all workers together; each may use an equal part of it and is replaced when it wants "
+        "more.",
+        "The preset, else half of the memory that this machine or container has.",
+        "Less makes large populations and wild programs fail; more risks that the system kills what it "
+        "likes. The guide counts on 4 GB for three islands.",
+        ("platforms[].memory_limit_mb", "platforms[].memory_limit"),
+    ),
+    Setting(
+        "batch_size",
+        Whole(1, 100_000),
+        250,
+        "programs",
+        "The most programs that an island proposes and evaluates in one generation.",
+        "The preset (kaggle 500, colab 250, paperspace 100), else 250.",
+        "Larger means less overhead for each program; smaller means less to lose when a platform vanishes "
+        "and less memory.",
+        ("platforms[].batch_size",),
+    ),
+    Setting(
+        "generation_seconds",
+        Number(0.01, 600.0),
+        1.0,
+        "seconds",
+        "The most work in one generation: an island ends it early rather than exceed this.",
+        "1, as slow problems need it; fast ones reach batch_size first.",
+        "Longer means less overhead; shorter means that stopping, migrating and checkpointing wait less, and "
+        "that a killed worker loses less.",
+    ),
+    Setting(
+        "evaluation_timeout_seconds",
+        Number(0.01, 86_400.0),
+        10.0,
+        "seconds",
+        "The wall clock limit of one evaluation; whatever takes longer is invalid and its worker is "
+        "replaced.",
+        "10: far above what a sound program of the problems that ship needs (milliseconds).",
+        "Too low throws good slow programs away; too high lets each endless program hold a worker that long.",
+    ),
+    Setting(
+        "checkpoint_generations",
+        Whole(1, 10_000),
+        5,
+        "generations",
+        "A checkpoint is due after this many generations of an island, or after checkpoint_seconds.",
+        "The preset (kaggle 2, colab 1, paperspace 1), else 5; the guide recommends 3 to 5 for most work.",
+        "More generations mean less overhead and more to do again after a crash.",
+    ),
+    Setting(
+        "checkpoint_seconds",
+        Number(0.1, 86_400.0),
+        5.0,
+        "seconds",
+        "A checkpoint is due after this time, or after checkpoint_generations, whichever comes first.",
+        "5, the guide's figure.",
+        "Longer means less overhead and, in a bucket, less cost; shorter means less to do again after a "
+        "crash.",
+    ),
+    Setting(
+        "enable_compression",
+        Switch(),
+        True,
+        "",
+        "Whether checkpoints are compressed.",
+        "On: text of programs shrinks by 60 to 80 % and more.",
+        "Off saves a little processor time in the background and costs several times the storage and "
+        "transfer.",
+    ),
+    Setting(
+        "compression_level",
+        Whole(1, 9),
+        6,
+        "",
+        "The zlib level of checkpoints.",
+        "6, the guide's balanced setting.",
+        "1 to 3 are fast, for frequent checkpoints; 9 is smallest and slowest, for large populations.",
+    ),
+    Setting(
+        "heartbeat_interval",
+        Number(0.1, 3600.0),
+        None,
+        "seconds",
+        "The time between two signs of life to the other members.",
+        "By network: stable 10, unstable 20, low-latency 5.",
+        "Shorter finds trouble sooner and sends more.",
+        ("distributed_evolution.heartbeat_interval",),
+    ),
+    Setting(
+        "heartbeat_timeout",
+        Number(0.2, 36_000.0),
+        None,
+        "seconds",
+        "A member that was not heard for this long is dead, and its islands move.",
+        "By network: stable 30, unstable 60, low-latency 15; must be above heartbeat_interval, and the "
+        "presets keep three intervals.",
+        "Shorter moves islands sooner, and also those of a member that was merely slow.",
+        ("distributed_evolution.heartbeat_timeout",),
+    ),
+    Setting(
+        "lease_ttl",
+        Number(5.0, 600.0),
+        15.0,
+        "seconds",
+        "How long the coordinator's lease stands without being renewed before others may take it.",
+        "15: room for ten writes of the one shared object, which takes one in 1.2 s at most.",
+        "Shorter replaces a lost coordinator sooner; too short lets a slow store depose a healthy one.",
+    ),
+    Setting(
+        "metrics_port",
+        Whole(0, 65_535),
+        8000,
+        "",
+        "The TCP port of the metrics page on this machine; 0 picks a free one.",
+        "8000, the guide's scrape target.",
+        "A fixed port is easy to scrape; with 0 several daemons share a machine without a thought.",
+    ),
+    Setting(
+        "allow_problems",
+        Choice("own", "store", "none"),
+        "own",
+        "",
+        "Whose problem code this platform runs: own (what is installed here or submitted from here), store "
+        "(also files that others submitted through the store), none (only the problems that ship).",
+        "own.",
+        "store lets a cluster run new problems at once, and lets whoever can write to the store run code "
+        "here.",
+    ),
+    Setting(
+        "log_format",
+        Choice("text", "json"),
+        "text",
+        "",
+        "How log lines are written.",
+        "text.",
+        "text is for people; json, one object a line, is for machines that collect logs.",
+    ),
+    Setting(
+        "log_level",
+        Choice("debug", "info", "warning", "error"),
+        "info",
+        "",
+        "The least important lines that are still logged.",
+        "info.",
+        "debug shows every decision and grows fast; warning hides the ordinary course of things.",
+    ),
+)

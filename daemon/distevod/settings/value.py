@@ -1,0 +1,130 @@
+"""What the value of a setting may be: one small class per kind of value.
+
+Flags and environment variables are text, and so is every scalar of a YAML file to us, so that `2`,
+`DISTEVO_X=2` and `x: 2` are read by the same lines. Callers in Python may hand in typed values instead.
+"""
+
+import re
+from typing import Any, NamedTuple, Protocol
+
+from distevod.settings.error import nearest
+
+
+class Given(NamedTuple):
+    """A value that somebody gave to a setting, still as given, and where, in words."""
+
+    raw: object
+    source: str
+
+
+class Value(Protocol):
+    """A kind of value: what is allowed, in words that follow "must be", and the check itself."""
+
+    @property
+    def allowed(self) -> str: ...
+
+    def parse(self, raw: object) -> Any:
+        """`raw` as a value of this kind; ValueError (its text may hold a hint) when it is none."""
+        ...
+
+
+class Whole:
+    """A whole number in a closed range."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+    def parse(self, raw: object) -> int:
+        if isinstance(raw, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", raw):
+            raw = int(raw)
+        if isinstance(raw, bool) or not isinstance(raw, int) or not self.low <= raw <= self.high:
+            raise ValueError
+        return raw
+
+
+class Number:
+    """A number in a closed range; never infinite, never NaN."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    @property
+    def allowed(self) -> str:
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def parse(self, raw: object) -> float:
+        if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+            raise ValueError
+        number = float(raw)
+        if not self.low <= number <= self.high:  # false for NaN too
+            raise ValueError
+        return number
+
+
+class Choice:
+    """One of a few words, in any case."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    @property
+    def allowed(self) -> str:
+        return "one of " + ", ".join(self.words)
+
+    def parse(self, raw: object) -> str:
+        word = raw.strip().lower() if isinstance(raw, str) else ""
+        if word not in self.words:
+            near = nearest(word, self.words)
+            raise ValueError(f"did you mean {near}?" if near else "")
+        return word
+
+
+_SWITCH_WORDS = {"true": True, "yes": True, "on": True, "1": True} | dict.fromkeys(
+    ("false", "no", "off", "0"), False
+)
+
+
+class Switch:
+    """On or off, in the words that people write into YAML and into environments."""
+
+    allowed = "true or false"
+
+    def parse(self, raw: object) -> bool:
+        if isinstance(raw, bool):
+            return raw
+        word = raw.strip().lower() if isinstance(raw, str) else ""
+        if word not in _SWITCH_WORDS:
+            raise ValueError
+        return _SWITCH_WORDS[word]
+
+
+class Identifier:
+    """The id of a platform: it stands in object names, metrics and on screens."""
+
+    allowed = "1 to 64 letters, digits, dots, hyphens or underscores"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", raw):
+            raise ValueError
+        return raw
+
+
+class Location:
+    """A folder or, where `url` says so, a URL. Relative folders are made absolute by the loader."""
+
+    def __init__(self, *, url: bool) -> None:
+        self.url = url
+
+    @property
+    def allowed(self) -> str:
+        return "a folder, file:///folder or gs://bucket/prefix" if self.url else "a folder"
+
+    def parse(self, raw: object) -> str:
+        text = str(raw) if hasattr(raw, "__fspath__") else raw
+        if not isinstance(text, str) or not text.strip() or "\0" in text or ("://" in text and not self.url):
+            raise ValueError
+        return text

@@ -1,0 +1,56 @@
+"""Where a cluster keeps its objects.
+
+Read `base.py` (the verbs, their guarantees, the names), then `folder.py` (a folder on a local disk), which
+asks `mounts.py` whether the disk will do.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from distevo.errors import StoreUnavailable
+from distevod.store.base import Store
+from distevod.store.folder import FolderStore
+
+__all__ = ["FolderStore", "Store", "open_store"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def open_store(url: str) -> Store:
+    """The store at `url`: the path of a folder (`~` is the home folder), or the same as `file:///path`.
+
+    The folder is made if it is absent.
+
+    Raises:
+        StoreUnavailable: there is no such kind of store, or the folder cannot be used; the message says why
+            and what to do.
+    """
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        return FolderStore(_folder(url, url))
+    match scheme[1].lower():
+        case "file":
+            parts = urlsplit(url)
+            if parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
+                raise StoreUnavailable(
+                    f"{url!r} is not a folder on this machine: write file:///absolute/path"
+                )
+            return FolderStore(_folder(unquote(parts.path), url))
+        case "gs":
+            raise StoreUnavailable(
+                f"{url!r}: Google Cloud Storage comes later; give the path of a folder for now"
+            )
+        case other:
+            raise StoreUnavailable(f"{url!r}: no store is called {other!r}; give the path of a folder")
+
+
+def _folder(path: str, url: str) -> Path:
+    if not path or "\0" in path:
+        raise StoreUnavailable(f"{url!r} names no folder: give the path of one")
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:  # `~somebody` who has no home here
+        raise StoreUnavailable(f"{url!r}: {error}") from error

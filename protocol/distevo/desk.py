@@ -1,0 +1,133 @@
+"""The desk: takes what lies in the inbox into the plan, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from distevo.command import Command, Verb, decode_command
+from distevo.errors import ObjectError, ObjectVersionError
+from distevo.events import Outcome, StoreAnswer
+from distevo.foreman import Foreman
+from distevo.names import INBOX, INBOX_COMMANDS, INBOX_RUNS
+from distevo.outbox import Outbox
+from distevo.run import decode_run
+
+LIST_SECONDS = 10.0
+"""How often the inbox is listed when nobody says that it has changed."""
+ACCEPTED = "accepted"
+UNREADABLE = "unreadable"
+
+
+class Desk:
+    """Reads new inbox objects, applies them to the plan through the foreman, and clears them away.
+
+    `outcomes` says of each object what came of it, once that is durable: `accepted`, or why not. A run's object
+    stays, since the run needs it; everything else is deleted, and the plan remembers it until a listing no
+    longer shows it, so that nothing is applied twice.
+    """
+
+    def __init__(self, foreman: Foreman, outbox: Outbox, publish: Callable[..., None]) -> None:
+        self._foreman, self._outbox, self._publish = foreman, outbox, publish
+        self.outcomes: dict[str, str] = {}
+        self._is_listing = False
+        self._again = False
+        self._next_listing = 0.0
+        self._reading: set[str] = set()
+
+    def next_deadline(self) -> float:
+        """When the inbox is listed next."""
+        return self._next_listing
+
+    def begin(self, now: float) -> None:
+        """The plan was just loaded, and the inbox read with it. Deletes that were lost are made again."""
+        self._next_listing = now + LIST_SECONDS
+        for name in self._foreman.plan.handled:
+            self._clear_away(name)
+
+    def look(self, now: float) -> None:
+        """List the inbox now; if a listing is on its way already, once more after it."""
+        if self._is_listing:
+            self._again = True
+            return
+        self._is_listing = True
+        self._next_listing = now + LIST_SECONDS
+        self._outbox.list(INBOX, self._listed)
+
+    def tick(self, now: float) -> None:
+        """List the inbox when it is time."""
+        if now >= self._next_listing:
+            self.look(now)
+
+    def _listed(self, answer: StoreAnswer, now: float) -> None:
+        self._is_listing = False
+        plan = self._foreman.plan
+        known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._reading
+        for name in answer.names:
+            if name not in known:
+                self._reading.add(name)
+                self._outbox.read(name, lambda read, now, name=name: self._read(name, read, now))  # type: ignore[misc]
+        gone = plan.handled.keys() - set(answer.names)
+        if gone:
+            for name in gone:
+                del plan.handled[name]
+            self._publish()
+        if self._again:
+            self._again = False
+            self.look(now)
+
+    def _read(self, name: str, answer: StoreAnswer, now: float) -> None:
+        self._reading.discard(name)
+        if answer.outcome is Outcome.DONE and name not in self._foreman.plan.handled:
+            self.take_in(name, answer.data, now)
+            self._publish(lambda _now: self.settle(name))
+
+    def take_in(self, name: str, data: bytes, now: float) -> None:
+        """Apply one object to the plan; whoever calls publishes the plan and then calls `settle`."""
+        try:
+            if name.startswith(INBOX_RUNS):
+                run = decode_run(data)
+                outcome = self._foreman.adopt(run, name, now)
+                if outcome == ACCEPTED:
+                    self._outbox.log("info", "run taken in", run=run.name, tasks=len(run.tasks))
+                    return
+            elif name.startswith(INBOX_COMMANDS):
+                outcome = self._apply(decode_command(data), now)
+            else:
+                return
+        except ObjectVersionError as error:
+            # Not damage: whoever reads that version may still take it.
+            self._outbox.log("error", "an inbox object is left alone", name=name, reason=str(error))
+            return
+        except ObjectError as error:
+            outcome = f"{UNREADABLE}: {error}"
+        if outcome != ACCEPTED:
+            self._outbox.log("warning", "an inbox object is refused", name=name, reason=outcome)
+        self._foreman.plan.handled[name] = outcome
+
+    def settle(self, name: str) -> None:
+        """What was decided about this object is durable: say so, and clear it away."""
+        plan = self._foreman.plan
+        self.outcomes[name] = plan.handled.get(name, ACCEPTED)
+        if name in plan.handled:
+            self._clear_away(name)
+
+    def _clear_away(self, name: str) -> None:
+        # What cannot be read stays for a person to look at.
+        if not self._foreman.plan.handled[name].startswith(UNREADABLE):
+            self._outbox.delete(name, lambda _answer, _now: None)
+
+    def _apply(self, command: Command, now: float) -> str:
+        foreman = self._foreman
+        if command.run not in foreman.plan.runs:
+            return f"there is no run {command.run!r}"
+        match command.verb:
+            case Verb.CANCEL:
+                return foreman.cancel(command.run, now)
+            case Verb.PAUSE:
+                return foreman.pause(command.run)
+            case Verb.RESUME:
+                return foreman.resume(command.run, now)
+            case Verb.EXTEND:
+                return foreman.extend(command.run, command.budget, now)
+            case Verb.DELETE:
+                return foreman.delete(command.run)

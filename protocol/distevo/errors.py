@@ -1,0 +1,102 @@
+"""The errors that distevo raises on purpose.
+
+Everything derives from `DistevoError`, so one `except` catches what the library can say about its input; any other
+exception that leaves it is a bug.  The message of each says what was wrong and, where it can, what to do instead.
+"""
+# ruff: noqa: N818 - the names say what happened (`Conflict`, `CheckpointTruncated`); "Error" after each adds nothing
+
+
+class DistevoError(Exception):
+    """The root of all errors below."""
+
+
+class ProblemError(DistevoError):
+    """The user's problem breaks its contract: a member is missing, or it returned what it must not."""
+
+
+class TaskError(DistevoError):
+    """Task data, or the text that names a set of tasks, is not what the problem can take."""
+
+
+class BlockError(DistevoError):
+    """Bytes that should be a block of programs are not one, or programs that do not fit into one."""
+
+
+class CheckpointError(DistevoError):
+    """A checkpoint cannot be read (or, as `CheckpointMalformed`, not be written)."""
+
+
+class CheckpointTruncated(CheckpointError):
+    """The bytes end before the length that their header states."""
+
+
+class CheckpointDamaged(CheckpointError):
+    """The bytes are not the ones that were written: another beginning, a wrong digest, something behind the end."""
+
+
+class CheckpointVersionError(CheckpointError):
+    """Undamaged, but written by a newer distevo: not damage, so never skip it; upgrade, or refuse the island."""
+
+
+class CheckpointMalformed(CheckpointError):
+    """The digest is right and the content impossible: written by a bug or by an enemy."""
+
+
+class ObjectError(DistevoError):
+    """An object of the store, other than a checkpoint, cannot be read."""
+
+
+class ObjectDamaged(ObjectError):
+    """The bytes are not the ones that were written: cut, flipped, or of something else."""
+
+
+class ObjectVersionError(ObjectError):
+    """Written by a newer distevo: not damage, so never skip it; upgrade."""
+
+
+class ObjectFormatError(ObjectError):
+    """Undamaged, but not what this object should hold."""
+
+
+class StoreError(DistevoError):
+    """A store could not do what it was asked."""
+
+
+class NotFound(StoreError):
+    """No object of that name."""
+
+
+class Conflict(StoreError):
+    """Definitely not done: the name exists and is not ours, or the token is no longer the newest."""
+
+
+class Unknown(StoreError):
+    """It may or may not have happened: read again before concluding anything."""
+
+
+class StoreUnavailable(StoreError):
+    """It will not work until somebody acts (disk full, read only, no permission); the message says what to do."""
+
+
+class BadName(StoreError):
+    """The name is none that an object can have."""
+
+
+class ObjectError(DistevoError):
+    """A stored object other than a checkpoint cannot be read."""
+
+
+class ObjectDamaged(ObjectError):
+    """The bytes are not those that were written: cut or changed."""
+
+
+class ObjectVersionError(ObjectError):
+    """Undamaged, but written by a newer distevo: upgrade this one."""
+
+
+class ObjectFormatError(ObjectError):
+    """Undamaged, and not what should lie under this name."""
+
+
+class ClusterGone(ObjectError):
+    """The one mutable object vanished or belongs to another cluster: nothing that a node knows holds any more."""

@@ -1,0 +1,175 @@
+"""Events: all that the node ever hears. Together with the time they determine everything that it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from distevo.checkpoint import IslandSnapshot
+
+
+class IslandId(NamedTuple):
+    """One island of one task of one run."""
+
+    run: str
+    task: str
+    island: int
+
+    def __str__(self) -> str:
+        return f"{self.run}/{self.task}/{self.island}"
+
+
+class Outcome(Enum):
+    """What became of a store instruction."""
+
+    DONE = "done"
+    MISSING = "missing"
+    """There is no such object: a definite answer."""
+    CONFLICT = "conflict"
+    """The object exists already, or its token has moved. It may have been our own write that moved it."""
+    UNKNOWN = "unknown"
+    """It may have happened and it may not."""
+    UNAVAILABLE = "unavailable"
+    """The store cannot do it for now (full, read-only, away)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswer:
+    """The answer to the store instruction numbered `op`."""
+
+    op: int
+    outcome: Outcome
+    data: bytes = b""
+    token: int = 0
+    names: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing happened but time: `next_deadline()` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxChanged:
+    """Somebody says that the inbox holds something new: list it now rather than at the next interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSubmission:
+    """A run with this nonce was submitted through this very daemon."""
+
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """The worker in `slot` can take islands."""
+
+    slot: int
+
+
+class Death(Enum):
+    """Why a worker died, as far as its platform can tell."""
+
+    KILLED = "killed"
+    TIME_OUT = "time-out"
+    """Its platform ended it, since one evaluation took longer than the limit."""
+    MEMORY = "memory"
+    CRASHED = "crashed"
+
+    @property
+    def convicts(self) -> bool:
+        """Whether the program under evaluation is invalid at once; else the second death decides."""
+        return self in {Death.TIME_OUT, Death.MEMORY}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """The worker in `slot` is gone, and with it whatever it had not reported."""
+
+    slot: int
+    cause: Death
+    island: IslandId | None
+    """The island that it was working on, or the one whose best it was verifying."""
+    culprit: bytes | None
+    """The genome under evaluation, if there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class IslandReported:
+    """One generation of an island is done. `snapshot` is the whole state: work goes on from it after any death."""
+
+    slot: int
+    island: IslandId
+    snapshot: IslandSnapshot
+    fit: bool
+    """Whether a fit program is in the population; the island then rests."""
+    is_spent: bool
+    """Whether the island's budget is used up; it then rests until the budget is raised."""
+    warning: str | None = None
+    """The first complaint about the problem's code in this generation, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class IslandFailed:
+    """The problem's code broke its contract so that the island cannot go on."""
+
+    slot: int
+    island: IslandId
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The best program of a task was evaluated again and, if fit, verified on what evolution never saw."""
+
+    run: str
+    task: str
+    fitness: tuple[float, ...] | None
+    fit: bool
+    solved: bool | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """The checkpoint is durable."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFailed:
+    """The checkpoint could not be written, or nobody knows whether it was."""
+
+    sequence: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The platform is to end cleanly."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersFinished:
+    """All workers have reported for the last time and are gone."""
+
+
+Event = (
+    StoreAnswer
+    | Tick
+    | InboxChanged
+    | OwnSubmission
+    | WorkerReady
+    | WorkerDied
+    | IslandReported
+    | IslandFailed
+    | Verified
+    | CheckpointSaved
+    | CheckpointFailed
+    | StopRequested
+    | WorkersFinished
+)

@@ -1,0 +1,161 @@
+"""Instructions: all that the node ever does. The shell around it carries them out and decides nothing.
+
+A store instruction is answered by a `StoreAnswer` with its `op`; `SaveCheckpoint` by `CheckpointSaved` or
+`CheckpointFailed`; `StartWorker` by `WorkerReady` or `WorkerDied`; `VerifyProgram` by `Verified` or `WorkerDied`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from distevo.checkpoint import Checkpoint, IslandSnapshot
+from distevo.events import IslandId
+from distevo.run import Budget, ProblemUse
+
+
+@dataclass(frozen=True, slots=True)
+class ReadObject:
+    """Read one object."""
+
+    op: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateObject:
+    """Write an object that must not exist yet."""
+
+    op: int
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceObject:
+    """Compare-and-swap: write only if the object still has this token."""
+
+    op: int
+    name: str
+    data: bytes
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjects:
+    """The names that begin with `prefix`."""
+
+    op: int
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObject:
+    """Delete an object; one that is gone already is fine."""
+
+    op: int
+    name: str
+
+
+StoreInstruction = ReadObject | CreateObject | ReplaceObject | ListObjects | DeleteObject
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Start a worker process for `slot`."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartIsland:
+    """Let the worker in `slot` evolve an island from `snapshot` on."""
+
+    slot: int
+    island: IslandId
+    problem: ProblemUse
+    task: bytes
+    """The task's data as JSON."""
+    islands: int
+    """How many islands share the task, for the division of its exhaustive sweep."""
+    population_size: int
+    budget: Budget
+    """The island's own share."""
+    snapshot: IslandSnapshot
+    attempt: int
+    """How many workers have died in this very generation with no program to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitIsland:
+    """Change the budget of a running island."""
+
+    slot: int
+    island: IslandId
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class StopIsland:
+    """Let go of an island at the end of its generation, without a report."""
+
+    slot: int
+    island: IslandId
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyProgram:
+    """Evaluate this program again and, if it is fit, verify it."""
+
+    slot: int
+    run: str
+    task: str
+    problem: ProblemUse
+    data: bytes
+    """The task's data as JSON."""
+    genome: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FinishWorkers:
+    """Let each worker end its generation and go; those that have not after `grace` seconds are killed."""
+
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCheckpoint:
+    """Write this checkpoint, off the evolving path."""
+
+    sequence: int
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Tell the platform's user."""
+
+    level: str
+    """`info`, `warning` or `error`."""
+    message: str
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The daemon has nothing left to do. An empty reason is a clean stop."""
+
+    reason: str = ""
+
+
+Instruction = (
+    StoreInstruction
+    | StartWorker
+    | StartIsland
+    | LimitIsland
+    | StopIsland
+    | VerifyProgram
+    | FinishWorkers
+    | SaveCheckpoint
+    | Log
+    | Exit
+)

@@ -1,0 +1,224 @@
+"""The lease: who is coordinator, and the swaps of `cluster` that both renew it and put plans in force.
+
+One write is in flight at a time, at least `swap_interval` apart. Each renews the lease and carries the newest
+plan, if there is a newer one: first the plan object under a name of its own, then the swap that points at it.
+An answer that is not definite, and a conflict too (our own first try may have moved the token), is settled
+by reading the object and looking for the write's nonce. Safety rests on the swap alone, never on a clock.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from distevo.cluster import ClusterRecord, decode_cluster, encode_cluster
+from distevo.errors import ClusterGone
+from distevo.events import Outcome, StoreAnswer
+from distevo.names import CLUSTER, plan_name
+from distevo.outbox import RETRY_SECONDS, Outbox
+from distevo.plan import Plan, encode_plan
+
+Then = Callable[[float], None]
+
+RENEWALS_PER_TTL = 3
+"""A holder renews this often within the time to live, so that two lost writes do not cost the lease."""
+PATIENCE = 1.25
+"""An observer takes over when the object has not changed for this many times to live."""
+
+
+@dataclass(slots=True)
+class _Write:
+    record: ClusterRecord
+    token: int | None
+    """What the swap compares with: captured when the write is decided, not when it is sent."""
+    begun: float
+    thens: list[Then]
+
+
+class Lease:
+    """The state machine around the object `cluster`, both as observer and as holder."""
+
+    def __init__(
+        self, member: str, boot: str, ttl: float, swap_interval: float, rng: random.Random, outbox: Outbox
+    ) -> None:
+        self._member, self._boot, self._ttl, self._swap_interval = member, boot, ttl, swap_interval
+        self._rng, self._outbox = rng, outbox
+        self.record: ClusterRecord | None = None
+        """The object as last seen."""
+        self.is_held = False
+        self.is_lost = False
+        """Whether another member's write came between ours: what we had decided no longer stands."""
+        self._token: int | None = None
+        self._seen_at = 0.0
+        self._renewed_at = 0.0
+        self._write: _Write | None = None
+        self._last_write = -float("inf")
+        self._plan: Plan | None = None
+        self._thens: list[Then] = []
+        self._is_dirty = False
+        self._is_watching = False
+        self._is_releasing = False
+
+    # --- observing -------------------------------------------------------------------------------
+
+    def watch(self, now: float, then: Then) -> None:
+        """Read the object; `then` runs when it was seen. Overlapping calls are one."""
+        if self._is_watching or self._write is not None:
+            return
+        self._is_watching = True
+
+        def seen(answer: StoreAnswer, now: float) -> None:
+            self._is_watching = False
+            self._see(answer, now)
+            then(now)
+
+        self._outbox.read(CLUSTER, seen)
+
+    def may_take(self, now: float) -> bool:
+        """Whether trying to take the lease makes sense: it is free, silent for long, or an earlier boot of ours holds it.
+
+        Our own earlier boot is certainly dead, since this one holds the lock of the state directory.
+        """
+        record = self.record
+        if self.is_held or self._write is not None:
+            return False
+        return (
+            record is None
+            or not record.holder
+            or record.holder == self._member
+            or now >= self._seen_at + PATIENCE * record.ttl
+        )
+
+    def _see(self, answer: StoreAnswer, now: float) -> None:
+        if answer.outcome is Outcome.MISSING:
+            if self.record is not None:
+                raise ClusterGone("the object `cluster` has vanished from the store")
+            self._seen_at = now
+            return
+        record = decode_cluster(answer.data)
+        if self.record is not None and record.cluster != self.record.cluster:
+            raise ClusterGone(f"the store now belongs to cluster {record.cluster}, not {self.record.cluster}")
+        if answer.token != self._token:
+            self._seen_at = now
+        self.record, self._token = record, answer.token
+
+    # --- holding ---------------------------------------------------------------------------------
+
+    def take(self, plan: Plan, now: float, then: Then) -> None:
+        """Try to become coordinator with `plan`; `then` runs when won. The takeover is the swap that fences older plans."""
+        self._plan, self._is_dirty, self._thens = plan, True, [then]
+        self.is_lost = False
+        self._begin(now, epoch=(self.record.epoch if self.record else 0) + 1)
+
+    def publish(self, plan: Plan, then: Then | None = None) -> None:
+        """Put `plan`, as it is when the next write begins, in force; `then` runs once it is."""
+        self._plan, self._is_dirty = plan, True
+        if then is not None:
+            self._thens.append(then)
+
+    def release(self) -> None:
+        """Give the lease up with the next write, which also carries the newest plan."""
+        self._is_releasing = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to write: no plan waits, and a release that was asked for has happened."""
+        return self._write is None and not (self.is_ours and (self._is_dirty or self._is_releasing))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the object, as last seen, names this boot; written by nobody else, it may be renewed even late."""
+        record = self.record
+        return record is not None and (record.holder, record.boot) == (self._member, self._boot)
+
+    def tick(self, now: float) -> None:
+        """Step down when the time to live has passed without a success; write what is due."""
+        if self.is_held and now >= self._renewed_at + self._ttl:
+            self.is_held = False
+            self._outbox.log(
+                "warning", "the lease ran out: the store took no write for its time to live", ttl=self._ttl
+            )
+        due = self._due()
+        if due is not None and now >= due and self.record is not None:
+            self._begin(now, epoch=self.record.epoch)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        due = self._due()
+        if self.is_held:
+            expiry = self._renewed_at + self._ttl
+            return expiry if due is None else min(due, expiry)
+        return due
+
+    def _due(self) -> float | None:
+        if not self.is_ours or self._write is not None:
+            return None
+        soonest = self._last_write + self._swap_interval
+        if self._is_dirty or self._is_releasing:
+            return soonest
+        return max(soonest, self._renewed_at + self._ttl / RENEWALS_PER_TTL)
+
+    def _begin(self, now: float, epoch: int) -> None:
+        nonce = f"{self._rng.getrandbits(64):016x}"
+        old = self.record
+        plan, version = (old.plan, old.plan_version) if old else (None, 0)
+        data = None
+        if self._is_dirty and self._plan is not None:
+            version += 1
+            self._plan.epoch, self._plan.version = epoch, version
+            plan, data = plan_name(epoch, version, nonce), encode_plan(self._plan)
+        self._write = write = _Write(
+            record=ClusterRecord(
+                cluster=old.cluster if old else f"{self._rng.getrandbits(64):016x}",
+                epoch=epoch,
+                holder="" if self._is_releasing else self._member,
+                boot="" if self._is_releasing else self._boot,
+                nonce=nonce,
+                ttl=self._ttl,
+                plan=plan,
+                plan_version=version,
+            ),
+            token=self._token,
+            begun=now,
+            thens=self._thens,
+        )
+        self._thens, self._is_dirty, self._last_write = [], False, now
+        if data is not None and plan is not None:
+            self._outbox.create(plan, data, lambda _, now: self._send(write))
+        else:
+            self._send(write)
+
+    def _send(self, write: _Write) -> None:
+        def answered(answer: StoreAnswer, now: float) -> None:
+            if answer.outcome is Outcome.DONE:
+                self._won(write, answer.token, now)
+            else:
+                self._outbox.read(CLUSTER, lambda seen, now: self._settle(write, answer, seen, now))
+
+        self._outbox.swap(CLUSTER, encode_cluster(write.record), write.token, answered)
+
+    def _settle(self, write: _Write, answer: StoreAnswer, seen: StoreAnswer, now: float) -> None:
+        is_there = seen.outcome is Outcome.DONE
+        if is_there and decode_cluster(seen.data).nonce == write.record.nonce:
+            self._won(write, seen.token, now)
+        elif (seen.token if is_there else None) == write.token:
+            self._outbox.log("warning", "the lease could not be written; trying again", reason=answer.reason)
+            self._outbox.later(now + RETRY_SECONDS, lambda _: self._send(write))
+        else:
+            self._write = None
+            self.is_held, self.is_lost = False, True
+            self._see(seen, now)
+            self._outbox.log(
+                "warning", "the lease is another's", holder=self.record.holder if self.record else ""
+            )
+
+    def _won(self, write: _Write, token: int, now: float) -> None:
+        self._write, self._token, self.record = None, token, write.record
+        # Counted from the first send: the others' patience may have begun then.
+        self._renewed_at, self._seen_at = write.begun, now
+        self.is_held = bool(write.record.holder)
+        if not self.is_held:
+            self._is_releasing = False
+        for then in write.thens:
+            then(now)

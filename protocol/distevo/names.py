@@ -1,0 +1,69 @@
+"""The names of the objects in a store.
+
+Every name is made here, so that this page is the whole map of a store. Ids that people choose (members,
+runs, tasks) are percent-encoded, since a name is split at `/` and `-` and a store may be a folder.
+"""
+
+from __future__ import annotations
+
+import string
+
+CLUSTER = "cluster"
+PLANS = "plans/"
+INBOX = "inbox/"
+INBOX_RUNS = "inbox/run-"
+INBOX_COMMANDS = "inbox/command-"
+CHECKPOINTS = "checkpoints/"
+RESULTS = "results/"
+
+MAX_ID_BYTES = 64
+"""Longest id of a member or a run, in bytes of UTF-8: encoded threefold it still fits a file name."""
+
+_PLAIN = frozenset((string.ascii_letters + string.digits + "._").encode())
+
+
+def quote(text: str) -> str:
+    """`text` as one segment of a name: letters, digits, `.` and `_` stay, the rest is percent-encoded.
+
+    A leading dot is encoded too, so that no segment is `.`, `..` or a hidden file.
+    """
+    encoded = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in text.encode())
+    return "%2E" + encoded[1:] if encoded.startswith(".") else encoded
+
+
+def plan_name(epoch: int, version: int, nonce: str) -> str:
+    """The plan that the swap with this nonce points at."""
+    return f"{PLANS}{epoch}-{version}-{nonce}"
+
+
+def inbox_run(run: str, nonce: str) -> str:
+    """A submitted run; a retry of the same submission keeps its nonce, hence its name."""
+    return f"{INBOX_RUNS}{quote(run)}-{nonce}"
+
+
+def inbox_command(nonce: str) -> str:
+    """A command (cancel, pause, ...) that waits for the coordinator."""
+    return f"{INBOX_COMMANDS}{nonce}"
+
+
+def checkpoint_name(member: str, boot: str, sequence: int) -> str:
+    """One checkpoint of one platform."""
+    return f"{CHECKPOINTS}{quote(member)}-{boot}/{sequence}"
+
+
+def checkpoint_of(name: str) -> tuple[str, int] | None:
+    """(`<id>-<boot>`, sequence) of a checkpoint's name, or None for a foreign name below the prefix."""
+    owner, slash, sequence = name.removeprefix(CHECKPOINTS).rpartition("/")
+    if not slash or not sequence.isascii() or not sequence.isdigit():
+        return None
+    return owner, int(sequence)
+
+
+def result_name(run: str, task: str, digest: str) -> str:
+    """A candidate result; it is the result only when the plan names it."""
+    return f"{run_results(run)}{quote(task)}/{digest}"
+
+
+def run_results(run: str) -> str:
+    """The prefix of all candidate results of a run."""
+    return f"{RESULTS}{quote(run)}/"

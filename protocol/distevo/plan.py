@@ -1,0 +1,112 @@
+"""The plan: which runs there are, how far each task is, which island lives where, and what the results are.
+
+The coordinator alone changes it. A changed plan is a new immutable object; the swap of `cluster` puts it in force.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from distevo.run import Budget, ProblemUse
+from distevo.sealed import seal, unseal
+
+_KIND = b"PLAN"
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class RunState(StrEnum):
+    """Where a run is. `queued`: accepted, and nothing has taken it up yet."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no island of it will be worked on unless it is extended."""
+        return self in {RunState.DONE, RunState.CANCELLED, RunState.FAILED}
+
+
+class TaskState(StrEnum):
+    """`open`: islands work or wait; `done`: the result stands; `failed`: the problem's code could not do it."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class IslandPlace(msgspec.Struct, array_like=True):
+    """Where one island lives: the owner as `<id>-<boot>`, and the grant, which rises with each change of owner."""
+
+    owner: str
+    grant: Count
+
+
+class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One task of a run."""
+
+    state: TaskState = TaskState.OPEN
+    islands: list[IslandPlace] = []
+    result: str | None = None
+    """Name of the result object; also kept while an extended task is worked on again."""
+    fit: bool = False
+    solved: bool | None = None
+    evaluations: Count = 0
+    duplicates: Count = 0
+    seconds: float = 0.0
+    """From the first generation to the result, pauses and restarts not counted."""
+    error: str | None = None
+
+
+class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One run."""
+
+    object: str
+    """Name of the submitted object, which holds problem, tasks and settings."""
+    state: RunState
+    problem: ProblemUse
+    """Without its source, which stays in the object."""
+    islands_per_task: int
+    budget: Budget
+    tasks: dict[str, TaskPlan]
+    note: str | None = None
+    """Why nothing can take the run, or why it failed."""
+
+
+class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A platform as the plan knows it."""
+
+    boot: str
+    kind: str
+    workers: int
+    memory_mb: int
+    batch_size: int
+
+
+class Plan(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """All that the cluster has decided; its version is (epoch, version)."""
+
+    epoch: Count
+    version: Count
+    members: dict[str, MemberPlan] = {}
+    runs: dict[str, RunPlan] = {}
+    handled: dict[str, str] = {}
+    """Inbox objects that are taken in, with what came of them, until a listing no longer shows them."""
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """The plan as an object for the store."""
+    return seal(_KIND, plan)
+
+
+def decode_plan(data: bytes) -> Plan:
+    """The plan in a stored object; errors as in `sealed.unseal`."""
+    plan, _ = unseal(_KIND, Plan, data)
+    return plan

@@ -1,0 +1,41 @@
+"""The result of one task: the guess, what it is worth, and the islands' last state, so that `extend` goes on from there."""
+
+from __future__ import annotations
+
+import msgspec
+from blake3 import blake3
+
+from distevo.sealed import seal, unseal
+
+_KIND = b"RSLT"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a task. A stored one is a candidate until the plan names its object."""
+
+    run: str
+    task: str
+    fit: bool
+    solved: bool | None
+    """None where nothing is hidden."""
+    program: str | None
+    """The guess as text: the smallest fit program, or the best there is; None if no program was valid."""
+    key: str | None
+    fitness: list[float] | None
+    evaluations: int
+    seconds: float
+
+
+def encode_result(result: Result, islands: bytes) -> bytes:
+    """The result as an object; `islands` is a checkpoint of the task's islands."""
+    return seal(_KIND, result, islands)
+
+
+def decode_result(data: bytes) -> tuple[Result, bytes]:
+    """(result, checkpoint of the task's islands); errors as in `sealed.unseal`."""
+    return unseal(_KIND, Result, data)
+
+
+def result_digest(data: bytes) -> str:
+    """The digest that ends a result's name."""
+    return blake3(data).hexdigest(length=16)

@@ -1,0 +1,99 @@
+"""A run: a problem, a list of tasks and settings, as one object that is submitted once and never changes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from blake3 import blake3
+
+from distevo.names import MAX_ID_BYTES
+from distevo.sealed import seal, unseal
+
+_KIND = b"RUN "
+
+DEFAULT_CPU_SECONDS = 10.0
+DEFAULT_ISLANDS = 1
+DEFAULT_POPULATION = 200
+MAX_ISLANDS = 1024
+
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+
+
+class ProblemUse(msgspec.Struct, frozen=True):
+    """Which problem a run uses: the reference that loads it, and what it said of itself when checked."""
+
+    reference: str
+    digest: str
+    name: str
+    version: str
+    source: str | None = None
+    """The text of the file for `file.py:Class`; None for what is installed."""
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the submitter chose. Of the two budgets at least one is set; the first that is used up ends a task."""
+
+    seed: int
+    islands_per_task: Annotated[int, msgspec.Meta(ge=1, le=MAX_ISLANDS)] = DEFAULT_ISLANDS
+    """All islands of one task together, on whatever platforms."""
+    cpu_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+    """Per task: CPU time of variation and evaluation, summed over islands."""
+    evaluations: Positive | None = None
+    """Per task, summed over islands."""
+    population_size: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = DEFAULT_POPULATION
+    """Programs that an island keeps."""
+
+    def __post_init__(self) -> None:
+        if self.cpu_seconds is None and self.evaluations is None:
+            raise ValueError("a run needs a budget: cpu_seconds or evaluations")
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """The submitted object."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]
+    nonce: str
+    problem: ProblemUse
+    settings: RunSettings
+    tasks: dict[str, msgspec.Raw]
+    """Task data as JSON, by task id, in the order in which they are worked on."""
+    submitted_through: str
+    """`<id>-<boot>` of the daemon that took the submission; empty when it was put into the store directly."""
+
+
+def encode_run(run: Run) -> bytes:
+    """The run as an object for the store."""
+    return seal(_KIND, run)
+
+
+def decode_run(data: bytes) -> Run:
+    """The run in a stored object; errors as in `sealed.unseal`."""
+    run, _ = unseal(_KIND, Run, data)
+    return run
+
+
+def island_seed(seed: int, task: str, island: int) -> str:
+    """Seed of one island, 16 bytes in hexadecimal: independent streams for all islands of a run."""
+    return blake3(f"{seed}\n{island}\n{task}".encode()).hexdigest(length=16)
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """What one task, or one island of it, may use."""
+
+    cpu_seconds: float | None
+    evaluations: int | None
+
+    def share(self, island: int, islands: int) -> Budget:
+        """The part of island number `island` of `islands`; parts of evaluations add up to the whole."""
+        cpu = None if self.cpu_seconds is None else self.cpu_seconds / islands
+        if self.evaluations is None:
+            return Budget(cpu, None)
+        whole, rest = divmod(self.evaluations, islands)
+        return Budget(cpu, whole + (island < rest))
+
+    def is_used(self, cpu_seconds: float, evaluations: int) -> bool:
+        """Whether these amounts use up the budget."""
+        return (self.cpu_seconds is not None and cpu_seconds >= self.cpu_seconds) or (
+            self.evaluations is not None and evaluations >= self.evaluations
+        )

@@ -3,14 +3,15 @@
 from typing import Any
 
 import click
+from distevod.settings import explain, explain_data
+from distevod.settings.manual import shown
 
 from distevo_ctl.setting_options import setting_options, settings_of
-from distevod.settings import explain, explain_data
 
 
 @click.command("config")
-@click.option("--explain", "explained", is_flag=True, help="Say what each setting is for and how it is
-chosen.") @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--explain", "explained", is_flag=True, help="Say what each setting is for, and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @setting_options
 def config_command(explained: bool, as_json: bool, **values: Any) -> None:
     """Show the settings in force with these options, this environment and this file, and their sources."""
@@ -26,7 +27,8 @@ def config_command(explained: bool, as_json: bool, **values: Any) -> None:
     if explained:
         click.echo(explain(settings))
     else:
+        width = max(len(shown(row["value"])) for row in rows)
         for row in rows:
-            click.echo(f"{row['name']:<28}{row['value']!s:<24}{row['source']}")
+            click.echo(f"{row['name']:<27} {shown(row['value']):<{width}}  {row['source']}")
     for warning in settings.warnings:
         click.echo(f"warning: {warning}", err=True)

@@ -5,6 +5,7 @@ Only click is imported here; the kinds of errors of the library and the daemon a
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -74,8 +75,7 @@ class ExitCodeGroup(click.Group):
         attributes.setdefault("epilog", EXITS_HELP)
         super().__init__(*args, **attributes)
         self.params.append(
-            click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an
-            error.")
+            click.Option(["--debug"], is_flag=True, expose_value=False, help="Show an error's traceback.")
         )
 
     def main(
@@ -84,14 +84,13 @@ class ExitCodeGroup(click.Group):
         prog_name: str | None = None,
         complete_var: str | None = None,
         standalone_mode: bool = True,
-        windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
         given = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
-            return super().main(given, prog_name, complete_var, False, windows_expand_args, **extra)
+            return super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
         try:
-            result = super().main(given, prog_name, complete_var, False, windows_expand_args, **extra)
+            result = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
             with _reader_watched():
                 sys.stdout.flush()  # now, while somebody still catches what goes wrong
         except Exception as error:  # noqa: BLE001 - the outermost place: nothing stands above it to handle it
@@ -147,12 +146,13 @@ def _described(error: Exception) -> tuple[ExitCode, str, str | None]:
     if isinstance(error, click.ClickException):
         ctx = getattr(error, "ctx", None)
         return ExitCode.USAGE, error.format_message(), f"see {ctx.command_path} --help" if ctx else None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ExitCode.REFUSED, f"cannot write: {error.strerror}", "make room, and try again"
     code = _code_of(error)
     if code is not ExitCode.INTERNAL_ERROR:
         return code, str(error), None
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return code, f"internal error: {what}", "a fault of distevo: --debug before the command shows the
-    traceback"
+    return code, f"internal error: {what}", "--debug before the command shows the traceback"
 
 
 def _code_of(error: Exception) -> ExitCode:

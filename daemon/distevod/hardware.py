@@ -1,55 +1,69 @@
 """The hardware that this platform may use: usable cores and memory, container limits included.
 
-A notebook or container sees the whole host in `/proc`, but is throttled or killed at its cgroup's limit, so
-the smaller of both counts. cgroup v1 and v2 are read from their usual mounts; a limit that cannot be read is
-no limit.
+A notebook or container sees the whole host, but is throttled or killed at the limits of its cgroup or of one
+above it, so the smallest of all counts. cgroup v1 and v2 are read; a limit that cannot be read is no limit.
 """
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _MIB = 1024 * 1024
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may run on: its CPU affinity, at most the cgroup's quota rounded up; at least
-    1."""
-    cores = len(os.sched_getaffinity(0))
-    quota = _cpu_quota(root / "sys/fs/cgroup")
-    return max(1, min(cores, math.ceil(quota))) if quota else cores
+    """Cores that this process may run on: its CPU affinity, at most the CPU quota rounded up; at least 1.
+
+    `root` holds `proc/self/cgroup` and `sys/fs/cgroup`.
+    """
+    quotas = [quota for folder in _cgroups(root, "cpu") if (quota := _cpu_quota(folder))]
+    return max(1, min([len(os.sched_getaffinity(0)), *map(math.ceil, quotas)]))
 
 
 def usable_memory_mb(root: Path = Path("/")) -> int:
-    """Memory in MiB: the machine's, at most the cgroup's limit; at least 1.
+    """Memory in MiB: the machine's, at most the memory limit; at least 1. `root` as for `usable_cores`."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for folder in _cgroups(root, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):  # v2, v1
+            total = min(total, _number(folder / name) or total)
+    return max(1, total // _MIB)
 
-    Raises OSError or ValueError where `/proc/meminfo` is missing or is not Linux's.
+
+def _cgroups(root: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's cgroup for one controller and of those above it; may not exist.
+
+    Each line of /proc/self/cgroup is `number:controllers:path`, the controllers empty for v2 (cgroups(7)).
     """
-    for line in (root / "proc/meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
-            total = int(line.split()[1]) // 1024
-            break
-    else:
-        raise ValueError("/proc/meminfo has no MemTotal")
-    cgroup = root / "sys/fs/cgroup"
-    limits = [_number(cgroup / "memory.max"), _number(cgroup / "memory/memory.limit_in_bytes")]
-    return max(1, min([total, *(limit // _MIB for limit in limits if limit)]))
-
-
-def _cpu_quota(cgroup: Path) -> float | None:
-    """The cgroup's CPU quota in cores; None when there is none."""
+    mount = root / "sys/fs/cgroup"
     try:
-        words = (cgroup / "cpu.max").read_text().split()
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
-        words = []
-    if len(words) == 2 and words[0].isdigit() and words[1].isdigit():
-        return int(words[0]) / int(words[1])
-    quota, period = _number(cgroup / "cpu/cpu.cfs_quota_us"), _number(cgroup / "cpu/cpu.cfs_period_us")
-    return quota / period if quota and period else None
+        lines = []
+    for line in lines:
+        controllers, path = line.split(":", 2)[1:]
+        if controllers and controller not in controllers.split(","):
+            continue
+        base = mount / controller if controllers else mount
+        folder = base / path.lstrip("/")
+        yield folder
+        yield from (above for above in folder.parents if above.is_relative_to(base))
+
+
+def _cpu_quota(folder: Path) -> float | None:
+    """The CPU quota of one cgroup in cores; None when there is none."""
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()  # v2
+    except (OSError, ValueError):
+        quota = period = ""
+    if quota.isdigit() and period.isdigit():
+        return int(quota) / max(1, int(period))
+    micros, of = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")  # v1
+    return micros / of if micros and of else None
 
 
 def _number(path: Path) -> int | None:
-    """A positive whole number that a file holds; None for "max", -1, or a file that is not there."""
+    """The positive whole number that a file holds; None for "max", -1, or a file that is not there."""
     try:
         text = path.read_text().strip()
     except OSError:

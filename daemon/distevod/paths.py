@@ -51,9 +51,7 @@ def state_folder(environ: Mapping[str, str]) -> Path:
 
 def config_file(environ: Mapping[str, str]) -> Path:
     """The settings file that is read when none is named, whether or not it exists. Raises PathError."""
-    return (
-        _absolute_variable(environ, "XDG_CONFIG_HOME") or home(environ) / ".config"
-    ) / "distevo/config.yaml"
+    return (_absolute_variable(environ, "XDG_CONFIG_HOME") or home(environ) / ".config") / "distevo/config.yaml"
 
 
 def runtime_folder(environ: Mapping[str, str], state_dir: Path) -> Path:
@@ -106,6 +104,4 @@ def _is_ours(folder: Path) -> bool:
         found = folder.stat()
     except OSError:
         return False
-    return (
-        stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and os.access(folder, os.W_OK | os.X_OK)
-    )
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and os.access(folder, os.W_OK | os.X_OK)

@@ -1,56 +1,67 @@
 """A block: many programs as one string of bytes, column by column.
 
-One column after another compresses far better than one program after another, and each column is written and read by a
-single call into C.  Little-endian, uncompressed, in the order given:
+One column after another compresses far better than one program after another, and is written and read by C alone.
+A block is one MessagePack array, in this order and nothing behind it; `programs` is how many, everywhere:
 
-    header      magic "DEB1", then as u32: programs, fitness numbers, behaviours known, genome bytes, metadata bytes
-    lengths     of each genome u32, of each fitness u8, of each behaviour u8 (0 or 8), of each metadata u8
-    fit         u8 each, 0 or 1
-    fitness     f64 each
-    behaviours, genomes, metadata
+    genomes       array of bytes
+    fitness       array of f64: the first number of each
+    others        array of arrays of f64: the other numbers of each, or empty where no program has any
+    fit           array of booleans
+    behaviours    array of bytes, 8 or none each
+    metadata      array of bytes
 
-Keys are not stored but made again on reading, so what is read cannot claim another program's key.
+Keys are not stored but made again on reading, so that nothing read can claim another program's key.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate, chain, pairwise
+from itertools import chain, repeat
 from math import isnan
-from struct import Struct, unpack_from
-from struct import pack as pack_struct
-from typing import TypeVar
+from typing import Annotated
+
+import msgspec
 
 from distevo.errors import BlockError
-from distevo.program import BEHAVIOUR_BYTES, MAX_GENOME_BYTES, Keyer, Program
+from distevo.program import (
+    BEHAVIOUR_BYTES,
+    MAX_FITNESS_NUMBERS,
+    MAX_GENOME_BYTES,
+    MAX_META_BYTES,
+    Keyer,
+    Order,
+    Program,
+)
 
 MAX_PROGRAMS = 1 << 20
-_HEADER = Struct("<4s5I")
-_MAGIC = b"DEB1"
+
+
+class _Columns(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    genomes: Annotated[
+        list[Annotated[bytes, msgspec.Meta(max_length=MAX_GENOME_BYTES)]], msgspec.Meta(max_length=MAX_PROGRAMS)
+    ]
+    fitness: list[float]
+    others: list[Annotated[tuple[float, ...], msgspec.Meta(max_length=MAX_FITNESS_NUMBERS - 1)]]
+    fit: list[bool]
+    behaviours: list[Annotated[bytes, msgspec.Meta(max_length=BEHAVIOUR_BYTES)]]
+    metas: list[Annotated[bytes, msgspec.Meta(max_length=MAX_META_BYTES)]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Columns).decode
 
 
 def pack(programs: Sequence[Program]) -> bytes:
     """The block of `programs`, their order kept.  `BlockError` for more than 2**20 programs."""
-    count = len(programs)
-    if count > MAX_PROGRAMS:
-        raise BlockError(f"{count} programs; a block holds at most {MAX_PROGRAMS}")
-    if not programs:
-        return _HEADER.pack(_MAGIC, 0, 0, 0, 0, 0)
-    _, genomes, _, fitnesses, fits, behaviours, metas = zip(*programs, strict=True)
-    numbers = list(chain.from_iterable(fitnesses))
-    behaviour, genome, meta = b"".join(behaviours), b"".join(genomes), b"".join(metas)
-    return b"".join(
-        (
-            _HEADER.pack(
-                _MAGIC, count, len(numbers), len(behaviour) // BEHAVIOUR_BYTES, len(genome), len(meta)
-            ),
-            pack_struct(f"<{count}I", *map(len, genomes)),
-            bytes(map(len, fitnesses)),
-            bytes(map(len, behaviours)),
-            bytes(map(len, metas)),
-            bytes(fits),
-            pack_struct(f"<{len(numbers)}d", *numbers),
-            behaviour,
-            genome,
-            meta,
+    if len(programs) > MAX_PROGRAMS:
+        raise BlockError(f"{len(programs)} programs; a block holds at most {MAX_PROGRAMS}")
+    other_costs = [program.order.other_costs for program in programs]
+    return _encode(
+        _Columns(
+            [program.genome for program in programs],
+            [0.0 - program.order.cost for program in programs],
+            list(map(_negated, other_costs)) if any(other_costs) else [],
+            [program.fit for program in programs],
+            [program.behaviour for program in programs],
+            [program.meta for program in programs],
         )
     )
 
@@ -58,62 +69,33 @@ def pack(programs: Sequence[Program]) -> bytes:
 def unpack(data: bytes, key_of: Keyer) -> list[Program]:
     """The programs of a block, in its order, their keys made by `key_of`.
 
-    Any other bytes raise `BlockError`; memory stays within a small multiple of `len(data)`, whatever the bytes claim.
+    Any other bytes raise `BlockError`; memory stays within a small multiple of `len(data)`, whatever they claim.
     """
-    if len(data) < _HEADER.size:
-        raise BlockError(f"{len(data)} bytes; a block has at least {_HEADER.size}")
-    magic, count, numbers, behaviours, genome_bytes, meta_bytes = _HEADER.unpack_from(data)
-    if magic != _MAGIC:
-        raise BlockError(f"begins with {magic!r}; a block begins with {_MAGIC!r}")
-    if count > MAX_PROGRAMS:
-        raise BlockError(f"claims {count} programs; a block holds at most {MAX_PROGRAMS}")
-    sizes = (
-        4 * count,
-        count,
-        count,
-        count,
-        count,
-        8 * numbers,
-        BEHAVIOUR_BYTES * behaviours,
-        genome_bytes,
-        meta_bytes,
+    try:
+        columns = _decode(data)
+    except msgspec.DecodeError as error:
+        raise BlockError(f"no block of programs: {error}") from error
+    count = len(columns.genomes)
+    lengths = {len(column) for column in (columns.fitness, columns.fit, columns.behaviours, columns.metas)}
+    if lengths != {count} or len(columns.others) not in (0, count):
+        raise BlockError("the columns of the block differ in length")
+    if not {0, BEHAVIOUR_BYTES}.issuperset(map(len, columns.behaviours)):
+        raise BlockError(f"a behaviour has neither {BEHAVIOUR_BYTES} bytes nor none")
+    if any(map(isnan, columns.fitness)) or any(map(isnan, chain.from_iterable(columns.others))):
+        raise BlockError("a fitness number is NaN")
+    keys = list(map(key_of, columns.genomes))
+    orders = map(
+        Order,
+        [0.0 - number for number in columns.fitness],
+        map(_negated, columns.others) if columns.others else repeat(()),
+        map(len, columns.genomes),
+        keys,
+        columns.metas,
+        [not fit for fit in columns.fit],
+        columns.behaviours,
     )
-    if len(data) != _HEADER.size + sum(sizes):
-        raise BlockError(f"{len(data)} bytes; the header claims {_HEADER.size + sum(sizes)}")
-    columns = _cut(data, (_HEADER.size, *sizes))[1:]
-    genome_lengths = unpack_from(f"<{count}I", columns[0])
-    fitness_lengths, behaviour_lengths, meta_lengths, fits = columns[1:5]
-    values = unpack_from(f"<{numbers}d", columns[5])
-    if max(genome_lengths, default=0) > MAX_GENOME_BYTES:
-        raise BlockError(f"a genome of {max(genome_lengths)} bytes; at most {MAX_GENOME_BYTES} are allowed")
-    if 0 in fitness_lengths:
-        raise BlockError("a program without fitness")
-    if not set(behaviour_lengths) <= {0, BEHAVIOUR_BYTES}:
-        raise BlockError(f"a behaviour is neither 0 nor {BEHAVIOUR_BYTES} bytes long")
-    if not set(fits) <= {0, 1}:
-        raise BlockError("fit is neither 0 nor 1")
-    if any(map(isnan, values)):
-        raise BlockError("a fitness is NaN")
-    lengths = (genome_lengths, fitness_lengths, behaviour_lengths, meta_lengths)
-    if tuple(map(sum, lengths)) != (genome_bytes, numbers, BEHAVIOUR_BYTES * behaviours, meta_bytes):
-        raise BlockError("the lengths of the programs' parts do not add up to the columns")
-    genomes = _cut(columns[7], genome_lengths)
-    return [
-        Program(*row)
-        for row in zip(
-            genomes,
-            map(key_of, genomes),
-            _cut(values, fitness_lengths),
-            map(bool, fits),
-            _cut(columns[6], behaviour_lengths),
-            _cut(columns[8], meta_lengths),
-            strict=True,
-        )
-    ]
+    return list(map(Program, orders, columns.genomes, keys, columns.fit, columns.behaviours, columns.metas))
 
 
-_Cuttable = TypeVar("_Cuttable", bytes, tuple[float, ...])
-
-
-def _cut(whole: _Cuttable, lengths: Sequence[int]) -> list[_Cuttable]:
-    return [whole[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+def _negated(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple([0.0 - number for number in numbers])

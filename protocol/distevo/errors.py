@@ -82,21 +82,5 @@ class BadName(StoreError):
     """The name is none that an object can have."""
 
 
-class ObjectError(DistevoError):
-    """A stored object other than a checkpoint cannot be read."""
-
-
-class ObjectDamaged(ObjectError):
-    """The bytes are not those that were written: cut or changed."""
-
-
-class ObjectVersionError(ObjectError):
-    """Undamaged, but written by a newer distevo: upgrade this one."""
-
-
-class ObjectFormatError(ObjectError):
-    """Undamaged, and not what should lie under this name."""
-
-
 class ClusterGone(ObjectError):
     """The one mutable object vanished or belongs to another cluster: nothing that a node knows holds any more."""

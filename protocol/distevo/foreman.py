@@ -291,12 +291,10 @@ class Foreman:
         self.plan.runs[run.name].state = RunState.RUNNING
         work = TaskWork(run, task[1], self.plan.runs[run.name].budget)
         for index, place in enumerate(entry.islands):
-            island = IslandId(run.name, task[1], index)
-            known = self._snapshots.pop(island, []) + [s for s in snapshots if s.island == index]
-            snapshot = restore(known, place.grant)
-            if snapshot is None:
-                snapshot = fresh_snapshot(run, island, place.grant)
-            work.islands.append(IslandWork(island, msgspec.structs.replace(snapshot, grant=place.grant)))
+            key = IslandId(run.name, task[1], index)
+            known = self._snapshots.pop(key, []) + [s for s in snapshots if s.island == index]
+            snapshot = restore(known, place.grant) or fresh_snapshot(run, key, place.grant)
+            work.islands.append(IslandWork(key, msgspec.structs.replace(snapshot, grant=place.grant)))
         self.work[task] = work
         guess = work.choose()
         work.is_fit = guess is not None and guess.fit
@@ -309,7 +307,7 @@ class Foreman:
 
     def _is_spent(self, work: TaskWork, island: IslandWork) -> bool:
         counters = island.snapshot.counters
-        return self._share(work, island).is_used(counters.cpu_seconds, counters.evaluations)
+        return self._share(work, island).is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
 
     def _share(self, work: TaskWork, island: IslandWork) -> Budget:
         return work.budget.share(island.id.island, len(work.islands))

@@ -1,23 +1,46 @@
-"""The merge of populations: a union without duplicates."""
+"""The merge of populations: a union by key.
+
+Union, and union cut to a count, are commutative, associative and idempotent, so platforms may merge what they have in
+any order and as often as they like.  A share is a selection made on each input before the union and has no such laws.
+"""
 
 from collections.abc import Iterable
 from itertools import chain
 from math import ceil
 
 from distevo.population import Population
+from distevo.program import Program
 
 
 class PopulationMerger:
     """Merges populations of one task."""
 
+    @staticmethod
     def merge_populations(
-        self, populations: Iterable[Population], preserve_top_n: int | float | None = None
+        populations: Iterable[Iterable[Program]], preserve_top_n: int | float | None = None
     ) -> Population:
-        """The union of `populations`, one program for each key."""
-        if isinstance(preserve_top_n, bool) or not isinstance(preserve_top_n, int | float | None):
-            raise TypeError(f"preserve_top_n is {preserve_top_n!r}")
-        if isinstance(preserve_top_n, float):
-            share = preserve_top_n
-            return Population(chain.from_iterable(p.top(ceil(share * len(p))) for p in populations))
-        union = Population(chain.from_iterable(populations))
-        return union if preserve_top_n is None else Population(union.top(preserve_top_n))
+        """The union of `populations` (or of any programs, as `unpack` gives them), each key once.
+
+        `preserve_top_n`: None keeps everything.  An int of at least 1 keeps that many of the union.  A float above 0
+        and up to 1 is a share: of each population, that part of it goes into the union, best first, rounded up;
+        1.0 is therefore everything, and 1 a single program.
+
+        Raises `ValueError` for a number outside these, `TypeError` for what is no int, float or None.
+        """
+        if preserve_top_n is None:
+            return Population(chain.from_iterable(populations))
+        # True is an int to Python, and nobody who writes it means "one program".
+        if isinstance(preserve_top_n, bool) or not isinstance(preserve_top_n, int | float):
+            raise TypeError(f"preserve_top_n is {preserve_top_n!r}; give a count (int), a share (float) or None")
+        if isinstance(preserve_top_n, int):
+            if preserve_top_n < 1:
+                raise ValueError(f"preserve_top_n is {preserve_top_n}; a count is at least 1")
+            return Population(Population(chain.from_iterable(populations)).top(preserve_top_n))
+        if not 0.0 < preserve_top_n <= 1.0:
+            raise ValueError(f"preserve_top_n is {preserve_top_n}; a share is above 0 and at most 1, a count is an int")
+        return Population(chain.from_iterable(_share(Population(programs), preserve_top_n) for programs in populations))
+
+
+def _share(population: Population, share: float) -> list[Program]:
+    # 0.1 of 30 is 3, though 0.1 * 30 is 3.0000000000000004: hence the rounding before the rounding up.
+    return population.top(max(1, ceil(round(share * len(population), 9))))

@@ -7,24 +7,24 @@ from operator import attrgetter
 from distevo.program import Program
 
 _order = attrgetter("order")
-_key = attrgetter("key")
 
 
 class Population:
     """An immutable set of programs, iterated best first.
 
-    Of several programs with one key the best in `Program.order` stays: the higher fitness, then the lower metadata.
-    What comes out therefore depends on what is in `programs` and never on its order.
+    Of several programs with one key the first in `Program.order` stays: the higher fitness, then the lower
+    metadata.  The outcome depends on what is in `programs`, never on its order.
     """
 
     __slots__ = ("_by_key",)
 
     def __init__(self, programs: Iterable[Program] = ()) -> None:
+        # Sorting is linear where `programs` is one sorted run or a few, as populations and blocks are.
         ranked = sorted(programs, key=_order)
         self._by_key: dict[bytes, Program] = {}
-        # setdefault keeps the first, which is the best.  map, because this loop decides the speed of every merge.
-        for _ in map(self._by_key.setdefault, map(_key, ranked), ranked):
-            pass
+        keep_first = self._by_key.setdefault
+        for program in ranked:
+            keep_first(program.key, program)
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -37,16 +37,16 @@ class Population:
         return key in self._by_key
 
     def __eq__(self, other: object) -> bool:
-        """Equal populations hold the same programs with the same fitness, metadata, fit and behaviour."""
+        """Equal populations hold the same programs, and of each the same copy."""
         if not isinstance(other, Population):
             return NotImplemented
         return list(map(_order, self)) == list(map(_order, other))
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # equality looks at everything; nothing needs it as a key
 
     def __repr__(self) -> str:
         best = self.best
-        return f"<Population of {len(self)}, best fitness {best.fitness if best else None}>"
+        return f"<Population of {len(self)}{f', best {best.genome[:40]!r} {best.fitness}' if best else ''}>"
 
     @property
     def best(self) -> Program | None:
@@ -63,6 +63,5 @@ class Population:
 
     def smallest_fit(self) -> Program | None:
         """The fit program with the shortest genome, then the lowest key: the guess that is verified."""
-        return min(
-            (program for program in self if program.fit), key=lambda p: (len(p.genome), p.key), default=None
-        )
+        fit = [program for program in self if program.fit]
+        return min(fit, key=lambda program: (len(program.genome), program.key), default=None)

@@ -295,8 +295,8 @@ class Contract:
 
         def evaluate(genome: Any) -> Evaluation:
             outcome = function(genome)
-            # The two usual answers are taken here, unless they are the first or something is odd: then `_read`
-            # looks closely, and says what is wrong.
+            # The two usual answers are taken here, unless they are the first or odd: then `_read` looks
+            # closely, and says what is wrong.
             if self._numbers == 1:
                 kind = type(outcome)
                 if kind is float:

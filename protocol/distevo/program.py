@@ -1,13 +1,14 @@
 """A program: canonical bytes, the key made of them, and what evaluation said.
 
-The genome, and nothing else, is identity.  Its key is a BLAKE3 digest keyed by the name and the version of the problem,
-so that keys compare across runs of one problem and never across problems.
+The genome, and nothing else, is identity.  Its key is a BLAKE3 digest keyed by the name and the version of the
+problem, so that keys compare across runs of one problem and never across problems.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isnan
-from typing import NamedTuple, Self
+from typing import Self
 
+import msgspec
 from blake3 import blake3
 
 KEY_BYTES = 32
@@ -19,17 +20,13 @@ MAX_META_BYTES = 255
 Keyer = Callable[[bytes], bytes]
 """Makes the 32-byte key of a genome."""
 
-Order = tuple[float, tuple[float, ...], int, bytes, bytes, bool, bytes]
-"""Sorts ascending to "best first": first fitness negated, the other fitness numbers negated, genome length, key; then
-metadata, unfit, behaviour, which only tell two differing copies of one program apart."""
-
 
 def keyer(problem: str, version: str) -> Keyer:
     """The keyer of a problem: BLAKE3 in keyed mode, under a key derived from the problem's name and version."""
-    name, number = problem.encode(), version.encode()
-    # The length of the name stands before both, so ("a", "bc") and ("ab", "c") derive different keys.
-    material = len(name).to_bytes(8, "little") + name + number
-    secret = blake3(material, derive_key_context="distevo 2025 key of a program").digest()
+    name = problem.encode()
+    # The length of the name stands before both, so that ("a", "bc") and ("ab", "c") derive different keys.
+    material = len(name).to_bytes(8, "little") + name + version.encode()
+    secret = blake3(material, derive_key_context="distevo 2026 program key").digest()
 
     def key_of(genome: bytes) -> bytes:
         return blake3(genome, key=secret).digest()
@@ -37,66 +34,86 @@ def keyer(problem: str, version: str) -> Keyer:
     return key_of
 
 
-class _Parts(NamedTuple):
+class Order(msgspec.Struct, frozen=True, order=True, gc=False):
+    """What programs sort by, ascending, best first; compared field by field, in C.
+
+    The costs are the fitness numbers negated, the first apart from the others because a bare float compares
+    faster than a tuple.  Programs of one problem that differ are told apart by the key at the latest; what
+    follows only chooses, always alike, between copies of one program that were evaluated differently.
+    """
+
+    cost: float
+    other_costs: tuple[float, ...]
+    size: int
+    key: bytes
+    meta: bytes
+    unfit: bool
+    behaviour: bytes
+
+
+class Program(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One evaluated program; an immutable value, made by `Program.of`.
+
+    `genome`: canonical bytes, at most 1 MiB.  `key`: its 32 bytes, by the problem's keyer.  `fit`: all visible
+    examples are right.  `behaviour`: 8-byte digest of what it does on the task's inputs, b"" where unknown.
+    `meta`: provenance, at most 255 bytes.  `order`: sort key, best first (fitness descending, then the shorter
+    genome, then the lower key); total.  `fitness` is derived from `order`; whoever compares programs should
+    compare `order`, which is faster.
+
+    Two programs are equal when their keys are.
+
+    Both classes are structs outside the garbage collector (they hold no cycles), because populations are read,
+    merged and written column by column, without a line of Python for each program.
+    """
+
     order: Order
     genome: bytes
     key: bytes
-    fitness: tuple[float, ...]
     fit: bool
     behaviour: bytes
     meta: bytes
 
-
-class Program(_Parts):
-    """One evaluated program; an immutable value.
-
-    `genome`: canonical bytes, at most 1 MiB.  `key`: 32 bytes, by the problem's keyer.  `fitness`: 1 to 255 numbers,
-    maximised, compared lexicographically; infinite is allowed, NaN is not.  `fit`: all visible examples are right.
-    `behaviour`: 8-byte digest of what it does on the task's inputs, or b"" where unknown.  `meta`: provenance, at most
-    255 bytes.  `order`: sort key, best first; total, and equal for equal programs only.
-
-    Two programs are equal when their keys are.  `ValueError` is raised for parts outside the limits above.
-
-    It is a tuple so that thousands are built, sorted and taken apart without a line of Python for each.
-    """
-
-    __slots__ = ()
-
-    def __new__(
+    @classmethod
+    def of(
         cls,
         genome: bytes,
         key: bytes,
-        fitness: tuple[float, ...],
+        fitness: Sequence[float],
         fit: bool = False,
         behaviour: bytes = b"",
         meta: bytes = b"",
     ) -> Self:
+        """The program of these parts.
+
+        `fitness`: 1 to 255 numbers, maximised, compared lexicographically; infinite is allowed, NaN is not.
+        Raises `ValueError` for parts outside the limits.
+        """
         if len(genome) > MAX_GENOME_BYTES:
             raise ValueError(f"a genome of {len(genome)} bytes; at most {MAX_GENOME_BYTES} are allowed")
         if len(key) != KEY_BYTES:
-            raise ValueError(f"a key of {len(key)} bytes; use the problem's keyer, which makes {KEY_BYTES}")
+            raise ValueError(f"a key of {len(key)} bytes; the problem's keyer makes {KEY_BYTES}")
         if not 1 <= len(fitness) <= MAX_FITNESS_NUMBERS:
             raise ValueError(f"{len(fitness)} fitness numbers; 1 to {MAX_FITNESS_NUMBERS} are allowed")
         if len(behaviour) not in (0, BEHAVIOUR_BYTES):
-            raise ValueError(
-                f"a behaviour of {len(behaviour)} bytes; {BEHAVIOUR_BYTES}, or none where unknown"
-            )
+            raise ValueError(f"a behaviour of {len(behaviour)} bytes; {BEHAVIOUR_BYTES}, or 0 where unknown")
         if len(meta) > MAX_META_BYTES:
             raise ValueError(f"metadata of {len(meta)} bytes; at most {MAX_META_BYTES} are allowed")
-        # Adding 0.0 turns an int into a float and -0.0 into 0.0, which is equal but has other bytes.
-        numbers = tuple([number + 0.0 for number in fitness])
-        if any(map(isnan, numbers)):
-            raise ValueError(f"fitness {numbers} has a NaN; let evaluate return None for an invalid program")
-        first, *others = [0.0 - number for number in numbers]
-        order = (first, tuple(others), len(genome), key, meta, not fit, behaviour)
-        return super().__new__(cls, order, genome, key, numbers, fit, behaviour, meta)
+        # Subtracting, where negating would do, makes floats of ints and leaves one zero, never -0.0.
+        cost, *others = [0.0 - number for number in fitness]
+        if isnan(cost) or any(map(isnan, others)):
+            raise ValueError(f"fitness {fitness!r} has a NaN; an invalid program has no fitness at all")
+        order = Order(cost, tuple(others), len(genome), key, meta, not fit, behaviour)
+        return cls(order, genome, key, fit, behaviour, meta)
+
+    @property
+    def fitness(self) -> tuple[float, ...]:
+        """The fitness numbers, maximised."""
+        order = self.order
+        return (0.0 - order.cost, *[0.0 - cost for cost in order.other_costs])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Program) and self.key == other.key
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
     def __hash__(self) -> int:
-        # Not the salted hash of the bytes: a set of programs iterates alike in every process.
+        # Not Python's hash of the bytes, which is salted: a set of programs iterates alike in every process.
         return int.from_bytes(self.key[:8], "little")

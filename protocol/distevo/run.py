@@ -16,6 +16,8 @@ DEFAULT_CPU_SECONDS = 10.0
 DEFAULT_ISLANDS = 1
 DEFAULT_POPULATION = 200
 MAX_ISLANDS = 1024
+EXHAUSTED_RATIO = 100
+"""Known proposals for each evaluation of the budget after which a search counts as exhausted."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
@@ -92,8 +94,13 @@ class Budget(msgspec.Struct, frozen=True):
         whole, rest = divmod(self.evaluations, islands)
         return Budget(cpu, whole + (island < rest))
 
-    def is_used(self, cpu_seconds: float, evaluations: int) -> bool:
-        """Whether these amounts use up the budget."""
-        return (self.cpu_seconds is not None and cpu_seconds >= self.cpu_seconds) or (
-            self.evaluations is not None and evaluations >= self.evaluations
+    def is_used(self, cpu_seconds: float, evaluations: int, duplicates: int) -> bool:
+        """Whether these amounts use up the budget.
+
+        So does finding almost nothing new any more: a search space that is exhausted has no next evaluation.
+        """
+        if self.cpu_seconds is not None and cpu_seconds >= self.cpu_seconds:
+            return True
+        return self.evaluations is not None and (
+            evaluations >= self.evaluations or duplicates >= EXHAUSTED_RATIO * self.evaluations
         )

@@ -21,9 +21,13 @@ def nearest(word: str, valid: Iterable[str]) -> str | None:
     return plain[found[0]] if found else None
 
 
-def unknown(what: str, word: str, valid: Iterable[str]) -> str:
-    """The sentence that refuses an unknown name: `what` and `word`, then the nearest or all the valid
-    ones."""
+def unknown(what: str, word: str, valid: Iterable[str], prefix: str = "") -> str:
+    """The sentence that refuses an unknown name, with the nearest valid one, or all when none is near.
+
+    `prefix` stands before `word` and each of `valid`; it is left out of the comparison, in which a long common
+    beginning would make everything look alike.
+    """
     names = list(valid)
     near = nearest(word, names)
-    return f"unknown {what} {word!r}; " + (f"did you mean {near}?" if near else f"valid: {', '.join(names)}")
+    hint = f"did you mean {prefix}{near}?" if near else f"valid: {', '.join(prefix + name for name in names)}"
+    return f"unknown {what} {prefix + word!r}; {hint}"

@@ -11,6 +11,7 @@ YAML is only composed into nodes, never constructed into objects, so no tag can 
 aliases are refused, and size and depth bounded, so no file can cost more than it weighs.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,23 +64,20 @@ class _Reader:
         self.sections = _sections()
 
     def read(self) -> SettingsFile:
-        root = self._compose()
         file = SettingsFile([], [])
+        root = self._compose()
         if root is None:
             return file
-        lists = {name.removesuffix("[]"): name for name in self.sections if name.endswith("[]")}
         top = self.sections[""]
-        for key, node in self._pairs(root, ""):
-            if key in lists:
-                for place, entry in self._items(node, key):
-                    file.platforms.append(self._entry(entry, place))
-            elif key in self.sections and key:
-                for inner, value in self._pairs(node, key):
-                    file.values.append(self._value(inner, value, key, self.sections[key]))
+        other = [section.removesuffix("[]") for section in self.sections if section]
+        for key, node in self._pairs(root, "", [*top, *other]):
+            if key in top:
+                file.values.append(self._value(key, node, "", top))
+            elif key + "[]" == PLATFORMS:
+                file.platforms.extend(self._entry(item, place) for place, item in self._items(node, key))
             else:
-                valid = {**top, **dict.fromkeys([*lists, *filter(None, self.sections)], "")}
-                valid.pop(PLATFORMS, None)
-                file.values.append(self._value(key, node, "", top, valid))
+                keys = self.sections[key]
+                file.values.extend(self._value(*pair, key, keys) for pair in self._pairs(node, key, keys))
         return file
 
     def _compose(self) -> "yaml.Node | None":
@@ -127,8 +125,8 @@ class _Reader:
             if tag := getattr(event, "tag", None):
                 raise self._error(f"the tag {tag} is not allowed here", event.start_mark)
 
-    def _pairs(self, node: "yaml.Node", place: str) -> "list[tuple[str, yaml.Node]]":
-        """The keys and values of a mapping; [] for one left empty."""
+    def _pairs(self, node: "yaml.Node", place: str, valid: Iterable[str]) -> "list[tuple[str, yaml.Node]]":
+        """The keys and values of a mapping, its keys checked; [] for one left empty."""
         import yaml
 
         if isinstance(node, yaml.ScalarNode) and not node.value:
@@ -139,6 +137,9 @@ class _Reader:
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise self._error(f"a key in {place or 'the file'} is not a name", key.start_mark)
+            if key.value not in valid:
+                what = f"key in {place}" if place else "key"
+                raise self._error(unknown(what, key.value, valid), key.start_mark)
             if key.value in pairs:
                 raise self._error(f"{self._join(place, key.value)} is given twice", key.start_mark)
             pairs[key.value] = value
@@ -155,29 +156,17 @@ class _Reader:
         return [(f"{place}[{index}]", item) for index, item in enumerate(node.value)]
 
     def _entry(self, node: "yaml.Node", place: str) -> PlatformEntry:
-        keys = self.sections[PLATFORMS]
-        pairs = self._pairs(node, place)
-        values = [self._value(key, value, place, {"id": "id", **keys}) for key, value in pairs]
+        keys = {"id": "id", **self.sections[PLATFORMS]}
+        values = [self._value(*pair, place, keys) for pair in self._pairs(node, place, keys)]
         ids = [given for name, given in values if name == "id"]
         if not ids:
             raise self._error(f"{place} has no id: say whose entry it is", node.start_mark)
         return PlatformEntry(ids[0], [pair for pair in values if pair[0] != "id"])
 
-    def _value(
-        self,
-        key: str,
-        node: "yaml.Node",
-        place: str,
-        keys: dict[str, str],
-        valid: dict[str, str] | None = None,
-    ) -> tuple[str, Given]:
+    def _value(self, key: str, node: "yaml.Node", place: str, keys: dict[str, str]) -> tuple[str, Given]:
         import yaml
 
         name = self._join(place, key)
-        if key not in keys:
-            raise self._error(
-                unknown("key", name, [self._join(place, word) for word in valid or keys]), node.start_mark
-            )
         if not isinstance(node, yaml.ScalarNode):
             raise self._error(f"{name} must be one value", node.start_mark)
         return keys[key], Given(node.value, f"{self.path} line {node.start_mark.line + 1}: {name}")

@@ -56,9 +56,7 @@ class Settings(NamedTuple):
         return PLATFORM_PRESETS[self.kind].islands
 
 
-def load_settings(
-    flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None
-) -> Settings:
+def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None) -> Settings:
     """Gather the settings.
 
     `flags` holds setting names with text or typed values; None means not given. `environ` is the environment;
@@ -100,11 +98,7 @@ class _Loader:
         for name in flags:
             if name not in _BY_NAME:
                 raise SettingsError(unknown("setting", name, _BY_NAME))
-        return [
-            (name, Given(raw, f"flag {_BY_NAME[name].flag}"))
-            for name, raw in flags.items()
-            if raw is not None
-        ]
+        return [(name, Given(raw, f"flag {_BY_NAME[name].flag}")) for name, raw in flags.items() if raw is not None]
 
     def _variables(self) -> list[tuple[str, Given]]:
         names = {setting.variable: setting.name for setting in SETTINGS}
@@ -114,7 +108,9 @@ class _Loader:
                 if raw:
                     given.append((names[variable], Given(raw, f"environment {variable}")))
             elif variable.startswith(_PREFIX) and variable not in OTHER_VARIABLES:
-                raise SettingsError(unknown("environment variable", variable, names))
+                valid = [name.removeprefix(_PREFIX) for name in (*names, *OTHER_VARIABLES)]
+                word = variable.removeprefix(_PREFIX)
+                raise SettingsError(unknown("environment variable", word, valid, _PREFIX))
         return given
 
     def _config_file(self, config: Path | None, here: Path) -> Path | None:
@@ -142,9 +138,9 @@ class _Loader:
         both = [*own.items(), *ours.items()]
         self._take(self._agreed(both, folder).items(), folder)
         if entries and self.values["id"] not in entries:
+            some = ", ".join([*list(entries)[:8], *(["..."] if len(entries) > 8 else [])])
             self.warnings.append(
-                f"no entry of platforms: in the settings file is for {self.values['id']!r}; "
-                f"entries: {', '.join(entries)} (give --id)"
+                f"no entry under platforms: is for the id {self.values['id']!r}, only for {some}; give --id"
             )
 
     def _take_presets(self) -> None:
@@ -162,9 +158,7 @@ class _Loader:
         for name in only or _BY_NAME:
             if name not in self.values:
                 default = _BY_NAME[name].default
-                self._set(
-                    name, getattr(self, f"_default_{name}")() if default is None else default, "default"
-                )
+                self._set(name, getattr(self, f"_default_{name}")() if default is None else default, "default")
 
     def _default_id(self) -> str:
         host = re.sub(r"[^A-Za-z0-9._-]+", "-", os.uname().nodename.split(".")[0])
@@ -204,9 +198,7 @@ class _Loader:
             first = agreed.setdefault(name, given)
             one, two = (self._parse(_BY_NAME[name], each, base) for each in (first, given))
             if one != two:
-                raise SettingsError(
-                    f"{name} is given twice: {one} ({first.source}) and {two} ({given.source})"
-                )
+                raise SettingsError(f"{name} is given twice: {one} ({first.source}) and {two} ({given.source})")
         return agreed
 
     def _parse(self, setting: Setting, given: Given, base: Path) -> Any:
@@ -241,9 +233,7 @@ class _Loader:
     def _warn(self) -> None:
         values, sources = self.values, self.sources
         if not values["enable_compression"] and sources["compression_level"] != "default":
-            self.warnings.append(
-                f"{self._told('compression_level')} has no effect: enable_compression is false"
-            )
+            self.warnings.append(f"{self._told('compression_level')} has no effect: enable_compression is false")
         for name, usable in (
             ("workers", hardware.usable_cores()),
             ("memory_mb", hardware.usable_memory_mb()),

@@ -17,10 +17,10 @@ def explain(settings: Settings | None = None) -> str:
     lines = ["Settings, highest first: flag, environment variable, YAML file, preset, default.", ""]
     for row in explain_data(settings):
         rows = [
-            ("now", f"{_shown(row['value'])}  ({row['source']})" if settings else ""),
+            ("now", f"{shown(row['value'])}  ({row['source']})" if settings else ""),
             ("given by", f"{row['flag']}, {row['variable']}, YAML {' or '.join(row['yaml'])}"),
             ("allowed", row["allowed"]),
-            ("default", " ".join(filter(None, (_shown(row["default"]), row["unit"])))),
+            ("default", " ".join(filter(None, (shown(row["default"]), row["unit"])))),
             ("presets", ", ".join(f"{kind} {value}" for kind, value in row["presets"].items())),
             ("formula", row["formula"]),
             ("trade-off", row["tradeoff"]),
@@ -73,14 +73,8 @@ def _row(setting: Setting, settings: Settings | None) -> dict[str, Any]:
     return row
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value as one would type it."""
     if value is None:
         return "computed"
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -110,8 +110,7 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(WORKER_MEMORY_MB, 16 * 1024 * 1024),
         None,
         "MiB",
-        "Memory for all workers together; each may use an equal part of it and is replaced when it wants "
-        "more.",
+        "Memory for all workers together; each may use an equal part of it and is replaced when it wants more.",
         "The preset, else half of the memory that this machine or container has.",
         "Less makes large populations and wild programs fail; more risks that the system kills what it "
         "likes. The guide counts on 4 GB for three islands.",
@@ -143,8 +142,7 @@ SETTINGS: tuple[Setting, ...] = (
         Number(0.01, 86_400.0),
         10.0,
         "seconds",
-        "The wall clock limit of one evaluation; whatever takes longer is invalid and its worker is "
-        "replaced.",
+        "The wall clock limit of one evaluation; whatever takes longer is invalid and its worker is replaced.",
         "10: far above what a sound program of the problems that ship needs (milliseconds).",
         "Too low throws good slow programs away; too high lets each endless program hold a worker that long.",
     ),
@@ -164,8 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
         "seconds",
         "A checkpoint is due after this time, or after checkpoint_generations, whichever comes first.",
         "5, the guide's figure.",
-        "Longer means less overhead and, in a bucket, less cost; shorter means less to do again after a "
-        "crash.",
+        "Longer means less overhead and, in a bucket, less cost; shorter means less to do again after a crash.",
     ),
     Setting(
         "enable_compression",
@@ -174,8 +171,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Whether checkpoints are compressed.",
         "On: text of programs shrinks by 60 to 80 % and more.",
-        "Off saves a little processor time in the background and costs several times the storage and "
-        "transfer.",
+        "Off saves a little processor time in the background and costs several times the storage and transfer.",
     ),
     Setting(
         "compression_level",
@@ -233,8 +229,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Whose problem code this platform runs: own (what is installed here or submitted from here), store "
         "(also files that others submitted through the store), none (only the problems that ship).",
         "own.",
-        "store lets a cluster run new problems at once, and lets whoever can write to the store run code "
-        "here.",
+        "store lets a cluster run new problems at once, and lets whoever can write to the store run code here.",
     ),
     Setting(
         "log_format",

@@ -83,9 +83,7 @@ class Choice:
         return word
 
 
-_SWITCH_WORDS = {"true": True, "yes": True, "on": True, "1": True} | dict.fromkeys(
-    ("false", "no", "off", "0"), False
-)
+_SWITCH_WORDS = {"true": True, "yes": True, "on": True, "1": True} | dict.fromkeys(("false", "no", "off", "0"), False)
 
 
 class Switch:

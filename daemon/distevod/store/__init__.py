@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from distevo.errors import StoreUnavailable
+
 from distevod.store.base import Store
 from distevod.store.folder import FolderStore
 
@@ -35,14 +36,10 @@ def open_store(url: str) -> Store:
         case "file":
             parts = urlsplit(url)
             if parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
-                raise StoreUnavailable(
-                    f"{url!r} is not a folder on this machine: write file:///absolute/path"
-                )
+                raise StoreUnavailable(f"{url!r} is not a folder on this machine: write file:///absolute/path")
             return FolderStore(_folder(unquote(parts.path), url))
         case "gs":
-            raise StoreUnavailable(
-                f"{url!r}: Google Cloud Storage comes later; give the path of a folder for now"
-            )
+            raise StoreUnavailable(f"{url!r}: Google Cloud Storage comes later; give the path of a folder for now")
         case other:
             raise StoreUnavailable(f"{url!r}: no store is called {other!r}; give the path of a folder")
 

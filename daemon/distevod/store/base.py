@@ -39,8 +39,8 @@ class Store(Protocol):
 
     Every verb raises `BadName` for a name that breaks the rules of this module, and `StoreUnavailable` when
     it was certainly not carried out and will not be until somebody acts: the message says what is wrong and
-    what to do.  Once a verb has returned, or has raised `Conflict`, that stays so after a crash of any process
-    and after a loss of power.  A process that dies in the middle of a verb leaves the state before it or the
+    what to do.  Once a verb has returned, or has raised `Conflict`, that stays so through a crash of any
+    process and a loss of power.  A process that dies in the middle of a verb leaves the state before it or the
     state after it, and nothing that hinders others.
     """
 
@@ -118,9 +118,7 @@ def check_name(name: str) -> None:
     for segment in segments:
         _check_segment(name, segment)
     if segments[0] in RESERVED:
-        raise BadName(
-            f"object name {_shown(name)} begins with {segments[0]!r}, which a folder store needs for itself"
-        )
+        raise BadName(f"object name {_shown(name)} begins with {segments[0]!r}, which a folder store needs for itself")
 
 
 def check_prefix(prefix: str) -> None:
@@ -142,22 +140,17 @@ def check_written_once(name: str) -> None:
     """Raise `BadName` unless `name` is a good one of an object that may be deleted."""
     check_name(name)
     if is_mutable(name):
-        raise BadName(
-            f"{_shown(name)} is a mutable object, which is never deleted: only a name with '/' can be"
-        )
+        raise BadName(f"{_shown(name)} is a mutable object, which is never deleted: only a name with '/' can be")
 
 
 def _check_text(name: str) -> None:
     foreign = _FOREIGN.search(name)
     if foreign:
         raise BadName(
-            f"object name {_shown(name)} holds {foreign[0]!r}: "
-            "percent-encode all but ASCII letters, digits and '-._~'"
+            f"object name {_shown(name)} holds {foreign[0]!r}: percent-encode all but ASCII letters, digits and '-._~'"
         )
     if len(name) > MAX_NAME_BYTES:
-        raise BadName(
-            f"object name {_shown(name)} has {len(name)} bytes; at most {MAX_NAME_BYTES} are allowed"
-        )
+        raise BadName(f"object name {_shown(name)} has {len(name)} bytes; at most {MAX_NAME_BYTES} are allowed")
 
 
 def _check_segment(name: str, segment: str) -> None:
@@ -167,8 +160,7 @@ def _check_segment(name: str, segment: str) -> None:
         raise BadName(f"object name {_shown(name)} has the part {segment!r}: write its dots as '%2E'")
     if len(segment) > MAX_SEGMENT_BYTES:
         raise BadName(
-            f"object name {_shown(name)} has a part of {len(segment)} bytes; "
-            f"at most {MAX_SEGMENT_BYTES} are allowed"
+            f"object name {_shown(name)} has a part of {len(segment)} bytes; at most {MAX_SEGMENT_BYTES} are allowed"
         )
 
 

@@ -9,10 +9,10 @@ which fails when the name exists: that is the one step that decides, and the ker
 So every name shows whole bytes or nothing, at every moment and after a crash at any.  Locks are not used: a
 lock whose holder is stopped would stop everybody.
 
-A mutable object is its versions; the highest number, the head, is the newest.  To replace version n is to link
-n+1.  Old versions are pruned, and that is why a link alone is no proof: whoever slept while n+1 was made,
-superseded and pruned would succeed in linking it again.  So a list follows the link, and a head far beyond n+1
-means *unknown*.  Safety rests on no clock.
+A mutable object is its versions; the highest number, the head, is the newest.  To replace version n is to
+link n+1.  Old versions are pruned, and that is why a link alone is no proof: whoever slept while n+1 was made,
+superseded and pruned would succeed in linking it again.  So a list follows the link, and a head far beyond
+n+1 means *unknown*.  Safety rests on no clock.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable, Unknown
+
 from distevod.store.base import (
     MAX_NAME_BYTES,
     RESERVED,
@@ -84,7 +85,9 @@ class FolderStore:
     swap_interval: float = 0.05
 
     def __init__(self, root: Path, keep_seconds: float = KEEP_SECONDS) -> None:
-        """Open the store at the absolute path `root`, making the folder (for this user alone) if it is absent.
+        """Open the store at the absolute path `root`; make the folder, for this user alone, if it is absent.
+
+        Versions younger than `keep_seconds` are not pruned.
 
         Raises:
             StoreUnavailable: the folder cannot be used; the message says why and what to do.
@@ -102,7 +105,6 @@ class FolderStore:
             for folder in (self._tmp, self._cas):
                 folder.mkdir(exist_ok=True)
             _sync_folder(root)
-            self._root_identity = _identity(root)
         self._sweep()
 
     # --- the verbs -------------------------------------------------------------------------------
@@ -138,9 +140,7 @@ class FolderStore:
         above, _, _ = prefix.rpartition("/")
         with self._available():
             if not above:
-                names += (
-                    name for name in _entries(self._cas) if name.startswith(prefix) and self._versions(name)
-                )
+                names += (name for name in self._mutable_names() if name.startswith(prefix))
             _walk(str(self._root / above), above, prefix, names)
             if not names:
                 self._check_root()
@@ -180,9 +180,7 @@ class FolderStore:
                 self._check_root()
                 with contextlib.suppress(FileNotFoundError):
                     _sync_folder(self._cas / name)
-                raise Conflict(
-                    f"the token {token} of {name!r} is not the newest" if token else f"{name!r} exists"
-                )
+                raise Conflict(f"the token {token} of {name!r} is not the newest" if token else f"{name!r} exists")
             self._publish(name, self._version(name, new), data)
             with _doubtful(f"{name!r} was written, but what is newest cannot be seen"):
                 versions = self._versions(name)
@@ -193,6 +191,9 @@ class FolderStore:
         if new % PRUNE_EVERY == 0:
             self._prune(name, versions)
         return new
+
+    def _mutable_names(self) -> Iterator[str]:
+        return (name for name in _entries(self._cas) if SEGMENT.fullmatch(name) and self._versions(name))
 
     def _versions(self, name: str) -> Sequence[int]:
         return [int(entry) for entry in _entries(self._cas / name) if _VERSION.fullmatch(entry)]
@@ -265,9 +266,7 @@ class FolderStore:
                 # The folder became empty and was removed: make it again.
                 self._durable_folders.clear()
                 if not temporary.exists():
-                    raise StoreUnavailable(
-                        f"{temporary} was removed before it got its name: try again"
-                    ) from None
+                    raise StoreUnavailable(f"{temporary} was removed before it got its name: try again") from None
             except OSError as error:
                 if error.errno in _MAYBE_DONE:
                     raise Unknown(f"{name!r} may have been written: {error}") from error
@@ -291,9 +290,10 @@ class FolderStore:
             below = above / part
             if below not in self._durable_folders:
                 try:
-                    below.mkdir(exist_ok=True)
+                    below.mkdir()
                 except FileExistsError:
-                    raise BadName(f"{name!r} continues the name of another object") from None
+                    if below.is_file():
+                        raise BadName(f"{name!r} continues the name of another object") from None
                 _sync_folder(above)
                 self._durable_folders.add(below)
             above = below
@@ -324,11 +324,7 @@ class FolderStore:
 
     def _check_root(self) -> None:
         """Tell an absent object from an absent store: an unmounted disk must not look like an empty store."""
-        try:
-            is_there = _identity(self._root) == self._root_identity
-        except FileNotFoundError:
-            is_there = False
-        if not is_there:
+        if not self._cas.is_dir():
             raise StoreUnavailable(
                 f"the store {self._root} is gone since it was opened (removed, or its disk unmounted): "
                 "bring the folder back, or start anew with another"
@@ -395,11 +391,6 @@ def _sync_nearest(folder: Path) -> None:
             folder = folder.parent
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
-
-
 def _is_older(path: Path, seconds: float) -> bool:
     """Whether a file is old, or gone.  One from the future counts as old: the clock was set back."""
     try:
@@ -412,12 +403,12 @@ def _entries(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 def _walk(folder: str, above: str, prefix: str, names: list[str]) -> None:
-    """Add the names that begin with `prefix` of all objects written once below `folder`, itself called `above`.
+    """Add the names that begin with `prefix` of all objects written once below `folder`, named `above`.
 
     What vanishes meanwhile is left out, and so is what no store can have made: a stray file of the user's.
     """
@@ -425,11 +416,7 @@ def _walk(folder: str, above: str, prefix: str, names: list[str]) -> None:
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = f"{above}/{entry.name}" if above else entry.name
-                if (
-                    not name.startswith(prefix)
-                    or not SEGMENT.fullmatch(entry.name)
-                    or len(name) > MAX_NAME_BYTES
-                ):
+                if not name.startswith(prefix) or not SEGMENT.fullmatch(entry.name) or len(name) > MAX_NAME_BYTES:
                     continue
                 if entry.is_dir():
                     if name not in RESERVED:

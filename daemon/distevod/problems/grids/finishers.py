@@ -79,8 +79,8 @@ FINISHERS: dict[str, Primitive] = {
     p.name: p
     for p in (
         Primitive("dye", (Type.GRID,), Type.ANSWER, dye),
-        Primitive("dye2", (Type.GRID, Type.GRID), Type.ANSWER, dye_together),
-        Primitive("dye3", (Type.GRID, Type.GRID, Type.GRID), Type.ANSWER, dye_together),
+        Primitive("dye2", (Type.GRID, Type.GRID), Type.ANSWER, dye_together, commutative=True),
+        Primitive("dye3", (Type.GRID, Type.GRID, Type.GRID), Type.ANSWER, dye_together, commutative=True),
         Primitive("local", (Type.GRID,), Type.ANSWER, local),
     )
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
 
-from distevod.problems.grids.values import Grid, Type, pack
+from distevod.problems.grids.values import Grid, Type, Value, pack
 
 SHAPE_CREDIT = 0.2
 """What the right shape alone is worth of a pair's 1; the cells that agree share the rest."""
@@ -45,7 +46,12 @@ class Scoring:
                 fit = False
         return (1.0 if fit else total / len(self.targets)), fit
 
+    def outcome(self, column: Sequence[Grid], behaviour: bytes | None = None) -> dict[str, Any]:
+        """What `evaluate` returns of a program with this column; `behaviour` where it is known already."""
+        fitness, fit = self.score(column)
+        return {"fitness": fitness, "fit": fit, "behaviour": behaviour or digest(Type.GRID, column)}
 
-def digest(kind: Type, column: list[Grid]) -> bytes:
+
+def digest(kind: Type, column: Sequence[Value]) -> bytes:
     """16 bytes that stand for the behaviour: what was computed on training and test inputs."""
     return blake3(pack(kind, column)).digest(16)

@@ -8,6 +8,7 @@ after it was made: results may be views of their arguments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -71,10 +72,14 @@ def within(rows: int, columns: int) -> tuple[int, int]:
     return rows, columns
 
 
-def pack(kind: Type, values: list[Value]) -> bytes:
-    """Bytes that are equal exactly when the lists of values of one type are."""
-    if kind is Type.GRID or kind is Type.MASK:
-        return b"".join([kind.value.encode(), *[bytes(v.shape) + v.tobytes() for v in values]])
+_ARRAYS = (Type.GRID, Type.MASK, Type.ANSWER)
+
+
+def pack(kind: Type, values: Sequence[Value]) -> bytes:
+    """Bytes that are equal exactly when the lists of values of one type are; an answer packs as the grids it is."""
+    if kind in _ARRAYS:
+        letter = b"m" if kind is Type.MASK else b"g"
+        return b"".join([letter, *[bytes(v.shape) + v.tobytes() for v in values]])
     if kind is Type.PIECES:
         parts: list[bytes] = [b"p"]
         for pieces in values:

@@ -1,9 +1,10 @@
 """Nguyen's and Keijzer's benchmarks, with the points they were published with.
 
-Functions and points are those of the table in McDermott et al., "Genetic Programming Needs Better Benchmarks", GECCO
-2012: Nguyen 1-10 from Uy et al. 2011, Keijzer 1-15 from Keijzer 2003. Nguyen 11 and 12 are those of Petersen et al.,
-"Deep Symbolic Regression", ICLR 2021. Published random points are drawn from a generator seeded with the name, so
-that everybody has the same. Nguyen's set has no test points: 1,000 others from the same range are taken.
+Functions and points are those of the table in McDermott et al., "Genetic Programming Needs Better Benchmarks",
+GECCO 2012: Nguyen 1-10 from Uy et al. 2011, Keijzer 1-15 from Keijzer 2003. Nguyen 11 and 12 are those of
+Petersen et al., "Deep Symbolic Regression", ICLR 2021. Published random points are drawn from a generator seeded
+with the name, so that everybody has the same. Nguyen's set has no test points: 1,000 others from the same range
+are taken.
 """
 
 import math
@@ -16,15 +17,15 @@ Point = tuple[float, ...]
 
 
 class Uniform(NamedTuple):
-    """`count` random points; `ranges` has low and high for each variable."""
+    """Random points; `ranges` has low and high for each variable."""
 
     ranges: Sequence[tuple[float, float]]
-    count: int
+    how_many: int
 
     def points(self, seed: str) -> Iterator[Point]:
         """The points, the same for the same seed."""
         rng = Random(seed)
-        for _ in range(self.count):
+        for _ in range(self.how_many):
             yield tuple(rng.uniform(low, high) for low, high in self.ranges)
 
 

@@ -25,18 +25,12 @@ class Numbers(NamedTuple):
 
 
 def numbers_of(data: Any, where: str, least_rows: int = LEAST_ROWS) -> Numbers:
-    """`{"X": [[1.0, 2.0], ...], "y": [3.0, ...]}` as columns. Raises `TaskError` that names row and column."""
+    """`{"X": [[1.0, 2.0], ...], "y": [3.0, ...]}` as columns. `TaskError` names row and column."""
     if not isinstance(data, dict) or not {"X", "y"} <= data.keys():
         raise TaskError(f'{where} must be an object with "X" (a list of rows) and "y" (a list of numbers)')
     rows, y = data["X"], data["y"]
-    if (
-        not isinstance(rows, list)
-        or not isinstance(y, list)
-        or not all(isinstance(row, list) for row in rows)
-    ):
-        raise TaskError(
-            f'{where}: "X" must be a list of rows, each a list of numbers, and "y" a list of numbers'
-        )
+    if not isinstance(rows, list) or not isinstance(y, list) or not all(isinstance(row, list) for row in rows):
+        raise TaskError(f'{where}: "X" must be a list of rows, each a list of numbers, and "y" a list of numbers')
     if len(rows) != len(y):
         raise TaskError(f'{where}: "X" has {len(rows)} rows and "y" {len(y)}; they must be as many')
     if not least_rows <= len(rows) <= MOST_ROWS:
@@ -66,9 +60,9 @@ def _number(value: Any, where: str) -> float:
 def tasks_from_csv(content: str, name: str) -> dict[str, Any]:
     """Task data by id (one task, `name`) of a CSV file.
 
-    Columns are separated by commas, semicolons or tabs. A first line without numbers is the header; the column
-    that it calls `y` is the target, else the last one. With `HIDE_FROM_ROWS` rows or more, every fourth is kept
-    as test for `verify`.
+    Columns are separated by commas, semicolons or tabs. A first line without numbers is the header; the
+    column that it calls `y` is the target, else the last one. With `HIDE_FROM_ROWS` rows or more, every fourth
+    is kept as test for `verify`.
 
     Raises `TaskError`, with line and column, for rows of unequal length, what is not a finite number, and too
     few or too many rows or columns.

@@ -1,10 +1,10 @@
 """Formulas: trees in a normal form, their canonical text, and their values over columns of numbers.
 
-A tree is nested tuples `(code, ...)`: `(CONSTANT, value)`, `(VARIABLE, index)` or `(code, child[, child])`. Tuples
-compare in C, which gives the order of commutative operands, and parts are shared between formulas.
+A tree is nested tuples `(code, ...)`: `(CONSTANT, value)`, `(VARIABLE, index)` or `(code, child[, child])`.
+Tuples compare in C, which gives the order of commutative operands, and parts are shared between formulas.
 
-Functions are plain mathematics, none is "protected": a formula means what a reader thinks it means. Outside its
-domain (log of a negative number, division by zero, overflow) it has no value, and the program is invalid.
+Functions are plain mathematics, none is "protected": a formula means what a reader thinks it means. Outside
+its domain (log of a negative number, division by zero, overflow) it has no value, and the program is invalid.
 """
 
 import math
@@ -141,7 +141,7 @@ def replaced(tree: Tree, index: int, new: Tree) -> Tree:
 def values(tree: Tree, columns: Sequence[Column], points: int) -> Column | None:
     """The value of the formula at each point, or None where any point has none.
 
-    `columns[i]` holds variable i at each of the `points` points. Numbers in the result may be infinite or NaN.
+    `columns[i]` holds variable i at each of the `points` points. Results may be infinite or NaN.
     """
     try:
         return _values(tree, columns, points)
@@ -174,7 +174,7 @@ def text(tree: Tree) -> str:
 
 
 def parse(source: str, variables: int, most_nodes: int) -> Tree:
-    """The tree of a text. Raises `ValueError` for what is no formula of `variables` variables and that size."""
+    """The tree of a text. `ValueError` for what is no formula of so many variables and nodes."""
     tree, end = _parse(source, 0, variables, most_nodes)
     if end != len(source):
         raise ValueError(f"{source[end:]!r:.40} after the end of the formula")

@@ -2,12 +2,13 @@
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import sub
 from random import Random
 from typing import Any, NamedTuple
 
 from distevo.errors import TaskError
+
 from distevod.problems.regression.benchmarks import BENCHMARKS, SETS
 from distevod.problems.regression.data import Numbers, numbers_of, tasks_from_csv
 from distevod.problems.regression.expression import Column, Tree, parse, rounded, size, text, values
@@ -26,6 +27,9 @@ TEST_POINTS_AT_ONCE = 10_000
 REMEMBERED_NUMBERS = 50_000
 """Outputs kept between making a program and evaluating it: numbers, 32 bytes each."""
 
+Tests = Callable[[], Iterator[Numbers]]
+"""Gives the hidden points anew, some at a time."""
+
 
 class Formula(NamedTuple):
     """The genome: `slope * tree + intercept`. The text is the tree's alone where the line is the identity."""
@@ -39,16 +43,16 @@ class Regression:
     """One table of numbers. Task data is one of:
 
     - `{"benchmark": "nguyen-5"}`
-    - `{"X": [[1.0, 2.0], ...], "y": [3.0, ...]}`, optionally with `"test": {"X": ..., "y": ...}`, which evolution
-      never sees. Without it there is nothing to verify.
+    - `{"X": [[1.0, 2.0], ...], "y": [3.0, ...]}`, optionally with `"test": {"X": ..., "y": ...}`, which
+      evolution never sees. Without it there is nothing to verify.
 
     A program is a formula as prefix text, `add(x0,mul(x0,x0))`, or `scale(slope,intercept,formula)`.
 
-    Fitness is the negated root mean squared error over the training points, divided by the standard deviation of
-    their target: 0 is perfect, -1 what the constant mean gets. Fit: each point is hit within `FIT_TOLERANCE`.
-    Verified: R2 of at least `VERIFY_R2` on the test points, with the training mean as the baseline, so that it
-    exists for any number of points. Behaviour: the outputs on the training points, rounded to about 1e-7 of the
-    target's deviation.
+    Fitness is the negated root mean squared error over the training points, divided by the standard deviation
+    of their target: 0 is perfect, -1 what the constant mean gets. Fit: each point is hit within
+    `FIT_TOLERANCE`. Verified: R2 of at least `VERIFY_R2` on the test points, with the training mean as the
+    baseline, so that it exists for any number of points. Behaviour: the outputs on the training points, rounded
+    to about 1e-7 of the target's deviation.
 
     Raises `TaskError` for other task data.
     """
@@ -56,9 +60,11 @@ class Regression:
     name = "regression"
     version = "1"
     tasks_help = (
-        "`nguyen` (1-12), `keijzer` (1-15), single ones such as `nguyen-5`, a list of these, a CSV file (last column "
-        'or the one named y is the target), or a JSON file {"id": {"X": [[...], ...], "y": [...]}}'
+        "`nguyen` (1-12), `keijzer` (1-15), single ones such as `nguyen-5`, a list of these, a CSV file (the last "
+        'column, or the one named y, is the target), or a JSON file {"id": {"X": [[...], ...], "y": [...]}}'
     )
+
+    verify: Callable[[Formula], bool] | None
 
     def __init__(self, task: Any) -> None:
         if not isinstance(task, dict) or not ("benchmark" in task or {"X", "y"} <= task.keys()):
@@ -66,7 +72,8 @@ class Regression:
         known = {"benchmark"} if "benchmark" in task else {"X", "y", "test"}
         if unknown := task.keys() - known:
             raise TaskError(f"a regression task has no {', '.join(sorted(map(repr, unknown)))}")
-        train = self._take_benchmark(task["benchmark"]) if "benchmark" in task else self._take_numbers(task)
+        train, self._tests = _of_benchmark(task["benchmark"]) if "benchmark" in task else _of_numbers(task)
+        self.verify = None if self._tests is None else self._verify
         self._columns = train.columns
         self._points = len(train.y)
         self._target = target_of(train.y)
@@ -78,35 +85,13 @@ class Regression:
         self._remembered: dict[Tree, Column | None] = {}
         self._remember_at_most = max(1, REMEMBERED_NUMBERS // self._points)
 
-    def _take_benchmark(self, name: Any) -> Numbers:
-        benchmark = BENCHMARKS.get(name) if isinstance(name, str) else None
-        if benchmark is None:
-            raise TaskError(f"{name!r:.80} is no benchmark; known are {', '.join(BENCHMARKS)}")
-        self._tests = lambda: benchmark.test_points(TEST_POINTS_AT_ONCE)
-        return Numbers(*benchmark.train_points())
-
-    def _take_numbers(self, task: dict[str, Any]) -> Numbers:
-        train = numbers_of({"X": task["X"], "y": task["y"]}, "task")
-        if "test" in task:
-            test = numbers_of(task["test"], "test", least_rows=1)
-            if len(test.columns) != len(train.columns):
-                raise TaskError(
-                    f"test has {len(test.columns)} columns in X where the task has {len(train.columns)}"
-                )
-            self._tests = lambda: iter([tuple(test)])
-        else:
-            self.verify = None
-        return train
-
     @classmethod
     def tasks(cls, spec: str) -> dict[str, Any]:
         """`nguyen`, `keijzer-7` or a comma list: task data by id. Raises `TaskError` for anything else."""
         found: dict[str, Any] = {}
         for word in spec.split(","):
             wanted = word.strip().lower()
-            names = [
-                name for name in BENCHMARKS if name == wanted or (wanted in SETS and name.startswith(wanted))
-            ]
+            names = [name for name in BENCHMARKS if name == wanted or (wanted in SETS and name.startswith(wanted))]
             if not names:
                 raise TaskError(f"{word.strip()!r:.80} is no benchmark; give {cls.tasks_help}")
             found |= {name: {"benchmark": name} for name in names}
@@ -160,8 +145,9 @@ class Regression:
             "behaviour": self._packing.pack(*[(value + rounder) - rounder for value in outputs]),
         }
 
-    def verify(self, genome: Formula) -> bool:
+    def _verify(self, genome: Formula) -> bool:
         """Whether the formula holds on the test points."""
+        assert self._tests is not None
         squares, total, count = 0.0, 0.0, 0
         for columns, y in self._tests():
             outputs = _line(values(genome.tree, columns, len(y)), genome)
@@ -210,6 +196,24 @@ class Regression:
             remembered.clear()
         outputs = remembered[tree] = values(tree, self._columns, self._points)
         return outputs
+
+
+def _of_benchmark(name: Any) -> tuple[Numbers, Tests | None]:
+    benchmark = BENCHMARKS.get(name) if isinstance(name, str) else None
+    if benchmark is None:
+        raise TaskError(f"{name!r:.80} is no benchmark; known are {', '.join(BENCHMARKS)}")
+    train = Numbers(*benchmark.train_points())
+    return train, lambda: (Numbers(*chunk) for chunk in benchmark.test_points(TEST_POINTS_AT_ONCE))
+
+
+def _of_numbers(task: dict[str, Any]) -> tuple[Numbers, Tests | None]:
+    train = numbers_of({"X": task["X"], "y": task["y"]}, "task")
+    if "test" not in task:
+        return train, None
+    test = numbers_of(task["test"], "test", least_rows=1)
+    if len(test.columns) != len(train.columns):
+        raise TaskError(f"test has {len(test.columns)} columns in X where the task has {len(train.columns)}")
+    return train, lambda: iter([test])
 
 
 def _line(outputs: Column | None, genome: Formula) -> Column | None:

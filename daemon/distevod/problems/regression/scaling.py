@@ -1,8 +1,8 @@
 """Linear scaling: the best slope and intercept of a formula, found directly instead of evolved.
 
-Keijzer, "Improving Symbolic Regression with Interval Arithmetic and Linear Scaling", EuroGP 2003: with slope and
-intercept by least squares, evolution only has to find the shape. Here they are part of the program, so its text alone
-says what it computes and `verify` has nothing to fit.
+Keijzer, "Improving Symbolic Regression with Interval Arithmetic and Linear Scaling", EuroGP 2003: with slope
+and intercept by least squares, evolution only has to find the shape. Here they are part of the program, so its text
+alone says what it computes, and `verify` has nothing to fit.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""How formulas are made and changed. Every function takes a `random.Random` and returns trees in normal form."""
+"""How formulas are made and changed. All take a `random.Random` and return trees in normal form."""
 
 import math
 from random import Random

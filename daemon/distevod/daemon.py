@@ -1,0 +1,91 @@
+"""The daemon: a runtime with its state folder, control socket and metrics, from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distevod.logs import fields
+from distevod.paths import make_private
+from distevod.sdnotify import notify
+from distevod.settings import Settings
+from distevod.state_lock import StateLock
+from distevod.store import open_store
+
+if TYPE_CHECKING:
+    from distevod.metrics import Metrics
+
+SUBMISSIONS = "submissions"
+DEFAULT_METRICS_PORT_SOURCE = "default"
+
+log = logging.getLogger("distevod")
+
+
+def run_daemon(settings: Settings, socket: Path, on_ready: Callable[[], None] = lambda: None) -> str:
+    """Run until a stop; returns why it ended, empty for a clean stop. `on_ready`: it answers from now on.
+
+    Raises AlreadyRunning, PathError and StoreError before anything has begun.
+    """
+    with StateLock(settings.state_dir).acquire(socket):
+        make_private(socket.parent)
+        for warning in settings.warnings:
+            log.warning(warning)
+        return asyncio.run(_run(settings, socket, on_ready))
+
+
+async def _run(settings: Settings, socket: Path, on_ready: Callable[[], None]) -> str:
+    from distevod.runtime import Runtime
+
+    submissions = settings.state_dir / SUBMISSIONS
+    own = frozenset(submissions.read_text().split()) if submissions.exists() else frozenset[str]()
+    boot = secrets.token_hex(8)
+    store = open_store(settings.store)
+    runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own)
+    metrics: list[Metrics] = []
+
+    async def answer() -> None:
+        # Workers are starting up meanwhile; these imports and sockets are what they need not wait for.
+        from distevod.control import Control
+        from distevod.service import Service
+
+        control = Control(socket, Service(runtime, submissions))
+        control.bind()
+        closing.append(control.close)
+        log.info(
+            "ready",
+            extra=fields(id=settings.id, kind=settings.kind, boot=boot, store=settings.store, pid=os.getpid()),
+        )
+        notify("READY=1", f"MAINPID={os.getpid()}")
+        on_ready()
+        metrics.extend(await asyncio.to_thread(_serve_metrics, settings))
+
+    closing: list[Callable[[], object]] = []
+    answering: list[asyncio.Task[None]] = []
+    try:
+        return await runtime.run(lambda: answering.append(asyncio.get_running_loop().create_task(answer())))
+    finally:
+        notify("STOPPING=1")
+        await asyncio.gather(*answering)
+        for close in closing:
+            await close()  # type: ignore[misc]
+        for served in metrics:
+            await asyncio.to_thread(served.close)
+        log.info("stopped")
+
+
+def _serve_metrics(settings: Settings) -> list[Metrics]:
+    from distevod.metrics import Metrics, MetricsPort
+
+    try:
+        served = Metrics(settings.metrics_port)
+    except MetricsPort as error:
+        log.warning("no metrics", extra=fields(reason=str(error), hint="--metrics-port 0 picks a free port"))
+        return []
+    log.info("metrics", extra=fields(url=f"http://localhost:{served.port}/metrics"))
+    return [served]

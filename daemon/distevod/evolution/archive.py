@@ -1,0 +1,51 @@
+"""The archive: the programs that an island keeps, one for each behaviour, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+
+from distevo.program import Program
+
+_order = attrgetter("order")
+
+
+class Archive:
+    """The best `size` programs, at most one for each behaviour, of all that were ever offered.
+
+    That depends on the set of programs offered and neither on their order nor on how often each was: a program
+    evaluated twice changes nothing. Hence forgetting which keys were tried costs evaluations and never the
+    trajectory, and what another island brings can always be taken in.
+
+    A program of unknown behaviour stands for itself.
+    """
+
+    def __init__(self, size: int, programs: Iterable[Program] = ()) -> None:
+        self._size = size
+        self._by_behaviour: dict[bytes, Program] = {}
+        self.programs: list[Program] = []
+        """In their total order."""
+        self.offer(programs)
+
+    def offer(self, programs: Iterable[Program]) -> list[Program]:
+        """Take these in where they are better; returns those that were, though later ones may have pushed them out."""
+        kept = self._by_behaviour
+        floor = self.programs[-1].order if len(self.programs) >= self._size else None
+        taken = []
+        for program in programs:
+            if floor is not None and program.order >= floor:
+                continue
+            behaviour = program.behaviour or program.key
+            known = kept.get(behaviour)
+            if known is None or program.order < known.order:
+                kept[behaviour] = program
+                taken.append(program)
+        if taken:
+            self.programs = sorted(kept.values(), key=_order)
+            for program in self.programs[self._size :]:
+                del kept[program.behaviour or program.key]
+            del self.programs[self._size :]
+        return taken
+
+    def __len__(self) -> int:
+        return len(self.programs)

@@ -1,0 +1,92 @@
+"""The page: memory shared by a worker and its daemon that names the program under evaluation.
+
+A worker that hangs, runs out of memory or crashes in C cannot say what it was doing. So it writes that down
+before it begins, which costs a fraction of a microsecond, and the daemon reads it afterwards. A counter that does
+not move tells the daemon of a worker that hangs.
+
+    counter u64 | island u32 | state u8 | length u32 | genome
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import NamedTuple
+
+_HEAD = struct.Struct("<QIBxxxI")
+_STATE_AT = 12
+PAGE_BYTES = 64 * 1024
+MAX_GENOME_BYTES = PAGE_BYTES - _HEAD.size
+"""A longer genome is not recorded: its worker's death is blamed on nothing."""
+
+IDLE, BUSY, EVALUATING = 0, 1, 2
+
+
+class Reading(NamedTuple):
+    """What the page says: two equal readings are a worker that has not moved in between."""
+
+    counter: int
+    island: int
+    """The number that the daemon gave the island."""
+    state: int
+    genome: bytes | None
+    """The program under evaluation, if there is one."""
+
+
+class Page:
+    """One shared page; made by the daemon, opened by the worker through its file descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, PAGE_BYTES)
+        self._counter = 0
+        self._island = 0
+
+    @classmethod
+    def create(cls) -> Page:
+        """A new page, in memory only."""
+        descriptor = os.memfd_create("distevo-worker")
+        os.ftruncate(descriptor, PAGE_BYTES)
+        return cls(descriptor)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+        os.close(self.descriptor)
+
+    def busy(self, island: int) -> None:
+        """The worker works on this island, outside any evaluation."""
+        self._island = island
+        self._counter += 1
+        _HEAD.pack_into(self._memory, 0, self._counter, island, BUSY, 0)
+
+    def step(self) -> None:
+        """Still at it, outside any evaluation."""
+        self.busy(self._island)
+
+    def idle(self) -> None:
+        """The worker waits for the daemon."""
+        self._memory[_STATE_AT] = IDLE
+
+    def begin(self, genome: bytes) -> None:
+        """The evaluation of this program begins."""
+        self._counter += 1
+        length = len(genome)
+        if length > MAX_GENOME_BYTES:
+            _HEAD.pack_into(self._memory, 0, self._counter, self._island, BUSY, 0)
+            return
+        self._memory[_HEAD.size : _HEAD.size + length] = genome
+        _HEAD.pack_into(self._memory, 0, self._counter, self._island, EVALUATING, length)
+
+    def end(self) -> None:
+        """The evaluation is over."""
+        self._memory[_STATE_AT] = BUSY
+
+    def read(self) -> Reading:
+        """What the worker last wrote."""
+        counter, island, state, length = _HEAD.unpack_from(self._memory)
+        genome = None
+        if state == EVALUATING:
+            genome = bytes(self._memory[_HEAD.size : _HEAD.size + min(length, MAX_GENOME_BYTES)])
+        return Reading(counter, island, state, genome)

@@ -1,0 +1,138 @@
+"""What a worker and its daemon say to each other: MessagePack structures, each behind its length, on a socket pair.
+
+Both ends are this very version of distevod on one machine, so there is no version to agree on. Still data only.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+from distevo.checkpoint import Counters, IslandSnapshot
+from distevo.run import Budget, ProblemUse
+
+LENGTH = struct.Struct("<I")
+
+EXIT_MEMORY = 86
+"""Exit status of a worker whose memory was used up."""
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    pass
+
+
+# Islands go by numbers that the daemon gives anew for each start, so that a report from before a stop is never
+# taken for one of the island's next start.
+
+
+class Start(_Message):
+    """To a worker: evolve an island."""
+
+    number: int
+    problem: ProblemUse
+    data: bytes
+    islands: int
+    population_size: int
+    batch_size: int
+    generation_seconds: float
+    attempt: int
+    budget: Budget
+    snapshot: IslandSnapshot
+
+
+class Limit(_Message):
+    """To a worker: an island's budget has changed."""
+
+    number: int
+    budget: Budget
+
+
+class Stop(_Message):
+    """To a worker: let go of an island."""
+
+    number: int
+
+
+class Verify(_Message):
+    """To a worker: evaluate a program again and, if it is fit, verify it."""
+
+    number: int
+    problem: ProblemUse
+    data: bytes
+    genome: bytes
+
+
+class Finish(_Message):
+    """To a worker: end the generation and go."""
+
+
+class Ready(_Message):
+    """From a worker: it can take islands."""
+
+
+class Report(_Message):
+    """From a worker: an island's state after a generation; `population` None where it has not changed."""
+
+    number: int
+    generation: int
+    cursor: int
+    optimizer: bytes
+    population: bytes | None
+    counters: Counters
+    is_fit: bool
+    is_spent: bool
+    warning: str | None
+
+
+class Failed(_Message):
+    """From a worker: an island cannot go on."""
+
+    number: int
+    error: str
+
+
+class Looked(_Message):
+    """From a worker: the answer to `Verify`."""
+
+    number: int
+    fitness: tuple[float, ...] | None
+    is_fit: bool
+    is_solved: bool | None
+    error: str | None
+
+
+ToWorker = Start | Limit | Stop | Verify | Finish
+FromWorker = Ready | Report | Failed | Looked
+
+_encoder = msgspec.msgpack.Encoder()
+decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
+decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
+
+
+def frame(message: ToWorker | FromWorker) -> bytes:
+    """A message behind its length."""
+    body = _encoder.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+class Frames:
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The bodies that are complete with these bytes."""
+        self._buffer += data
+        bodies = []
+        start = 0
+        while len(self._buffer) - start >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(self._buffer, start)
+            end = start + LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            bodies.append(bytes(self._buffer[start + LENGTH.size : end]))
+            start = end
+        del self._buffer[:start]
+        return bodies

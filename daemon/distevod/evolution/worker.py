@@ -1,0 +1,262 @@
+"""A worker: a process of its own that evolves islands, since a program may loop, leak or crash.
+
+Started as `python -m distevod.evolution.worker SOCKET PAGE PARENT MEMORY_MB` with two inherited descriptors. It takes
+turns among the islands of its earliest task, reports each generation, and does not outlive its daemon.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import resource
+import signal
+import socket
+import sys
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from distevo.checkpoint import IslandSnapshot
+from distevo.errors import DistevoError
+from distevo.problem import Contract
+from distevo.run import Budget, ProblemUse
+
+from distevod.evolution.island import Generation, Island, IslandSettings
+from distevod.evolution.page import Page
+from distevod.evolution.wire import (
+    EXIT_MEMORY,
+    Failed,
+    Finish,
+    Frames,
+    FromWorker,
+    Limit,
+    Looked,
+    Ready,
+    Report,
+    Start,
+    Stop,
+    Verify,
+    decode_to_worker,
+    frame,
+)
+from distevod.problems.loader import ProblemRef, load
+
+NICENESS = 5
+"""Below the daemon, whose heartbeats and answers must not wait for evolution."""
+_PR_SET_PDEATHSIG = 1
+
+TaskKey = tuple[str, bytes]
+
+
+class Running:
+    """An island in this worker."""
+
+    def __init__(self, number: int, key: TaskKey, island: Island, budget: Budget, snapshot: IslandSnapshot) -> None:
+        self.number, self.key, self.island, self.budget = number, key, island, budget
+        self.counters = snapshot.counters
+        self._population = snapshot.population
+
+    def generation(self) -> Report:
+        """One generation, as a report."""
+        done: Generation = self.island.generation(self._most())
+        snapshot = done.snapshot
+        self.counters = counters = snapshot.counters
+        population = None if snapshot.population is self._population else snapshot.population
+        self._population = snapshot.population
+        return Report(
+            number=self.number,
+            generation=snapshot.generation,
+            cursor=snapshot.cursor,
+            optimizer=snapshot.optimizer,
+            population=population,
+            counters=counters,
+            is_fit=done.is_fit,
+            is_spent=self.budget.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates),
+            warning=done.warning,
+        )
+
+    def _most(self) -> int | None:
+        return None if self.budget.evaluations is None else self.budget.evaluations - self.counters.evaluations
+
+
+class Worker:
+    """The loop of the process."""
+
+    def __init__(self, connection: socket.socket, page: Page) -> None:
+        self._connection, self._page = connection, page
+        self._frames = Frames()
+        self._tasks: dict[TaskKey, deque[Running]] = {}
+        self._contracts: dict[TaskKey, Contract] = {}
+        self._classes: dict[str, type] = {}
+        self._is_finishing = False
+
+    def run(self) -> None:
+        """Work until told to finish, or until the daemon is gone."""
+        self._send(Ready())
+        while not self._is_finishing:
+            if not self._listen():
+                return
+            if self._tasks and not self._is_finishing:
+                self._turn()
+
+    def _listen(self) -> bool:
+        """Take in what the daemon has said; wait for it if there is nothing else to do. False: it is gone."""
+        flags = 0
+        if self._tasks:
+            flags = socket.MSG_DONTWAIT
+        else:
+            self._page.idle()
+        while True:
+            try:
+                data = self._connection.recv(1 << 20, flags)
+            except BlockingIOError:
+                return True
+            except ConnectionResetError:
+                return False
+            if not data:
+                return False
+            for body in self._frames.feed(data):
+                self._obey(decode_to_worker(body))
+            flags = socket.MSG_DONTWAIT
+
+    def _obey(self, message: Start | Limit | Stop | Verify | Finish) -> None:
+        match message:
+            case Start():
+                self._start(message)
+            case Limit():
+                for running in self._all():
+                    if running.number == message.number:
+                        running.budget = message.budget
+            case Stop():
+                for running in self._all():
+                    if running.number == message.number:
+                        self._drop(running)
+            case Verify():
+                self._verify(message)
+            case Finish():
+                self._is_finishing = True
+
+    def _start(self, message: Start) -> None:
+        self._page.busy(message.number)
+        key = (message.problem.reference + message.problem.digest, message.data)
+        try:
+            contract = self._contract(key, message.problem, message.data)
+            settings = IslandSettings(
+                islands=message.islands,
+                population_size=message.population_size,
+                batch_size=message.batch_size,
+                generation_seconds=message.generation_seconds,
+                attempt=message.attempt,
+            )
+            island = Island(contract, settings, message.snapshot, self._page)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
+            self._send(Failed(message.number, _words(error)))
+            self._forget(key)
+            return
+        running = Running(message.number, key, island, message.budget, message.snapshot)
+        self._tasks.setdefault(key, deque()).append(running)
+
+    def _turn(self) -> None:
+        islands = next(iter(self._tasks.values()))
+        running = islands[0]
+        islands.rotate(-1)
+        self._page.busy(running.number)
+        try:
+            report = running.generation()
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
+            self._send(Failed(running.number, _words(error)))
+            self._drop(running)
+            return
+        self._send(report)
+        if report.is_fit or report.is_spent:
+            self._drop(running)
+
+    def _verify(self, message: Verify) -> None:
+        self._page.busy(message.number)
+        key = (message.problem.reference + message.problem.digest, message.data)
+        try:
+            contract = self._contract(key, message.problem, message.data)
+            genome = contract.decode(message.genome)
+            self._page.begin(message.genome)
+            evaluation = contract.evaluate(genome)
+            solved: bool | None = None
+            if contract.has_verify:
+                solved = evaluation.fit and contract.verify(genome)
+            answer = Looked(message.number, evaluation.fitness, evaluation.fit, solved, None)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
+            answer = Looked(message.number, None, False, None, _words(error))
+        self._page.end()
+        self._send(answer)
+        self._forget(key)
+
+    def _contract(self, key: TaskKey, problem: ProblemUse, data: bytes) -> Contract:
+        contract = self._contracts.get(key)
+        if contract is None:
+            made = self._classes.get(key[0])
+            if made is None:
+                made = load(ProblemRef(reference=problem.reference, source=problem.source, digest=problem.digest))
+                self._classes[key[0]] = made
+            contract = self._contracts[key] = Contract(made(msgspec.json.decode(data)))
+        return contract
+
+    def _all(self) -> list[Running]:
+        return [running for islands in self._tasks.values() for running in islands]
+
+    def _drop(self, running: Running) -> None:
+        islands = self._tasks[running.key]
+        islands.remove(running)
+        if not islands:
+            del self._tasks[running.key]
+            self._forget(running.key)
+
+    def _forget(self, key: TaskKey) -> None:
+        """A task that no island here works on gives its memory back."""
+        if key not in self._tasks:
+            self._contracts.pop(key, None)
+
+    def _send(self, message: FromWorker) -> None:
+        self._connection.sendall(frame(message))
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, DistevoError) else f"{type(error).__name__}: {error}"
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the daemon ends, however it ends; the socket's end alone would not reach a hung evaluation."""
+    libc: Any = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        sys.exit("the daemon is gone")
+
+
+def main() -> None:
+    """Entry of the process."""
+    descriptor, page, parent, memory_mb = (int(argument) for argument in sys.argv[1:5])
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    os.nice(NICENESS)
+    # Heap and private mappings: what a program can fill. RLIMIT_AS would count libraries and reserved space too.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+    worker = Worker(socket.socket(fileno=descriptor), Page(page))
+    try:
+        worker.run()
+    except MemoryError:
+        # At once: the page still names the program, and unwinding could need memory.
+        os._exit(EXIT_MEMORY)
+    except (BrokenPipeError, ConnectionResetError):
+        sys.exit("the daemon is gone")
+
+
+if __name__ == "__main__":
+    main()

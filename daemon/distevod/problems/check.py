@@ -1,0 +1,439 @@
+"""Trying a problem and its tasks before a run is accepted, in a process of its own.
+
+A submitted problem is code that nobody has seen yet: it may raise on import, never return, eat all memory, or end
+the process. So the daemon runs `python -m distevod.problems.check`, hands it a JSON request on standard input, and
+gets a JSON answer on standard output; `check_in_process` does so and kills the process, with all that it started,
+when it takes too long.
+
+On standard output there is a line of JSON for each step that begins, `{"phase": "importing"}`, so that the parent
+knows what never returned, and last the answer: `{"ok": true, "problem": {...}, "tasks": {...}}` or
+`{"ok": false, "error": {"kind": "problem" | "task", "message": "..."}}`. What the user's code prints goes to
+standard error.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from inspect import signature
+from random import Random
+from typing import Any, NoReturn
+
+import msgspec
+import orjson
+from distevo.errors import DistevoError, ProblemError, TaskError
+from distevo.names import quote
+from distevo.problem import Contract
+
+from distevod.problems.loader import ProblemRef, described, load, resolve
+
+DEFAULT_TIMEOUT_S = 30.0
+DEFAULT_MEMORY_MB = 1024
+MOST_TASKS = 100_000
+TASK_ID_LIMIT_BYTES = 128
+FILE_NAME_LIMIT_BYTES = 255
+"""A task's id, percent-encoded, is one file name in a folder store."""
+TASKS_LIMIT_BYTES = 64 << 20
+"""Largest task file, and largest set of tasks as JSON: every platform reads it."""
+STDERR_TAIL_BYTES = 2000
+
+DEFAULT_TASK = "default"
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to try. At most one of `spec`, `data` and `csv` is given; without any there is the task `default`."""
+
+    reference: str
+    source: str | None = None
+    """The file's text, where the reference names a file."""
+    spec: str | None = None
+    """The text behind `--tasks`, for the problem's named sets."""
+    data: Any = msgspec.UNSET
+    """A task file's content, as JSON values; null is one, and not the same as none given."""
+    csv: str | None = None
+    """A CSV file's text."""
+    name: str | None = None
+    """What to call the task of a CSV file."""
+
+
+class CheckedProblem(msgspec.Struct, frozen=True):
+    """A problem that was imported, whose tasks were all constructed, and whose members did what they should."""
+
+    name: str
+    version: str
+    reference: str
+    source: str | None
+    digest: str
+    has_verify: bool
+    """Whether the first task hides something."""
+    tasks: dict[str, msgspec.Raw]
+    """JSON task data by id, in the problem's order."""
+
+    @property
+    def ref(self) -> ProblemRef:
+        """What workers load."""
+        return ProblemRef(self.reference, self.source, self.digest)
+
+
+def parse_task_file(content: bytes) -> Any:
+    """JSON of a task file. Raises `TaskError` for what is none, for NaN, and for too much or too deep content."""
+    if len(content) > TASKS_LIMIT_BYTES:
+        raise TaskError(f"the task file has {len(content):,} bytes; at most {TASKS_LIMIT_BYTES:,} are read")
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        if "depth limit" in str(error):
+            raise TaskError("the task file is nested too deeply") from error
+        raise TaskError(f"the task file is not JSON: {error}") from error
+
+
+def check_in_process(
+    request: dict[str, Any], timeout_s: float = DEFAULT_TIMEOUT_S, memory_mb: int = DEFAULT_MEMORY_MB
+) -> CheckedProblem:
+    """Try a problem in a process of its own; the fields of `request` are those of `CheckRequest`.
+
+    Blocks for up to `timeout_s` seconds; may be called from any thread. Raises `ProblemError` or `TaskError` with
+    what was wrong, in words for whoever submitted it.
+    """
+    try:
+        payload = orjson.dumps(request)
+    except orjson.JSONEncodeError as error:
+        deep = "recursion" in str(error).lower()
+        raise TaskError(f"the tasks are {'nested too deeply' if deep else f'no JSON: {error}'}") from error
+    if len(payload) > 2 * TASKS_LIMIT_BYTES:
+        raise TaskError(f"the tasks are larger than {TASKS_LIMIT_BYTES:,} bytes")
+    command = [sys.executable, "-P", "-m", "distevod.problems.check", str(memory_mb), str(os.getpid())]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # Numerical libraries reserve address space for a thread per core, which counts against the limit.
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
+    talk = _Talk(process, payload)
+    try:
+        finished = talk.run(time.monotonic() + timeout_s)
+        if finished and talk.answer is None:
+            with suppress(subprocess.TimeoutExpired):  # it closed its output and lives on
+                process.wait(1.0)
+    finally:
+        _end(process)
+    if talk.answer is not None:
+        return _read_answer(talk.answer)
+    if not finished:
+        raise ProblemError(f"the problem never returned within {timeout_s:g} s while {talk.phase}")
+    raise ProblemError(f"the problem {_ending(process.returncode, memory_mb)} while {talk.phase}{talk.last_words()}")
+
+
+class _Talk:
+    """The parent's side: writes the request and reads until the answer, the end or the deadline."""
+
+    def __init__(self, process: subprocess.Popen[bytes], payload: bytes) -> None:
+        self._process = process
+        self._payload = memoryview(payload)
+        self._output = bytearray()
+        self._errors = b""
+        self.phase = "starting"
+        self.answer: bytes | None = None
+
+    def run(self, deadline: float) -> bool:
+        """Whether there was an answer or an end before the deadline (`time.monotonic` seconds)."""
+        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        assert stdin is not None
+        assert stdout is not None
+        assert stderr is not None
+        with selectors.DefaultSelector() as selector:
+            for stream, events in (
+                (stdin, selectors.EVENT_WRITE),
+                (stdout, selectors.EVENT_READ),
+                (stderr, selectors.EVENT_READ),
+            ):
+                os.set_blocking(stream.fileno(), False)
+                selector.register(stream, events)
+            while (left := deadline - time.monotonic()) > 0:
+                for key, _ in selector.select(left):
+                    if key.fileobj is stdin:
+                        if not self._write(stdin.fileno()):
+                            selector.unregister(stdin)
+                            stdin.close()
+                        continue
+                    data = os.read(key.fd, 1 << 16)
+                    if key.fileobj is stderr:
+                        self._errors = (self._errors + data)[-STDERR_TAIL_BYTES:]
+                        if not data:
+                            selector.unregister(stderr)
+                    elif not data or self._read(data):
+                        return True
+        return False
+
+    def _write(self, fd: int) -> bool:
+        try:
+            self._payload = self._payload[os.write(fd, self._payload[: 1 << 16]) :]
+        except BrokenPipeError:  # it died; reading finds out why
+            return False
+        return bool(self._payload)
+
+    def _read(self, data: bytes) -> bool:
+        """Take output; whether the answer is there."""
+        self._output += data
+        if b"\n" not in data:
+            return False
+        *lines, rest = bytes(self._output).split(b"\n")
+        self._output = bytearray(rest)
+        for line in lines:
+            if line.startswith(b'{"phase":'):
+                self.phase = orjson.loads(line)["phase"]
+            else:
+                self.answer = line
+                return True
+        return False
+
+    def last_words(self) -> str:
+        """The end of standard error, for a message."""
+        words = self._errors.decode(errors="replace").strip().splitlines()[-3:]
+        return "; its last words were:\n  " + "\n  ".join(words) if words else ""
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and all that it started (its session is one process group), and reap it."""
+    with suppress(ProcessLookupError):  # all gone by themselves
+        os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None and not stream.closed:
+            stream.close()
+    process.wait()
+
+
+def _ending(returncode: int, memory_mb: int) -> str:
+    if returncode >= 0:
+        return f"ended its process with exit code {returncode}"
+    name = signal.Signals(-returncode).name
+    hint = f" (it may use {memory_mb} MB)" if name in ("SIGKILL", "SIGSEGV", "SIGABRT") else ""
+    return f"was killed by {name}{hint}"
+
+
+def _read_answer(answer: bytes) -> CheckedProblem:
+    try:
+        read = msgspec.json.decode(answer, type=_Answer)
+    except msgspec.DecodeError as error:
+        # The process is the user's as much as ours: whatever it writes, the daemon only ever says so.
+        raise ProblemError(f"the problem spoilt the answer of its check: {error}") from error
+    if read.ok and read.problem is not None:
+        return CheckedProblem(**msgspec.structs.asdict(read.problem), tasks=read.tasks)
+    failure = read.error or _Failure("problem", "the check gave no reason")
+    raise (TaskError if failure.kind == "task" else ProblemError)(failure.message)
+
+
+# The child's side
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    kind: str
+    message: str
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    name: str
+    version: str
+    reference: str
+    source: str | None
+    digest: str
+    has_verify: bool
+
+
+class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    ok: bool
+    problem: _Problem | None = None
+    tasks: dict[str, msgspec.Raw] = {}
+    error: _Failure | None = None
+
+
+Say = Callable[[str], None]
+"""Tells the parent which step begins."""
+
+
+def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[str, bytes]]:
+    """Import the problem, make its tasks, construct each, and try all members on the first.
+
+    Returns what it is, the first task's contract, and JSON task data by id. Raises `ProblemError` and `TaskError`;
+    what the user's code raised is in their message.
+    """
+    say("importing")
+    ref = resolve(request.reference, request.source)
+    problem = load(ref)
+    try:
+        with suppress(ValueError):  # a class made in C shows no signature
+            signature(problem).bind({})
+    except TypeError as error:
+        raise ProblemError(
+            f"{problem.__name__} cannot be made with a task's data ({error}); add: def __init__(self, task)"
+        ) from error
+    say("reading the tasks")
+    file = ref.reference.rpartition(":")[0] if ref.source is not None else None
+    tasks = {name: _as_json(name, data) for name, data in _tasks(problem, request, file).items()}
+    if sum(map(len, tasks.values())) > TASKS_LIMIT_BYTES:
+        raise TaskError(f"the tasks are larger than {TASKS_LIMIT_BYTES:,} bytes of JSON")
+    first: Contract | None = None
+    for name, data in tasks.items():
+        say(f"constructing task {name!r}")
+        try:
+            # From the JSON, not from what `tasks` returned: this is what workers will get.
+            instance = problem(orjson.loads(data))
+        except TaskError as error:
+            raise TaskError(f"task {name!r}: {error}") from error
+        except (ProblemError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise TaskError(f"task {name!r}: {problem.__name__}() failed: {described(error, file)}") from error
+        if first is None:
+            first = Contract(instance)
+    assert first is not None
+    _try_members(first, say, file)
+    return ref, first, tasks
+
+
+def _tasks(problem: Any, request: CheckRequest, file: str | None) -> dict[str, Any]:
+    """Task data by id, checked as far as ids go."""
+    help_text = getattr(problem, "tasks_help", None)
+    hint = f"; give {help_text}" if isinstance(help_text, str) else ""
+    if request.spec is not None:
+        made = _called(problem, "tasks", file, request.spec, otherwise=f"has no named sets; {_FILE_FORM}")
+    elif request.csv is not None:
+        name = request.name or DEFAULT_TASK
+        made = _called(problem, "tasks_from_csv", file, request.csv, name, otherwise="takes no CSV files" + hint)
+    elif request.data is not msgspec.UNSET:
+        made = request.data
+        if hasattr(problem, "tasks_from_file"):
+            made = _called(problem, "tasks_from_file", file, made, otherwise="")
+        elif not isinstance(made, dict):
+            raise TaskError(f"the task file holds no object of tasks by id; {_FILE_FORM}")
+    else:
+        made = {DEFAULT_TASK: {}}
+    if not isinstance(made, dict):
+        raise ProblemError(f"{problem.__name__} made {type(made).__name__} of the tasks; it must be a dict by id")
+    if not 1 <= len(made) <= MOST_TASKS:
+        raise TaskError(f"there are {len(made)} tasks; must be 1 to {MOST_TASKS:,}{hint}")
+    for name in made:
+        if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= TASK_ID_LIMIT_BYTES:
+            raise TaskError(f"task id {name!r:.80}: must be text of 1 to {TASK_ID_LIMIT_BYTES} bytes")
+        if not name.isprintable() or len(quote(name)) > FILE_NAME_LIMIT_BYTES:
+            raise TaskError(f"task id {name!r:.80}: use letters, digits, '-', '_' and '.'")
+    return made
+
+
+_FILE_FORM = 'give a JSON file {"id": data, ...}'
+
+
+def _called(problem: Any, member: str, file: str | None, *arguments: Any, otherwise: str) -> Any:
+    function = getattr(problem, member, None)
+    if function is None:
+        raise TaskError(f"problem {problem.__name__} {otherwise}")
+    try:
+        return function(*arguments)
+    except (DistevoError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise ProblemError(f"{problem.__name__}.{member} failed: {described(error, file)}") from error
+
+
+def _as_json(name: str, data: Any) -> bytes:
+    """Task data as JSON. orjson would write null for NaN, so it is json that writes what Python code made."""
+    try:
+        return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise TaskError(f"task {name!r} is nested too deeply") from error
+    except (TypeError, ValueError) as error:
+        raise TaskError(f"task {name!r} is not JSON data: {error}") from error
+
+
+def _try_members(contract: Contract, say: Say, file: str | None) -> None:
+    """One round of what the engine does, so that a broken member is found before the run."""
+    rng = Random(0)
+    say("trying random")
+    with _blame(contract, "random", file):
+        genome = contract.random(rng)
+    say("trying encode and decode")
+    with _blame(contract, "encode or decode", file):
+        contract.check_canonical(contract.encode(genome))
+    say("trying mutate")
+    with _blame(contract, "mutate", file):
+        other = contract.mutate(genome, rng)
+        contract.check_canonical(contract.encode(other))
+    if contract.has_crossover:
+        say("trying crossover")
+        with _blame(contract, "crossover", file):
+            contract.check_canonical(contract.encode(contract.crossover(genome, other, rng)))
+    say("trying evaluate")
+    with _blame(contract, "evaluate", file):
+        contract.evaluate_batch([genome, other])
+
+
+@contextmanager
+def _blame(contract: Contract, member: str, file: str | None) -> Iterator[None]:
+    try:
+        yield
+    except (DistevoError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise ProblemError(f"{contract.name}: {member} raised {described(error, file)}") from error
+
+
+def _die_with_parent(parent: int) -> None:
+    """So that a daemon that is killed leaves no check behind. Linux only; elsewhere the time-out is the bound."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            raise SystemExit(0)
+
+
+def main() -> NoReturn:
+    """`python -m distevod.problems.check MEMORY_MB PARENT_PID`."""
+    memory_mb, parent = map(int, sys.argv[1:3])
+    _die_with_parent(parent)
+    limit = memory_mb << 20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    payload = sys.stdin.buffer.read()
+    # The user's prints, and those of C libraries, must not spoil the answer.
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    phase = "starting"
+
+    def say(step: str) -> None:
+        nonlocal phase
+        phase = step
+        answers.write(orjson.dumps({"phase": step}) + b"\n")
+
+    try:
+        ref, contract, tasks = check(msgspec.json.decode(payload, type=CheckRequest), say)
+        answer = _Answer(
+            ok=True,
+            problem=_Problem(
+                contract.name, contract.version, ref.reference, ref.source, ref.digest, contract.has_verify
+            ),
+            tasks={name: msgspec.Raw(data) for name, data in tasks.items()},
+        )
+    except TaskError as error:
+        answer = _Answer(ok=False, error=_Failure("task", str(error)))
+    except ProblemError as error:
+        answer = _Answer(ok=False, error=_Failure("problem", str(error)))
+    except MemoryError:
+        answer = _Answer(ok=False, error=_Failure("problem", f"needs more than {memory_mb} MB while {phase}"))
+    answers.write(msgspec.json.encode(answer) + b"\n")
+    sys.stderr.flush()
+    os._exit(0)  # not through the user's atexit handlers and threads
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""The runtime: an asyncio shell around the node. It feeds events and carries out instructions, and decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import resource
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from distevo.errors import Conflict, NotFound, StoreError, StoreUnavailable, Unknown
+from distevo.events import (
+    CheckpointFailed,
+    CheckpointSaved,
+    Event,
+    Outcome,
+    StopRequested,
+    StoreAnswer,
+    Tick,
+    WorkersFinished,
+)
+from distevo.instructions import (
+    CreateObject,
+    DeleteObject,
+    Exit,
+    FinishWorkers,
+    Instruction,
+    LimitIsland,
+    ListObjects,
+    Log,
+    ReadObject,
+    ReplaceObject,
+    SaveCheckpoint,
+    StartIsland,
+    StartWorker,
+    StopIsland,
+    StoreInstruction,
+    VerifyProgram,
+)
+from distevo.node import Node, NodeSettings
+
+from distevod.checkpoints import AsyncCheckpointManager
+from distevod.evolution.pool import Pool
+from distevod.settings import Settings
+from distevod.store import Store
+
+STORE_THREADS = 4
+
+log = logging.getLogger("distevod")
+
+
+class Runtime:
+    """One running daemon."""
+
+    def __init__(
+        self, settings: Settings, store: Store, boot: str, rng: random.Random, own_submissions: frozenset[str]
+    ) -> None:
+        self.settings, self.store, self.boot = settings, store, boot
+        self.executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
+        self.node = Node(
+            NodeSettings(
+                member=settings.id,
+                boot=boot,
+                kind=settings.kind,
+                workers=settings.workers,
+                memory_mb=settings.memory_mb,
+                batch_size=settings.batch_size,
+                allow_problems=settings.allow_problems,
+                lease_ttl=settings.lease_ttl,
+                swap_interval=store.swap_interval,
+                checkpoint_generations=settings.checkpoint_generations,
+                checkpoint_seconds=settings.checkpoint_seconds,
+            ),
+            rng,
+            own_submissions,
+        )
+        self.pool = Pool(
+            memory_mb=max(settings.memory_mb // settings.workers, 1),
+            batch_size=settings.batch_size,
+            generation_seconds=settings.generation_seconds,
+            evaluation_timeout_seconds=settings.evaluation_timeout_seconds,
+            on_event=self.feed,
+        )
+        self.checkpoints = AsyncCheckpointManager(
+            settings.id,
+            store,
+            self.executor,
+            enable_compression=settings.enable_compression,
+            compression_level=settings.compression_level,
+        )
+        self.watchers: list[Callable[[], None]] = []
+        """Called after each event that the node has taken in."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gone: asyncio.Future[str] | None = None
+
+    @staticmethod
+    def now() -> float:
+        """Seconds on a clock that goes on while the machine is suspended."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    async def run(self, ready: Callable[[], None]) -> str:
+        """Work until a stop; returns why the node left, empty for a clean stop."""
+        loop = asyncio.get_running_loop()
+        self._gone = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        self._carry_out(self.node.start(self.now()))
+        ready()
+        try:
+            return await self._gone
+        finally:
+            self.pool.kill()
+            if self._timer is not None:
+                self._timer.cancel()
+            self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Ask for a clean end."""
+        log.info("stopping")
+        self.feed(StopRequested())
+
+    def feed(self, event: Event) -> None:
+        """Hand an event to the node and carry out what it says."""
+        self._carry_out(self.node.handle(event, self.now()))
+        for watcher in list(self.watchers):
+            watcher()
+
+    def _carry_out(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
+            self._do(instruction)
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.node.next_deadline()
+        if deadline is not None and not self._is_gone():
+            delay = max(deadline - self.now(), 0.0)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.feed, Tick())
+
+    def _do(self, instruction: Instruction) -> None:
+        match instruction:
+            case ReadObject() | CreateObject() | ReplaceObject() | ListObjects() | DeleteObject():
+                self._spawn(self._ask_store(instruction))
+            case StartWorker():
+                self.pool.launch(instruction.slot)
+            case StartIsland():
+                self.pool.start_island(instruction, asyncio.get_running_loop().time())
+            case LimitIsland():
+                self.pool.limit_island(instruction)
+            case StopIsland():
+                self.pool.stop_island(instruction)
+            case VerifyProgram():
+                self.pool.verify(instruction)
+            case FinishWorkers():
+                self._spawn(self._finish(instruction))
+            case SaveCheckpoint():
+                self._spawn(self._save(instruction))
+            case Log():
+                log.log(getattr(logging, instruction.level.upper()), instruction.message, extra=fields(instruction))
+            case Exit():
+                if self._gone is not None and not self._gone.done():
+                    self._gone.set_result(instruction.reason)
+
+    async def _ask_store(self, instruction: StoreInstruction) -> None:
+        answer = await asyncio.get_running_loop().run_in_executor(self.executor, ask_store, self.store, instruction)
+        self.feed(answer)
+
+    async def _save(self, instruction: SaveCheckpoint) -> None:
+        try:
+            await self.checkpoints.save_checkpoint_async(instruction.checkpoint)
+        except StoreError as error:
+            self.feed(CheckpointFailed(instruction.sequence, str(error)))
+        else:
+            self.node.resource_usage = usage()
+            self.feed(CheckpointSaved(instruction.sequence))
+
+    async def _finish(self, instruction: FinishWorkers) -> None:
+        await self.pool.finish(instruction.grace)
+        self.feed(WorkersFinished())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None and self._gone is not None and not self._gone.done():
+            # A bug of ours: better a daemon that ends and is restarted from its checkpoint than one that limps.
+            self._gone.set_exception(task.exception() or RuntimeError())
+
+    def _is_gone(self) -> bool:
+        return self._gone is not None and self._gone.done()
+
+
+def ask_store(store: Store, instruction: StoreInstruction) -> StoreAnswer:
+    """Carry out one store instruction; blocking."""
+    op = instruction.op
+    try:
+        match instruction:
+            case ReadObject(name=name):
+                data, token = store.read(name)
+                return StoreAnswer(op, Outcome.DONE, data=data, token=token)
+            case CreateObject(name=name, data=data):
+                return StoreAnswer(op, Outcome.DONE, token=store.create(name, data))
+            case ReplaceObject(name=name, data=data, token=token):
+                return StoreAnswer(op, Outcome.DONE, token=store.replace(name, data, token))
+            case ListObjects(prefix=prefix):
+                return StoreAnswer(op, Outcome.DONE, names=tuple(store.list(prefix)))
+            case DeleteObject(name=name):
+                store.delete(name)
+                return StoreAnswer(op, Outcome.DONE)
+    except NotFound as error:
+        return StoreAnswer(op, Outcome.MISSING, reason=str(error))
+    except Conflict as error:
+        return StoreAnswer(op, Outcome.CONFLICT, reason=str(error))
+    except StoreUnavailable as error:
+        return StoreAnswer(op, Outcome.UNAVAILABLE, reason=str(error))
+    except Unknown as error:
+        return StoreAnswer(op, Outcome.UNKNOWN, reason=str(error))
+
+
+def usage() -> dict[str, float]:
+    """What the daemon and its ended workers have used so far."""
+    own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "cpu_seconds": round(own.ru_utime + own.ru_stime, 3),
+        "max_rss_mb": round(own.ru_maxrss / 1024, 1),
+        "ended_workers_cpu_seconds": round(ended.ru_utime + ended.ru_stime, 3),
+    }
+
+
+def fields(instruction: Log) -> dict[str, object]:
+    """The fields of a log line, where the formatter looks for them."""
+    return {"fields": instruction.fields}

@@ -1,0 +1,315 @@
+"""The service: what a daemon does for whoever talks to its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from distevo.checkpoint import decode_checkpoint
+from distevo.command import Command, Verb, encode_command
+from distevo.desk import ACCEPTED
+from distevo.errors import (
+    CheckpointError,
+    Conflict,
+    DistevoError,
+    NotFound,
+    ObjectError,
+    ProblemError,
+    StoreError,
+    TaskError,
+)
+from distevo.events import InboxChanged, OwnSubmission
+from distevo.names import CHECKPOINTS, inbox_command, inbox_run
+from distevo.plan import RunPlan
+from distevo.result import Result, decode_result
+from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
+from distevo.view import run_view, status, task_view
+
+from distevod.problems.check import CheckedProblem, check_in_process
+from distevod.runtime import Runtime
+
+TAKE_IN_SECONDS = 10.0
+"""How long a request waits for the plan to hold what it asked for."""
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RESULTS_KEPT = 2_000
+
+CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "name")
+SETTING_FIELDS = ("seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size")
+
+
+class Refusal(Exception):  # noqa: N818 - the word of the exit codes
+    """A request that cannot be granted. `kind` is one of the names in the table of exit codes."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Service:
+    """Requests by name; each takes and returns JSON values. Raises Refusal, or a DistevoError."""
+
+    def __init__(self, runtime: Runtime, submissions: Path) -> None:
+        self._runtime, self._submissions = runtime, submissions
+        self._pending: set[str] = set()
+        self._results: dict[str, Result] = {}
+        self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "ping": self.ping,
+            "status": self.status,
+            "submit": self.submit,
+            "command": self.command,
+            "results": self.results,
+            "checkpoints": self.checkpoints,
+            "stop": self.stop,
+        }
+
+    async def ping(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Who answers."""
+        runtime = self._runtime
+        return {"id": runtime.settings.id, "boot": runtime.boot, "pid": os.getpid(), "store": runtime.settings.store}
+
+    async def status(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """The whole view, and the workers' process ids by slot."""
+        view = status(self._runtime.node, self._runtime.now())
+        view["workers"] = {str(slot): pid for slot, pid in self._runtime.pool.pids().items()}
+        view["checkpoints"] = {
+            "saved": self._runtime.checkpoints.saved,
+            "bytes": self._runtime.checkpoints.bytes_saved,
+            "seconds": round(self._runtime.checkpoints.seconds, 4),
+        }
+        return view
+
+    async def stop(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """End cleanly; the answer is sent before that begins."""
+        asyncio.get_running_loop().call_soon(self._runtime.stop)
+        return {"pid": os.getpid()}
+
+    # --- runs ------------------------------------------------------------------------------------
+
+    async def submit(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Check a problem and its tasks, and put the run into the store; it is durable when this returns."""
+        name = request.get("run")
+        if name is not None and not (isinstance(name, str) and RUN_NAME.fullmatch(name)):
+            raise Refusal("usage", f"run name {name!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
+        self._refuse_known(name)
+        checked = await self._check({key: request[key] for key in CHECK_FIELDS if request.get(key) is not None})
+        settings = self._settings(request)
+        name = name or self._free_name(checked.name)
+        self._refuse_known(name)
+        nonce = secrets.token_hex(8)
+        run = Run(
+            name=name,
+            nonce=nonce,
+            problem=ProblemUse(checked.reference, checked.digest, checked.name, checked.version, checked.source),
+            settings=settings,
+            tasks=checked.tasks,
+            submitted_through=f"{self._runtime.settings.id}-{self._runtime.boot}",
+        )
+        self._pending.add(name)
+        try:
+            await self._in_thread(self._remember, nonce)
+            self._runtime.feed(OwnSubmission(nonce))
+            outcome = await self._hand_in(inbox_run(name, nonce), encode_run(run))
+        finally:
+            self._pending.discard(name)
+        if outcome not in {None, ACCEPTED}:
+            raise Refusal("refused", outcome)
+        plan = self._runtime.node.foreman.plan.runs.get(name)
+        return {
+            "run": name,
+            "tasks": len(run.tasks),
+            "problem": f"{checked.name} {checked.version}",
+            "seed": settings.seed,
+            "state": plan.state.value if plan else "queued",
+            "note": plan.note if plan else None,
+        }
+
+    async def command(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Cancel, pause, resume, extend or delete a run."""
+        run = self._run(request)
+        try:
+            verb = Verb(request.get("verb"))
+        except ValueError as error:
+            raise Refusal("usage", f"no such command: {request.get('verb')!r}") from error
+        budget = None
+        if verb is Verb.EXTEND:
+            settings = self._settings(request | {"seed": 0}, default_budget=False)
+            budget = Budget(settings.cpu_seconds, settings.evaluations)
+        command = Command(verb=verb, run=run, budget=budget)
+        outcome = await self._hand_in(inbox_command(secrets.token_hex(8)), encode_command(command))
+        if outcome is None:
+            raise Refusal("timed_out", f"the coordinator has not carried out {verb} yet; see distevo-ctl runs")
+        if outcome != ACCEPTED:
+            raise Refusal("refused", outcome)
+        plan = self._runtime.node.foreman.plan.runs.get(run)
+        return {"run": run, "state": plan.state.value if plan else "deleted"}
+
+    async def results(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The results of a run, best so far where a task is not done; with `task`, that one and its data."""
+        name = self._run(request)
+        node = self._runtime.node
+        plan = node.foreman.plan.runs[name]
+        wanted = request.get("task")
+        if wanted is not None and wanted not in plan.tasks:
+            raise Refusal("not_found", f"run {name!r} has no task {wanted!r}")
+        await self._fetch_results(plan, [wanted] if wanted is not None else list(plan.tasks))
+        answer = {
+            "run": run_view(node.foreman, name, self._runtime.now()),
+            "tasks": [self._task(name, plan, task) for task in plan.tasks if wanted in {None, task}],
+        }
+        if wanted is not None:
+            run = decode_run((await self._in_thread(self._runtime.store.read, plan.object))[0])
+            answer["problem"] = msgspec.to_builtins(run.problem)
+            answer["data"] = msgspec.json.decode(run.tasks[wanted])
+        return answer
+
+    def _task(self, name: str, plan: RunPlan, task: str) -> dict[str, Any]:
+        entry = plan.tasks[task]
+        view = task_view(self._runtime.node.foreman, name, task)
+        result = self._results.get(entry.result or "")
+        if result is None or view["state"] == "working":
+            return view
+        fields = ("fit", "solved", "program", "key", "fitness", "evaluations", "seconds")
+        return view | {field: getattr(result, field) for field in fields}
+
+    async def _fetch_results(self, plan: RunPlan, tasks: list[str]) -> None:
+        names = [name for task in tasks if (name := plan.tasks[task].result) and name not in self._results]
+
+        def read() -> list[tuple[str, Result]]:
+            return [(name, decode_result(self._runtime.store.read(name)[0])[0]) for name in names]
+
+        for name, result in await self._in_thread(read):
+            self._results[name] = result
+        while len(self._results) > max(RESULTS_KEPT, len(names)):
+            del self._results[next(iter(self._results))]
+
+    # --- checkpoints -----------------------------------------------------------------------------
+
+    async def checkpoints(self, request: dict[str, Any]) -> dict[str, Any]:
+        """All checkpoints in the store, each read and verified if `verify` is true."""
+        store, verify = self._runtime.store, bool(request.get("verify"))
+
+        def look() -> list[dict[str, Any]]:
+            return [entry for name in store.list(CHECKPOINTS) if (entry := self._look(name, verify)) is not None]
+
+        return {"checkpoints": await self._in_thread(look)}
+
+    def _look(self, name: str, verify: bool) -> dict[str, Any] | None:
+        try:
+            data, _ = self._runtime.store.read(name)
+        except NotFound:
+            return None  # Deleted between listing and reading, as covered ones are.
+        entry: dict[str, Any] = {"name": name, "bytes": len(data)}
+        try:
+            checkpoint = decode_checkpoint(data)
+        except CheckpointError as error:
+            return entry | {"ok": False, "error": str(error), "kind": type(error).__name__}
+        entry |= {"ok": True, "islands": len(checkpoint.islands), "sequence": checkpoint.sequence}
+        if verify:
+            entry["contents"] = [
+                {
+                    "run": island.run,
+                    "task": island.task,
+                    "island": island.island,
+                    "grant": island.grant,
+                    "generation": island.generation,
+                    "evaluations": island.counters.evaluations,
+                }
+                for island in checkpoint.islands
+            ]
+            entry["resource_usage"] = checkpoint.resource_usage
+        return entry
+
+    # --- helpers ---------------------------------------------------------------------------------
+
+    async def _check(self, request: dict[str, Any]) -> CheckedProblem:
+        try:
+            return await asyncio.to_thread(check_in_process, request)
+        except (ProblemError, TaskError) as error:
+            raise Refusal("refused", str(error)) from error
+
+    @staticmethod
+    def _settings(request: dict[str, Any], default_budget: bool = True) -> RunSettings:
+        fields = {key: request[key] for key in SETTING_FIELDS if request.get(key) is not None}
+        fields.setdefault("seed", secrets.randbits(32))
+        if default_budget and "cpu_seconds" not in fields and "evaluations" not in fields:
+            fields["cpu_seconds"] = DEFAULT_CPU_SECONDS
+        try:
+            return msgspec.convert(fields, RunSettings)
+        except msgspec.ValidationError as error:
+            raise Refusal("usage", str(error)) from error
+
+    def _run(self, request: dict[str, Any]) -> str:
+        name = request.get("run")
+        runs = self._runtime.node.foreman.plan.runs
+        if not isinstance(name, str) or name not in runs:
+            known = ", ".join(list(runs)[-5:]) or "none"
+            raise Refusal("not_found", f"there is no run {name!r}; the latest are: {known}")
+        return name
+
+    def _refuse_known(self, name: str | None) -> None:
+        if name is not None and (name in self._runtime.node.foreman.plan.runs or name in self._pending):
+            raise Refusal("refused", f"a run named {name!r} exists already")
+
+    def _free_name(self, problem: str) -> str:
+        stem = re.sub(r"[^A-Za-z0-9._-]", "-", problem).lstrip("._-")[:50] or "run"
+        number = 1
+        while (name := f"{stem}-{number}") in self._runtime.node.foreman.plan.runs or name in self._pending:
+            number += 1
+        return name
+
+    def _remember(self, nonce: str) -> None:
+        """Write down that this daemon took the submission: what `--allow-problems own` means after a restart."""
+        with self._submissions.open("a") as file:
+            file.write(nonce + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    async def _hand_in(self, name: str, data: bytes) -> str | None:
+        """Put an object into the inbox and wait until the plan has taken it in; None if that takes too long."""
+        try:
+            await self._in_thread(self._runtime.store.create, name, data)
+        except Conflict as error:
+            raise Refusal("refused", str(error)) from error
+        settled: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def watch() -> None:
+            outcome = self._runtime.node.desk.outcomes.pop(name, None)
+            if outcome is not None and not settled.done():
+                settled.set_result(outcome)
+
+        self._runtime.watchers.append(watch)
+        try:
+            self._runtime.feed(InboxChanged())
+            async with asyncio.timeout(TAKE_IN_SECONDS):
+                return await settled
+        except TimeoutError:
+            return None
+        finally:
+            self._runtime.watchers.remove(watch)
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._runtime.executor, function, *arguments)
+
+
+KINDS: list[tuple[type[Exception], str]] = [
+    (CheckpointError, "corrupt"),
+    (ObjectError, "corrupt"),
+    (NotFound, "not_found"),
+    (StoreError, "store_unavailable"),
+    (DistevoError, "refused"),
+]
+"""What each family of errors is called in the table of exit codes; the first that fits counts."""
+
+
+def kind_of(error: Exception) -> str:
+    """The name of an error in the table of exit codes."""
+    if isinstance(error, Refusal):
+        return error.kind
+    return next((kind for family, kind in KINDS if isinstance(error, family)), "internal_error")

@@ -1,0 +1,102 @@
+"""The view: what the node knows, as people and programs ask for it. Field names are kept from version to version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distevo.foreman import Foreman, tally, text_of
+from distevo.node import Node
+from distevo.plan import RunPlan, TaskState
+from distevo.progress import Progress
+from distevo.work import TaskWork
+
+
+def status(node: Node, now: float) -> dict[str, Any]:
+    """Cluster, members and runs; times in seconds."""
+    record = node.lease.record
+    return {
+        "cluster": {
+            "id": record.cluster if record else None,
+            "epoch": record.epoch if record else None,
+            "coordinator": record.holder or None if record else None,
+        },
+        "members": [_member(node, now)],
+        "runs": [run_view(node.foreman, name, now) for name in node.foreman.plan.runs],
+    }
+
+
+def _member(node: Node, now: float) -> dict[str, Any]:
+    settings, saved_at = node.settings, node.keeper.saved_at
+    return {
+        "id": settings.member,
+        "kind": settings.kind,
+        "state": "alive",
+        "boot": settings.boot,
+        "workers": settings.workers,
+        "islands": sum(len(slot.islands) for slot in node.slots.slots),
+        "path": "self",
+        "last_heard_s": 0.0,
+        "checkpoint_age_s": None if saved_at is None else round(now - saved_at, 3),
+        "phase": node.phase.value,
+        "workers_replaced": dict(sorted(node.slots.replaced.items())),
+    }
+
+
+def run_view(foreman: Foreman, name: str, now: float) -> dict[str, Any]:
+    """One run in numbers."""
+    run = foreman.plan.runs[name]
+    works = [work for work in foreman.work.values() if work.run.name == name]
+    in_hand = {work.task for work in works}
+    closed = [task for key, task in run.tasks.items() if key not in in_hand]
+    progress = foreman.progress.get(name, Progress())
+    counts = tally(run)
+    is_active = not run.state.is_over
+    return {
+        "id": name,
+        "problem": f"{run.problem.name} {run.problem.version}",
+        "state": run.state.value,
+        "tasks_total": counts["tasks"],
+        "tasks_done": counts["done"],
+        "tasks_failed": counts["failed"],
+        "fit": counts["fit"],
+        "solved": counts["solved"],
+        "evaluations": sum(task.evaluations for task in closed) + sum(work.evaluations() for work in works),
+        "evaluations_per_s": round(progress.evaluations_per_s(now), 1) if is_active else 0.0,
+        "duplicates_avoided": sum(task.duplicates for task in closed) + sum(work.duplicates() for work in works),
+        "tasks_per_hour": round(progress.tasks_per_hour(now, not is_active), 1),
+        "eta_s": _rounded(progress.eta_s(counts["tasks"] - counts["done"], now)) if is_active else None,
+        "budget": {"cpu_seconds": run.budget.cpu_seconds, "evaluations": run.budget.evaluations},
+        "islands_per_task": run.islands_per_task,
+        "invalid_programs": sum(len(island.snapshot.invalid) for work in works for island in work.islands),
+        "note": run.note or _first_complaint(run, works),
+    }
+
+
+def task_view(foreman: Foreman, name: str, task: str) -> dict[str, Any]:
+    """The best so far of a task in hand, in the fields of a result."""
+    work = foreman.work.get((name, task))
+    guess = work.choose() if work is not None else None
+    entry = foreman.plan.runs[name].tasks[task]
+    return {
+        "id": task,
+        "state": "working" if work is not None else entry.state.value,
+        "fit": guess.fit if guess else False,
+        "solved": None,
+        "program": text_of(guess.genome) if guess else None,
+        "key": guess.key.hex() if guess else None,
+        "fitness": list(guess.fitness) if guess else None,
+        "evaluations": work.evaluations() if work is not None else 0,
+        "seconds": round(work.seconds(), 3) if work is not None else 0.0,
+        "error": entry.error,
+    }
+
+
+def _first_complaint(run: RunPlan, works: list[TaskWork]) -> str | None:
+    for work in works:
+        if work.warning is not None:
+            return work.warning
+    return next((task.error for task in run.tasks.values() if task.state is TaskState.FAILED), None)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

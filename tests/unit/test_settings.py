@@ -1,0 +1,290 @@
+"""Settings as users meet them: who wins, what is refused and in which words, and what is never loaded."""
+
+import json
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+from distevod import hardware
+from distevod.settings import SETTINGS, Settings, SettingsError, explain, explain_data, load_settings
+
+# For each setting four values that differ, as text: given by flag, by environment, by file; and one to refuse.
+SAMPLES = {
+    "id": ("flag-1", "env_1", "file.1", "no spaces"),
+    "kind": ("kaggle", "colab", "server", "kagle"),
+    "network": ("unstable", "low-latency", "stable", "unstabel"),
+    "store": ("/flag/store", "gs://bucket/env", "file:///file/store", "\0"),
+    "state_dir": ("/flag/state", "/env/state", "/file/state", "gs://bucket/state"),
+    "workers": ("3", "4", "5", "two"),
+    "memory_mb": ("2000", "3000", "4000", "1.5"),
+    "batch_size": ("10", "20", "30", "0"),
+    "generation_seconds": ("0.5", "2", "3.5", "nan"),
+    "evaluation_timeout_seconds": ("1", "2", "3", "-1"),
+    "checkpoint_generations": ("1", "2", "3", "1e2"),
+    "checkpoint_seconds": ("1", "2", "3", "soon"),
+    "enable_compression": ("false", "no", "off", "perhaps"),
+    "compression_level": ("1", "2", "3", "10"),
+    "heartbeat_interval": ("1", "2", "3", "0"),
+    "heartbeat_timeout": ("100", "200", "300", "inf"),
+    "lease_ttl": ("20", "30", "40", "4.9"),
+    "metrics_port": ("0", "9000", "65535", "65536"),
+    "allow_problems": ("store", "none", "own", "all"),
+    "log_format": ("json", "text", "json", "yaml"),
+    "log_level": ("debug", "warning", "error", "verbose"),
+}
+NAMES = [setting.name for setting in SETTINGS]
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing is set but the home."""
+    return {"HOME": str(tmp_path / "home")}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(text)
+    return path
+
+
+def refusal(flags: dict[str, object], environ: dict[str, str], config: Path | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags, environ, config)
+    return str(caught.value)
+
+
+def test_every_setting_has_samples_a_field_and_reasons() -> None:
+    assert list(SAMPLES) == NAMES
+    assert set(NAMES) == set(Settings._fields) - {"sources", "warnings"}
+    for setting in SETTINGS:
+        assert setting.meaning.endswith(".")
+        assert setting.formula.endswith(".")
+        assert setting.tradeoff.endswith(".")
+
+
+def test_without_anything_said_the_hardware_and_the_defaults_decide(environ: dict[str, str], tmp_path: Path) -> None:
+    settings = load_settings({}, environ)
+    assert settings.kind == "local"
+    assert settings.state_dir == tmp_path / "home/.local/state/distevo"
+    assert settings.store == str(settings.state_dir / "store")
+    assert settings.memory_mb == hardware.usable_memory_mb() // 2
+    assert settings.workers == min(hardware.usable_cores(), settings.memory_mb // 64)
+    assert (settings.heartbeat_interval, settings.heartbeat_timeout) == (10, 30)
+    assert (settings.checkpoint_generations, settings.checkpoint_seconds) == (5, 5)
+    assert (settings.enable_compression, settings.compression_level) == (True, 6)
+    assert settings.metrics_port == 8000
+    assert settings.allow_problems == "own"
+    assert settings.warnings == ()
+    assert set(settings.sources) == set(NAMES)
+    assert load_settings({"id": settings.id}, environ).id == settings.id
+
+
+def test_values_have_the_types_of_their_fields(environ: dict[str, str]) -> None:
+    given = load_settings({name: samples[0] for name, samples in SAMPLES.items()}, environ)
+    hints = typing.get_type_hints(Settings)
+    for settings in (given, load_settings({}, environ)):
+        for name in NAMES:
+            assert type(getattr(settings, name)) is hints[name] or isinstance(getattr(settings, name), hints[name]), (
+                name
+            )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_flag_beats_environment_beats_file(name: str, environ: dict[str, str], tmp_path: Path) -> None:
+    setting = BY_NAME[name]
+    flag, variable, file, _ = SAMPLES[name]
+    config = written(tmp_path, f"{name}: {file}\n")
+    both = {**environ, setting.variable: variable}
+
+    def value_and_source(settings: Settings) -> tuple[object, str]:
+        return getattr(settings, name), settings.sources[name]
+
+    from_flag = value_and_source(load_settings({name: flag}, both, config))
+    from_variable = value_and_source(load_settings({name: None}, both, config))
+    from_file = value_and_source(load_settings({}, environ, config))
+    assert from_flag == (typed(name, flag), f"flag {setting.flag}")
+    assert from_variable == (typed(name, variable), f"environment {setting.variable}")
+    assert from_file == (typed(name, file), f"{config} line 1: {name}")
+
+
+def typed(name: str, text: str) -> object:
+    kind = typing.get_type_hints(Settings)[name]
+    return {"false": False, "no": False, "off": False}[text] if kind is bool else kind(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bad_value_is_refused_by_name_place_and_what_is_allowed(
+    name: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    setting, bad = BY_NAME[name], SAMPLES[name][3]
+    message = refusal({name: bad}, environ)
+    assert message.startswith(f"{name} must be {setting.value.allowed}, not {bad!r} (flag {setting.flag})")
+    assert f"(environment {setting.variable})" in refusal({}, {**environ, setting.variable: bad})
+    if "\0" not in bad:
+        config = written(tmp_path, f"# a comment\n{name}: {bad}\n")
+        assert f"({config} line 2: {name})" in refusal({}, environ, config)
+
+
+def test_typed_values_are_taken_and_wrong_types_refused(environ: dict[str, str]) -> None:
+    settings = load_settings(
+        {"workers": 3, "heartbeat_interval": 2, "enable_compression": False, "state_dir": Path("/x")}, environ
+    )
+    assert (settings.workers, settings.heartbeat_interval) == (3, 2.0)
+    assert (settings.enable_compression, settings.state_dir) == (False, Path("/x"))
+    wrong: list[dict[str, object]] = [
+        {"workers": True},
+        {"workers": 2.0},
+        {"heartbeat_interval": False},
+        {"id": 7},
+        {"kind": 7},
+        {"store": ["x"]},
+        {"enable_compression": 1},
+        {"heartbeat_interval": 10**400},
+    ]
+    for flags in wrong:
+        assert "must be" in refusal(flags, environ)
+
+
+def test_near_misses_are_named(environ: dict[str, str]) -> None:
+    assert refusal({"worker": 2}, environ) == "unknown setting 'worker'; did you mean workers?"
+    assert refusal({}, {**environ, "DISTEVO_WORKRS": "2"}) == (
+        "unknown environment variable 'DISTEVO_WORKRS'; did you mean DISTEVO_WORKERS?"
+    )
+    assert refusal({"kind": "kagle"}, environ).endswith("; did you mean kaggle?")
+    assert "valid: DISTEVO_ID, DISTEVO_KIND, " in refusal({}, {**environ, "DISTEVO_QQQ": "2"})
+
+
+def test_empty_variables_and_our_other_variables_are_not_settings(environ: dict[str, str]) -> None:
+    settings = load_settings({}, {**environ, "DISTEVO_WORKERS": "", "DISTEVO_DEBUG": "1", "OTHER": "x"})
+    assert settings.sources["workers"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "batch_size", "memory_mb", "checkpoint_generations", "islands"),
+    [("kaggle", 2, 500, 4096, 2, 4), ("colab", 2, 250, 12288, 1, 3), ("paperspace", 1, 100, 2048, 1, None)],
+)
+def test_presets_stand_below_all_that_is_said(
+    kind: str,
+    workers: int,
+    batch_size: int,
+    memory_mb: int,
+    checkpoint_generations: int,
+    islands: int | None,
+    environ: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    settings = load_settings({"kind": kind}, environ)
+    assert (settings.workers, settings.batch_size) == (workers, batch_size)
+    assert (settings.memory_mb, settings.checkpoint_generations) == (memory_mb, checkpoint_generations)
+    assert settings.islands == islands
+    assert settings.sources["workers"] == f"preset {kind}"
+    said = load_settings({"kind": kind}, environ, written(tmp_path, "batch_size: 7"))
+    assert (said.batch_size, said.workers) == (7, workers)
+
+
+def test_the_kind_is_recognised_and_may_be_overruled(environ: dict[str, str]) -> None:
+    kaggle = {**environ, "KAGGLE_KERNEL_RUN_TYPE": "Interactive"}
+    settings = load_settings({}, kaggle)
+    assert (settings.kind, settings.batch_size) == ("kaggle", 500)
+    assert settings.sources["kind"] == "recognised by KAGGLE_KERNEL_RUN_TYPE"
+    assert load_settings({"kind": "colab"}, kaggle).batch_size == 250
+
+
+@pytest.mark.parametrize(
+    ("network", "interval", "timeout"), [("stable", 10, 30), ("unstable", 20, 60), ("low-latency", 5, 15)]
+)
+def test_the_network_chooses_the_heartbeats(
+    network: str, interval: float, timeout: float, environ: dict[str, str]
+) -> None:
+    settings = load_settings({"network": network}, environ)
+    assert (settings.heartbeat_interval, settings.heartbeat_timeout) == (interval, timeout)
+    said = load_settings({"network": network, "heartbeat_timeout": 61}, environ)
+    assert (said.heartbeat_interval, said.heartbeat_timeout) == (interval, 61)
+
+
+def test_a_timeout_not_above_the_interval_is_a_contradiction(environ: dict[str, str]) -> None:
+    message = refusal({"heartbeat_timeout": 10}, environ)
+    assert message == (
+        "heartbeat_timeout must be above heartbeat_interval: heartbeat_timeout 10 (flag --heartbeat-timeout), "
+        "heartbeat_interval 10 (preset of network stable); three intervals are usual"
+    )
+    assert load_settings({"heartbeat_timeout": 10.5}, environ).heartbeat_timeout == 10.5
+
+
+def test_memory_too_small_for_the_workers_is_a_contradiction(environ: dict[str, str]) -> None:
+    message = refusal({"workers": 8, "memory_mb": 511}, environ)
+    assert message == (
+        "each worker needs 64 MiB: memory_mb 511 (flag --memory-mb) is too little for workers 8 (flag --workers)"
+    )
+    assert load_settings({"workers": 8, "memory_mb": 512}, environ).memory_mb == 512
+    # a default gives way to what is said, rather than contradict it
+    assert load_settings({"memory_mb": 64}, environ).workers == 1
+
+
+def test_what_is_hardly_meant_is_a_warning(environ: dict[str, str]) -> None:
+    settings = load_settings({"enable_compression": "no", "compression_level": 9}, environ)
+    assert settings.warnings == (
+        "compression_level 9 (flag --compression-level) has no effect: enable_compression is false",
+    )
+    cores = hardware.usable_cores()
+    (warning,) = load_settings({"workers": cores + 1}, environ).warnings
+    assert warning == (f"workers {cores + 1} (flag --workers) is more than the {cores} that this machine has")
+
+
+def test_relative_folders_are_taken_from_where_they_are_written(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    assert load_settings({"store": "bucket"}, environ).store == str(here / "bucket")
+    config = written(there, "store: bucket\nstate_dir: ~/state")
+    settings = load_settings({}, environ, config)
+    assert settings.store == str(there / "bucket")
+    assert settings.state_dir == tmp_path / "home/state"
+    assert load_settings({"store": "gs://bucket/x"}, environ).store == "gs://bucket/x"
+    assert load_settings({}, environ, Path("../there/settings.yaml")).store == str(here / "../there/bucket")
+
+
+def test_the_store_goes_along_with_the_state_folder(environ: dict[str, str]) -> None:
+    assert load_settings({"state_dir": "/somewhere"}, environ).store == "/somewhere/store"
+
+
+def test_the_manual_has_every_setting_and_what_is_in_force(environ: dict[str, str]) -> None:
+    settings = load_settings({"workers": 1, "enable_compression": False}, environ)
+    text = explain(settings)
+    assert max(map(len, text.splitlines())) <= 100
+    for setting in SETTINGS:
+        assert f"\n{setting.name}\n" in text
+        assert setting.flag in text
+        assert setting.variable in text
+    assert "  now         1  (flag --workers)" in text
+    assert "  now         false  (flag --enable-compression)" in text
+    assert "  now " not in explain()
+
+
+def test_the_manual_is_also_json(environ: dict[str, str]) -> None:
+    settings = load_settings({"workers": 1}, environ)
+    rows = json.loads(json.dumps(explain_data(settings)))
+    assert [row["name"] for row in rows] == NAMES
+    workers = next(row for row in rows if row["name"] == "workers")
+    assert workers["yaml"] == ["workers", "platforms[].worker_count"]
+    assert workers["presets"] == {"kaggle": 2, "colab": 2, "paperspace": 1}
+    assert (workers["value"], workers["source"]) == (1, "flag --workers")
+    assert "value" not in explain_data()[0]
+
+
+def test_starting_pays_for_nothing_that_only_files_and_mistakes_need() -> None:
+    """`distevod start` has half a second to its first evaluation; what is imported here is part of it."""
+    code = (
+        "import sys, click, distevod.settings as s; s.load_settings({'workers': 1}, {'HOME': '/nowhere'});"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    modules = set(loaded.stdout.split())
+    assert "distevod.settings.load" in modules
+    assert not modules & {"yaml", "difflib", "msgspec", "dataclasses", "logging", "socket", "json", "numpy"}

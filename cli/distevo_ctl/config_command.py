@@ -3,10 +3,10 @@
 from typing import Any
 
 import click
-from distevod.settings import explain, explain_data
-from distevod.settings.manual import shown
 
 from distevo_ctl.setting_options import setting_options, settings_of
+from distevod.settings import explain, explain_data
+from distevod.settings.manual import shown
 
 
 @click.command("config")
@@ -24,11 +24,15 @@ def config_command(explained: bool, as_json: bool, **values: Any) -> None:
         body = {"settings": rows if explained else brief, "warnings": list(settings.warnings)}
         click.echo(json.dumps(body, indent=2))
         return
-    if explained:
-        click.echo(explain(settings))
-    else:
-        width = max(len(shown(row["value"])) for row in rows)
-        for row in rows:
-            click.echo(f"{row['name']:<27} {shown(row['value']):<{width}}  {row['source']}")
+    text = explain(settings) if explained else _listed(rows)
+    click.echo(text.encode(errors="backslashreplace"))  # the name of a folder may be no text at all
     for warning in settings.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+def _listed(rows: list[dict[str, Any]]) -> str:
+    """One line for each setting: name, value, source."""
+    names = max(len(row["name"]) for row in rows)
+    values = max(len(shown(row["value"])) for row in rows)
+    lines = (f"{row['name']:{names}}  {shown(row['value']):{values}}  {row['source']}" for row in rows)
+    return "\n".join(lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
 from distevod.settings import SETTINGS, Setting, Settings, load_settings
 from distevod.settings.value import Choice, Switch, Whole
 

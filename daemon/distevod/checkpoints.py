@@ -9,7 +9,6 @@ from concurrent.futures import Executor
 from distevo.checkpoint import Checkpoint, encode_checkpoint
 from distevo.errors import Conflict
 from distevo.names import checkpoint_name
-
 from distevod.store import Store
 
 

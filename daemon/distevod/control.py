@@ -75,7 +75,7 @@ class Control:
             return _error("usage", f"no such request: {request.get('do')!r}")
         try:
             return orjson.dumps({"ok": await action(request)}, option=orjson.OPT_NON_STR_KEYS)
-        except Exception as error:  # noqa: BLE001 - a request never ends the daemon; a bug is logged and said
+        except Exception as error:
             kind = kind_of(error)
             if kind == "internal_error":
                 log.exception("a request failed")

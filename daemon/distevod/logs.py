@@ -7,6 +7,7 @@
 Write them with the standard library: `log.info("written", extra=fields(run=name, bytes=size))`.
 """
 
+import contextlib
 import logging
 import sys
 import threading
@@ -35,7 +36,8 @@ def configure(log_format: str = "text", level: str = "info", file: Path | None =
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
-        old.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take was already complained of
+            old.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
     logging.captureWarnings(True)
@@ -86,11 +88,11 @@ class _File(logging.FileHandler):
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.stream and self.stream.tell() > FILE_LIMIT:
-            try:
+        try:
+            if self.stream and self.stream.tell() > FILE_LIMIT:
                 self._move(self.stream)
-            except OSError:  # rather a log too long than none
-                self.handleError(record)
+        except OSError:  # rather a log too long than none
+            self.handleError(record)
         super().emit(record)
 
     def _move(self, stream: TextIO) -> None:

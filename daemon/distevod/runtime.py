@@ -42,7 +42,6 @@ from distevo.instructions import (
     VerifyProgram,
 )
 from distevo.node import Node, NodeSettings
-
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
 from distevod.settings import Settings

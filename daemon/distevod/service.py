@@ -31,7 +31,6 @@ from distevo.plan import RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.view import run_view, status, task_view
-
 from distevod.problems.check import CheckedProblem, check_in_process
 from distevod.runtime import Runtime
 
@@ -134,7 +133,7 @@ class Service:
         """Cancel, pause, resume, extend or delete a run."""
         run = self._run(request)
         try:
-            verb = Verb(request.get("verb"))
+            verb = Verb(str(request.get("verb")))
         except ValueError as error:
             raise Refusal("usage", f"no such command: {request.get('verb')!r}") from error
         budget = None

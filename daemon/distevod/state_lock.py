@@ -13,10 +13,9 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from distevo.errors import DistevoError
-
 from distevod.paths import PathError
 
-_PATIENCE = 1.0  # seconds to outlast other commands that are just looking
+_PATIENCE = 5.0  # seconds to outlast other commands that are just looking
 
 
 class Holder(NamedTuple):

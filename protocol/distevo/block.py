@@ -34,15 +34,20 @@ from distevo.program import (
 MAX_PROGRAMS = 1 << 20
 
 
-class _Columns(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    genomes: Annotated[
-        list[Annotated[bytes, msgspec.Meta(max_length=MAX_GENOME_BYTES)]], msgspec.Meta(max_length=MAX_PROGRAMS)
-    ]
-    fitness: list[float]
-    others: list[Annotated[tuple[float, ...], msgspec.Meta(max_length=MAX_FITNESS_NUMBERS - 1)]]
-    fit: list[bool]
-    behaviours: list[Annotated[bytes, msgspec.Meta(max_length=BEHAVIOUR_BYTES)]]
-    metas: list[Annotated[bytes, msgspec.Meta(max_length=MAX_META_BYTES)]]
+_Column = msgspec.Meta(max_length=MAX_PROGRAMS)
+_Genome = Annotated[bytes, msgspec.Meta(max_length=MAX_GENOME_BYTES)]
+_Others = Annotated[tuple[float, ...], msgspec.Meta(max_length=MAX_FITNESS_NUMBERS - 1)]
+_Behaviour = Annotated[bytes, msgspec.Meta(max_length=BEHAVIOUR_BYTES)]
+_Metadata = Annotated[bytes, msgspec.Meta(max_length=MAX_META_BYTES)]
+
+
+class _Columns(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    genomes: Annotated[list[_Genome], _Column]
+    fitness: Annotated[list[float], _Column]
+    others: Annotated[list[_Others], _Column]
+    fit: Annotated[list[bool], _Column]
+    behaviours: Annotated[list[_Behaviour], _Column]
+    metadata: Annotated[list[_Metadata], _Column]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,7 +81,7 @@ def unpack(data: bytes, key_of: Keyer) -> list[Program]:
     except msgspec.DecodeError as error:
         raise BlockError(f"no block of programs: {error}") from error
     count = len(columns.genomes)
-    lengths = {len(column) for column in (columns.fitness, columns.fit, columns.behaviours, columns.metas)}
+    lengths = {len(column) for column in (columns.fitness, columns.fit, columns.behaviours, columns.metadata)}
     if lengths != {count} or len(columns.others) not in (0, count):
         raise BlockError("the columns of the block differ in length")
     if not {0, BEHAVIOUR_BYTES}.issuperset(map(len, columns.behaviours)):
@@ -90,11 +95,11 @@ def unpack(data: bytes, key_of: Keyer) -> list[Program]:
         map(_negated, columns.others) if columns.others else repeat(()),
         map(len, columns.genomes),
         keys,
-        columns.metas,
+        columns.metadata,
         [not fit for fit in columns.fit],
         columns.behaviours,
     )
-    return list(map(Program, orders, columns.genomes, keys, columns.fit, columns.behaviours, columns.metas))
+    return list(map(Program, orders, columns.genomes, keys, columns.fit, columns.behaviours, columns.metadata))
 
 
 def _negated(numbers: tuple[float, ...]) -> tuple[float, ...]:

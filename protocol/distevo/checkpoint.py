@@ -98,18 +98,18 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """What the platform used, by name; units are part of the names."""
 
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode
 
 
 def encode_checkpoint(checkpoint: Checkpoint, level: int = 6) -> bytes:
-    """The bytes of `checkpoint`.  `level` is zlib's, from 1 (fast) to 9 (small).
+    """The bytes of `checkpoint`.  `level` is zlib's, from 1 (fast) to 9 (small); 0 compresses nothing.
 
     Raises `CheckpointMalformed` for content that `decode_checkpoint` would refuse (the blocks of programs excepted,
     which `pack` made), `ValueError` for another level.
     """
-    if not 1 <= level <= 9:
-        raise ValueError(f"level {level}; zlib has 1 to 9")
+    if not 0 <= level <= 9:
+        raise ValueError(f"level {level}; zlib has 0 to 9")
     try:
         content = _encode(checkpoint)
     except (TypeError, ValueError, OverflowError) as error:
@@ -169,8 +169,7 @@ def restore(snapshots: Iterable[IslandSnapshot], grant: int) -> IslandSnapshot |
 
     Raises `ValueError` when the snapshots are of several islands, `BlockError` for an unverified block.
     """
-    # The content comes last, so that the start is the same whatever the order of `snapshots`.
-    ranked = sorted((s for s in snapshots if s.grant <= grant), key=lambda s: (s.grant, s.sequence, _encode(s)))
+    ranked = sorted((snapshot for snapshot in snapshots if snapshot.grant <= grant), key=_rank)
     if not ranked:
         return None
     if len({(s.run, s.task, s.island, s.problem, s.version) for s in ranked}) > 1:
@@ -197,6 +196,12 @@ def restore(snapshots: Iterable[IslandSnapshot], grant: int) -> IslandSnapshot |
         suspects=sorted(suspects - invalid),
         counters=Counters(*map(max, *(msgspec.structs.astuple(snapshot.counters) for snapshot in merged))),
     )
+
+
+def _rank(snapshot: IslandSnapshot) -> tuple[int, int, bytes]:
+    # The content comes last, so that the start is the same whatever the order of the snapshots.
+    canonical = msgspec.structs.replace(snapshot, cover=dict(sorted(snapshot.cover.items())))
+    return snapshot.grant, snapshot.sequence, _encode(canonical)
 
 
 def _covers(snapshot: IslandSnapshot, other: IslandSnapshot) -> bool:

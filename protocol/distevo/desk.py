@@ -46,11 +46,11 @@ class Desk:
 
     def look(self, now: float) -> None:
         """List the inbox now; if a listing is on its way already, once more after it."""
+        self._next_listing = now + LIST_SECONDS
         if self._is_listing:
             self._again = True
             return
         self._is_listing = True
-        self._next_listing = now + LIST_SECONDS
         self._outbox.list(INBOX, self._listed)
 
     def tick(self, now: float) -> None:

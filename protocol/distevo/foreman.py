@@ -107,9 +107,7 @@ class Foreman:
             islands_per_task=settings.islands_per_task,
             budget=Budget(settings.cpu_seconds, settings.evaluations),
             tasks={
-                task: TaskPlan(
-                    islands=[IslandPlace(self._owner, 1) for _ in range(settings.islands_per_task)]
-                )
+                task: TaskPlan(islands=[IslandPlace(self._owner, 1) for _ in range(settings.islands_per_task)])
                 for task in run.tasks
             },
             note=refusal,
@@ -229,9 +227,7 @@ class Foreman:
             for name, run in self.plan.runs.items()
             if run.state in {RunState.QUEUED, RunState.RUNNING} and run.note is None and name in self.runs
             for task, entry in run.tasks.items()
-            if entry.state is TaskState.OPEN
-            and (name, task) not in self.work
-            and (name, task) not in self._opening
+            if entry.state is TaskState.OPEN and (name, task) not in self.work and (name, task) not in self._opening
         )
 
     def _reread(self, name: str, answer: StoreAnswer, now: float) -> None:
@@ -383,9 +379,7 @@ class Foreman:
         )
         if event.warning is not None and work.warning is None:
             work.warning = event.warning
-            self._outbox.log(
-                "warning", "the problem's code misbehaves", island=str(island.id), reason=event.warning
-            )
+            self._outbox.log("warning", "the problem's code misbehaves", island=str(island.id), reason=event.warning)
         work.is_fit = work.is_fit or event.fit
         if island.is_resting:
             self._slots.release(island.id)
@@ -606,9 +600,7 @@ def _is_more(new: Budget, old: Budget) -> bool:
     def covers(new_limit: float | None, old_limit: float | None) -> bool:
         return new_limit is None or (old_limit is not None and new_limit >= old_limit)
 
-    return (
-        new != old and covers(new.cpu_seconds, old.cpu_seconds) and covers(new.evaluations, old.evaluations)
-    )
+    return new != old and covers(new.cpu_seconds, old.cpu_seconds) and covers(new.evaluations, old.evaluations)
 
 
 def _budget_text(budget: Budget) -> str:

@@ -119,9 +119,7 @@ class Keeper:
                 self._outbox.delete(name, lambda _answer, _now: None)
 
     @staticmethod
-    def _is_covered(
-        mark: tuple[IslandId, int, int], durable: list[tuple[int, int]], grant: int | None
-    ) -> bool:
+    def _is_covered(mark: tuple[IslandId, int, int], durable: list[tuple[int, int]], grant: int | None) -> bool:
         if grant is None:
             return True
         newer = [at for at in durable if at[0] == grant and at > mark[1:]]

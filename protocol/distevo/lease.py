@@ -209,9 +209,7 @@ class Lease:
             self._write = None
             self.is_held, self.is_lost = False, True
             self._see(seen, now)
-            self._outbox.log(
-                "warning", "the lease is another's", holder=self.record.holder if self.record else ""
-            )
+            self._outbox.log("warning", "the lease is another's", holder=self.record.holder if self.record else "")
 
     def _won(self, write: _Write, token: int, now: float) -> None:
         self._write, self._token, self.record = None, token, write.record

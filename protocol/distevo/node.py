@@ -169,9 +169,7 @@ class Node:
                 self.keeper.saved(event.sequence, now)
                 self.keeper.prune(self.foreman.grant_of)
             case CheckpointFailed():
-                self._outbox.log(
-                    "error", "a checkpoint could not be written; another follows", reason=event.reason
-                )
+                self._outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
                 self.keeper.failed(event.sequence, now)
             case InboxChanged():
                 if self.phase is Phase.WORKING:

@@ -148,9 +148,7 @@ class Contract:
         batch = members.get("evaluate_batch")
         self.evaluate_batch = self._one_by_one(self.evaluate) if batch is None else self._guard_batch(batch)
         self.crossover = (
-            self._guard_genome("crossover", members["crossover"])
-            if self.has_crossover
-            else self._absent("crossover")
+            self._guard_genome("crossover", members["crossover"]) if self.has_crossover else self._absent("crossover")
         )
         self.verify = self._guard_verify(members["verify"]) if self.has_verify else self._absent("verify")
 
@@ -169,9 +167,7 @@ class Contract:
             raise self._broken("seeds", f"gave more than {SEEDS_LIMIT:,} genomes", "return fewer")
         for position, genome in enumerate(genomes):
             if genome is None:
-                raise self._broken(
-                    "seeds", f"gave None at position {position}", "every element must be a genome"
-                )
+                raise self._broken("seeds", f"gave None at position {position}", "every element must be a genome")
         return genomes
 
     def sweep(self, share: int, shares: int) -> Iterator[tuple[Any, Evaluation] | None]:
@@ -195,9 +191,7 @@ class Contract:
         assert self._sweep is not None
         walk = self._sweep(share, shares)
         if not isinstance(walk, Iterable):
-            raise self._broken(
-                "sweep", f"returned {_shown(walk)}", "return an iterator (a generator function does)"
-            )
+            raise self._broken("sweep", f"returned {_shown(walk)}", "return an iterator (a generator function does)")
         for node in walk:
             if node is None:
                 yield None
@@ -216,14 +210,10 @@ class Contract:
         panels: list[tuple[str, list[list[int]]]] = []
         for panel in shown:
             if not (isinstance(panel, (list, tuple)) and len(panel) == 2 and isinstance(panel[0], str)):
-                raise self._broken(
-                    "panels", f"gave {_shown(panel)}", "give pairs (title, rows of colours 0-9)"
-                )
+                raise self._broken("panels", f"gave {_shown(panel)}", "give pairs (title, rows of colours 0-9)")
             title, rows = panel[0], _plain(panel[1])
             if not _is_grid(rows):
-                raise self._broken(
-                    "panels", f"gave {title!r} with {_shown(rows)}", "rows hold whole numbers 0-9"
-                )
+                raise self._broken("panels", f"gave {title!r} with {_shown(rows)}", "rows hold whole numbers 0-9")
             panels.append((title, [list(row) for row in rows]))
         return panels
 
@@ -319,17 +309,13 @@ class Contract:
 
         return evaluate
 
-    def _one_by_one(
-        self, evaluate: Callable[[Any], Evaluation]
-    ) -> Callable[[Sequence[Any]], list[Evaluation]]:
+    def _one_by_one(self, evaluate: Callable[[Any], Evaluation]) -> Callable[[Sequence[Any]], list[Evaluation]]:
         def evaluate_batch(genomes: Sequence[Any]) -> list[Evaluation]:
             return [evaluate(genome) for genome in genomes]
 
         return evaluate_batch
 
-    def _guard_batch(
-        self, function: Callable[[list[Any]], Any]
-    ) -> Callable[[Sequence[Any]], list[Evaluation]]:
+    def _guard_batch(self, function: Callable[[list[Any]], Any]) -> Callable[[Sequence[Any]], list[Evaluation]]:
         def evaluate_batch(genomes: Sequence[Any]) -> list[Evaluation]:
             outcomes = _plain(function(list(genomes)))
             if not isinstance(outcomes, (list, tuple)):
@@ -369,9 +355,7 @@ class Contract:
         metrics = outcome.get("metrics")
         if sum(key in outcome for key in OUTCOME_KEYS) != len(outcome):
             unknown = ", ".join(sorted(repr(key) for key in outcome if key not in OUTCOME_KEYS))
-            raise self._broken(
-                member, f"returned a mapping with {unknown}", f"known are {', '.join(OUTCOME_KEYS)}"
-            )
+            raise self._broken(member, f"returned a mapping with {unknown}", f"known are {', '.join(OUTCOME_KEYS)}")
         if type(fit) is not bool:
             fit = _plain(fit)
             if not isinstance(fit, bool):
@@ -381,9 +365,7 @@ class Contract:
         if fitness is not None:
             fitness = self._fitness(member, fitness if isinstance(fitness, (tuple, list)) else (fitness,))
         elif fit:
-            raise self._broken(
-                member, "returned 'fit' = True without a fitness", "an invalid program cannot be fit"
-            )
+            raise self._broken(member, "returned 'fit' = True without a fitness", "an invalid program cannot be fit")
         return Evaluation(
             fitness,
             fit,
@@ -392,9 +374,7 @@ class Contract:
         )
 
     def _fitness(self, member: str, values: Sequence[Any]) -> tuple[float, ...]:
-        fitness = tuple(
-            [value if type(value) is float else self._number(member, "fitness", value) for value in values]
-        )
+        fitness = tuple([value if type(value) is float else self._number(member, "fitness", value) for value in values])
         for value in fitness:
             if value != value:
                 raise self._broken(
@@ -417,9 +397,7 @@ class Contract:
 
     def _metrics(self, member: str, metrics: Any) -> dict[str, float]:
         if not isinstance(metrics, Mapping) or not all(isinstance(key, str) for key in metrics):
-            raise self._broken(
-                member, f"returned 'metrics' = {_shown(metrics)}", "it must be numbers by name"
-            )
+            raise self._broken(member, f"returned 'metrics' = {_shown(metrics)}", "it must be numbers by name")
         return {key: self._number(member, f"metrics[{key!r}]", value) for key, value in metrics.items()}
 
     def _number(self, member: str, what: str, value: Any) -> float:
@@ -440,8 +418,7 @@ def _plain(value: Any) -> Any:
 
 def _is_grid(rows: Any) -> bool:
     return isinstance(rows, (list, tuple)) and all(
-        isinstance(row, (list, tuple)) and all(type(cell) is int and 0 <= cell <= 9 for cell in row)
-        for row in rows
+        isinstance(row, (list, tuple)) and all(type(cell) is int and 0 <= cell <= 9 for cell in row) for row in rows
     )
 
 

@@ -85,8 +85,8 @@ class Program(msgspec.Struct, frozen=True, eq=False, gc=False):
     ) -> Self:
         """The program of these parts.
 
-        `fitness`: 1 to 255 numbers, maximised, compared lexicographically; infinite is allowed, NaN is not.
-        Raises `ValueError` for parts outside the limits.
+        `fitness`: 1 to 255 numbers, maximised, compared lexicographically; as many for each program of a problem.
+        Infinite is allowed, NaN is not.  Raises `ValueError` for parts outside the limits.
         """
         if len(genome) > MAX_GENOME_BYTES:
             raise ValueError(f"a genome of {len(genome)} bytes; at most {MAX_GENOME_BYTES} are allowed")

@@ -1,5 +1,23 @@
-"""Lets the assertions of the shared modules explain themselves."""
+"""What the tests of the stores share."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("contract", "race")
+pytest.register_assert_rewrite("contract")
+
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk in memory, where there is one: for tests that fsync thousands of times."""
+    if not MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        yield Path(folder)

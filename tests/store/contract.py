@@ -249,7 +249,7 @@ class StoreContract:
         for name in reversed(names):
             store.create(name, name.encode())
         every_prefix = {name[:end] for name in names for end in range(len(name) + 1)}
-        for prefix in sorted(every_prefix) + ["x", "results/c/", "results/a/1/x/y", "inbox/run-a-1/"]:
+        for prefix in [*sorted(every_prefix), "x", "results/c/", "results/a/1/x/y", "inbox/run-a-1/"]:
             assert store.list(prefix) == [name for name in names if name.startswith(prefix)], prefix
 
     def test_list_is_sorted_by_character(self, store: Store) -> None:

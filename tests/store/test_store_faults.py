@@ -42,14 +42,16 @@ def content(name: str) -> bytes:
 def fill(store: Store) -> list[str]:
     """Create objects until the disk is full; the names of those that succeeded."""
     names: list[str] = []
-    while True:
-        name = f"checkpoints/a-1/{len(names):03}"
-        try:
+
+    def create_on() -> None:
+        while True:
+            name = f"checkpoints/a-1/{len(names):03}"
             store.create(name, content(name))
-        except StoreUnavailable as error:
-            assert "disk is full: free some space" in str(error)
-            return names
-        names.append(name)
+            names.append(name)
+
+    with pytest.raises(StoreUnavailable, match="disk is full: free some space"):
+        create_on()
+    return names
 
 
 def no_leftovers(root: Path) -> bool:

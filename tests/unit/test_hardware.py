@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from distevod.hardware import usable_cores, usable_memory_mb
 
 AFFINITY = len(os.sched_getaffinity(0))

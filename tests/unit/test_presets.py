@@ -1,6 +1,7 @@
 """Presets: the tuning guide's figures, and how a platform is recognised."""
 
 import pytest
+
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS, detect_kind
 from distevod.settings import SETTINGS
 

@@ -7,6 +7,7 @@ import typing
 from pathlib import Path
 
 import pytest
+
 from distevod import hardware
 from distevod.settings import SETTINGS, Settings, SettingsError, explain, explain_data, load_settings
 

@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
-from distevod.settings import Settings, SettingsError, load_settings
-from distevod.settings.file import MAX_BYTES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from distevod.settings import Settings, SettingsError, load_settings
+from distevod.settings.file import MAX_BYTES
 
 # The two examples of the tuning guide ("Platform-Specific Tuning", "Heartbeat Optimization"), as it writes them.
 GUIDE = """\
@@ -121,8 +122,10 @@ def test_one_setting_twice_and_differently_in_one_file_is_refused(path: Path) ->
         ("distributed_evolution: 3", "FILE line 1: distributed_evolution must be a mapping of names to values"),
         (
             "platforms:\n- id: not ours\n",
-            "id must be 1 to 64 letters, digits, dots, hyphens or underscores, not 'not ours' "
-            "(FILE line 2: platforms[0].id)",
+            (
+                "id must be 1 to 64 letters, digits, dots, hyphens or underscores, not 'not ours' "
+                "(FILE line 2: platforms[0].id)"
+            ),
         ),
         (
             "platforms:\n- id: b\n  batch_size: many",
@@ -134,8 +137,10 @@ def test_one_setting_twice_and_differently_in_one_file_is_refused(path: Path) ->
         ),
         (
             "workers: 2\n\tid: a",
-            "FILE line 2: broken YAML: while scanning for the next token, "
-            "found character '\\t' that cannot start any token",
+            (
+                "FILE line 2: broken YAML: while scanning for the next token, "
+                "found character '\\t' that cannot start any token"
+            ),
         ),
     ],
 )

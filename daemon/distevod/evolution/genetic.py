@@ -10,9 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from distevo.problem import Contract
-from distevo.program import Program
-
+from distevo.problem import Contract, Evaluation
 from distevod.evolution.archive import Archive
 
 TOURNAMENT = 3
@@ -27,8 +25,11 @@ class Optimizer(Protocol):
         """At most `count` genomes to evaluate next, at least one."""
         ...
 
-    def tell(self, programs: Sequence[Program | None]) -> None:
-        """What became of each genome asked for and looked at, in order: None where it was invalid or known."""
+    def tell(self, evaluations: Sequence[Evaluation | None]) -> None:
+        """What became of the genomes asked for, in order, as far as they were looked at.
+
+        None where a genome was known already, or where evaluating it raised.
+        """
         ...
 
 
@@ -62,7 +63,7 @@ class Genetic:
                 children.append(contract.random(rng))
         return children
 
-    def tell(self, programs: Sequence[Program | None]) -> None:
+    def tell(self, evaluations: Sequence[Evaluation | None]) -> None:
         """Nothing: the island has offered them to the archive already."""
 
     def _parents(self) -> list[Any]:

@@ -16,7 +16,6 @@ from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.errors import ProblemError
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
-
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page

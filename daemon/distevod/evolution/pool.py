@@ -26,7 +26,6 @@ from distevo.events import (
     WorkerReady,
 )
 from distevo.instructions import LimitIsland, StartIsland, StopIsland, VerifyProgram
-
 from distevod.evolution.page import EVALUATING, IDLE, Page, Reading
 from distevod.evolution.wire import (
     EXIT_MEMORY,

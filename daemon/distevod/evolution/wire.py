@@ -18,7 +18,7 @@ EXIT_MEMORY = 86
 """Exit status of a worker whose memory was used up."""
 
 
-class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class _Message(msgspec.Struct, array_like=True, tag=True):
     pass
 
 

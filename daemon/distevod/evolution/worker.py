@@ -22,7 +22,6 @@ from distevo.checkpoint import IslandSnapshot
 from distevo.errors import DistevoError
 from distevo.problem import Contract
 from distevo.run import Budget, ProblemUse
-
 from distevod.evolution.island import Generation, Island, IslandSettings
 from distevod.evolution.page import Page
 from distevod.evolution.wire import (

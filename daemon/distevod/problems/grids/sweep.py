@@ -51,34 +51,45 @@ class Sweep:
             outcome = self._offer(node)
             if share == 0:
                 yield outcome
-        depth1: dict[Type, list[Node]] = {kind: [] for kind in Type}
-        for i, (primitive, arguments) in enumerate(self._candidates(ground, ground)):
+        depth1: list[Node] = []
+        for i, (primitive, arguments) in enumerate(self._first(ground)):
             made = self._node(primitive, arguments)
             outcome = None if made is None else self._offer(made)
             if made is not None:
-                depth1[primitive.result].append(made)
+                depth1.append(made)
             if i % shares == share:
                 yield outcome
         if share == 0:
             yield from self._finish()
-        depth2: list[Node] = []
-        for i, (primitive, arguments) in enumerate(self._candidates(depth1, ground)):
-            if i % shares != share:
-                continue
-            made = self._node(primitive, arguments)
-            if made is None:
-                yield None
-                continue
-            yield self._offer(made)
-            if primitive.result in (Type.PIECES, Type.MASK):
-                depth2.append(made)
-        yield from self._finish()
-        depth3: dict[Type, list[Node]] = {kind: [] for kind in Type}
-        for node in depth2:
-            depth3[node.expression.type].append(node)
-        for primitive, arguments in self._candidates(depth3, ground):
-            made = self._node(primitive, arguments)
-            yield None if made is None else self._offer(made)
+        cuts = [n for n in depth1 if n.expression.type is not Type.GRID]
+        grids = [n for n in depth1 if n.expression.type is Type.GRID]
+        i = 0
+        deep: list[Node] = []
+        for prefixes in (cuts, grids):
+            for prefix in prefixes:
+                for primitive, arguments in self._around(prefix, ground):
+                    i += 1
+                    if i % shares != share:
+                        continue
+                    made = self._node(primitive, arguments)
+                    yield None if made is None else self._offer(made)
+                    if made is not None and (
+                        primitive.result in (Type.PIECES, Type.MASK) or prefix.expression.type is not Type.GRID
+                    ):
+                        deep.append(made)
+            yield from self._finish()
+            if prefixes is cuts:
+                deep2 = [n for n in deep if n.expression.type is not Type.GRID]
+                for prefix in deep2:
+                    for primitive, arguments in self._around(prefix, ground):
+                        made = self._node(primitive, arguments)
+                        yield None if made is None else self._offer(made)
+                yield from self._finish()
+                deep = [n for n in deep if n.expression.type is Type.GRID]
+        for prefix in deep:
+            for primitive, arguments in self._around(prefix, ground):
+                made = self._node(primitive, arguments)
+                yield None if made is None else self._offer(made)
         yield from self._finish()
 
     def _ground(self) -> dict[Type, list[Node]]:
@@ -93,24 +104,26 @@ class Sweep:
             found[kind] = list(nodes.values())
         return found
 
-    def _candidates(
-        self, deep: dict[Type, list[Node]], ground: dict[Type, list[Node]]
+    def _first(self, ground: dict[Type, list[Node]]) -> Iterator[tuple[Primitive, Sequence[Node]]]:
+        """Every primitive with its arguments from `ground`."""
+        for primitive in PRIMITIVES.values():
+            for arguments in product(*[ground[kind] for kind in primitive.arguments]):
+                yield primitive, arguments
+
+    def _around(
+        self, prefix: Node, ground: dict[Type, list[Node]]
     ) -> Iterator[tuple[Primitive, Sequence[Node]]]:
-        """Every primitive with one argument from `deep` and the others from `ground`."""
+        """Every primitive with the prefix as one argument and the others from `ground`."""
+        kind = prefix.expression.type
         for primitive in PRIMITIVES.values():
             kinds = primitive.arguments
-            slots = [i for i, kind in enumerate(kinds) if kind not in FREE]
-            if deep is not ground:
-                slots += [i for i, kind in enumerate(kinds) if kind in (Type.COLOUR, Type.INTEGER)]
-                if sum(kind is Type.COLOUR for kind in kinds) > 1:
-                    continue
-            elif not slots:
-                slots = [0]
-            for slot in slots:
-                pools = [deep[kind] if i == slot else ground[kind] for i, kind in enumerate(kinds)]
-                yield from ((primitive, arguments) for arguments in product(*pools))
-                if deep is ground:
-                    break
+            if kind not in kinds or sum(k is Type.COLOUR for k in kinds) > 1:
+                continue
+            for slot, wanted in enumerate(kinds):
+                if wanted is kind:
+                    pools = [[prefix] if i == slot else ground[k] for i, k in enumerate(kinds)]
+                    for arguments in product(*pools):
+                        yield primitive, arguments
 
     def _node(self, primitive: Primitive, arguments: Sequence[Node]) -> Node | None:
         """The node, or None when it is invalid, of a behaviour met before, or not in normal form."""

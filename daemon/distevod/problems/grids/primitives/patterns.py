@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from distevod.problems.grids.primitive import primitive
-from distevod.problems.grids.values import Grid, Invalid, Type
+from distevod.problems.grids.values import Grid, Invalid, Type, within
 
 GRID = Type.GRID
 
@@ -120,3 +120,71 @@ def overlay_h(grid: Grid) -> Grid:
 @primitive("overlay_v", (GRID,), GRID)
 def overlay_v(grid: Grid) -> Grid:
     return np.where(grid != 0, grid, grid[::-1])
+
+
+@primitive("continue_h", (GRID,), GRID)
+def continue_h(grid: Grid) -> Grid:
+    """What stands at the left goes on to the right border, by the least period of columns that explains it."""
+    used = np.flatnonzero(grid.any(0))
+    if used.size == 0:
+        raise Invalid
+    known = grid[:, : int(used[-1]) + 1]
+    length = known.shape[1]
+    for period in range(1, length + 1):
+        if np.array_equal(known[:, period:], known[:, : length - period]):
+            return known[:, np.arange(grid.shape[1]) % period]
+    raise Invalid
+
+
+@primitive("continue_v", (GRID,), GRID)
+def continue_v(grid: Grid) -> Grid:
+    return continue_h(grid.T).T
+
+
+@primitive("longer_h", (GRID,), GRID)
+def longer_h(grid: Grid) -> Grid:
+    """Twice as many columns, by the least period of columns that explains the grid."""
+    rows, columns = grid.shape
+    within(rows, 2 * columns)
+    for period in range(1, columns + 1):
+        if np.array_equal(grid[:, period:], grid[:, : columns - period]):
+            return grid[:, np.arange(2 * columns) % period]
+    raise Invalid
+
+
+@primitive("longer_v", (GRID,), GRID)
+def longer_v(grid: Grid) -> Grid:
+    return longer_h(grid.T).T
+
+
+@primitive("turn_fill", (GRID,), GRID)
+def turn_fill(grid: Grid) -> Grid:
+    """Cells of 0 filled so that the pattern is the same after each quarter turn, about its own middle."""
+    down, right = np.flatnonzero(grid.any(1)), np.flatnonzero(grid.any(0))
+    if down.size == 0:
+        raise Invalid
+    top, left = int(down[0]), int(right[0])
+    side = max(int(down[-1]) + 1 - top, int(right[-1]) + 1 - left)
+    if top + side > grid.shape[0] or left + side > grid.shape[1]:
+        raise Invalid
+    result = grid.copy()
+    part = grid[top : top + side, left : left + side]
+    filled = part
+    for turned in (part.T[::-1], part[::-1, ::-1], part.T[:, ::-1]):
+        filled = np.where(filled != 0, filled, turned)
+    result[top : top + side, left : left + side] = filled
+    return result
+
+
+@primitive("mirror_fill", (GRID,), GRID)
+def mirror_fill(grid: Grid) -> Grid:
+    """Cells of 0 in the rectangle of all that is not 0 filled from its mirror images, both ways."""
+    down, right = np.flatnonzero(grid.any(1)), np.flatnonzero(grid.any(0))
+    if down.size == 0:
+        raise Invalid
+    result = grid.copy()
+    box = (slice(int(down[0]), int(down[-1]) + 1), slice(int(right[0]), int(right[-1]) + 1))
+    part = result[box]
+    part = np.where(part != 0, part, part[:, ::-1])
+    result[box] = np.where(part != 0, part, part[::-1])
+    return result

@@ -306,3 +306,63 @@ def rank_up(measure: Measure, pieces: Pieces) -> Grid:
 def often(pieces: Pieces) -> Grid:
     """Every piece at its place, its cells telling how many pieces have its shape, colours left out, at most 9."""
     return _stamped(pieces, [min(n, 9) for n in _how_often([_shape_look(g) for g in pieces.grids])])
+
+
+def _boxed(pieces: Pieces, values: list[int]) -> Grid:
+    result = np.zeros(pieces.canvas, np.uint8)
+    for value, grid, (row, column) in zip(values, pieces.grids, pieces.places, strict=True):
+        result[row : row + grid.shape[0], column : column + grid.shape[1]] = value
+    return result
+
+
+@primitive("stamp_box", (MEASURE, PIECES), GRID)
+def stamp_box(measure: Measure, pieces: Pieces) -> Grid:
+    """As `stamp`, the whole rectangle of each piece."""
+    return _boxed(pieces, [min(measure(g), 9) for g in pieces.grids])
+
+
+@primitive("rank_box", (MEASURE, PIECES), GRID)
+def rank_box(measure: Measure, pieces: Pieces) -> Grid:
+    """As `rank`, the whole rectangle of each piece."""
+    values = [measure(g) for g in pieces.grids]
+    ladder = sorted(set(values), reverse=True)
+    return _boxed(pieces, [min(ladder.index(v) + 1, 9) for v in values])
+
+
+@primitive("reading", (PIECES,), GRID)
+def reading(pieces: Pieces) -> Grid:
+    """Every piece at its place, its cells telling which it is in reading order, from 1, at most 9."""
+    return _stamped(pieces, [min(i, 9) for i in range(1, len(pieces.grids) + 1)])
+
+
+@primitive("leftmost", (PIECES,), GRID)
+def leftmost(pieces: Pieces) -> Grid:
+    """The piece that begins furthest to the left."""
+    return pieces.grids[min(range(len(pieces.grids)), key=lambda i: pieces.places[i][1])]
+
+
+@primitive("rightmost", (PIECES,), GRID)
+def rightmost(pieces: Pieces) -> Grid:
+    """The piece that ends furthest to the right."""
+    ends = [place[1] + grid.shape[1] for grid, place in zip(pieces.grids, pieces.places, strict=True)]
+    return pieces.grids[ends.index(max(ends))]
+
+
+@primitive("lowest", (PIECES,), GRID)
+def lowest(pieces: Pieces) -> Grid:
+    """The piece that ends furthest down."""
+    ends = [place[0] + grid.shape[0] for grid, place in zip(pieces.grids, pieces.places, strict=True)]
+    return pieces.grids[ends.index(max(ends))]
+
+
+@primitive("by_column", (PIECES,), PIECES)
+def by_column(pieces: Pieces) -> Pieces:
+    """In order of their first column, then their first row."""
+    order = sorted(range(len(pieces.grids)), key=lambda i: (pieces.places[i][1], pieces.places[i][0]))
+    return Pieces(tuple(pieces.grids[i] for i in order), tuple(pieces.places[i] for i in order), pieces.canvas)
+
+
+@primitive("dots_h", (MEASURE, PIECES), GRID)
+def dots_h(measure: Measure, pieces: Pieces) -> Grid:
+    """One row with a cell for each piece, in order, telling its measure (at most 9)."""
+    return np.array([[min(measure(g), 9) for g in pieces.grids[:MAX_SIDE]]], np.uint8)

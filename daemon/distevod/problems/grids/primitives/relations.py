@@ -120,3 +120,89 @@ def blocks2(grid: Grid) -> Grid:
     result[1:, :-1] |= square
     result[:-1, :-1] |= square
     return result.view(np.uint8)
+
+
+@primitive("nearest", (GRID,), GRID)
+def nearest(grid: Grid) -> Grid:
+    """Each cell takes the colour of the nearest cell that is not 0 (eight neighbours; of equals the highest)."""
+    result = grid
+    for _ in range(30):
+        if result.all():
+            break
+        framed = np.zeros((grid.shape[0] + 2, grid.shape[1] + 2), np.uint8)
+        framed[1:-1, 1:-1] = result
+        across = np.maximum(np.maximum(framed[:, :-2], framed[:, 1:-1]), framed[:, 2:])
+        spread = np.maximum(np.maximum(across[:-2], across[1:-1]), across[2:])
+        result = np.where(result != 0, result, spread)
+    return result
+
+
+@primitive("rooms", (GRID,), GRID)
+def rooms(grid: Grid) -> Grid:
+    """Each cell of 0 tells the rank by size of the room that it is in (four neighbours), 1 the largest, at most 9."""
+    rows, columns = grid.shape
+    parts = bitboard.components(bitboard.to_bits(grid == 0), columns + 1, False)
+    sizes = sorted({part.bit_count() for part in parts}, reverse=True)
+    result = np.zeros(grid.shape, np.uint8)
+    for part in parts:
+        result[bitboard.to_mask(part, rows, columns)] = min(sizes.index(part.bit_count()) + 1, 9)
+    return result
+
+
+@primitive("room_size", (GRID,), GRID)
+def room_size(grid: Grid) -> Grid:
+    """Each cell of 0 tells how many cells its room has (four neighbours), at most 9."""
+    rows, columns = grid.shape
+    result = np.zeros(grid.shape, np.uint8)
+    for part in bitboard.components(bitboard.to_bits(grid == 0), columns + 1, False):
+        result[bitboard.to_mask(part, rows, columns)] = min(part.bit_count(), 9)
+    return result
+
+
+@primitive("square_holes", (GRID,), GRID)
+def square_holes(grid: Grid) -> Grid:
+    """Cells of holes: 1 where the hole is a full square, 2 where it is another full rectangle, else 3."""
+    rows, columns = grid.shape
+    result = np.zeros(grid.shape, np.uint8)
+    for part in bitboard.components(bitboard.to_bits(bitboard.holes(grid)), columns + 1, False):
+        mask = bitboard.to_mask(part, rows, columns)
+        height, width = int(mask.any(1).sum()), int(mask.any(0).sum())
+        full = part.bit_count() == height * width
+        result[mask] = 3 if not full else 1 if height == width else 2
+    return result
+
+
+def _steps(parts: list[int], rows: int, columns: int, modulus: int, along: bool) -> Grid:
+    result = np.zeros((rows, columns), np.uint8)
+    for part in parts:
+        mask = bitboard.to_mask(part, rows, columns)
+        lines = np.arange(columns)[None, :] if along else np.arange(rows)[:, None]
+        first = int(np.flatnonzero(mask.any(0) if along else mask.any(1))[0])
+        steps = ((lines - first) % modulus + 1).astype(np.uint8)
+        np.copyto(result, np.broadcast_to(steps, mask.shape), where=mask)
+    return result
+
+
+@primitive("turns_h", (GRID,), GRID)
+def turns_h(grid: Grid) -> Grid:
+    """In each object (one colour, eight neighbours) the columns are 1 and 2 in turn, from its first."""
+    return _steps(bitboard.objects(grid, True, True), grid.shape[0], grid.shape[1], 2, True)
+
+
+@primitive("turns_v", (GRID,), GRID)
+def turns_v(grid: Grid) -> Grid:
+    return _steps(bitboard.objects(grid, True, True), grid.shape[0], grid.shape[1], 2, False)
+
+
+@primitive("by_row", (GRID,), GRID)
+def row_rank(grid: Grid) -> Grid:
+    """Each cell tells the rank of its row by its cells that are not 0, 1 the most, at most 9."""
+    found = np.count_nonzero(grid, 1)
+    ladder = np.unique(-found)
+    rank = np.minimum(np.searchsorted(ladder, -found) + 1, 9).astype(np.uint8)
+    return np.broadcast_to(rank[:, None], grid.shape)
+
+
+@primitive("by_line", (GRID,), GRID)
+def column_rank(grid: Grid) -> Grid:
+    return row_rank(grid.T).T

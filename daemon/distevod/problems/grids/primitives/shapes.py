@@ -6,6 +6,7 @@ import numpy as np
 
 from distevod.problems.grids import bitboard
 from distevod.problems.grids.primitive import primitive
+from distevod.problems.grids.primitives.colours import least, most
 from distevod.problems.grids.primitives.masks import around, grown, holes, inner
 from distevod.problems.grids.values import COLOURS, Grid, Type
 
@@ -116,3 +117,27 @@ def connected_to_edge(grid: Grid) -> Grid:
         if mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
             np.copyto(result, grid, where=mask)
     return result
+
+
+@primitive("in_major", (GRID,), GRID, function=True)
+def in_major(grid: Grid) -> Grid:
+    """Every cell that is not 0 takes the commonest colour other than 0."""
+    return np.where(grid != 0, np.uint8(most(grid)), np.uint8(0))
+
+
+@primitive("in_minor", (GRID,), GRID, function=True)
+def in_minor(grid: Grid) -> Grid:
+    """Every cell that is not 0 takes the rarest colour other than 0."""
+    return np.where(grid != 0, np.uint8(least(grid)), np.uint8(0))
+
+
+@primitive("full_major", (GRID,), GRID, function=True)
+def full_major(grid: Grid) -> Grid:
+    """Every cell that is 0 takes the commonest colour other than 0."""
+    return np.where(grid != 0, grid, np.uint8(most(grid)))
+
+
+@primitive("full_minor", (GRID,), GRID, function=True)
+def full_minor(grid: Grid) -> Grid:
+    """Every cell that is 0 takes the rarest colour other than 0."""
+    return np.where(grid != 0, grid, np.uint8(least(grid)))

@@ -1,0 +1,38 @@
+# `make run` and `make test` are all that a fresh machine needs; each makes .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint setup bench clean
+
+run: $(STAMP)  ## One minute of the real thing: ARC tasks, live progress, solved tasks in colour
+	@$(BIN)/distevo-ctl demo
+
+test: lint  ## All checks and tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## Style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+setup: $(STAMP)  ## .venv with everything
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "distevo needs Python 3.11 or newer; try: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grids,test]'
+	@touch $@
+
+bench: $(STAMP)  ## Every benchmark, as JSON in build/bench/
+	@mkdir -p build/bench
+	@for file in tests/performance/*.py; do \
+		echo "$$file"; \
+		$(BIN)/python $$file --quick > build/bench/$$(basename $$file .py).json || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

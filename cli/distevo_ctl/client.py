@@ -1,0 +1,118 @@
+"""Asking a daemon: one connection to its control socket, one answer to each request, and a time limit on both."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from distevod.state_lock import Holder, holder
+
+from distevo_ctl.exits import CliError, ExitCode
+
+CONNECT_SECONDS = 5.0
+"""How long a daemon that holds its state folder may take to answer a first, empty request."""
+ANSWER_SECONDS = 60.0
+"""The longest that a request is waited for: the check of a problem may take 30 s, taking a run in 10 s."""
+LOOK_SECONDS = 0.25
+"""Between two looks at whether a daemon that has not answered is still there."""
+RECONNECT_MS = 10
+
+
+class Client:
+    """A connection to the daemon of one state folder.
+
+    Attribute `daemon`: its answer to `ping`, {"id", "boot", "pid", "store"}. Raises CliError with NO_DAEMON when
+    none runs there, or it does not answer within `patience` seconds.
+    """
+
+    def __init__(self, state_dir: Path, patience: float = CONNECT_SECONDS) -> None:
+        self._state_dir = state_dir
+        end = time.monotonic() + patience
+        self._holder = self._find(end)
+        import zmq
+
+        self._context = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.DEALER)
+        # One that ends while asked comes back with another socket, and a request that it lost may not be sent again.
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        self._asked = 0
+        try:
+            self._socket.connect(f"ipc://{self._holder.socket}")
+            try:
+                self.daemon = self.ask("ping", seconds=max(end - time.monotonic(), LOOK_SECONDS))
+            except CliError as error:
+                if error.code is ExitCode.TIMED_OUT:
+                    raise self._silent() from None
+                raise
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave; what was asked and not answered is no longer waited for."""
+        self._socket.close()
+        self._context.term()
+
+    def ask(self, do: str, *, seconds: float = ANSWER_SECONDS, **fields: Any) -> dict[str, Any]:
+        """The daemon's answer to one request; fields that are None are left out.
+
+        Raises CliError: what the daemon refuses, with the exit code of that kind; NO_DAEMON when it ends meanwhile;
+        TIMED_OUT when it has not answered in `seconds`.
+        """
+        import orjson
+
+        self._asked += 1
+        number = str(self._asked).encode()
+        request = {"do": do} | {key: value for key, value in fields.items() if value is not None}
+        self._socket.send_multipart([number, b"", orjson.dumps(request)])
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._socket.poll(int(1000 * min(left, LOOK_SECONDS)) + 1):
+                asked, _, body = self._socket.recv_multipart()
+                if asked == number:
+                    return _read(orjson.loads(body))
+            elif holder(self._state_dir) != self._holder:
+                raise CliError(ExitCode.NO_DAEMON, f"the daemon ended while it was asked ({do})", _start_hint())
+        raise CliError(
+            ExitCode.TIMED_OUT, f"the daemon (pid {self._holder.pid}) has not answered ({do}) in {seconds:g} s"
+        )
+
+    def _find(self, end: float) -> Holder:
+        """The daemon of the folder; one that is just starting is waited for."""
+        while (found := holder(self._state_dir)) is not None:
+            if found.socket is not None:
+                return found
+            if time.monotonic() > end:
+                raise CliError(ExitCode.NO_DAEMON, f"the daemon on {self._state_dir} has not begun to answer")
+            time.sleep(RECONNECT_MS / 1000)
+        raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {self._state_dir}", _start_hint())
+
+    def _silent(self) -> CliError:
+        return CliError(
+            ExitCode.NO_DAEMON,
+            f"the daemon (pid {self._holder.pid}) runs on {self._state_dir} and does not answer",
+            "if it is stopped or stuck, end it with: distevod stop",
+        )
+
+
+def _read(answer: dict[str, Any]) -> dict[str, Any]:
+    if "error" in answer:
+        error = answer["error"]
+        raise CliError(ExitCode[error["kind"].upper()], error["message"])
+    found: dict[str, Any] = answer["ok"]
+    return found
+
+
+def _start_hint() -> str:
+    return "start one with: distevod start --detach"

@@ -1,0 +1,88 @@
+"""`distevo-ctl status`: the cluster, its members and its runs, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from distevo_ctl.client import Client
+from distevo_ctl.screen import STATE_STYLES, console, count, duration, plain, print_json, short, show, table
+from distevo_ctl.target import target_options
+
+RUN_COLUMNS = (
+    "RUN", "PROBLEM", "STATE", "TASKS>", "FIT>", "SOLVED>", "EVALUATIONS>", "PER S>", "AVOIDED>", "LEFT>"
+)  # fmt: skip
+
+
+@click.command()
+@target_options
+def status(state_dir: Path, as_json: bool) -> None:
+    """Show the cluster, its platforms and its runs."""
+    with Client(state_dir) as client:
+        view = client.ask("status")
+        store = client.daemon["store"]
+    if as_json:
+        print_json(view)
+        return
+    out = console()
+    show(out, _cluster(view, store), "", members_table(view))
+    if view["runs"]:
+        show(out, "", *runs_tables(view["runs"]))
+    else:
+        show(out, "\nno runs; distevo-ctl submit --problem grids --tasks training:0-39")
+
+
+def members_table(view: dict[str, Any]) -> Any:
+    """The members of a status as a table."""
+    rows = []
+    for member in view["members"]:
+        replaced = ", ".join(f"{number} {cause}" for cause, number in member["workers_replaced"].items())
+        age = member["checkpoint_age_s"]
+        rows.append(
+            (
+                plain(member["id"]),
+                member["kind"],
+                f"[green]{member['state']}[/]" if member["state"] == "alive" else f"[red]{member['state']}[/]",
+                str(member["workers"]),
+                str(member["islands"]),
+                "-" if age is None else f"{duration(age)} ago",
+                replaced or "-",
+            )
+        )
+    return table(("PLATFORM", "KIND", "STATE", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS"), rows)
+
+
+def runs_tables(runs: list[dict[str, Any]]) -> list[Any]:
+    """The runs of a status as a table, and what is to be said about some of them."""
+    from rich.text import Text
+
+    rows = [
+        (
+            run["id"],
+            plain(run["problem"]),
+            Text(run["state"], STATE_STYLES[run["state"]]),
+            f"{run['tasks_done']}/{run['tasks_total']}",
+            str(run["fit"]),
+            str(run["solved"]),
+            count(run["evaluations"]),
+            short(run["evaluations_per_s"]),
+            count(run["duplicates_avoided"]),
+            duration(run["eta_s"]),
+        )
+        for run in runs
+    ]
+    notes = [Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]]
+    return [table(RUN_COLUMNS, rows), *notes]
+
+
+def _cluster(view: dict[str, Any], store: str) -> Any:
+    from rich.text import Text
+
+    cluster = view["cluster"]
+    coordinator = cluster["coordinator"] or "none yet"
+    made = Text.assemble(
+        "cluster ", (str(cluster["id"]), "bold"), f"  epoch {cluster['epoch']}  coordinator ", (coordinator, "bold")
+    )
+    return made.append(f"\nstore   {store}")

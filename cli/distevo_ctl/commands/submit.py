@@ -1,0 +1,99 @@
+"""`distevo-ctl submit`: a new run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from distevo_ctl.client import Client
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.files import problem_request, tasks_request
+from distevo_ctl.screen import plain, print_json
+from distevo_ctl.target import target_options
+from distevo_ctl.wait import progress_line, wait_for_run
+
+
+@click.command()
+@click.option(
+    "--problem",
+    required=True,
+    metavar="NAME|module:Class|FILE.py:Class",
+    help="What to solve: grids, regression, onemax, an installed class, or a file that travels with the run.",
+)
+@click.option(
+    "--tasks",
+    metavar="SET|ID,ID|FILE",
+    help="The problem's named tasks (for grids training, evaluation, training:0-39, ids), or a JSON or CSV file.",
+)
+@click.option("--islands-per-task", type=int, metavar="N", help="Islands of each task, on whatever platforms. [1]")
+@click.option("--population-size", type=int, metavar="N", help="Programs that each island keeps. [200]")
+@click.option(
+    "--cpu-seconds",
+    type=float,
+    metavar="S",
+    help="Budget of each task: CPU time of variation and evaluation, summed over its islands. [10]",
+)
+@click.option("--evaluations", type=int, metavar="N", help="Or that: evaluations, summed over its islands.")
+@click.option("--seed", type=int, metavar="N", help="Makes islands repeatable. [random]")
+@click.option("--name", metavar="NAME", help="The id of the run; one that exists is refused. [PROBLEM-N]")
+@click.option("--wait", is_flag=True, help="Wait until it is done, showing its progress; Ctrl-C leaves it running.")
+@target_options
+def submit(
+    problem: str,
+    tasks: str | None,
+    islands_per_task: int | None,
+    population_size: int | None,
+    cpu_seconds: float | None,
+    evaluations: int | None,
+    seed: int | None,
+    name: str | None,
+    wait: bool,
+    state_dir: Path,
+    as_json: bool,
+) -> None:
+    """Submit a run: a problem, a list of tasks, and a budget for each task.
+
+    Everything is checked first, the problem in a process of its own; what is accepted is in the store, and will be
+    run. Without --tasks the problem gets one task with empty data.
+    """
+    check_budget(cpu_seconds, evaluations)
+    request = problem_request(problem) | tasks_request(tasks)
+    with Client(state_dir) as client:
+        answer = client.ask(
+            "submit",
+            **request,
+            islands_per_task=islands_per_task,
+            population_size=population_size,
+            cpu_seconds=cpu_seconds,
+            evaluations=evaluations,
+            seed=seed,
+            run=name,
+        )
+        run = answer["run"]
+        if not as_json:
+            number = f"{answer['tasks']} task" + ("s" if answer["tasks"] != 1 else "")
+            click.echo(f"{click.style(run, bold=True)}: {number} of {answer['problem']}, seed {answer['seed']}")
+            if answer["note"]:
+                click.echo(f"  {click.style('waits:', fg='yellow')} {plain(answer['note'])}")
+        if not wait:
+            if as_json:
+                print_json(answer)
+            else:
+                click.echo(f"  watch it      distevo-ctl watch\n  see results   distevo-ctl results {run}")
+            return
+        view = wait_for_run(client, state_dir, run, quiet=as_json)
+    if as_json:
+        print_json(view)
+    else:
+        click.echo(progress_line(view))
+    if view["state"] != "done":
+        raise CliError(ExitCode.RUN_FAILED, f"{run} is {view['state']}", f"see distevo-ctl results {run}")
+    if not as_json:
+        click.echo(f"  see results   distevo-ctl results {run}")
+
+
+def check_budget(cpu_seconds: float | None, evaluations: int | None) -> None:
+    """Refuse two budgets at once. Raises click.UsageError."""
+    if cpu_seconds is not None and evaluations is not None:
+        raise click.UsageError("give --cpu-seconds or --evaluations, not both")

@@ -1,0 +1,140 @@
+"""`distevod start --detach`: a daemon in a session of its own, and the word that it answers.
+
+The daemon is a new process, never a fork of this one; its log is `<state folder>/distevod.log`, where its standard
+error goes too, so that whatever ends it early can be read there, and is told here.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+from distevod.settings import SETTINGS
+from distevod.state_lock import AlreadyRunning, holder
+
+from distevo_ctl.client import Client
+from distevo_ctl.exits import CliError, ExitCode
+
+if TYPE_CHECKING:
+    from distevod.settings import Settings
+
+LOG_NAME = "distevod.log"
+PATIENCE_SECONDS = 20.0
+LOOK_SECONDS = 0.02
+TAIL_BYTES = 16_384
+TAIL_LINES = 8
+
+
+def start_detached(settings: Settings, values: Mapping[str, Any], as_json: bool) -> None:
+    """Start a daemon with these settings, wait until it answers, and say what to type next.
+
+    Raises AlreadyRunning, PathError, and CliError with the daemon's own exit code when it ends instead.
+    """
+    found = holder(settings.state_dir)
+    if found is not None:
+        raise AlreadyRunning(settings.state_dir, found)
+    log = settings.state_dir / LOG_NAME
+    answer = _started(settings, daemon_command(values, log), log)
+    if as_json:
+        click.echo(json.dumps(answer | {"state_dir": str(settings.state_dir), "log": str(log)}))
+        return
+    workers = f"{settings.workers} worker" + ("s" if settings.workers > 1 else "")
+    click.echo(f"{click.style('distevod runs', fg='green', bold=True)}: {settings.id}, {workers}, pid {answer['pid']}")
+    option = _state_dir_option(settings)
+    for what, command in (
+        ("give it work", f"distevo-ctl submit --problem grids --tasks training:0-39{option}"),
+        ("watch it", f"distevo-ctl watch{option}"),
+        ("stop it", f"distevod stop{option}"),
+        ("its log", str(log)),
+        ("its store", settings.store),
+    ):
+        click.echo(f"  {what:<14}{command}")
+
+
+def daemon_command(values: Mapping[str, Any], log: Path) -> list[str]:
+    """The command line of a daemon in the foreground with the options that were given (None: not given)."""
+    command = [sys.executable, "-P", "-m", "distevo_ctl.daemon", "start", "--log-file", str(log)]
+    if values.get("config"):
+        command += ["--config", values["config"]]
+    for setting in SETTINGS:
+        value = values.get(setting.name)
+        if isinstance(value, bool):
+            command.append(setting.flag if value else f"--no-{setting.flag.removeprefix('--')}")
+        elif value is not None:
+            command.append(f"{setting.flag}={value}")
+    return command
+
+
+def spawn(command: list[str], log: Path, environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a daemon in a session of its own, its output in `log` (made with its folder, private, and added to)."""
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log.touch(mode=0o600)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=environ
+        )
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], state_dir: Path, log: IO[bytes]) -> dict[str, Any]:
+    """Wait until the daemon answers; returns its answer to `ping`.
+
+    `log` is read from where it stands for the reason when the daemon ends. Raises CliError.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise _ended(process.returncode, log)
+        found = holder(state_dir)
+        if found is not None and found.pid == process.pid and found.socket is not None and found.socket.exists():
+            with Client(state_dir, patience=max(end - time.monotonic(), LOOK_SECONDS)) as client:
+                return client.daemon
+        time.sleep(LOOK_SECONDS)
+    raise CliError(
+        ExitCode.TIMED_OUT,
+        f"the daemon (pid {process.pid}) does not answer after {PATIENCE_SECONDS:g} s",
+        f"it may still be starting; its log is {log.name}",
+    )
+
+
+def _started(settings: Settings, command: list[str], log: Path) -> dict[str, Any]:
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.touch(mode=0o600)
+        with log.open("rb") as reading:
+            reading.seek(0, 2)
+            return wait_until_ready(spawn(command, log), settings.state_dir, reading)
+    except OSError as error:
+        raise CliError(
+            ExitCode.USAGE, f"cannot use the state folder {settings.state_dir}: {error.strerror}", "give --state-dir"
+        ) from error
+
+
+def _ended(returncode: int, log: IO[bytes]) -> CliError:
+    """What to say of a daemon that ended: its own error if it said one, else the end of its log."""
+    lines = log.read()[-TAIL_BYTES:].decode(errors="replace").splitlines()
+    hint = f"its log is {log.name}"
+    try:
+        code = ExitCode(returncode) if returncode > 0 else ExitCode.INTERNAL_ERROR
+    except ValueError:
+        code = ExitCode.INTERNAL_ERROR
+    said = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+    if said:
+        return CliError(code, "\n".join(lines[said[-1] :]).removeprefix("error: "), hint)
+    how = f"with exit code {returncode}" if returncode >= 0 else f"by signal {-returncode}"
+    tail = "".join(f"\n  {line}" for line in lines[-TAIL_LINES:])
+    return CliError(code, f"the daemon ended {how} before it answered{tail}", hint)
+
+
+def _state_dir_option(settings: Settings) -> str:
+    """What `distevo-ctl` needs to find the daemon: nothing, unless an option or a file named the folder."""
+    source = settings.sources["state_dir"]
+    if source == "default" or source.startswith("environment"):
+        return ""
+    return f" --state-dir {shlex.quote(str(settings.state_dir))}"

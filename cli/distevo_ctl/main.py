@@ -1,0 +1,28 @@
+"""`distevo-ctl`: what a person asks of a running platform."""
+
+from distevo_ctl.commands.checkpoints import checkpoints
+from distevo_ctl.commands.demo import demo
+from distevo_ctl.commands.results import results
+from distevo_ctl.commands.runs import cancel, delete, extend, pause, resume, runs
+from distevo_ctl.commands.status import status
+from distevo_ctl.commands.submit import submit
+from distevo_ctl.commands.watch import watch
+from distevo_ctl.exits import ExitCodeGroup
+
+HELP = """Submit runs to a distevo cluster, watch them, and see what they found.
+
+\b
+  distevo-ctl demo                                             one minute, from nothing
+  distevo-ctl submit --problem grids --tasks training:0-39     a run
+  distevo-ctl watch                                            live
+  distevo-ctl results RUN --task ID                            a program, drawn
+
+Commands find the daemon of this user by themselves; --state-dir names another. With --json, what is printed is JSON,
+errors (on standard error) too."""
+
+COMMANDS = [submit, status, watch, runs, results, cancel, pause, resume, extend, delete, checkpoints, demo]
+
+main = ExitCodeGroup("distevo-ctl", commands={str(command.name): command for command in COMMANDS}, help=HELP)
+
+if __name__ == "__main__":
+    main(prog_name="distevo-ctl")

@@ -1,0 +1,63 @@
+"""`distevod start`: the daemon in the foreground, or started in the background.
+
+A shell waits for the first evaluation from here on, so this module and all that it imports stay light; rich, zmq and
+the problems come later, while the workers start.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from distevo.errors import DistevoError
+from distevod.logs import configure
+from distevod.paths import control_socket
+
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.setting_options import setting_options, settings_of
+
+if TYPE_CHECKING:
+    from distevod.settings import Settings
+
+
+@click.command()
+@setting_options
+@click.option("--detach", is_flag=True, help="Start in the background, and return when it answers.")
+@click.option("--json", "as_json", is_flag=True, help="With --detach: print JSON.")
+@click.option("--log-file", hidden=True, type=click.Path(path_type=Path), help="Where a detached daemon logs.")
+def start(detach: bool, as_json: bool, log_file: Path | None, **values: Any) -> None:
+    """Start the daemon of this platform.
+
+    In the foreground it logs to standard error and ends cleanly at Ctrl-C or SIGTERM, within five seconds. What it
+    had in hand is in its last checkpoint, from which the next start goes on. One daemon runs per state folder.
+    """
+    settings = settings_of(values)
+    if detach:
+        from distevo_ctl.detach import start_detached
+
+        start_detached(settings, values, as_json)
+        return
+    if as_json:
+        raise click.UsageError("--json goes with --detach; in the foreground --log-format json writes a JSON log")
+    _run(settings, log_file)
+
+
+def _run(settings: Settings, log_file: Path | None) -> None:
+    import logging
+
+    from distevod.daemon import run_daemon
+
+    if log_file is not None:
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    configure(settings.log_format, settings.log_level, log_file)
+    try:
+        reason = run_daemon(settings, control_socket(settings.state_dir, os.environ))
+    except DistevoError:
+        raise
+    except Exception:
+        logging.getLogger("distevod").exception("the daemon failed")
+        raise
+    if reason:
+        raise CliError(ExitCode.STORE_UNAVAILABLE, reason)

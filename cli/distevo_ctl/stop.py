@@ -1,0 +1,75 @@
+"""`distevod stop`: ask the daemon to end, and wait until it has."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import click
+from distevod.state_lock import holder
+
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.target import target_options
+
+ASK_SECONDS = 2.0
+STOP_SECONDS = 8.0
+"""A daemon ends within 5 s of being asked."""
+SIGNAL_SECONDS = 6.0
+LOOK_SECONDS = 0.02
+
+
+@click.command()
+@target_options
+def stop(state_dir: Path, as_json: bool) -> None:
+    """Stop the daemon: give up evaluations after 1 s, checkpoint, end. What it had in hand goes on at the next start.
+
+    A daemon that does not answer is sent SIGTERM, which means the same.
+    """
+    found = holder(state_dir)
+    if found is None:
+        raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {state_dir}")
+    begun = time.monotonic()
+    pid = found.pid
+    if not (_asked(state_dir) and _gone(state_dir, pid, STOP_SECONDS)):
+        with contextlib.suppress(ProcessLookupError):  # it ended this moment
+            os.kill(pid, signal.SIGTERM)
+        if not _gone(state_dir, pid, SIGNAL_SECONDS):
+            raise CliError(
+                ExitCode.TIMED_OUT,
+                f"the daemon (pid {pid}) does not end",
+                f"`kill -9 {pid}` ends it; the next start goes on from its last checkpoint",
+            )
+    seconds = round(time.monotonic() - begun, 3)
+    if as_json:
+        click.echo(json.dumps({"stopped": True, "pid": pid, "seconds": seconds}))
+    else:
+        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); `distevod start --detach` goes on from there")
+
+
+def _asked(state_dir: Path) -> bool:
+    """Whether the daemon took the request to stop."""
+    from distevo_ctl.client import Client
+
+    try:
+        with Client(state_dir, ASK_SECONDS) as client:
+            client.ask("stop", seconds=ASK_SECONDS)
+    except CliError as error:
+        if error.code in (ExitCode.NO_DAEMON, ExitCode.TIMED_OUT):
+            return False
+        raise
+    return True
+
+
+def _gone(state_dir: Path, pid: int, seconds: float) -> bool:
+    """Whether the daemon let go of its state folder within that time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        now = holder(state_dir)
+        if now is None or now.pid != pid:
+            return True
+        time.sleep(LOOK_SECONDS)
+    return False

@@ -1,0 +1,102 @@
+"""Waiting for a run to end, with its progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distevo_ctl.client import Client
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.follow import follow, run_in
+from distevo_ctl.screen import console, count, duration, plain, short
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+INTERVAL_SECONDS = 0.2
+LINE_SECONDS = 5.0
+"""Between two lines of progress where standard error is no terminal."""
+OVER = frozenset({"done", "failed", "cancelled"})
+
+
+def wait_for_run(client: Client, state_dir: Path, name: str, *, quiet: bool = False) -> dict[str, Any]:
+    """Wait until a run is over; returns its last view.
+
+    Ctrl-C leaves the run running. Raises CliError: INTERRUPTED then, RUN_FAILED when the run is deleted meanwhile,
+    NO_DAEMON when the daemon ends and does not come back.
+    """
+    try:
+        if sys.stderr.isatty() and not quiet:
+            return _with_bar(client, state_dir, name)
+        return _with_lines(client, state_dir, name, quiet)
+    except KeyboardInterrupt:
+        raise CliError(
+            ExitCode.INTERRUPTED,
+            f"no longer waiting; {name} goes on",
+            f"distevo-ctl results {name} shows the best so far, distevo-ctl cancel {name} ends it",
+        ) from None
+    except CliError as error:
+        if error.code is ExitCode.NO_DAEMON:
+            error.hint = f"{name} is in the store, and goes on when a daemon does: distevod start --detach"
+        raise
+
+
+def _with_bar(client: Client, state_dir: Path, name: str) -> dict[str, Any]:
+    from rich.live import Live
+
+    run: dict[str, Any] = {}
+    with Live(console=console(stderr=True), transient=True, refresh_per_second=10) as live:
+        for _, status in follow(state_dir, INTERVAL_SECONDS, first=client):
+            run = _of(status, name)
+            if run["state"] in OVER:
+                break
+            live.update(_line(run, live.console.width))
+    return run
+
+
+def _with_lines(client: Client, state_dir: Path, name: str, quiet: bool) -> dict[str, Any]:
+    run: dict[str, Any] = {}
+    told = -LINE_SECONDS
+    for _, status in follow(state_dir, INTERVAL_SECONDS, first=client):
+        run = _of(status, name)
+        if run["state"] in OVER:
+            break
+        if not quiet and time.monotonic() - told >= LINE_SECONDS:
+            told = time.monotonic()
+            print(progress_line(run), file=sys.stderr, flush=True)
+    return run
+
+
+def progress_line(run: dict[str, Any]) -> str:
+    """The progress of a run in one line of text."""
+    note = f"; {plain(run['note'])}" if run["note"] else ""
+    return (
+        f"{run['id']}: {run['state']}, {run['tasks_done']} of {run['tasks_total']} tasks, {run['fit']} fit, "
+        f"{run['solved']} solved, {count(run['evaluations'])} evaluations{note}"
+    )
+
+
+def _line(run: dict[str, Any], width: int) -> RenderableType:
+    from rich.text import Text
+
+    from distevo_ctl.bar import bar
+
+    right = Text(
+        f"{run['tasks_done']}/{run['tasks_total']}  {run['solved']} solved  {short(run['evaluations_per_s'])}/s  "
+        f"{'left ' + duration(run['eta_s']) if run['eta_s'] is not None else run['state']}"
+    )
+    made = Text(f"{run['id']} ", style="bold", no_wrap=True, overflow="ellipsis")
+    made.append_text(bar(run, max(width - len(run["id"]) - len(right) - 4, 8)))
+    made.append(" ").append_text(right)
+    if run["note"]:
+        made.append(f"\n{plain(run['note'])}", style="yellow")
+    return made
+
+
+def _of(status: dict[str, Any], name: str) -> dict[str, Any]:
+    run = run_in(status, name)
+    if run is None:
+        raise CliError(ExitCode.RUN_FAILED, f"{name} was deleted")
+    return run

@@ -1,0 +1,225 @@
+"""Islands: deterministic from their seed, and the same after a restart as without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from distevo.block import unpack
+from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
+from distevo.errors import ProblemError
+from distevo.events import IslandId
+from distevo.foreman import fresh_snapshot
+from distevo.problem import Contract
+from distevo.run import ProblemUse, Run, RunSettings
+from distevod.evolution.island import SWEEP_OVER, Island, IslandSettings
+from distevod.evolution.page import EVALUATING, Page
+from distevod.problems.grids import Grids
+from distevod.problems.onemax import OneMax
+from distevod.problems.regression import Regression
+
+SETTINGS = IslandSettings(islands=1, population_size=40, batch_size=60, generation_seconds=60)
+
+PROBLEMS: dict[str, Callable[[], Any]] = {
+    "onemax": lambda: OneMax({"bits": 200}),
+    "regression": lambda: Regression(Regression.tasks("nguyen-7")["nguyen-7"]),
+    "grids": lambda: Grids(next(iter(Grids.tasks("training:0-0").values()))),
+}
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    page = Page.create()
+    yield page
+    page.close()
+
+
+def fresh(contract: Contract, seed: int = 1) -> IslandSnapshot:
+    run = Run(
+        name="r",
+        nonce="0",
+        problem=ProblemUse("x", "", contract.name, contract.version),
+        settings=RunSettings(seed=seed, cpu_seconds=1.0),
+        tasks={"t": msgspec.Raw(b"{}")},
+        submitted_through="",
+    )
+    return fresh_snapshot(run, IslandId("r", "t", 0), 1)
+
+
+def stored(snapshot: IslandSnapshot) -> IslandSnapshot:
+    """As it comes back from a checkpoint."""
+    checkpoint = Checkpoint(cluster="c", member="m", boot="b", sequence=1, islands=[snapshot], resource_usage={})
+    return decode_checkpoint(encode_checkpoint(checkpoint)).islands[0]
+
+
+def trajectory(snapshot: IslandSnapshot) -> IslandSnapshot:
+    """Without what depends on the machine or on the window of tried keys, which is not part of the state."""
+    counters = msgspec.structs.replace(
+        snapshot.counters, evaluations=0, duplicates=0, invalid=0, cpu_seconds=0.0, seconds=0.0
+    )
+    return msgspec.structs.replace(snapshot, counters=counters)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_resuming_equals_never_having_stopped(problem: str, page: Page) -> None:
+    contract = Contract(PROBLEMS[problem]())
+    steady = Island(contract, SETTINGS, fresh(contract), page)
+    interrupted = Island(contract, SETTINGS, fresh(contract), page)
+    for number in range(12):
+        wanted = steady.generation().snapshot
+        found = interrupted.generation().snapshot
+        assert trajectory(found) == trajectory(wanted)
+        if number % 3 == 2:
+            # A new contract too: nothing that the problem keeps may matter.
+            interrupted = Island(Contract(PROBLEMS[problem]()), SETTINGS, stored(found), page)
+    assert wanted.generation == 12
+    assert unpack(wanted.population, contract.keyer)
+
+
+def test_resuming_after_the_sweep_equals_never_having_stopped(page: Page) -> None:
+    """The state that the sweep leaves behind is all that evolution goes on from."""
+    contract = Contract(Tiny())
+    steady = Island(contract, SETTINGS, fresh(contract), page)
+    interrupted = Island(contract, SETTINGS, fresh(contract), page)
+    for _ in range(8):
+        wanted = steady.generation().snapshot
+        found = interrupted.generation().snapshot
+        interrupted = Island(contract, SETTINGS, stored(found), page)
+        assert trajectory(found) == trajectory(wanted)
+    assert wanted.cursor == SWEEP_OVER
+
+
+def test_another_seed_takes_another_way(page: Page) -> None:
+    contract = Contract(PROBLEMS["onemax"]())
+    one, two = (Island(contract, SETTINGS, fresh(contract, seed), page).generation() for seed in (1, 2))
+    assert one.snapshot.population != two.snapshot.population
+
+
+def test_known_programs_are_not_evaluated_again(page: Page) -> None:
+    seen: list[int] = []
+
+    class Watched(Tiny):
+        def evaluate(self, genome: int) -> float:
+            seen.append(genome)
+            return super().evaluate(genome)
+
+        sweep = None  # type: ignore[assignment]
+
+    contract = Contract(Watched())
+    island = Island(contract, SETTINGS, fresh(contract), page)
+    for _ in range(10):
+        counters = island.generation().snapshot.counters
+    assert len(seen) == len(set(seen)) == counters.evaluations
+    assert counters.evaluations + counters.duplicates == 600
+
+
+def test_the_shares_of_a_sweep_are_everything_once(page: Page) -> None:
+    contract = Contract(Tiny())
+    evaluated = 0
+    found: set[bytes] = set()
+    for index in range(3):
+        snapshot = msgspec.structs.replace(fresh(contract), island=index)
+        settings = SETTINGS._replace(islands=3, population_size=1000)
+        island = Island(contract, settings, snapshot, page)
+        while (done := island.generation().snapshot).cursor != SWEEP_OVER:
+            assert done.counters.evaluations <= 500
+        evaluated += done.counters.evaluations
+        found |= {program.genome for program in unpack(done.population, contract.keyer)}
+    assert evaluated == 200
+    assert len(found) == 100  # The even ones are valid.
+
+
+def test_an_exception_of_evaluate_makes_the_program_invalid_and_is_told(page: Page) -> None:
+    class Touchy(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate(self, genome: int) -> float:
+            if genome % 3 == 0:
+                raise ZeroDivisionError("three")
+            return super().evaluate(genome)
+
+    contract = Contract(Touchy())
+    done = Island(contract, SETTINGS, fresh(contract), page).generation()
+    assert done.snapshot.counters.errors > 0
+    assert done.warning is not None
+    assert "ZeroDivisionError: three" in done.warning
+    assert all(int(program.genome) % 3 for program in unpack(done.snapshot.population, contract.keyer))
+
+
+@pytest.mark.parametrize(
+    ("member", "replacement", "words"),
+    [
+        ("evaluate", lambda self, genome: 1 / 0, "every evaluation"),
+        ("evaluate", lambda self, genome: float("nan"), "NaN"),
+        ("random", lambda self, rng: None, "random"),
+        ("random", lambda self, rng: [][0], "IndexError"),
+        ("encode", lambda self, genome: str(genome), "encode"),
+        ("decode", lambda self, data: int(data) + 1, "canonical"),
+    ],
+)
+def test_a_problem_that_cannot_go_on_says_why(
+    member: str, replacement: Callable[..., Any], words: str, page: Page
+) -> None:
+    broken = type("Broken", (Tiny,), {member: replacement, "sweep": None})
+    contract = Contract(broken())
+    island = Island(contract, SETTINGS, fresh(contract), page)
+    with pytest.raises(ProblemError, match=words):
+        island.generation()
+
+
+def test_a_program_that_killed_a_worker_is_never_evaluated(page: Page) -> None:
+    contract = Contract(PROBLEMS["onemax"]())
+    first = Island(contract, SETTINGS, fresh(contract), page).generation().snapshot
+    bad = unpack(first.population, contract.keyer)[0]
+    snapshot = msgspec.structs.replace(fresh(contract), invalid=[bad.key])
+    again = Island(contract, SETTINGS, snapshot, page).generation().snapshot
+    assert bad.key not in {program.key for program in unpack(again.population, contract.keyer)}
+    assert again.counters.evaluations == first.counters.evaluations - 1
+
+
+def test_the_page_names_the_program_under_evaluation(page: Page) -> None:
+    readings = []
+
+    class Looking(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate(self, genome: int) -> float:
+            readings.append((page.read(), genome))
+            return super().evaluate(genome)
+
+    contract = Contract(Looking())
+    page.busy(7)
+    Island(contract, SETTINGS, fresh(contract), page).generation()
+    assert len(readings) > 10
+    assert len({reading.counter for reading, _ in readings}) == len(readings)
+    for reading, genome in readings:
+        assert (reading.state, reading.island, reading.genome) == (EVALUATING, 7, b"%d" % genome)
+
+
+class Tiny:
+    """Whole numbers to 199; the even ones are valid."""
+
+    name, version = "tiny", "1"
+
+    def random(self, rng: Any) -> int:
+        return int(rng.randrange(200))
+
+    def mutate(self, genome: int, rng: Any) -> int:
+        return (genome + int(rng.choice([-3, -2, -1, 1, 2, 3]))) % 200
+
+    def evaluate(self, genome: int) -> float | None:
+        return None if genome % 2 else float(genome * 37 % 101)
+
+    def encode(self, genome: int) -> bytes:
+        return b"%d" % genome
+
+    def decode(self, data: bytes) -> int:
+        return int(data)
+
+    def sweep(self, share: int, shares: int) -> Iterator[tuple[int, float] | None]:
+        for genome in range(share, 200, shares):
+            fitness = self.evaluate(genome)
+            yield None if fitness is None else (genome, fitness)

@@ -1,0 +1,108 @@
+"""Workers that are killed, hang, run out of memory or crash are replaced, and their islands go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.daemon import Daemon, wait_for
+
+TROUBLED = (Path(__file__).parents[1] / "support" / "troubled.py").read_text()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    options = ("--evaluation-timeout-seconds", "1", "--memory-mb", "600", "--batch-size", "50")
+    with Daemon(tmp_path, *options, workers=2) as daemon:
+        yield daemon
+
+
+def troubled(daemon: Daemon, evaluations: int = 1500, islands: int = 2, **task: Any) -> str:
+    return daemon.submit(
+        reference="troubled.py:Troubled",
+        source=TROUBLED,
+        data={"t": task},
+        evaluations=evaluations,
+        islands_per_task=islands,
+        seed=1,
+    )
+
+
+def replaced(daemon: Daemon) -> dict[str, int]:
+    found: dict[str, int] = daemon.status()["members"][0]["workers_replaced"]
+    return found
+
+
+# The culprit is met by both islands: each convicts it by itself.
+@pytest.mark.parametrize(
+    ("trouble", "cause", "deaths"),
+    [("hang", "time-out", 1), ("memory", "memory", 1), ("segfault", "crashed", 2), ("exit", "crashed", 2)],
+)
+def test_a_program_that_kills_its_worker_is_convicted_and_the_run_ends(
+    daemon: Daemon, trouble: str, cause: str, deaths: int
+) -> None:
+    run = troubled(daemon, trouble=trouble, at=list(range(480, 484)))
+    view = daemon.wait_done(run)
+    assert view["state"] == "done"
+    assert view["evaluations"] >= 900  # All but the convicted: the space has 1,000 programs.
+    counted = replaced(daemon)
+    assert set(counted) == {cause}
+    assert deaths <= counted[cause] <= 2 * 4 * deaths
+    result = daemon.results(run)["t"]
+    assert result["program"] == "999"
+    assert "its program is invalid from now on" in daemon.log.read_text()
+
+
+def test_a_death_outside_evaluate_takes_another_way(daemon: Daemon) -> None:
+    """A hang in `mutate` cannot be blamed on a program; the generation is tried with other random choices."""
+    run = troubled(daemon, trouble="exit", at=[930], where="mutate", islands=1)
+    assert daemon.wait_done(run)["state"] in {"done", "failed"}
+    assert replaced(daemon)["crashed"] >= 1
+    assert "no program was being evaluated" in daemon.log.read_text()
+
+
+def test_a_problem_that_always_kills_its_worker_ends_the_task_with_a_reason(daemon: Daemon) -> None:
+    run = troubled(daemon, trouble="exit", at=list(range(1000)), after=5, where="mutate", islands=1)
+    view = daemon.wait_done(run)
+    assert view["state"] == "failed"
+    assert "3 workers died (crashed)" in view["note"]
+    # The daemon is fine, and so is the next run.
+    assert daemon.wait_done(troubled(daemon))["state"] == "done"
+
+
+def test_a_killed_worker_is_replaced_and_nothing_reported_is_lost(daemon: Daemon) -> None:
+    run = troubled(daemon, evaluations=10**6, cost=0.002, at=[], islands=2)
+    wait_for(lambda: daemon.run(run)["evaluations"] > 200, "some evaluations")
+    for _ in range(3):
+        workers = daemon.status()["workers"]
+        before = daemon.run(run)["evaluations"]
+        os.kill(workers["0"], signal.SIGKILL)
+        wait_for(lambda old=workers: daemon.status()["workers"].get("0") not in {None, old["0"]}, "a new worker")  # type: ignore[misc]
+        assert daemon.run(run)["evaluations"] >= before
+        wait_for(lambda before=before: daemon.run(run)["evaluations"] > before + 100, "evolution to go on")  # type: ignore[misc]
+    assert replaced(daemon) == {"killed": 3}
+    zombies = [p for p in psutil.Process(daemon.pid).children() if p.status() == psutil.STATUS_ZOMBIE]
+    assert zombies == []
+
+
+@pytest.mark.parametrize("trouble", [None, "hang"])
+def test_killing_the_daemon_ends_its_workers(daemon: Daemon, trouble: str | None) -> None:
+    troubled(daemon, evaluations=10**6, cost=0.01, trouble=trouble, at=list(range(1000)), after=5)
+    pids = list(daemon.status()["workers"].values())
+    assert len(pids) == 2
+    daemon.kill()
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the workers to end", 5)
+
+
+def test_a_stop_gives_up_a_hanging_evaluation_and_is_quick(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, "--evaluation-timeout-seconds", "60", workers=1).start()
+    troubled(daemon, trouble="hang", at=list(range(1000)), after=5, islands=1)
+    pid = daemon.status()["workers"]["0"]
+    assert daemon.stop(5) == 0
+    assert not psutil.pid_exists(pid)

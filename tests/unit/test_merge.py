@@ -1,0 +1,105 @@
+"""The laws of the merge, and what `preserve_top_n` means."""
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distevo.block import pack, unpack
+from distevo.merge import PopulationMerger
+from distevo.population import Population
+from tests.support.programs import key_of, parts, populations, program
+
+merge = PopulationMerger().merge_populations
+counts = st.one_of(st.none(), st.integers(1, 8))
+
+
+def same(a: Population, b: Population) -> bool:
+    """Equal to the last byte, order included."""
+    return parts(list(a)) == parts(list(b))
+
+
+@given(populations, populations, counts)
+def test_union_and_count_are_commutative(a: Population, b: Population, n: int | None) -> None:
+    assert same(merge([a, b], n), merge([b, a], n))
+
+
+@given(populations, populations, populations, counts)
+def test_union_and_count_are_associative(a: Population, b: Population, c: Population, n: int | None) -> None:
+    at_once = merge([a, b, c], n)
+    assert same(merge([merge([a, b], n), c], n), at_once)
+    assert same(merge([a, merge([b, c], n)], n), at_once)
+
+
+@given(populations, populations, counts)
+def test_union_and_count_are_idempotent(a: Population, b: Population, n: int | None) -> None:
+    merged = merge([a, b], n)
+    assert same(merge([merged], n), merged)
+    assert same(merge([merged, merged, a, b], n), merged)
+
+
+@given(st.lists(populations, max_size=4))
+def test_a_union_has_each_key_once_and_its_best_copy(inputs: list[Population]) -> None:
+    merged = merge(inputs)
+    keys = [program.key for program in merged]
+    assert len(set(keys)) == len(keys)
+    assert set(keys) == set().union(*(population.keys() for population in inputs))
+    for kept in merged:
+        assert kept.order == min(p.order for population in inputs for p in population if p == kept)
+
+
+@given(st.lists(populations, max_size=4), st.integers(1, 10))
+def test_a_count_keeps_the_best_of_the_union(inputs: list[Population], n: int) -> None:
+    assert parts(list(merge(inputs, n))) == parts(merge(inputs).top(n))
+
+
+@given(st.lists(populations, max_size=4), st.floats(0, 1, exclude_min=True))
+def test_a_share_takes_that_part_of_each_input_rounded_up(inputs: list[Population], share: float) -> None:
+    most = [math.ceil(Fraction(repr(share)) * len(population)) for population in inputs]
+    chosen = [Population(population.top(n)) for population, n in zip(inputs, most, strict=True)]
+    assert same(merge(inputs, share), merge(chosen))
+
+
+def test_a_share_is_of_the_number_that_was_written() -> None:
+    thirty = Population(program(b"%d" % i, float(i)) for i in range(30))
+    assert len(merge([thirty], 0.1)) == 3  # though 0.1 * 30 is 3.0000000000000004
+    assert len(merge([thirty], 0.11)) == 4
+    assert len(merge([thirty], 1e-15)) == 1
+
+
+def test_one_is_a_count_and_one_point_nought_is_everything() -> None:
+    some = Population([program(b"x", 1.0), program(b"y", 2.0)])
+    assert list(merge([some], 1)) == [program(b"y")]
+    assert same(merge([some], 1.0), some)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 0.0, -0.5, 1.5, 3.0, math.nan, math.inf, -math.inf])
+def test_numbers_that_mean_nothing_are_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match="preserve_top_n is"):
+        merge([], wrong)
+
+
+@pytest.mark.parametrize("wrong", [True, False, "3", b"3", [3], Fraction(1, 2), 1j])
+def test_what_is_no_number_is_refused(wrong: object) -> None:
+    with pytest.raises(TypeError, match="preserve_top_n is"):
+        merge([], wrong)  # type: ignore[arg-type]
+
+
+def test_merging_nothing_gives_an_empty_population() -> None:
+    assert same(merge([]), Population())
+    assert same(merge([Population()], 0.5), Population())
+
+
+def test_the_inputs_stay_as_they_were() -> None:
+    a, b = Population([program(b"x", 1.0)]), Population([program(b"x", 2.0), program(b"y", 0.0)])
+    merge([a, b], 1)
+    assert parts(list(a)) == parts([program(b"x", 1.0)])
+    assert len(b) == 2
+
+
+@given(populations, populations)
+def test_blocks_from_the_wire_merge_as_the_populations_would(a: Population, b: Population) -> None:
+    blocks = [pack(list(a)), pack(list(b))]
+    assert same(merge(unpack(block, key_of) for block in blocks), merge([a, b]))

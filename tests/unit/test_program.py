@@ -1,0 +1,116 @@
+"""A program's key, its identity, its order, and what it refuses to be made of."""
+
+import math
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+
+from distevo.program import MAX_FITNESS_NUMBERS, MAX_GENOME_BYTES, MAX_META_BYTES, Program, keyer
+from tests.support.programs import key_of, program, programs
+
+
+def test_a_key_never_changes() -> None:
+    """Keys are recomputed from stored genomes: another key for the same bytes would orphan every store."""
+    assert keyer("onemax", "1")(b"0101").hex() == "a57fefac9eac57e804f5bdc60a8f7292812df38555b0661a241a728467096f51"
+
+
+def test_keys_differ_between_problems_versions_and_genomes() -> None:
+    keys = [
+        keyer(*names)(genome)
+        for names in [("a", "bc"), ("ab", "c"), ("abc", ""), ("", "abc"), ("a\0b", "c"), ("é", "1")]
+        for genome in [b"", b"x", b"y"]
+    ]
+    assert len(set(keys)) == len(keys)
+    assert {len(key) for key in keys} == {32}
+    assert keyer("a", "bc")(b"x") == keyer("a", "bc")(b"x")
+
+
+def test_the_key_alone_is_identity() -> None:
+    one = program(b"x", 1.0)
+    same = program(b"x", 2.0, fit=True, behaviour=b"8 bytes.", meta=b"m")
+    other = program(b"y", 1.0)
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != b"x"
+    assert {one, same, other} == {one, other}
+
+
+def test_a_set_of_programs_iterates_alike_in_every_process() -> None:
+    script = (
+        "from distevo.program import Program, keyer\n"
+        "k = keyer('a', '1')\n"
+        "print([p.genome for p in {Program.of(b'%d' % i, k(b'%d' % i), (0.0,)) for i in range(50)}])"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_order_is_fitness_then_the_shorter_genome_then_the_lower_key() -> None:
+    short = sorted((program(g, 1.0, 2.0) for g in (b"aa", b"bb", b"cc")), key=lambda p: p.key)
+    ranked = [
+        program(b"long but infinitely good", math.inf),
+        program(b"long but good", 1.0, 3.0),
+        *short,
+        program(b"ccc", 1.0, 2.0),
+        program(b"d", 1.0, 1.0),
+        program(b"e", 0.5, 9.0),
+        program(b"f", -math.inf, 9.0),
+    ]
+    assert sorted(random.Random(1).sample(ranked, len(ranked)), key=lambda p: p.order) == ranked
+
+
+@given(programs, programs, programs)
+def test_order_is_total(a: Program, b: Program, c: Program) -> None:
+    assert (a.order < b.order) + (b.order < a.order) + (a.order == b.order) == 1
+    if a.order == b.order:
+        assert a == b
+        assert a.fitness == b.fitness
+    if len(a.fitness) == len(b.fitness) and a.fitness > b.fitness:
+        assert a.order < b.order
+    if a.order < b.order < c.order:
+        assert a.order < c.order
+
+
+def test_fitness_is_floats_with_a_single_zero() -> None:
+    fitness = Program.of(b"x", key_of(b"x"), (-0.0, 3, -math.inf, True)).fitness
+    assert fitness == (0.0, 3.0, -math.inf, 1.0)
+    assert [type(number) for number in fitness] == [float] * 4
+    assert math.copysign(1.0, fitness[0]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"fitness": (math.nan,)}, "NaN"),
+        ({"fitness": (1.0, math.nan)}, "NaN"),
+        ({"fitness": ()}, "0 fitness numbers"),
+        ({"fitness": (1.0,) * (MAX_FITNESS_NUMBERS + 1)}, "256 fitness numbers"),
+        ({"key": b"short"}, "key of 5 bytes"),
+        ({"behaviour": b"1234567"}, "behaviour of 7 bytes"),
+        ({"meta": bytes(MAX_META_BYTES + 1)}, "metadata of 256 bytes"),
+        ({"genome": bytes(MAX_GENOME_BYTES + 1)}, "genome of 1048577 bytes"),
+    ],
+)
+def test_parts_outside_the_limits_are_refused(changed: dict[str, object], words: str) -> None:
+    parts: dict[str, object] = {"genome": b"x", "key": key_of(b"x"), "fitness": (1.0,)}
+    Program.of(**parts)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=words):
+        Program.of(**{**parts, **changed})  # type: ignore[arg-type]
+
+
+def test_a_program_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        program(b"x").genome = b"y"  # type: ignore[misc]

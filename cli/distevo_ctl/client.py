@@ -7,9 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from distevod.state_lock import Holder, holder
-
 from distevo_ctl.exits import CliError, ExitCode
+from distevod.state_lock import Holder, holder
 
 CONNECT_SECONDS = 5.0
 """How long a daemon that holds its state folder may take to answer a first, empty request."""

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
-from distevod.settings import SETTINGS
-from distevod.state_lock import AlreadyRunning, holder
 
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
+from distevod.settings import SETTINGS
+from distevod.state_lock import AlreadyRunning, holder
 
 if TYPE_CHECKING:
     from distevod.settings import Settings

@@ -92,8 +92,9 @@ class ExitCodeGroup(click.Group):
         try:
             result = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
             with _reader_watched():
-                sys.stdout.flush()  # now, while somebody still catches what goes wrong
-        except Exception as error:  # noqa: BLE001 - the outermost place: nothing stands above it to handle it
+                if sys.stdout:  # None when it was closed before we began
+                    sys.stdout.flush()  # now, while somebody still catches what goes wrong
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - outermost: nothing stands above it
             sys.exit(_end(error, given))
         sys.exit(int(result) if isinstance(result, int) else ExitCode.OK)
 
@@ -120,11 +121,10 @@ def _reader_watched() -> Iterator[None]:
         raise _ReaderGone from None
 
 
-def _end(error: Exception, args: list[str]) -> ExitCode:
+def _end(error: BaseException, args: list[str]) -> ExitCode:
     """Say what went wrong; the exit code for it."""
+    _settle_output()
     if isinstance(error, _ReaderGone):
-        # the interpreter flushes standard output once more at its end, and would complain (docs of `signal`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.READER_GONE
     options = args[: args.index("--")] if "--" in args else args
     debug = "--debug" in options or os.environ.get("DISTEVO_DEBUG", "0") not in ("", "0")
@@ -137,11 +137,22 @@ def _end(error: Exception, args: list[str]) -> ExitCode:
     return code
 
 
-def _described(error: Exception) -> tuple[ExitCode, str, str | None]:
+def _settle_output() -> None:
+    """Write what still waits for standard output, or give it up. The interpreter would try once more at its end,
+    and turn a failure there into a complaint and an exit code of its own (docs of `signal`, on SIGPIPE)."""
+    if not sys.stdout:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _described(error: BaseException) -> tuple[ExitCode, str, str | None]:
     """Exit code, message and hint of whatever came out of a command."""
     if isinstance(error, CliError):
         return error.code, error.message, error.hint
-    if isinstance(error, click.Abort):
+    if isinstance(error, click.Abort | KeyboardInterrupt):
         return ExitCode.INTERRUPTED, "interrupted", None
     if isinstance(error, click.ClickException):
         ctx = getattr(error, "ctx", None)
@@ -155,7 +166,7 @@ def _described(error: Exception) -> tuple[ExitCode, str, str | None]:
     return code, f"internal error: {what}", "--debug before the command shows the traceback"
 
 
-def _code_of(error: Exception) -> ExitCode:
+def _code_of(error: BaseException) -> ExitCode:
     """The exit code for an error of the library or the daemon, by the nearest of its classes in the table."""
     from distevo import errors
     from distevod.paths import PathError
@@ -179,7 +190,7 @@ def _code_of(error: Exception) -> ExitCode:
     return next((codes[kind] for kind in type(error).__mro__ if kind in codes), ExitCode.INTERNAL_ERROR)
 
 
-def _say_json(traced: Exception | None, code: ExitCode, message: str, hint: str | None) -> None:
+def _say_json(traced: BaseException | None, code: ExitCode, message: str, hint: str | None) -> None:
     import json
 
     body: dict[str, object] = {"code": int(code), "name": code.name.lower(), "message": message, "hint": hint}
@@ -188,7 +199,7 @@ def _say_json(traced: Exception | None, code: ExitCode, message: str, hint: str 
     click.echo(json.dumps({"error": body}), err=True)
 
 
-def _say_text(error: Exception, debug: bool, message: str, hint: str | None) -> None:
+def _say_text(error: BaseException, debug: bool, message: str, hint: str | None) -> None:
     if debug:
         click.echo(_traceback(error), err=True, nl=False)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -199,7 +210,7 @@ def _say_text(error: Exception, debug: bool, message: str, hint: str | None) -> 
         click.echo(f"  {hint}", err=True)
 
 
-def _traceback(error: Exception) -> str:
+def _traceback(error: BaseException) -> str:
     import traceback
 
     return "".join(traceback.format_exception(error))

@@ -35,12 +35,16 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     path = Path(tasks)
     if not (path.suffix in (".json", ".csv") or "/" in tasks or _is_file(path)):
         return {"spec": tasks}
+    from distevo.errors import TaskError
     from distevod.problems.check import TASKS_LIMIT_BYTES, parse_task_file
 
     content = _read(path, "task file", TASKS_LIMIT_BYTES)
     if path.suffix == ".csv":
         return {"csv": _text(content, tasks), "name": path.stem}
-    return {"data": parse_task_file(content)}
+    try:
+        return {"data": parse_task_file(content)}
+    except TaskError as error:
+        raise TaskError(f"{path}: {error}") from error
 
 
 def _is_file(path: Path) -> bool:

@@ -30,7 +30,7 @@ def console(*, stderr: bool = False) -> Console:
 
     is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
     width = None if is_terminal or "COLUMNS" in os.environ else WIDE
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
@@ -61,7 +61,7 @@ def show(out: Console, *things: RenderableType) -> None:
 
 
 def plain(text: str) -> str:
-    """Text of a stranger (a program, a message) with what a terminal would obey written out, and no markup in it."""
+    """Text of a stranger (a program, a message) with whatever a terminal would obey written out."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

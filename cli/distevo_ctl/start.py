@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from distevo.errors import DistevoError
-from distevod.logs import configure
-from distevod.paths import control_socket
 
+from distevo.errors import DistevoError
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.setting_options import setting_options, settings_of
+from distevod.logs import configure
+from distevod.paths import control_socket
 
 if TYPE_CHECKING:
     from distevod.settings import Settings
@@ -60,4 +60,6 @@ def _run(settings: Settings, log_file: Path | None) -> None:
         logging.getLogger("distevod").exception("the daemon failed")
         raise
     if reason:
-        raise CliError(ExitCode.STORE_UNAVAILABLE, reason)
+        # A daemon leaves by itself only when it cannot read what the store holds, or the store is away as it stops.
+        is_away = reason.startswith("the store did not take")
+        raise CliError(ExitCode.STORE_UNAVAILABLE if is_away else ExitCode.CORRUPT, reason)

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import click
-from distevod.state_lock import holder
 
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.target import target_options
+from distevod.state_lock import holder
 
 ASK_SECONDS = 2.0
 STOP_SECONDS = 8.0
@@ -25,9 +25,10 @@ LOOK_SECONDS = 0.02
 @click.command()
 @target_options
 def stop(state_dir: Path, as_json: bool) -> None:
-    """Stop the daemon: give up evaluations after 1 s, checkpoint, end. What it had in hand goes on at the next start.
+    """Stop the daemon, with a last checkpoint.
 
-    A daemon that does not answer is sent SIGTERM, which means the same.
+    Evaluations are given up after 1 s, and what was in hand goes on at the next start. A daemon that does not answer
+    is sent SIGTERM, which means the same.
     """
     found = holder(state_dir)
     if found is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
 from distevod.paths import absolute
 
 F = TypeVar("F", bound=Callable[..., Any])

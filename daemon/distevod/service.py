@@ -30,7 +30,7 @@ from distevo.names import CHECKPOINTS, inbox_command, inbox_run
 from distevo.plan import RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
-from distevo.view import run_view, status, task_view
+from distevo.view import islands_view, run_view, status, task_view
 from distevod.problems.check import CheckedProblem, check_in_process
 from distevod.runtime import Runtime
 
@@ -64,6 +64,7 @@ class Service:
             "submit": self.submit,
             "command": self.command,
             "results": self.results,
+            "islands": self.islands,
             "checkpoints": self.checkpoints,
             "stop": self.stop,
         }
@@ -187,6 +188,10 @@ class Service:
             self._results[name] = result
         while len(self._results) > max(RESULTS_KEPT, len(names)):
             del self._results[next(iter(self._results))]
+
+    async def islands(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """The islands in hand, with the diversity of each."""
+        return {"islands": islands_view(self._runtime.node.foreman)}
 
     # --- checkpoints -----------------------------------------------------------------------------
 

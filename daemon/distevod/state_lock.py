@@ -39,7 +39,7 @@ class AlreadyRunning(DistevoError):  # noqa: N818 - named for what happened, as 
 class StateLock:
     """The lock of one state folder, held from `acquire` to `release` or to the end of the process.
 
-    Child processes that are started anew (exec) do not inherit it; a plain fork does, so fork before
+    Child processes that are started anew (exec) do not inherit it (PEP 446); a plain fork does, so fork before
     acquiring.
     """
 
@@ -54,7 +54,7 @@ class StateLock:
         """
         try:
             self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(_lock_file(self.state_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = os.open(_lock_file(self.state_dir), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise PathError(f"cannot use the state folder {self.state_dir}: {error.strerror}") from error
         try:
@@ -90,7 +90,7 @@ def holder(state_dir: Path) -> Holder | None:
     """The daemon that runs on a state folder now; None when none does. Raises PathError when it cannot be
     seen."""
     try:
-        file = os.open(_lock_file(state_dir), os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(_lock_file(state_dir), os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:

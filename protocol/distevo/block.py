@@ -1,16 +1,17 @@
 """A block: many programs as one string of bytes, column by column.
 
 One column after another compresses far better than one program after another, and is written and read by C alone.
-A block is one MessagePack array, in this order and nothing behind it; `programs` is how many, everywhere:
+A block is one MessagePack array of six columns and nothing behind it; they are the fields of `Program`:
 
-    genomes       array of bytes
-    fitness       array of f64: the first number of each
-    others        array of arrays of f64: the other numbers of each, or empty where no program has any
-    fit           array of booleans
-    behaviours    array of bytes, 8 or none each
-    metadata      array of bytes
+    costs          array of f64
+    other costs    array of arrays of f64; empty where no program has any
+    metadata       array of bytes; empty where no program has any
+    unfit          array of booleans
+    behaviours     array of bytes
+    genomes        array of bytes
 
-Keys are not stored but made again on reading, so that nothing read can claim another program's key.
+The size is the genome's.  Keys are not stored but made again on reading, so that nothing read can claim another
+program's key.
 """
 
 from collections.abc import Sequence
@@ -27,12 +28,10 @@ from distevo.program import (
     MAX_GENOME_BYTES,
     MAX_META_BYTES,
     Keyer,
-    Order,
     Program,
 )
 
 MAX_PROGRAMS = 1 << 20
-
 
 _Column = msgspec.Meta(max_length=MAX_PROGRAMS)
 _Genome = Annotated[bytes, msgspec.Meta(max_length=MAX_GENOME_BYTES)]
@@ -42,12 +41,12 @@ _Metadata = Annotated[bytes, msgspec.Meta(max_length=MAX_META_BYTES)]
 
 
 class _Columns(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    genomes: Annotated[list[_Genome], _Column]
-    fitness: Annotated[list[float], _Column]
-    others: Annotated[list[_Others], _Column]
-    fit: Annotated[list[bool], _Column]
-    behaviours: Annotated[list[_Behaviour], _Column]
+    costs: Annotated[list[float], _Column]
+    other_costs: Annotated[list[_Others], _Column]
     metadata: Annotated[list[_Metadata], _Column]
+    unfit: Annotated[list[bool], _Column]
+    behaviours: Annotated[list[_Behaviour], _Column]
+    genomes: Annotated[list[_Genome], _Column]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -58,15 +57,16 @@ def pack(programs: Sequence[Program]) -> bytes:
     """The block of `programs`, their order kept.  `BlockError` for more than 2**20 programs."""
     if len(programs) > MAX_PROGRAMS:
         raise BlockError(f"{len(programs)} programs; a block holds at most {MAX_PROGRAMS}")
-    other_costs = [program.order.other_costs for program in programs]
+    other_costs = [program.other_costs for program in programs]
+    metadata = [program.meta for program in programs]
     return _encode(
         _Columns(
-            [program.genome for program in programs],
-            [0.0 - program.order.cost for program in programs],
-            list(map(_negated, other_costs)) if any(other_costs) else [],
-            [program.fit for program in programs],
+            [program.cost for program in programs],
+            other_costs if any(other_costs) else [],
+            metadata if any(metadata) else [],
+            [program.unfit for program in programs],
             [program.behaviour for program in programs],
-            [program.meta for program in programs],
+            [program.genome for program in programs],
         )
     )
 
@@ -80,27 +80,26 @@ def unpack(data: bytes, key_of: Keyer) -> list[Program]:
         columns = _decode(data)
     except msgspec.DecodeError as error:
         raise BlockError(f"no block of programs: {error}") from error
-    count = len(columns.genomes)
-    lengths = {len(column) for column in (columns.fitness, columns.fit, columns.behaviours, columns.metadata)}
-    if lengths != {count} or len(columns.others) not in (0, count):
+    genomes, metadata, other_costs = columns.genomes, columns.metadata, columns.other_costs
+    if not len(genomes) == len(columns.costs) == len(columns.unfit) == len(columns.behaviours):
         raise BlockError("the columns of the block differ in length")
+    if len(metadata) not in (0, len(genomes)) or len(other_costs) not in (0, len(genomes)):
+        raise BlockError("a column of the block is neither empty nor as long as the others")
     if not {0, BEHAVIOUR_BYTES}.issuperset(map(len, columns.behaviours)):
         raise BlockError(f"a behaviour has neither {BEHAVIOUR_BYTES} bytes nor none")
-    if any(map(isnan, columns.fitness)) or any(map(isnan, chain.from_iterable(columns.others))):
+    if any(map(isnan, columns.costs)) or any(map(isnan, chain.from_iterable(other_costs))):
         raise BlockError("a fitness number is NaN")
-    keys = list(map(key_of, columns.genomes))
-    orders = map(
-        Order,
-        [0.0 - number for number in columns.fitness],
-        map(_negated, columns.others) if columns.others else repeat(()),
-        map(len, columns.genomes),
-        keys,
-        columns.metadata,
-        [not fit for fit in columns.fit],
-        columns.behaviours,
+    keys = [key_of(genome) for genome in genomes]
+    return list(
+        map(
+            Program,
+            columns.costs,
+            other_costs or repeat(()),
+            map(len, genomes),
+            keys,
+            metadata or repeat(b""),
+            columns.unfit,
+            columns.behaviours,
+            genomes,
+        )
     )
-    return list(map(Program, orders, columns.genomes, keys, columns.fit, columns.behaviours, columns.metadata))
-
-
-def _negated(numbers: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple([0.0 - number for number in numbers])

@@ -284,7 +284,6 @@ class Foreman:
 
     def _start(self, task: TaskId, snapshots: list[IslandSnapshot], now: float) -> None:
         run, entry = self.runs[task[0]], self.plan.runs[task[0]].tasks[task[1]]
-        self.plan.runs[run.name].state = RunState.RUNNING
         work = TaskWork(run, task[1], self.plan.runs[run.name].budget)
         for index, place in enumerate(entry.islands):
             key = IslandId(run.name, task[1], index)
@@ -372,6 +371,9 @@ class Foreman:
         if work is None or work.stage is not Stage.EVOLVING:
             return False
         island = work.islands[event.island.island]
+        plan = self.plan.runs[work.run.name]
+        if plan.state is RunState.QUEUED:
+            plan.state = RunState.RUNNING
         before = island.snapshot.counters.evaluations
         island.report(event.snapshot, event.fit or event.is_spent)
         self.progress.setdefault(work.run.name, Progress()).evaluated(

@@ -2,28 +2,24 @@
 
 from collections.abc import Iterable, Iterator, KeysView
 from itertools import islice
-from operator import attrgetter
 
 from distevo.program import Program
-
-_order = attrgetter("order")
 
 
 class Population:
     """An immutable set of programs, iterated best first.
 
-    Of several programs with one key the first in `Program.order` stays: the higher fitness, then the lower
-    metadata.  The outcome depends on what is in `programs`, never on its order.
+    Of several programs with one key the best copy stays: the higher fitness, then the lower metadata.  The
+    outcome depends on what is in `programs`, never on its order.
     """
 
     __slots__ = ("_by_key",)
 
     def __init__(self, programs: Iterable[Program] = ()) -> None:
         # Sorting is linear where `programs` is one sorted run or a few, as populations and blocks are.
-        ranked = sorted(programs, key=_order)
         self._by_key: dict[bytes, Program] = {}
         keep_first = self._by_key.setdefault
-        for program in ranked:
+        for program in sorted(programs):
             keep_first(program.key, program)
 
     def __len__(self) -> int:
@@ -37,10 +33,10 @@ class Population:
         return key in self._by_key
 
     def __eq__(self, other: object) -> bool:
-        """Equal populations hold the same programs, and of each the same copy."""
+        """Whether they hold the same programs, and of each the same copy."""
         if not isinstance(other, Population):
             return NotImplemented
-        return list(map(_order, self)) == list(map(_order, other))
+        return list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]  # equality looks at everything; nothing needs it as a key
 

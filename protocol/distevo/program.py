@@ -34,44 +34,33 @@ def keyer(problem: str, version: str) -> Keyer:
     return key_of
 
 
-class Order(msgspec.Struct, frozen=True, order=True, gc=False):
-    """What programs sort by, ascending, best first; compared field by field, in C.
+class Program(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One evaluated program; an immutable value, made by `Program.of`.
 
-    The costs are the fitness numbers negated, the first apart from the others because a bare float compares
-    faster than a tuple.  Programs of one problem that differ are told apart by the key at the latest; what
-    follows only chooses, always alike, between copies of one program that were evaluated differently.
+    Programs compare as they rank: `a < b` says that `a` is better, and sorting puts the best first.  The fields
+    below are in the order in which they are compared, each stored so that less is better; all of it is done in C.
+    Programs that differ are told apart by the key at the latest.  What follows the key only chooses, always
+    alike, between copies of one program that were evaluated differently; `==` tells such copies apart too.
+
+    It is a struct outside the garbage collector (it can hold no cycle), because populations are read, merged and
+    written column by column, without a line of Python for each program.
     """
 
     cost: float
+    """The first fitness number negated; apart from the others, because a bare float compares faster."""
     other_costs: tuple[float, ...]
+    """The other fitness numbers negated; empty when there is one."""
     size: int
+    """Bytes of the genome."""
     key: bytes
+    """32 bytes, by the problem's keyer: the genome's identity, and so the program's."""
     meta: bytes
+    """Provenance, at most 255 bytes."""
     unfit: bool
     behaviour: bytes
-
-
-class Program(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One evaluated program; an immutable value, made by `Program.of`.
-
-    `genome`: canonical bytes, at most 1 MiB.  `key`: its 32 bytes, by the problem's keyer.  `fit`: all visible
-    examples are right.  `behaviour`: 8-byte digest of what it does on the task's inputs, b"" where unknown.
-    `meta`: provenance, at most 255 bytes.  `order`: sort key, best first (fitness descending, then the shorter
-    genome, then the lower key); total.  `fitness` is derived from `order`; whoever compares programs should
-    compare `order`, which is faster.
-
-    Two programs are equal when their keys are.
-
-    Both classes are structs outside the garbage collector (they hold no cycles), because populations are read,
-    merged and written column by column, without a line of Python for each program.
-    """
-
-    order: Order
+    """8-byte digest of what it does on the task's inputs; b"" where unknown."""
     genome: bytes
-    key: bytes
-    fit: bool
-    behaviour: bytes
-    meta: bytes
+    """Canonical bytes, at most 1 MiB."""
 
     @classmethod
     def of(
@@ -102,17 +91,22 @@ class Program(msgspec.Struct, frozen=True, eq=False, gc=False):
         cost, *others = [0.0 - number for number in fitness]
         if isnan(cost) or any(map(isnan, others)):
             raise ValueError(f"fitness {fitness!r} has a NaN; an invalid program has no fitness at all")
-        order = Order(cost, tuple(others), len(genome), key, meta, not fit, behaviour)
-        return cls(order, genome, key, fit, behaviour, meta)
+        return cls(cost, tuple(others), len(genome), key, meta, not fit, behaviour, genome)
 
     @property
     def fitness(self) -> tuple[float, ...]:
-        """The fitness numbers, maximised."""
-        order = self.order
-        return (0.0 - order.cost, *[0.0 - cost for cost in order.other_costs])
+        """The fitness numbers, maximised.  Whoever only compares should compare programs, which is faster."""
+        return (0.0 - self.cost, *[0.0 - cost for cost in self.other_costs])
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Program) and self.key == other.key
+    @property
+    def fit(self) -> bool:
+        """Whether all visible examples are right."""
+        return not self.unfit
+
+    @property
+    def order(self) -> Self:
+        """What to sort by: the program itself."""
+        return self
 
     def __hash__(self) -> int:
         # Not Python's hash of the bytes, which is salted: a set of programs iterates alike in every process.

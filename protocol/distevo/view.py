@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from distevo.diversity import diversity_of
 from distevo.foreman import Foreman, tally, text_of
 from distevo.node import Node
 from distevo.plan import RunPlan, TaskState
 from distevo.progress import Progress
-from distevo.work import TaskWork
+from distevo.work import IslandWork, TaskWork
 
 
 def status(node: Node, now: float) -> dict[str, Any]:
@@ -88,6 +89,31 @@ def task_view(foreman: Foreman, name: str, task: str) -> dict[str, Any]:
         "evaluations": work.evaluations() if work is not None else 0,
         "seconds": round(work.seconds(), 3) if work is not None else 0.0,
         "error": entry.error,
+    }
+
+
+def islands_view(foreman: Foreman) -> list[dict[str, Any]]:
+    """The islands in hand: how far each is, and how diverse its population is (entropy in bits)."""
+    return [_island(work, island) for work in foreman.work.values() for island in work.islands]
+
+
+def _island(work: TaskWork, island: IslandWork) -> dict[str, Any]:
+    snapshot = island.snapshot
+    population = island.population()
+    diversity = diversity_of(population)
+    best = population.best
+    return {
+        "run": work.run.name,
+        "task": work.task,
+        "island": island.id.island,
+        "grant": snapshot.grant,
+        "generation": snapshot.generation,
+        "is_resting": island.is_resting,
+        "evaluations": snapshot.counters.evaluations,
+        "best_fitness": list(best.fitness) if best else None,
+        "programs": diversity.programs,
+        "behaviours": diversity.behaviours,
+        "entropy": round(diversity.entropy, 4),
     }
 
 

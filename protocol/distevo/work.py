@@ -38,6 +38,12 @@ class IslandWork:
         )
         self.is_resting, self.deaths = is_resting, 0
 
+    def population(self) -> Population:
+        """The programs as last reported."""
+        if not self.snapshot.population:
+            return Population()
+        return Population(unpack(self.snapshot.population, keyer(self.snapshot.problem, self.snapshot.version)))
+
     def blame(self, death: WorkerDied) -> str:
         """Judge a worker's death while it worked here; returns what was decided, in words."""
         if death.culprit is None:
@@ -97,9 +103,7 @@ class TaskWork:
 
     def population(self) -> Population:
         """The merged populations of the task's islands, as last reported."""
-        key_of = keyer(self.run.problem.name, self.run.problem.version)
-        blocks = [island.snapshot.population for island in self.islands if island.snapshot.population]
-        return PopulationMerger().merge_populations(Population(unpack(block, key_of)) for block in blocks)
+        return PopulationMerger().merge_populations(island.population() for island in self.islands)
 
     def choose(self) -> Program | None:
         """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""

@@ -3,16 +3,18 @@
 Reads one order a line from standard input, forks a child that carries it out, and answers with one line:
 
     {"root": path, "script": [[verb, argument, ...], ...], "kill_at": n, "wait": false}
-    {"confirmed": steps whose success the child had been told, "signal": of its death or 0, "calls": [name, ...]}
+    {"confirmed": steps that the child saw return, "signal": of its death or 0, "exit": code, "calls": [...]}
 
 With `kill_at` the child kills itself just before its n-th call, counted from 0, of those that touch a file (also
 what `pathlib` calls).  With `wait` it stops itself before the first, says so (`{"stopped": pid}`), and whoever wants
-may attach a tracer and let it go on.  A step is a verb of the store, or `open`.
+may attach a tracer and let it go on.  A step is a verb of the store, or `open`.  A child that was not killed tells
+the names of its calls, one list for each step.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -53,6 +55,7 @@ def count_calls(kill_at: int | None) -> list[str]:
 def carry_out(order: dict[str, Any], confirm: int) -> None:
     """The child: run the script, and write a byte to `confirm` after each step."""
     calls: list[str] = []
+    ends = [0]
     if order.get("wait"):
         os.kill(os.getpid(), signal.SIGSTOP)
     else:
@@ -65,8 +68,9 @@ def carry_out(order: dict[str, Any], confirm: int) -> None:
             values = [value.encode() if place == 1 else value for place, value in enumerate(arguments)]
             with contextlib.suppress(Conflict, NotFound):
                 getattr(store, verb)(*values)
+        ends.append(len(calls))
         real_write(confirm, b".")
-    real_write(confirm, json.dumps(calls).encode())
+    real_write(confirm, json.dumps([calls[start:end] for start, end in itertools.pairwise(ends)]).encode())
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Daemon:
     def environ(self) -> dict[str, str]:
         """An environment in which nothing of this machine's user is touched."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("DISTEVO_", "XDG_"))}
-        return kept | {"HOME": str(self.folder), "TMPDIR": str(self.folder)}
+        root = str(Path(__file__).parents[2])  # For problems that the tests bring.
+        return kept | {"HOME": str(self.folder), "TMPDIR": str(self.folder), "PYTHONPATH": root}
 
     @property
     def command(self) -> list[str]:

@@ -33,8 +33,3 @@ programs = st.builds(
 )
 program_lists = st.lists(programs, max_size=12)
 populations = program_lists.map(Population)
-
-
-def parts(items: list[Program]) -> list[tuple[object, ...]]:
-    """Everything in each program, for comparing more than their keys."""
-    return [(p.genome, p.key, p.fitness, p.fit, p.behaviour, p.meta, p.order) for p in items]

@@ -34,7 +34,7 @@ def wait(as_json):
 @click.argument("lines", type=int)
 def write(lines):
     for number in range(lines):
-        click.echo(f"line {number}")
+        print(f"line {number}")  # not flushed, as rich and print leave it
 
 main()
 '''
@@ -176,7 +176,11 @@ def test_without_standalone_mode_errors_pass_through() -> None:
 
 
 def started(*arguments: str, out: int | None = subprocess.PIPE) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", COMMANDS, *arguments], stdout=out, stderr=subprocess.PIPE, text=True)
+    # with buffers, as users have it: that is where the last lines wait when a reader is gone or a disk is full
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMANDS, *arguments], stdout=out, stderr=subprocess.PIPE, text=True, env=environ
+    )
 
 
 @pytest.mark.parametrize("arguments", [["write", "100000"], ["write", "1"], ["--help"]])
@@ -189,6 +193,14 @@ def test_a_reader_that_leaves_ends_it_silently(arguments: list[str]) -> None:
     assert (process.returncode, told) == (ExitCode.READER_GONE, "")
 
 
+def test_an_error_that_nobody_reads_has_its_code_all_the_same() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen([sys.executable, "-c", COMMANDS, "wirte"], stderr=writing) as process:
+        os.close(writing)
+    assert process.returncode == ExitCode.USAGE
+
+
 @pytest.mark.parametrize("lines", ["1", "100000"])
 def test_an_output_that_is_full_is_no_fault_of_ours(lines: str) -> None:
     with Path("/dev/full").open("w") as full, started("write", lines, out=full.fileno()) as process:
@@ -196,6 +208,12 @@ def test_an_output_that_is_full_is_no_fault_of_ours(lines: str) -> None:
     assert process.returncode == ExitCode.REFUSED
     assert told.startswith("error: cannot write: No space left on device\n")
     assert "Exception" not in told
+
+
+def test_a_closed_output_is_no_fault_either() -> None:
+    shell = ["sh", "-c", 'exec "$0" -c "$1" write 1 >&-', sys.executable, COMMANDS]
+    ended = subprocess.run(shell, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -66,3 +66,9 @@ def test_the_smallest_limit_counts(tmp_path: Path, cgroup: str, files: dict[str,
 def test_limits_beyond_the_machine_do_not_count(tmp_path: Path) -> None:
     root = tree(tmp_path, V2, {"cpu.max": "99900000 100000", "memory.max": str(2**60)})
     assert (usable_cores(root), usable_memory_mb(root)) == (AFFINITY, MACHINE_MB)
+
+
+def test_the_limit_of_another_controllers_cgroup_does_not_count(tmp_path: Path) -> None:
+    files = {"cpu/other/cpu.cfs_quota_us": "1000", "cpu/other/cpu.cfs_period_us": "100000"}
+    root = tree(tmp_path, "3:cpuset:/other\n2:cpu,cpuacct:/\n", {**files, "memory/other/memory.limit_in_bytes": "9"})
+    assert (usable_cores(root), usable_memory_mb(root)) == (AFFINITY, MACHINE_MB)

@@ -129,6 +129,13 @@ def test_what_is_not_a_folder_of_ours_is_refused(tmp_path: Path) -> None:
         paths.make_private(tmp_path / "file/run")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    with pytest.raises(paths.PathError, match="is not a folder of this user"):
+        paths.make_private(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("written", "found"),
     [("a", "/base/a"), ("/a", "/a"), ("~", "/h"), ("~/a", "/h/a"), ("~a", "/base/~a"), ("../a", "/base/../a")],

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from distevo.population import Population
 from distevo.program import Program
-from tests.support.programs import key_of, parts, program, program_lists
+from tests.support.programs import key_of, program, program_lists
 
 
 def test_an_empty_population_has_no_best() -> None:
@@ -40,7 +40,7 @@ def test_of_two_copies_the_fitter_stays_then_the_one_of_lower_metadata() -> None
     worse, better, best = program(b"x", 1.0, meta=b"a"), program(b"x", 2.0, meta=b"n"), program(b"x", 2.0, meta=b"m")
     between = program(b"y", 1.5)
     for copies in ([worse, better, best, between], [best, between, better, worse], [better, worse, between, best]):
-        assert parts(list(Population(copies))) == parts([best, between])
+        assert list(Population(copies)) == [best, between]
 
 
 def test_the_guess_is_the_smallest_fit_program_then_the_lowest_key() -> None:
@@ -55,7 +55,7 @@ def test_the_order_of_the_input_does_not_matter(programs: list[Program], rng) ->
     population = Population(programs)
     shuffled = programs * 2
     rng.shuffle(shuffled)
-    assert parts(list(Population(shuffled))) == parts(list(population))
+    assert list(Population(shuffled)) == list(population)
     assert Population(shuffled) == population
 
 
@@ -65,10 +65,10 @@ def test_each_key_is_there_once_and_the_order_is_the_total_one(programs: list[Pr
     keys = [program.key for program in population]
     assert len(set(keys)) == len(keys) == len(population)
     assert set(keys) == {program.key for program in programs}
-    orders = [program.order for program in population]
-    assert all(a < b for a, b in pairwise(orders))
+    ranked = list(population)
+    assert all(a < b for a, b in pairwise(ranked))
     for kept in population:
-        assert kept.order == min(program.order for program in programs if program == kept)
+        assert kept == min(program for program in programs if program.key == kept.key)
 
 
 def test_equal_populations_hold_equal_copies() -> None:

@@ -12,7 +12,7 @@ from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot, restore
 from distevo.population import Population
 from distevo.program import Program
-from tests.support.programs import PROBLEM, VERSION, key_of, parts, populations, program
+from tests.support.programs import PROBLEM, VERSION, key_of, populations, program
 
 
 def snapshot(grant: int, sequence: int, *programs: Program, **fields: Any) -> IslandSnapshot:
@@ -115,7 +115,7 @@ def test_two_writers_of_one_number_are_both_heard() -> None:
 
 def test_the_fitter_copy_of_a_program_stays() -> None:
     restored = restore([snapshot(1, 1, program(b"x", 2.0)), snapshot(2, 1, program(b"x", 1.0))], 2)
-    assert parts(programs_of(restored)) == parts([program(b"x", 2.0)])
+    assert programs_of(restored) == [program(b"x", 2.0)]
 
 
 def test_killers_are_remembered_from_all() -> None:
@@ -183,12 +183,12 @@ def test_nothing_uncovered_is_lost(history: list[IslandSnapshot], grant: int) ->
         return
     start = max(counted, key=lambda s: (s.grant, s.sequence))
     assert (restored.grant, restored.sequence) == (start.grant, start.sequence)
-    kept = {p.key: p.order for p in programs_of(restored)}
+    kept = {p.key: p for p in programs_of(restored)}
     for other in counted:
         assert restored.cover[other.grant] >= other.sequence or other.grant in start.cover
         if other.sequence > start.cover.get(other.grant, -1) and other.grant != start.grant:
             for lost in Population(programs_of(other)):
-                assert kept[lost.key] <= lost.order
+                assert kept[lost.key] <= lost
 
 
 @given(histories)

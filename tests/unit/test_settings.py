@@ -10,6 +10,7 @@ import pytest
 
 from distevod import hardware
 from distevod.settings import SETTINGS, Settings, SettingsError, explain, explain_data, load_settings
+from distevod.settings.table import WORKER_MEMORY_MB
 
 # For each setting four values that differ, as text: given by flag, by environment, by file; and one to refuse.
 SAMPLES = {
@@ -72,7 +73,7 @@ def test_without_anything_said_the_hardware_and_the_defaults_decide(environ: dic
     assert settings.state_dir == tmp_path / "home/.local/state/distevo"
     assert settings.store == str(settings.state_dir / "store")
     assert settings.memory_mb == hardware.usable_memory_mb() // 2
-    assert settings.workers == min(hardware.usable_cores(), settings.memory_mb // 64)
+    assert settings.workers == min(hardware.usable_cores(), settings.memory_mb // WORKER_MEMORY_MB)
     assert (settings.heartbeat_interval, settings.heartbeat_timeout) == (10, 30)
     assert (settings.checkpoint_generations, settings.checkpoint_seconds) == (5, 5)
     assert (settings.enable_compression, settings.compression_level) == (True, 6)
@@ -216,13 +217,13 @@ def test_a_timeout_not_above_the_interval_is_a_contradiction(environ: dict[str, 
 
 
 def test_memory_too_small_for_the_workers_is_a_contradiction(environ: dict[str, str]) -> None:
-    message = refusal({"workers": 8, "memory_mb": 511}, environ)
+    message = refusal({"workers": 8, "memory_mb": 767}, environ)
     assert message == (
-        "each worker needs 64 MiB: memory_mb 511 (flag --memory-mb) is too little for workers 8 (flag --workers)"
+        "each worker needs 96 MiB: memory_mb 767 (flag --memory-mb) is too little for workers 8 (flag --workers)"
     )
-    assert load_settings({"workers": 8, "memory_mb": 512}, environ).memory_mb == 512
+    assert load_settings({"workers": 8, "memory_mb": 768}, environ).memory_mb == 768
     # a default gives way to what is said, rather than contradict it
-    assert load_settings({"memory_mb": 64}, environ).workers == 1
+    assert load_settings({"memory_mb": 96}, environ).workers == 1
 
 
 def test_what_is_hardly_meant_is_a_warning(environ: dict[str, str]) -> None:

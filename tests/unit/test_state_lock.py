@@ -177,6 +177,12 @@ def test_an_unfinished_or_foreign_text_is_a_holder_that_nothing_is_known_of(tmp_
             StateLock(tmp_path).acquire(SOCKET)
 
 
+def test_the_file_tells_people_of_the_newest_holder_alone(tmp_path: Path) -> None:
+    for socket in (Path("/run/a/very/long/path.sock"), Path("/s")):
+        StateLock(tmp_path).acquire(socket).release()
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n{socket}\n"
+
+
 def test_a_socket_path_of_any_bytes_comes_back(tmp_path: Path) -> None:
     odd = Path(os.fsdecode(b"/run/\xff \xc3\xbc.sock"))
     with StateLock(tmp_path).acquire(odd):

@@ -63,13 +63,15 @@ def _show(found: list[dict[str, Any]]) -> None:
     if not found:
         click.echo("no checkpoints: nothing is in hand")
         return
+    from rich.text import Text
+
     rows = [
         (
             entry["name"],
             count(entry["bytes"]),
             str(entry.get("sequence", "-")),
             str(entry.get("islands", "-")),
-            "[green]sound[/]" if entry["ok"] else f"[bold red]{plain(entry['error'])}[/]",
+            Text("sound", "green") if entry["ok"] else Text(plain(entry["error"]), "bold red"),
         )
         for entry in found
     ]

@@ -9,7 +9,7 @@ import click
 
 from distevo_ctl.client import Client
 from distevo_ctl.commands.status import runs_tables
-from distevo_ctl.commands.submit import check_budget
+from distevo_ctl.commands.submit import AT_LEAST_ONE, check_budget
 from distevo_ctl.screen import console, print_json, show
 from distevo_ctl.target import target_options
 
@@ -32,7 +32,10 @@ def runs(state_dir: Path, as_json: bool) -> None:
 @click.argument("run")
 @target_options
 def cancel(run: str, state_dir: Path, as_json: bool) -> None:
-    """End a run now; tasks in hand keep the best so far as their result. `extend` takes it up again."""
+    """End a run now; its best so far are its results.
+
+    `extend` takes it up again.
+    """
     _command(state_dir, as_json, "cancel", run)
 
 
@@ -55,10 +58,10 @@ def resume(run: str, state_dir: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--cpu-seconds", type=float, metavar="S", help="The new budget of each task, not what is added to it.")
-@click.option("--evaluations", type=int, metavar="N", help="Or that, in evaluations.")
+@click.option("--evaluations", type=AT_LEAST_ONE, metavar="N", help="Or that, in evaluations.")
 @target_options
 def extend(run: str, cpu_seconds: float | None, evaluations: int | None, state_dir: Path, as_json: bool) -> None:
-    """Raise a run's budget; its unfit tasks go on from where they stopped."""
+    """Raise a run's budget; its unfit tasks go on from there."""
     check_budget(cpu_seconds, evaluations)
     if cpu_seconds is None and evaluations is None:
         raise click.UsageError("give the new budget: --cpu-seconds or --evaluations")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from distevo_ctl.client import Client
-from distevo_ctl.screen import STATE_STYLES, console, count, duration, plain, print_json, short, show, table
+from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, plain, print_json, short, show, table
 from distevo_ctl.target import target_options
 
 RUN_COLUMNS = (
@@ -16,12 +16,20 @@ RUN_COLUMNS = (
 )  # fmt: skip
 
 
+ISLAND_COLUMNS = (
+    "ISLAND", "GENERATION>", "EVALUATIONS>", "BEST>", "PROGRAMS>", "BEHAVIOURS>", "ENTROPY>", "STATE"
+)  # fmt: skip
+
+
 @click.command()
+@click.option("--islands", is_flag=True, help="Show the islands in hand, too, and how diverse each is.")
 @target_options
-def status(state_dir: Path, as_json: bool) -> None:
+def status(islands: bool, state_dir: Path, as_json: bool) -> None:
     """Show the cluster, its platforms and its runs."""
     with Client(state_dir) as client:
         view = client.ask("status")
+        if islands:
+            view |= client.ask("islands")
         store = client.daemon["store"]
     if as_json:
         print_json(view)
@@ -32,10 +40,14 @@ def status(state_dir: Path, as_json: bool) -> None:
         show(out, "", *runs_tables(view["runs"]))
     else:
         show(out, "\nno runs; distevo-ctl submit --problem grids --tasks training:0-39")
+    if islands:
+        show(out, "", _islands_table(view["islands"]))
 
 
 def members_table(view: dict[str, Any]) -> Any:
     """The members of a status as a table."""
+    from rich.text import Text
+
     rows = []
     for member in view["members"]:
         replaced = ", ".join(f"{number} {cause}" for cause, number in member["workers_replaced"].items())
@@ -44,7 +56,7 @@ def members_table(view: dict[str, Any]) -> Any:
             (
                 plain(member["id"]),
                 member["kind"],
-                f"[green]{member['state']}[/]" if member["state"] == "alive" else f"[red]{member['state']}[/]",
+                Text(member["state"], "green" if member["state"] == "alive" else "red"),
                 str(member["workers"]),
                 str(member["islands"]),
                 "-" if age is None else f"{duration(age)} ago",
@@ -77,12 +89,31 @@ def runs_tables(runs: list[dict[str, Any]]) -> list[Any]:
     return [table(RUN_COLUMNS, rows), *notes]
 
 
+def _islands_table(islands: list[dict[str, Any]]) -> Any:
+    rows = [
+        (
+            f"{island['run']} {plain(island['task'])} {island['island']}",
+            count(island["generation"]),
+            count(island["evaluations"]),
+            fitness(island["best_fitness"]),
+            count(island["programs"]),
+            count(island["behaviours"]),
+            f"{island['entropy']:.2f} bit",
+            "resting" if island["is_resting"] else "evolving",
+        )
+        for island in islands
+    ]
+    return table(ISLAND_COLUMNS, rows)
+
+
 def _cluster(view: dict[str, Any], store: str) -> Any:
     from rich.text import Text
 
     cluster = view["cluster"]
+    if cluster["id"] is None:
+        return Text(f"no cluster yet\nstore   {store}")
     coordinator = cluster["coordinator"] or "none yet"
     made = Text.assemble(
-        "cluster ", (str(cluster["id"]), "bold"), f"  epoch {cluster['epoch']}  coordinator ", (coordinator, "bold")
+        "cluster ", (cluster["id"], "bold"), f"  epoch {cluster['epoch']}  coordinator ", (coordinator, "bold")
     )
     return made.append(f"\nstore   {store}")

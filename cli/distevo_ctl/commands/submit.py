@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -12,6 +13,10 @@ from distevo_ctl.files import problem_request, tasks_request
 from distevo_ctl.screen import plain, print_json
 from distevo_ctl.target import target_options
 from distevo_ctl.wait import progress_line, wait_for_run
+
+MOST = 2**53
+"""The largest whole number that every JSON reader keeps exactly."""
+AT_LEAST_ONE = click.IntRange(1, MOST)
 
 
 @click.command()
@@ -26,16 +31,20 @@ from distevo_ctl.wait import progress_line, wait_for_run
     metavar="SET|ID,ID|FILE",
     help="The problem's named tasks (for grids training, evaluation, training:0-39, ids), or a JSON or CSV file.",
 )
-@click.option("--islands-per-task", type=int, metavar="N", help="Islands of each task, on whatever platforms. [1]")
-@click.option("--population-size", type=int, metavar="N", help="Programs that each island keeps. [200]")
+@click.option(
+    "--islands-per-task", type=AT_LEAST_ONE, metavar="N", help="Islands of each task, on whatever platforms. [1]"
+)
+@click.option(
+    "--population-size", type=click.IntRange(2, MOST), metavar="N", help="Programs that each island keeps. [200]"
+)
 @click.option(
     "--cpu-seconds",
     type=float,
     metavar="S",
     help="Budget of each task: CPU time of variation and evaluation, summed over its islands. [10]",
 )
-@click.option("--evaluations", type=int, metavar="N", help="Or that: evaluations, summed over its islands.")
-@click.option("--seed", type=int, metavar="N", help="Makes islands repeatable. [random]")
+@click.option("--evaluations", type=AT_LEAST_ONE, metavar="N", help="Or that: evaluations, summed over its islands.")
+@click.option("--seed", type=click.IntRange(0, MOST), metavar="N", help="Makes islands repeatable. [random]")
 @click.option("--name", metavar="NAME", help="The id of the run; one that exists is refused. [PROBLEM-N]")
 @click.option("--wait", is_flag=True, help="Wait until it is done, showing its progress; Ctrl-C leaves it running.")
 @target_options
@@ -52,7 +61,7 @@ def submit(
     state_dir: Path,
     as_json: bool,
 ) -> None:
-    """Submit a run: a problem, a list of tasks, and a budget for each task.
+    """Submit a run: a problem, tasks, and a budget for each.
 
     Everything is checked first, the problem in a process of its own; what is accepted is in the store, and will be
     run. Without --tasks the problem gets one task with empty data.
@@ -94,6 +103,8 @@ def submit(
 
 
 def check_budget(cpu_seconds: float | None, evaluations: int | None) -> None:
-    """Refuse two budgets at once. Raises click.UsageError."""
+    """Refuse two budgets at once, and times that are no time. Raises click.UsageError."""
     if cpu_seconds is not None and evaluations is not None:
         raise click.UsageError("give --cpu-seconds or --evaluations, not both")
+    if cpu_seconds is not None and not 0 < cpu_seconds < math.inf:  # true for NaN, too
+        raise click.UsageError(f"--cpu-seconds must be above 0 and finite, not {cpu_seconds:g}")

@@ -1,23 +1,36 @@
 """Finishers: the outermost node of a program that is fitted to the training pairs.
 
-`dye(a)` maps each colour of `a` to the colour that most often stands at its place in the training outputs;
-`dye2(a,b)` and `dye3(a,b,c)` map each combination of cells of grids laid over each other, and `local(a)` each
-three by three neighbourhood. The table follows from the program and the training pairs alone, so it is not part of
-the text. A colour that `dye` never met in training stays as it is; a combination never met makes the program
-invalid, for a table without an entry is no answer.
+- `dye(a)` maps each colour of `a` to the colour that most often stands at its place in the training outputs;
+- `dye2(a,b)` and `dye3(a,b,c)` map each combination of the cells of grids laid over each other;
+- `local(a)` maps each three by three neighbourhood;
+- `blend(a,b)` finds for each colour of `a` where the output's cells come from: one colour always, the cell of
+  `b`, or the commonest, rarest or background colour of the input.
+
+The table follows from the program and the training pairs alone, so it is not part of the text. A colour or
+combination that was never met in training makes the program invalid: a table without an entry is no answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distevod.problems.grids.primitive import Primitive
+from distevod.problems.grids.primitives.colours import background, least, most
 from distevod.problems.grids.values import COLOURS, Grid, Invalid, Type
 
 Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What finishers are fitted to: all inputs, the training ones first, and the training outputs."""
+
+    inputs: tuple[Grid, ...]
+    targets: tuple[Grid, ...]
 
 
 def _fitted(codes: list[Codes], targets: Sequence[Grid], size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -27,17 +40,19 @@ def _fitted(codes: list[Codes], targets: Sequence[Grid], size: int) -> tuple[NDA
             raise Invalid
     both = [code.ravel() * COLOURS + target.ravel() for code, target in zip(codes, targets, strict=False)]
     votes = np.bincount(np.concatenate(both), minlength=size * COLOURS).reshape(size, COLOURS)
-    return votes.argmax(1).astype(np.uint8), votes.any(1)
+    return votes.argmax(1).astype(np.uint8), votes.sum(1) > 0
 
 
-def dye(targets: Sequence[Grid], grids: Sequence[Grid]) -> list[Grid]:
+def dye(training: Training, grids: Sequence[Grid]) -> list[Grid]:
     """Colour by colour."""
-    table, met = _fitted([g.astype(np.int64) for g in grids], targets, COLOURS)
-    table = np.where(met, table, np.arange(COLOURS, dtype=np.uint8))
+    table, met = _fitted([g.astype(np.int64) for g in grids], training.targets, COLOURS)
+    for grid in grids:
+        if not met[grid].all():
+            raise Invalid
     return [table[g] for g in grids]
 
 
-def dye_together(targets: Sequence[Grid], *columns: Sequence[Grid]) -> list[Grid]:
+def dye_together(training: Training, *columns: Sequence[Grid]) -> list[Grid]:
     """Combination by combination; `columns` are two or three lists of grids of the same shapes."""
     codes = []
     for layers in zip(*columns, strict=True):
@@ -47,15 +62,15 @@ def dye_together(targets: Sequence[Grid], *columns: Sequence[Grid]) -> list[Grid
                 raise Invalid
             code = code * COLOURS + layer
         codes.append(code)
-    table, met = _fitted(codes, targets, COLOURS ** len(columns))
+    table, met = _fitted(codes, training.targets, COLOURS ** len(columns))
     for code in codes:
         if not met[code].all():
             raise Invalid
     return [table[code] for code in codes]
 
 
-def local(targets: Sequence[Grid], grids: Sequence[Grid]) -> list[Grid]:
-    """Neighbourhood by neighbourhood; off the grid counts as a colour of its own."""
+def neighbourhoods(grids: Sequence[Grid]) -> list[Codes]:
+    """For each cell a code of its three by three neighbourhood; off the grid counts as a colour of its own."""
     codes = []
     for grid in grids:
         rows, columns = grid.shape
@@ -66,13 +81,61 @@ def local(targets: Sequence[Grid], grids: Sequence[Grid]) -> list[Grid]:
             for right in range(3):
                 code = code * (COLOURS + 1) + framed[down : down + rows, right : right + columns]
         codes.append(code)
+    return codes
+
+
+def local(training: Training, grids: Sequence[Grid]) -> list[Grid]:
+    """Neighbourhood by neighbourhood."""
+    codes = neighbourhoods(grids)
     known = np.unique(np.concatenate([c.ravel() for c in codes]))
     small = [np.searchsorted(known, c) for c in codes]
-    table, met = _fitted(small, targets, known.size)
+    table, met = _fitted(small, training.targets, known.size)
     for code in small:
         if not met[code].all():
             raise Invalid
     return [table[code] for code in small]
+
+
+def symbolic_colours(grid: Grid) -> tuple[int, int, int]:
+    """The commonest and the rarest colour other than 0 (0 where there is none), and the commonest of all."""
+    if not grid.any():
+        return 0, 0, 0
+    return most(grid), least(grid), background(grid)
+
+
+def blend(training: Training, keys: Sequence[Grid], shown: Sequence[Grid]) -> list[Grid]:
+    """Colour of `keys` by colour: of a constant, `shown` and the symbolic colours the first that is always right.
+
+    Where none is always right, the constant that is right most often is taken.
+    """
+    votes = np.zeros((COLOURS, COLOURS), np.int64)
+    wrong = np.zeros((COLOURS, 4), np.int64)
+    symbols = [symbolic_colours(grid) for grid in training.inputs]
+    for key, layer in zip(keys, shown, strict=True):
+        if key.shape != layer.shape:
+            raise Invalid
+    for key, layer, target, colours in zip(keys, shown, training.targets, symbols, strict=False):
+        if key.shape != target.shape:
+            raise Invalid
+        np.add.at(votes, (key.ravel(), target.ravel()), 1)
+        for n, source in enumerate((layer, *colours)):
+            wrong[:, n] += np.bincount(key[source != target], minlength=COLOURS)
+    met: NDArray[np.bool_] = votes.sum(1) > 0
+    constant = votes.argmax(1)
+    unsure = votes.sum(1) > votes.max(1)
+    result = []
+    for key, layer, colours in zip(keys, shown, symbols, strict=True):
+        if not met[key].all():
+            raise Invalid
+        made = constant.astype(np.uint8)[key]
+        for colour in np.flatnonzero(unsure).tolist():
+            sources = np.flatnonzero(wrong[colour] == 0)
+            if sources.size:
+                n = int(sources[0])
+                here = key == colour
+                made[here] = layer[here] if n == 0 else colours[n - 1]
+        result.append(made)
+    return result
 
 
 FINISHERS: dict[str, Primitive] = {
@@ -81,8 +144,9 @@ FINISHERS: dict[str, Primitive] = {
         Primitive("dye", (Type.GRID,), Type.ANSWER, dye),
         Primitive("dye2", (Type.GRID, Type.GRID), Type.ANSWER, dye_together, commutative=True),
         Primitive("dye3", (Type.GRID, Type.GRID, Type.GRID), Type.ANSWER, dye_together, commutative=True),
+        Primitive("blend", (Type.GRID, Type.GRID), Type.ANSWER, blend),
         Primitive("local", (Type.GRID,), Type.ANSWER, local),
     )
 }
-"""By name. Their `apply` takes the training outputs and then, for each argument, its grids on all inputs (the
+"""By name. Their `apply` takes the `Training` and then, for each argument, its grids on all inputs (the
 training inputs first), and gives a grid for each input."""

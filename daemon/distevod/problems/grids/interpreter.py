@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from distevod.problems.grids.expression import COLOUR_LITERALS, INPUT, INTEGER_LITERALS, Expression
+from distevod.problems.grids.finishers import Training
 from distevod.problems.grids.primitive import Primitive
 from distevod.problems.grids.values import MAX_INTEGER, MAX_PIECES, MAX_SIDE, Grid, Invalid, Type, Value
 
@@ -28,7 +29,7 @@ class Interpreter:
 
     def __init__(self, inputs: Sequence[Grid], targets: Sequence[Grid]) -> None:
         self.inputs = list(inputs)
-        self.targets = list(targets)
+        self._training = Training(tuple(inputs), tuple(targets))
         self._cache: dict[tuple[Type, str], Column | None] = {}
         self._cached_bytes = 0
 
@@ -56,7 +57,7 @@ class Interpreter:
                 return self._terminal(primitive)
             with np.errstate(all="ignore"):
                 if primitive.result is Type.ANSWER:
-                    answers: Column = primitive.apply(self.targets, *columns)
+                    answers: Column = primitive.apply(self._training, *columns)
                     return answers
                 if len(columns) == 1:
                     values = [primitive.apply(v) for v in columns[0]]
@@ -72,9 +73,7 @@ class Interpreter:
         if primitive is INPUT:
             return list(self.inputs)
         constant: Value
-        if primitive.result is Type.COLOUR and primitive in COLOUR_LITERALS:
-            constant = int(primitive.name)
-        elif primitive.result is Type.INTEGER and primitive in INTEGER_LITERALS:
+        if primitive in COLOUR_LITERALS or primitive in INTEGER_LITERALS:
             constant = int(primitive.name)
         elif primitive.result is Type.FUNCTION or primitive.result is Type.MEASURE:
             constant = primitive.apply

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distevod.problems.grids.expression import X, Expression
+from distevod.problems.grids.expression import Expression, X
 from distevod.problems.grids.interpreter import Interpreter
 from distevod.problems.grids.parser import parse_program, print_program
 from distevod.problems.grids.scoring import Scoring
@@ -42,9 +42,7 @@ class Grids:
         self.random: Callable[[Random], Expression] = self._variation.random
         self.mutate: Callable[[Expression, Random], Expression] = self._variation.mutate
         self.crossover: Callable[[Expression, Expression, Random], Expression] = self._variation.crossover
-        self.verify: Callable[[Expression], bool] | None = (
-            None if self.task.test_outputs is None else self._verify
-        )
+        self.verify: Callable[[Expression], bool] | None = None if self.task.test_outputs is None else self._verify
 
     @classmethod
     def tasks(cls, spec: str) -> dict[str, Any]:

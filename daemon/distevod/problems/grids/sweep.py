@@ -7,8 +7,8 @@ was found so far with the right shapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count, product
 from typing import Any
 
 from distevod.problems.grids.assembly import Assembly
@@ -18,8 +18,13 @@ from distevod.problems.grids.primitive import PRIMITIVES, Primitive
 from distevod.problems.grids.scoring import Scoring, digest
 from distevod.problems.grids.values import Type
 from distevod.problems.grids.vocabulary import Vocabulary
+from distevod.problems.grids.windows import Windows
 
 Outcome = dict[str, Any]
+Found = tuple[Expression, Outcome] | None
+Ground = dict[Type, list["Node"]]
+ORDER = sorted(PRIMITIVES.values(), key=lambda p: len(p.arguments))
+"""Primitives with fewer arguments first, so that of one behaviour the shorter program is met first."""
 FREE = (Type.COLOUR, Type.INTEGER, Type.FUNCTION, Type.MEASURE)
 """Types whose terminals cost no depth."""
 
@@ -27,11 +32,13 @@ FREE = (Type.COLOUR, Type.INTEGER, Type.FUNCTION, Type.MEASURE)
 class Node:
     """An expression and its column."""
 
-    __slots__ = ("column", "expression")
+    __slots__ = ("column", "expression", "fitness", "mark")
 
-    def __init__(self, expression: Expression, column: Column) -> None:
+    def __init__(self, expression: Expression, column: Column, mark: bytes) -> None:
         self.expression = expression
         self.column = column
+        self.mark = mark
+        self.fitness = 0.0
 
 
 class Sweep:
@@ -43,54 +50,45 @@ class Sweep:
         self._vocabulary = vocabulary
         self._seen: set[bytes] = set()
         self._assembly = Assembly(interpreter, scoring)
+        self._windows = Windows(interpreter, scoring)
 
-    def walk(self, share: int, shares: int) -> Iterator[tuple[Expression, Outcome] | None]:
+    def walk(self, share: int, shares: int) -> Iterator[Found]:
         """See `distevo.problem`: None, or a program and its outcome, for each node of this share."""
         ground = self._ground()
-        for node in ground[Type.GRID]:
-            outcome = self._offer(node)
-            if share == 0:
-                yield outcome
         depth1: list[Node] = []
-        for i, (primitive, arguments) in enumerate(self._first(ground)):
-            made = self._node(primitive, arguments)
-            outcome = None if made is None else self._offer(made)
-            if made is not None:
-                depth1.append(made)
+        nodes: Iterable[Node | None] = chain(ground[Type.GRID], self._depth1(ground))
+        for i, node in enumerate(nodes):
+            found = list(self._offer(node))
+            if node is not None and node is not ground[Type.GRID][0]:
+                depth1.append(node)
             if i % shares == share:
-                yield outcome
+                yield from found
         if share == 0:
-            yield from self._finish()
+            yield from self._assembled()
         cuts = [n for n in depth1 if n.expression.type is not Type.GRID]
         grids = [n for n in depth1 if n.expression.type is Type.GRID]
-        i = 0
-        deep: list[Node] = []
-        for prefixes in (cuts, grids):
-            for prefix in prefixes:
-                for primitive, arguments in self._around(prefix, ground):
-                    i += 1
-                    if i % shares != share:
-                        continue
-                    made = self._node(primitive, arguments)
-                    yield None if made is None else self._offer(made)
-                    if made is not None and (
-                        primitive.result in (Type.PIECES, Type.MASK) or prefix.expression.type is not Type.GRID
-                    ):
-                        deep.append(made)
-            yield from self._finish()
-            if prefixes is cuts:
-                deep2 = [n for n in deep if n.expression.type is not Type.GRID]
-                for prefix in deep2:
-                    for primitive, arguments in self._around(prefix, ground):
-                        made = self._node(primitive, arguments)
-                        yield None if made is None else self._offer(made)
-                yield from self._finish()
-                deep = [n for n in deep if n.expression.type is Type.GRID]
-        for prefix in deep:
-            for primitive, arguments in self._around(prefix, ground):
-                made = self._node(primitive, arguments)
-                yield None if made is None else self._offer(made)
-        yield from self._finish()
+        grids.sort(key=lambda n: -n.fitness)
+        made: list[Node] = []
+        mine = count()
+        for prefix in cuts:
+            for node in self._beyond(prefix, ground, mine, share, shares):
+                yield from self._offer(node)
+                if node is not None:
+                    made.append(node)
+        yield from self._assembled()
+        for prefix in [n for n in made if n.expression.type is not Type.GRID]:
+            for node in self._beyond(prefix, ground, count(), 0, 1):
+                yield from self._offer(node)
+        yield from self._assembled()
+        made = sorted((n for n in made if n.expression.type is Type.GRID), key=lambda n: -n.fitness)
+        for prefix in grids:
+            for node in self._beyond(prefix, ground, mine, share, shares):
+                yield from self._offer(node)
+        yield from self._assembled()
+        for prefix in made:
+            for node in self._beyond(prefix, ground, count(), 0, 1):
+                yield from self._offer(node)
+        yield from self._assembled()
 
     def _ground(self) -> dict[Type, list[Node]]:
         """Terminals, each behaviour once."""
@@ -100,22 +98,25 @@ class Sweep:
             for expression in expressions:
                 column = self._interpreter.column(expression)
                 if column is not None:
-                    nodes.setdefault(repr(column) if kind is Type.COLOUR else expression.text, Node(expression, column))
+                    nodes.setdefault(
+                        repr(column) if kind is Type.COLOUR else expression.text,
+                        Node(expression, column, digest(Type.GRID, column) if kind is Type.GRID else b""),
+                    )
             found[kind] = list(nodes.values())
         return found
 
-    def _first(self, ground: dict[Type, list[Node]]) -> Iterator[tuple[Primitive, Sequence[Node]]]:
+    def _depth1(self, ground: Ground) -> Iterator[Node | None]:
         """Every primitive with its arguments from `ground`."""
-        for primitive in PRIMITIVES.values():
+        for primitive in ORDER:
             for arguments in product(*[ground[kind] for kind in primitive.arguments]):
-                yield primitive, arguments
+                yield self._node(primitive, arguments)
 
-    def _around(
-        self, prefix: Node, ground: dict[Type, list[Node]]
-    ) -> Iterator[tuple[Primitive, Sequence[Node]]]:
-        """Every primitive with the prefix as one argument and the others from `ground`."""
+    def _beyond(
+        self, prefix: Node, ground: Ground, numbers: Iterator[int], share: int, shares: int
+    ) -> Iterator[Node | None]:
+        """Every primitive with the prefix as one argument and the others from `ground`; this share's of them."""
         kind = prefix.expression.type
-        for primitive in PRIMITIVES.values():
+        for primitive in ORDER:
             kinds = primitive.arguments
             if kind not in kinds or sum(k is Type.COLOUR for k in kinds) > 1:
                 continue
@@ -123,12 +124,16 @@ class Sweep:
                 if wanted is kind:
                     pools = [[prefix] if i == slot else ground[k] for i, k in enumerate(kinds)]
                     for arguments in product(*pools):
-                        yield primitive, arguments
+                        if next(numbers) % shares == share:
+                            yield self._node(primitive, arguments)
 
     def _node(self, primitive: Primitive, arguments: Sequence[Node]) -> Node | None:
         """The node, or None when it is invalid, of a behaviour met before, or not in normal form."""
         expression = compose(primitive, [a.expression for a in arguments])
-        if expression.primitive is not primitive or len(expression.arguments) != len(arguments):
+        # Not in normal form: its normal form is a node of its own, perhaps of another share.
+        if expression.primitive is not primitive or any(
+            a is not b.expression for a, b in zip(expression.arguments, arguments, strict=True)
+        ):
             return None
         column = self._interpreter.apply(primitive, [a.column for a in arguments])
         if column is None:
@@ -137,16 +142,23 @@ class Sweep:
         if mark in self._seen:
             return None
         self._seen.add(mark)
-        return Node(expression, column)
+        return Node(expression, column, mark)
 
-    def _offer(self, node: Node) -> tuple[Expression, Outcome] | None:
-        if node.expression.type is not Type.GRID:
-            return None
-        outcome = self._scoring.outcome(node.column)
-        self._assembly.add(node.expression, node.column)
-        return node.expression, outcome
-
-    def _finish(self) -> Iterator[tuple[Expression, Outcome] | None]:
-        for expression in self._assembly.proposals():
+    def _offer(self, node: Node | None) -> Iterator[Found]:
+        """What a node yields: itself, and then what is at once right with it."""
+        if node is None or node.expression.type is not Type.GRID:
+            yield None
+            return
+        outcome = self._scoring.outcome(node.column, node.mark)
+        node.fitness = outcome["fitness"]
+        yield node.expression, outcome
+        dyed = self._assembly.add(node.expression, node.column)
+        if outcome["fit"]:
+            return
+        for expression in chain([] if dyed is None else [dyed], self._windows.add(node.expression, node.column)):
             column = self._interpreter.column(expression)
             yield None if column is None else (expression, self._scoring.outcome(column))
+
+    def _assembled(self) -> Iterator[Found]:
+        for expression, column in self._assembly.proposals():
+            yield expression, self._scoring.outcome(column)

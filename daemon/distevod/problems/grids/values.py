@@ -87,4 +87,4 @@ def pack(kind: Type, values: Sequence[Value]) -> bytes:
             for grid, place in zip(pieces.grids, pieces.places, strict=True):
                 parts.append(bytes((*grid.shape, *place)) + grid.tobytes())
         return b"".join(parts)
-    return kind.value.encode() + bytes(values)
+    return bytes([ord(kind.value), *values])

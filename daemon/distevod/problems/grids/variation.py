@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from distevod.problems.grids.expression import MAX_NODES, X, Expression, compose, walk
+from distevod.problems.grids.expression import MAX_NODES, Expression, X, compose, walk
 from distevod.problems.grids.finishers import FINISHERS
 from distevod.problems.grids.primitive import Primitive
 from distevod.problems.grids.values import Type
@@ -105,7 +105,9 @@ class Variation:
     def _finish(self, genome: Expression, rng: Random) -> Expression:
         """A finisher is put on, taken off, or given one more grid."""
         if genome.type is Type.GRID:
-            return compose(FINISHERS["dye"], [genome])
+            if rng.random() < 0.5:
+                return compose(FINISHERS["dye"], [genome])
+            return compose(FINISHERS["blend"], [genome, self._grow(Type.GRID, rng.randint(0, 1), rng)])
         arguments = genome.arguments
         if genome.primitive.name in ("dye", "dye2") and rng.random() < 0.7:
             more = self._grow(Type.GRID, rng.randint(0, 2), rng)
@@ -135,4 +137,4 @@ def _replaced(genome: Expression, place: Sequence[int], part: Expression) -> Exp
     return compose(genome.primitive, arguments)
 
 
-__all__ = ["X", "Variation"]
+__all__ = ["Variation", "X"]

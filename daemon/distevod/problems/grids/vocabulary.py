@@ -5,8 +5,8 @@ from __future__ import annotations
 from distevod.problems.grids.expression import (
     COLOUR_LITERALS,
     INTEGER_LITERALS,
-    X,
     Expression,
+    X,
     terminals,
 )
 from distevod.problems.grids.primitive import PRIMITIVES, Primitive

@@ -72,8 +72,8 @@ def constant(value: float) -> Tree:
 def node(code: int, *children: Tree) -> Tree:
     """A function applied to trees in normal form, in normal form.
 
-    Constants are folded, operands of commutative functions sorted (constants first), and a few identities
-    applied: t+0, t*1, t*0, t/1, t-t, t/t, and t-c as (-c)+t.
+    Constants are folded and drawn to the front of sums and products, operands of commutative functions sorted, and
+    a few identities applied: t+0, t*1, t*0, t/1, t^1, t-t, t/t, and t-c as (-c)+t.
     """
     if all(child[0] == CONSTANT for child in children):
         try:
@@ -94,6 +94,10 @@ def node(code: int, *children: Tree) -> Tree:
                 return ZERO
             if right[0] == code and right[1][0] == CONSTANT:
                 return node(code, node(code, left, right[1]), right[2])
+        else:
+            for part, other in ((left, right), (right, left)):
+                if part[0] == code and part[1][0] == CONSTANT:
+                    return node(code, part[1], node(code, part[2], other))
     elif code == SUB:
         if left == right:
             return ZERO
@@ -173,12 +177,17 @@ def text(tree: Tree) -> str:
     return f"{FUNCTIONS[code - 2].name}({text(tree[1])},{text(tree[2])})"
 
 
-def parse(source: str, variables: int, most_nodes: int) -> Tree:
-    """The tree of a text. `ValueError` for what is no formula of so many variables and nodes."""
-    tree, end = _parse(source, 0, variables, most_nodes)
-    if end != len(source):
-        raise ValueError(f"{source[end:]!r:.40} after the end of the formula")
-    return tree
+def parse_arguments(source: str, variables: int, most_nodes: int) -> list[Tree]:
+    """The trees of a comma-separated text. `ValueError` for what is no formula of so many variables and nodes."""
+    trees: list[Tree] = []
+    end = -1
+    while end < len(source):
+        tree, end = _parse(source, end + 1, variables, most_nodes)
+        most_nodes -= size(tree)
+        trees.append(tree)
+        if source[end : end + 1] not in ("", ","):
+            raise ValueError(f"{source[end:]!r:.40} after the end of the formula")
+    return trees
 
 
 def _parse(source: str, start: int, variables: int, nodes: int) -> tuple[Tree, int]:

@@ -5,38 +5,39 @@ import struct
 from collections.abc import Callable, Iterator
 from operator import sub
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from distevo.errors import TaskError
-
 from distevod.problems.regression.benchmarks import BENCHMARKS, SETS
 from distevod.problems.regression.data import Numbers, numbers_of, tasks_from_csv
-from distevod.problems.regression.expression import Column, Tree, parse, rounded, size, text, values
-from distevod.problems.regression.scaling import best_line, target_of
+from distevod.problems.regression.expression import Tree, rounded, values
+from distevod.problems.regression.formula import (
+    Formula,
+    combined,
+    formula_size,
+    formula_text,
+    parse_formula,
+    terms_of,
+    weighted,
+)
+from distevod.problems.regression.least_squares import NEGLIGIBLE, Centred, best_weights, centred
 from distevod.problems.regression.variation import Variation
 
+MOST_TERMS = 6
 MOST_NODES = 40
-"""Largest formula, without its slope and intercept."""
+"""Largest formula, without its weights and intercept."""
 FIT_TOLERANCE = 1e-6
 """A point is hit within this, times the size of its target where that is above 1."""
 VERIFY_R2 = 0.99999
 """Least coefficient of determination on the hidden points."""
 VARIATION_TRIES = 4
-"""Formulas without a value are drawn again so many times before one is let through as invalid."""
+"""So many draws without a usable formula end in the constant one, which costs nothing: it is known already."""
 TEST_POINTS_AT_ONCE = 10_000
-REMEMBERED_NUMBERS = 50_000
-"""Outputs kept between making a program and evaluating it: numbers, 32 bytes each."""
+REMEMBERED_NUMBERS = 100_000
+"""Values of terms that are kept: about 64 bytes for each point."""
 
 Tests = Callable[[], Iterator[Numbers]]
 """Gives the hidden points anew, some at a time."""
-
-
-class Formula(NamedTuple):
-    """The genome: `slope * tree + intercept`. The text is the tree's alone where the line is the identity."""
-
-    slope: float
-    intercept: float
-    tree: Tree
 
 
 class Regression:
@@ -46,7 +47,8 @@ class Regression:
     - `{"X": [[1.0, 2.0], ...], "y": [3.0, ...]}`, optionally with `"test": {"X": ..., "y": ...}`, which
       evolution never sees. Without it there is nothing to verify.
 
-    A program is a formula as prefix text, `add(x0,mul(x0,x0))`, or `scale(slope,intercept,formula)`.
+    A program is a weighted sum of terms as prefix text, `sum(-1.0,mul(2.0,x0),sin(mul(x0,x0)))`. Its weights are
+    part of it, found by least squares on the training points whenever variation makes a new one.
 
     Fitness is the negated root mean squared error over the training points, divided by the standard deviation
     of their target: 0 is perfect, -1 what the constant mean gets. Fit: each point is hit within
@@ -76,13 +78,18 @@ class Regression:
         self.verify = None if self._tests is None else self._verify
         self._columns = train.columns
         self._points = len(train.y)
-        self._target = target_of(train.y)
+        target = centred(train.y)
+        if target is None:
+            raise TaskError("the numbers of y are too large to be squared and summed")
+        self._target = target
+        # Errors are divided by it: 1 where all targets are equal.
+        self._deviation = math.sqrt(target.square / self._points) or 1.0
         self._tolerances = [FIT_TOLERANCE * max(1.0, abs(value)) for value in train.y]
         # Adding and subtracting this rounds a double to a multiple of a power of two near 1e-7 deviations.
-        self._rounder = 1.5 * 2.0 ** (52 + math.floor(math.log2(self._target.deviation * 1e-7)))
+        self._rounder = 1.5 * 2.0 ** (52 + math.floor(math.log2(self._deviation * 1e-7)))
         self._packing = struct.Struct(f"<{self._points}d")
         self._variation = Variation(len(train.columns))
-        self._remembered: dict[Tree, Column | None] = {}
+        self._remembered: dict[Tree, Centred | None] = {}
         self._remember_at_most = max(1, REMEMBERED_NUMBERS // self._points)
 
     @classmethod
@@ -103,35 +110,22 @@ class Regression:
         return tasks_from_csv(content, name)
 
     def random(self, rng: Random) -> Formula:
-        """Ramped half-and-half."""
-        for _ in range(VARIATION_TRIES - 1):
-            tree = self._variation.ramped(rng)
-            if self._is_usable(tree):
-                return self._scaled(tree)
-        return self._scaled(self._variation.ramped(rng))
+        """One or two random terms."""
+        return self._first_usable(lambda: self._variation.made(rng))
 
     def mutate(self, genome: Formula, rng: Random) -> Formula:
         """One change; see `Variation.mutated`."""
-        for _ in range(VARIATION_TRIES):
-            tree = self._variation.mutated(genome.tree, rng)
-            if self._is_usable(tree):
-                return self._scaled(tree)
-        return self.random(rng)
+        return self._first_usable(lambda: self._variation.mutated(genome.terms, rng))
 
     def crossover(self, a: Formula, b: Formula, rng: Random) -> Formula:
-        """A part of `a` replaced by one of `b`."""
-        for _ in range(VARIATION_TRIES):
-            tree = self._variation.crossed(a.tree, b.tree, rng)
-            if self._is_usable(tree):
-                return self._scaled(tree)
-        return self.mutate(a, rng)
+        """Terms, or parts of terms, of both; see `Variation.crossed`."""
+        return self._first_usable(lambda: self._variation.crossed(a.terms, b.terms, rng))
 
     def evaluate(self, genome: Formula) -> dict[str, Any] | None:
         """Fitness, fit and behaviour; None where the formula has no value at some point."""
-        outputs = self._scaled_outputs(genome)
-        if outputs is None:
-            return None
-        errors = list(map(sub, outputs, self._target.y))
+        parts = [self._part(term) for term in genome.terms]
+        outputs = combined(genome, [part.values for part in parts if part is not None], self._points)
+        errors = list(map(sub, outputs, self._target.values))
         try:
             rms = math.sqrt(math.fsum([error * error for error in errors]) / self._points)
         except (OverflowError, ValueError):
@@ -140,62 +134,62 @@ class Regression:
             return None
         rounder = self._rounder
         return {
-            "fitness": -rms / self._target.deviation,
+            "fitness": -rms / self._deviation,
             "fit": all(abs(e) <= tolerance for e, tolerance in zip(errors, self._tolerances, strict=True)),
             "behaviour": self._packing.pack(*[(value + rounder) - rounder for value in outputs]),
         }
+
+    def encode(self, genome: Formula) -> bytes:
+        """Prefix text without spaces."""
+        return formula_text(genome).encode()
+
+    def decode(self, data: bytes) -> Formula:
+        """Raises `ValueError` for what is no formula."""
+        return parse_formula(data.decode("ascii"), len(self._columns), MOST_NODES + 3 * MOST_TERMS)
 
     def _verify(self, genome: Formula) -> bool:
         """Whether the formula holds on the test points."""
         assert self._tests is not None
         squares, total, count = 0.0, 0.0, 0
         for columns, y in self._tests():
-            outputs = _line(values(genome.tree, columns, len(y)), genome)
-            if outputs is None:
+            parts = [values(term, columns, len(y)) for term in genome.terms]
+            if any(part is None for part in parts):
                 return False
+            outputs = combined(genome, [part for part in parts if part is not None], len(y))
             squares += sum((output - value) ** 2 for output, value in zip(outputs, y, strict=True))
             total += sum((value - self._target.mean) ** 2 for value in y)
             count += len(y)
         # The second term matters only where all test targets equal the mean: then R2 does not exist.
         return squares <= (1 - VERIFY_R2) * total + count * FIT_TOLERANCE**2
 
-    def encode(self, genome: Formula) -> bytes:
-        """Prefix text without spaces."""
-        if genome.slope == 1.0 and genome.intercept == 0.0:
-            return text(genome.tree).encode()
-        return f"scale({genome.slope!r},{genome.intercept!r},{text(genome.tree)})".encode()
+    def _first_usable(self, draw: Callable[[], list[Tree]]) -> Formula:
+        """The formula of the first trees drawn that are not too many or large and have values."""
+        for _ in range(VARIATION_TRIES):
+            terms = terms_of(draw())
+            if len(terms) <= MOST_TERMS and formula_size(terms) <= MOST_NODES:
+                parts = [part for part in map(self._part, terms) if part is not None]
+                if len(parts) == len(terms):
+                    return self._weighted(terms, parts)
+        return Formula(rounded(self._target.mean), (), ())
 
-    def decode(self, data: bytes) -> Formula:
-        """Raises `ValueError` for what is no formula."""
-        source = data.decode("ascii")
-        slope, intercept = 1.0, 0.0
-        if source.startswith("scale(") and source.endswith(")"):
-            first, second, source = [*source[6:-1].split(",", 2), "", ""][:3]
-            slope, intercept = rounded(float(first)), rounded(float(second))
-            if not (math.isfinite(slope) and math.isfinite(intercept)):
-                raise ValueError("slope and intercept must be finite")
-        return Formula(slope, intercept, parse(source, len(self._columns), MOST_NODES))
+    def _weighted(self, terms: tuple[Tree, ...], parts: list[Centred]) -> Formula:
+        weights = best_weights(parts, self._target)
+        intercept = math.fsum([self._target.mean, *(-w * part.mean for w, part in zip(weights, parts, strict=True))])
+        if abs(intercept) < NEGLIGIBLE * self._deviation:
+            intercept = 0.0
+        return weighted(intercept, weights, terms)
 
-    def _is_usable(self, tree: Tree) -> bool:
-        return size(tree) <= MOST_NODES and self._outputs(tree) is not None
-
-    def _scaled(self, tree: Tree) -> Formula:
-        outputs = self._outputs(tree)
-        line = None if outputs is None else best_line(outputs, self._target)
-        return Formula(*(line or (1.0, 0.0)), tree)
-
-    def _scaled_outputs(self, genome: Formula) -> Column | None:
-        return _line(self._outputs(genome.tree), genome)
-
-    def _outputs(self, tree: Tree) -> Column | None:
-        # What was computed to find the line is asked for again by evaluate, a moment later.
+    def _part(self, term: Tree) -> Centred | None:
+        """The values of a term on the training points; None where it has none."""
+        # Most terms of a new program are those of its parents, and evaluate asks for them again a moment later.
         remembered = self._remembered
-        if tree in remembered:
-            return remembered[tree]
+        if term in remembered:
+            return remembered[term]
         if len(remembered) >= self._remember_at_most:
             remembered.clear()
-        outputs = remembered[tree] = values(tree, self._columns, self._points)
-        return outputs
+        column = values(term, self._columns, self._points)
+        part = remembered[term] = None if column is None else centred(column)
+        return part
 
 
 def _of_benchmark(name: Any) -> tuple[Numbers, Tests | None]:
@@ -214,10 +208,3 @@ def _of_numbers(task: dict[str, Any]) -> tuple[Numbers, Tests | None]:
     if len(test.columns) != len(train.columns):
         raise TaskError(f"test has {len(test.columns)} columns in X where the task has {len(train.columns)}")
     return train, lambda: iter([test])
-
-
-def _line(outputs: Column | None, genome: Formula) -> Column | None:
-    if outputs is None or (genome.slope == 1.0 and genome.intercept == 0.0):
-        return outputs
-    slope, intercept = genome.slope, genome.intercept
-    return [slope * value + intercept for value in outputs]

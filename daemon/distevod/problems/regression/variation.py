@@ -1,6 +1,7 @@
 """How formulas are made and changed. All take a `random.Random` and return trees in normal form."""
 
 import math
+from collections.abc import Sequence
 from random import Random
 
 from distevod.problems.regression.expression import (
@@ -28,16 +29,47 @@ GROWN_DEEPEST = 3
 
 
 class Variation:
-    """The operators for formulas of `variables` variables."""
+    """The operators for formulas of `variables` variables: terms in, trees out, whose weights are found later."""
 
     def __init__(self, variables: int) -> None:
         self._variables = variables
 
-    def ramped(self, rng: Random) -> Tree:
-        """Ramped half-and-half (Koza 1992): depth at random, full or of any shape with equal chance."""
-        return self._grown(rng, rng.randint(2, DEEPEST), full=rng.random() < 0.5)
+    def made(self, rng: Random) -> list[Tree]:
+        """One or two trees by ramped half-and-half (Koza 1992): depth at random, full or of any shape."""
+        return [self._grown(rng, rng.randint(2, DEEPEST), full=rng.random() < 0.5) for _ in range(rng.randint(1, 2))]
 
-    def mutated(self, tree: Tree, rng: Random) -> Tree:
+    def mutated(self, terms: Sequence[Tree], rng: Random) -> list[Tree]:
+        """One term changed, added, left out, or two joined."""
+        trees = list(terms)
+        choice = rng.random()
+        if not trees or choice < 0.2:
+            trees.append(self._grown(rng, rng.randint(1, GROWN_DEEPEST), full=False))
+            return trees
+        index = int(rng.random() * len(trees))
+        if len(trees) > 1 and choice < 0.4:
+            term = trees.pop(index)
+            if choice < 0.3:
+                other = int(rng.random() * len(trees))
+                code = BINARY[int(rng.random() * len(BINARY))]
+                trees[other] = node(code, trees[other], term)
+        elif choice < 0.5:
+            trees.append(self._changed(trees[index], rng))
+        else:
+            trees[index] = self._changed(trees[index], rng)
+        return trees
+
+    def crossed(self, a: Sequence[Tree], b: Sequence[Tree], rng: Random) -> list[Tree]:
+        """Terms of both; or a part of a term of `a` replaced by one of `b` (Koza 1992)."""
+        if not a or not b or rng.random() < 0.5:
+            return [term for term in (*a, *b) if rng.random() < 0.6]
+        trees = list(a)
+        index = int(rng.random() * len(trees))
+        place, _ = self._part(trees[index], rng)
+        _, part = self._part(b[int(rng.random() * len(b))], rng)
+        trees[index] = replaced(trees[index], place, part)
+        return trees
+
+    def _changed(self, tree: Tree, rng: Random) -> Tree:
         """One of: a new part, another function or leaf, a part alone, a part wrapped, a constant moved."""
         choice = rng.random()
         if choice < 0.3:
@@ -49,12 +81,6 @@ class Variation:
         if choice < 0.85:
             return self._wrapped(tree, rng)
         return self._with_moved_constant(tree, rng)
-
-    def crossed(self, a: Tree, b: Tree, rng: Random) -> Tree:
-        """`a` with one of its parts replaced by a part of `b` (Koza 1992: functions in nine of ten cases)."""
-        index, _ = self._part(a, rng)
-        _, part = self._part(b, rng)
-        return replaced(a, index, part)
 
     def _part(self, tree: Tree, rng: Random) -> tuple[int, Tree]:
         parts = list(subtrees(tree))

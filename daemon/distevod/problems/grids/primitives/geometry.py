@@ -146,7 +146,7 @@ def kron(places: Grid, grid: Grid) -> Grid:
     """A copy of `grid` for each cell of `places` that is not 0."""
     rows, columns = places.shape[0] * grid.shape[0], places.shape[1] * grid.shape[1]
     within(rows, columns)
-    blocks = (places != 0)[:, None, :, None] * grid[None, :, None, :]
+    blocks: Grid = (places != 0)[:, None, :, None] * grid[None, :, None, :]
     return blocks.reshape(rows, columns)
 
 

@@ -30,7 +30,9 @@ def drop_empty(grid: Grid) -> Grid:
 @primitive("drop_uniform", (GRID,), GRID)
 def drop_uniform(grid: Grid) -> Grid:
     """Without the rows and columns of a single colour."""
-    return grid[(grid != grid[:, :1]).any(1)][:, (grid != grid[:1]).any(0)]
+    rows, columns = np.not_equal(grid, grid[:, :1]), np.not_equal(grid, grid[:1])
+    varied: Grid = grid[rows.any(1)][:, columns.any(0)]
+    return varied
 
 
 @primitive("sort_rows", (GRID,), GRID)

@@ -13,12 +13,13 @@ GRID, MASK, COLOUR = Type.GRID, Type.MASK, Type.COLOUR
 
 @primitive("of_color", (GRID, COLOUR), MASK)
 def of_colour(grid: Grid, colour: int) -> Mask:
-    return grid == colour
+    mask: Mask = grid == colour
+    return mask
 
 
 @primitive("filled", (GRID,), MASK)
 def filled(grid: Grid) -> Mask:
-    return grid != 0
+    return grid.astype(np.bool_)
 
 
 @primitive("holes", (GRID,), MASK)
@@ -33,7 +34,7 @@ def inner(grid: Grid) -> Mask:
     framed = np.full((grid.shape[0] + 2, grid.shape[1] + 2), 10, np.uint8)
     framed[1:-1, 1:-1] = grid
     rows, columns = grid.shape
-    result = grid != 0
+    result = grid.astype(np.bool_)
     for down in range(3):
         for right in range(3):
             if down != 1 or right != 1:
@@ -44,13 +45,14 @@ def inner(grid: Grid) -> Mask:
 @primitive("around", (GRID,), MASK)
 def around(grid: Grid) -> Mask:
     """Cells of colour 0 with a cell that is not 0 among their eight neighbours."""
-    return grown(grid != 0) & (grid == 0)
+    filled_cells = grid.astype(np.bool_)
+    return grown(filled_cells) & ~filled_cells
 
 
 @primitive("beside", (GRID,), MASK)
 def beside(grid: Grid) -> Mask:
     """Cells of colour 0 with a cell that is not 0 among their four neighbours."""
-    mask = grid != 0
+    mask = grid.astype(np.bool_)
     near = mask.copy()
     near[1:] |= mask[:-1]
     near[:-1] |= mask[1:]
@@ -62,12 +64,12 @@ def beside(grid: Grid) -> Mask:
 @primitive("rows_of", (GRID,), MASK)
 def rows_of(grid: Grid) -> Mask:
     """Every cell of the rows that have a cell that is not 0."""
-    return np.repeat(grid.any(1)[:, None], grid.shape[1], 1)
+    return np.repeat(grid.any(1, keepdims=True), grid.shape[1], 1)
 
 
 @primitive("columns_of", (GRID,), MASK)
 def columns_of(grid: Grid) -> Mask:
-    return np.repeat(grid.any(0)[None, :], grid.shape[0], 0)
+    return np.repeat(grid.any(0, keepdims=True), grid.shape[0], 0)
 
 
 @primitive("grow", (MASK,), MASK)

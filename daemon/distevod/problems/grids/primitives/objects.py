@@ -109,7 +109,6 @@ def _cells(grid: Grid, rows: list[tuple[int, int]], columns: list[tuple[int, int
 @primitive("cell_split", (GRID,), PIECES)
 def cell_split(grid: Grid) -> Pieces:
     """The cells between lines that run from border to border in one colour, the same for all lines."""
-    rows, columns = grid.shape
     line_rows = (grid == grid[:, :1]).all(1)
     line_columns = (grid == grid[:1]).all(0)
     candidates = set(grid[line_rows, 0].tolist()) | set(grid[0, line_columns].tolist())

@@ -17,7 +17,7 @@ def _agree(a: Grid, b: Grid) -> bool:
 
 def _row_period(grid: Grid) -> int:
     """The least shift of rows under which the grid agrees with itself; at most its number of rows."""
-    rows = grid.shape[0]
+    rows = int(grid.shape[0])
     for period in range(1, rows):
         if _agree(grid[period:], grid[:-period]) and _folds(grid, period):
             return period
@@ -27,7 +27,9 @@ def _row_period(grid: Grid) -> int:
 def _folds(grid: Grid, period: int) -> bool:
     """Whether all rows of the same remainder agree with each other, not with their neighbours only."""
     folded = _folded(grid, period)
-    return all(_agree(grid[i : i + period], folded[: grid[i : i + period].shape[0]]) for i in range(0, grid.shape[0], period))
+    return all(
+        _agree(grid[i : i + period], folded[: grid[i : i + period].shape[0]]) for i in range(0, grid.shape[0], period)
+    )
 
 
 def _folded(grid: Grid, period: int) -> Grid:
@@ -61,7 +63,9 @@ def _mirror_filled(grid: Grid) -> Grid:
     """Cells of 0 filled from left and right mirrored about the axis with the widest agreement."""
     columns = grid.shape[1]
     # An axis at half cells: columns i and total - i mirror each other. The middle is tried first, then outwards.
-    for total in sorted(range(columns // 2, 2 * (columns - 1) - columns // 2 + 1), key=lambda t: (abs(t - columns + 1), t)):
+    for total in sorted(
+        range(columns // 2, 2 * (columns - 1) - columns // 2 + 1), key=lambda t: (abs(t - columns + 1), t)
+    ):
         low, high = max(0, total - columns + 1), min(columns - 1, total)
         part = grid[:, low : high + 1]
         mirrored = part[:, ::-1]

@@ -40,7 +40,7 @@ def _look(grid: Grid) -> bytes:
 
 
 def _shape_look(grid: Grid) -> bytes:
-    return bytes(grid.shape) + (grid != 0).tobytes()
+    return bytes(grid.shape) + grid.astype(np.bool_).tobytes()
 
 
 def _how_often(looks: list[bytes]) -> list[int]:
@@ -197,7 +197,8 @@ def xor_all(pieces: Pieces) -> Grid:
 def count_all(pieces: Pieces) -> Grid:
     """How many of them are not 0, cell by cell, at most 9."""
     _one_shape(pieces)
-    return np.minimum(np.count_nonzero(np.stack(pieces.grids), 0), 9).astype(np.uint8)
+    found: Grid = np.minimum(np.count_nonzero(np.stack(pieces.grids), 0), 9).astype(np.uint8)
+    return found
 
 
 @primitive("which_all", (PIECES,), GRID)

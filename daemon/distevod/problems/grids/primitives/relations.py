@@ -29,7 +29,8 @@ def near8(grid: Grid) -> Grid:
     framed = np.zeros((grid.shape[0] + 2, grid.shape[1] + 2), np.uint8)
     framed[1:-1, 1:-1] = grid != 0
     across = framed[:, :-2] + framed[:, 1:-1] + framed[:, 2:]
-    return across[:-2] + across[1:-1] + across[2:] - framed[1:-1, 1:-1]
+    found: Grid = across[:-2] + across[1:-1] + across[2:] - framed[1:-1, 1:-1]
+    return found
 
 
 @primitive("depth", (GRID,), GRID)
@@ -63,7 +64,8 @@ def rings(grid: Grid) -> Grid:
     rows, columns = grid.shape
     down = np.minimum(np.arange(rows), np.arange(rows)[::-1])
     right = np.minimum(np.arange(columns), np.arange(columns)[::-1])
-    return np.minimum(np.minimum(down[:, None], right[None, :]) + 1, 9).astype(np.uint8)
+    steps: Grid = np.minimum(np.minimum(down[:, None], right[None, :]) + 1, 9).astype(np.uint8)
+    return steps
 
 
 @primitive("checkers", (GRID,), GRID)

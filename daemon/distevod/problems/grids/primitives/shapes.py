@@ -91,7 +91,8 @@ def smooth(grid: Grid) -> Grid:
         across = here[:, :-2] + here[:, 1:-1] + here[:, 2:]
         votes[colour] = 2 * (across[:-2] + across[1:-1] + across[2:])
         votes[colour] += here[1:-1, 1:-1]
-    return votes.argmax(0).astype(np.uint8)
+    winners: Grid = votes.argmax(0).astype(np.uint8)
+    return winners
 
 
 @primitive("fill_enclosed", (GRID,), GRID)

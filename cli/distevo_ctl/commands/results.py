@@ -1,0 +1,141 @@
+"""`distevo-ctl results`: what a run found, as a table, and each program drawn at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distevo_ctl.client import Client
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, plain, print_json, show, table
+from distevo_ctl.target import target_options
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+COLUMNS = ("TASK", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "TIME>", "PROGRAM…")
+
+
+@click.command()
+@click.argument("run")
+@click.option("--task", metavar="ID", help="Only this task: its program, and what it does, drawn.")
+@click.option("--svg", metavar="FOLDER", type=click.Path(path_type=Path), help="Write a picture of each task there.")
+@target_options
+def results(run: str, task: str | None, svg: Path | None, state_dir: Path, as_json: bool) -> None:
+    """Show what a run found, and what its programs do.
+
+    Of tasks in hand that is the best so far.
+
+    Fit: right on all that evolution saw. Solved: right on what it never saw, too; - where nothing is hidden.
+    """
+    with Client(state_dir) as client:
+        answer = client.ask("results", run=run, task=task)
+        written = _write_pictures(client, run, answer, svg) if svg is not None else []
+    if as_json:
+        print_json(answer)
+    elif task is not None:
+        show_task(answer)
+    else:
+        _show_run(answer)
+    if svg is not None and not as_json:
+        click.echo(f"{len(written)} pictures in {svg}")
+
+
+def show_task(answer: dict[str, Any]) -> None:
+    """One task: what is known of it, its program, and the program's panels."""
+    from rich.text import Text
+
+    from distevo.errors import ProblemError
+    from distevo_ctl.draw import draw
+    from distevo_ctl.panels import panels_of
+
+    out = console()
+    entry = answer["tasks"][0]
+    head = Text.assemble(
+        (plain(entry["id"]), "bold"), f"  {answer['run']['id']}  ", _state(entry),
+        "  fit ", _mark(entry["fit"]), "  solved ", _mark(entry["solved"]),
+        f"  fitness {fitness(entry['fitness'])}  {count(entry['evaluations'])} evaluations  "
+        f"{duration(entry['seconds'])}",
+    )  # fmt: skip
+    show(out, head)
+    if entry["error"]:
+        show(out, Text(plain(entry["error"]), "red"))
+    if entry["program"] is None:
+        show(out, "no valid program yet")
+        return
+    show(out, Text.assemble("program  ", (plain(entry["program"]), "cyan")))
+    try:
+        rows = panels_of(answer)
+    except ProblemError as error:
+        show(out, Text(f"cannot be drawn here: {plain(str(error))}", "yellow"))
+        return
+    if rows:
+        out.print()
+        draw(out, rows)
+
+
+def _show_run(answer: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    out = console()
+    rows = [
+        (
+            plain(entry["id"]),
+            _state(entry),
+            _mark(entry["fit"]),
+            _mark(entry["solved"]),
+            fitness(entry["fitness"]),
+            count(entry["evaluations"]),
+            duration(entry["seconds"]),
+            Text(plain(entry["error"]), "red") if entry["error"] else plain(entry["program"] or "-"),
+        )
+        for entry in answer["tasks"]
+    ]
+    run = answer["run"]
+    total = (
+        f"\n{run['id']} is {run['state']}: {run['tasks_done']} of {run['tasks_total']} tasks done, {run['fit']} fit, "
+        f"{run['solved']} solved, {run['tasks_failed']} failed; {count(run['evaluations'])} evaluations, "
+        f"{count(run['duplicates_avoided'])} repeats avoided"
+    )
+    show(out, table(COLUMNS, rows), total)
+    if run["note"]:
+        show(out, Text(plain(run["note"]), "yellow"))
+
+
+def _write_pictures(client: Client, run: str, answer: dict[str, Any], folder: Path) -> list[Path]:
+    """One SVG for each task that has a program and panels; returns their paths."""
+    from distevo.names import quote
+    from distevo_ctl.panels import panels_of
+    from distevo_ctl.svg import picture
+
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in answer["tasks"]:
+            if entry["program"] is None:
+                continue
+            one = answer if "data" in answer else client.ask("results", run=run, task=entry["id"])
+            rows = panels_of(one)
+            if not rows:
+                raise CliError(ExitCode.REFUSED, f"{answer['run']['problem']} has no pictures that can be drawn here")
+            told = "solved" if entry["solved"] else "fit" if entry["fit"] else "not fit"
+            path = folder / f"{quote(entry['id'])}.svg"
+            path.write_text(picture(f"{entry['id']}: {told}", one["tasks"][0]["program"], rows), encoding="utf-8")
+            written.append(path)
+    except OSError as error:
+        raise CliError(ExitCode.REFUSED, f"cannot write pictures into {folder}: {error.strerror}") from error
+    return written
+
+
+def _state(entry: dict[str, Any]) -> Text:
+    from rich.text import Text
+
+    return Text(entry["state"], STATE_STYLES.get(entry["state"], ""))
+
+
+def _mark(value: bool | None) -> Text:
+    from rich.text import Text
+
+    return Text("-") if value is None else Text("yes", "green") if value else Text("no", "dim")

@@ -1,0 +1,92 @@
+"""Files on a command line: what is taken for one, and what is said of bad ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from distevo.errors import TaskError
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.files import problem_request, tasks_request
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_named_sets_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    for spec in ("training", "training:0-39", "007bbfb7,00d62c1b", "nguyen-5", "64,256", "", "a\0b", "x" * 5000):
+        assert tasks_request(spec) == {"spec": spec}
+    assert tasks_request(None) == {}
+
+
+def test_what_is_written_like_a_file_or_is_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{"a": [1, 2.5, null]}')
+    (tmp_path / "plain").write_text("[true]")
+    (tmp_path / "x y.csv").write_text("x,y\n1,2\n")
+    assert tasks_request("t.json") == {"data": {"a": [1, 2.5, None]}}
+    assert tasks_request("./plain") == tasks_request("plain") == {"data": [True]}
+    assert tasks_request(str(tmp_path / "x y.csv")) == {"csv": "x,y\n1,2\n", "name": "x y"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"a": NaN}', "t.json: the task file is not JSON"),
+        (b"", "t.json: the task file is not JSON"),
+        (b"\x00\xff" * 50, "t.json: the task file is not JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "t.json: the task file is nested too deeply"),
+    ],
+)
+def test_what_is_no_json(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "t.json").write_bytes(content)
+    with pytest.raises(TaskError) as raised:
+        tasks_request("t.json")
+    assert str(raised.value).startswith(message)
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
+    with (tmp_path / "big.json").open("wb") as file:
+        file.truncate(1 << 30)  # a hole: it takes no room, and must take no memory
+    (tmp_path / "file").write_text("")
+    for name, code, message in (
+        ("folder.json", ExitCode.REFUSED, "Is a directory"),
+        ("bytes.csv", ExitCode.REFUSED, "is not text"),
+        ("big.json", ExitCode.REFUSED, "larger than 64 MiB"),
+        ("/dev/zero", ExitCode.REFUSED, "larger than 64 MiB"),
+        ("nowhere.json", ExitCode.NOT_FOUND, "there is no task file"),
+        ("file/t.json", ExitCode.NOT_FOUND, "there is no task file"),
+        ("a\0b.json", ExitCode.REFUSED, "cannot read"),
+        ("x" * 5000 + ".json", ExitCode.REFUSED, "cannot read"),
+    ):
+        with pytest.raises(CliError) as raised:
+            tasks_request(name)
+        assert raised.value.code is code
+        assert message in raised.value.message
+
+
+def test_a_loop_of_links_is_said() -> None:
+    os.symlink("loop.json", "loop.json")
+    with pytest.raises(CliError) as raised:
+        tasks_request("loop.json")
+    assert "cannot read" in raised.value.message
+
+
+def test_problems(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("x = 'ä'\n")
+    (tmp_path / "bytes.py").write_bytes(b"\xff")
+    (tmp_path / "big.py").write_text("#" * ((1 << 20) + 1))
+    for name in ("grids", "package.module:Class"):
+        assert problem_request(name) == {"reference": name}
+    for name in ("p.py:Mine", "p.py", f"{tmp_path}/p.py:Mine"):
+        assert problem_request(name) == {"reference": name, "source": "x = 'ä'\n"}
+    for name, code in (("no.py:X", 5), ("bytes.py:X", 4), ("big.py:X", 4), (f"{tmp_path}/no.py", 5)):
+        with pytest.raises(CliError) as raised:
+            problem_request(name)
+        assert raised.value.code == code

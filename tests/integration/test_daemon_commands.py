@@ -1,0 +1,154 @@
+"""`distevod`: starting, in both ways, and stopping; what is said when that cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distevod.state_lock import holder
+from tests.cli.conftest import Home
+
+QUICK = ("--workers", "1", "--metrics-port", "0", "--id", "here")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home whose daemon, if the test leaves one, is stopped."""
+    found = Home(tmp_path)
+    yield found
+    for state_dir in {found.state_dir, *(lock.parent for lock in tmp_path.rglob("lock"))}:
+        left = holder(state_dir)
+        if left is not None:
+            os.kill(left.pid, signal.SIGKILL)
+
+
+def test_detached_it_says_what_to_type_next_and_stops_when_told(home: Home) -> None:
+    said = home.distevod("start", "--detach", *QUICK).stdout
+    daemon = holder(home.state_dir)
+    assert daemon is not None
+    assert said.startswith(f"distevod runs: here, 1 worker, pid {daemon.pid}\n")
+    for hint in ("distevo-ctl submit --problem grids", "distevo-ctl watch\n", "distevod stop\n", "distevod.log\n"):
+        assert hint in said
+    assert os.getsid(daemon.pid) == daemon.pid
+    assert daemon.socket is not None
+    assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o600
+    assert home.json("status")["members"][0]["id"] == "here"
+
+    for second in (("start", *QUICK), ("start", "--detach", *QUICK)):
+        refused = home.distevod(*second, code=10)
+        assert f"another distevod (pid {daemon.pid}) runs on {home.state_dir}" in refused.stderr
+
+    stopped = json.loads(home.distevod("stop", "--json").stdout)
+    assert stopped["pid"] == daemon.pid
+    assert stopped["seconds"] < 5
+    assert holder(home.state_dir) is None
+    assert not daemon.socket.exists()
+    assert "no daemon runs" in home.distevod("stop", code=3).stderr
+    log = (home.state_dir / "distevod.log").read_text()
+    assert "ready id=here" in log
+    assert log.rstrip().endswith("stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_in_the_foreground_it_logs_to_standard_error_and_ends_at_signals(home: Home, number: signal.Signals) -> None:
+    daemon = home.popen("daemon", "start", *QUICK, "--log-format", "json", stderr=subprocess.PIPE)
+    assert daemon.stderr is not None
+    while json.loads(daemon.stderr.readline())["message"] != "ready":
+        assert daemon.poll() is None
+    daemon.send_signal(number)
+    _, rest = daemon.communicate(timeout=5)
+    assert daemon.returncode == 0
+    assert [json.loads(line)["message"] for line in rest.splitlines()][-2:] == ["stopping", "stopped"]
+
+
+def test_the_folders_follow_the_variables(home: Home) -> None:
+    run = home.folder / "r"
+    run.mkdir(mode=0o700)
+    home.environ |= {"XDG_STATE_HOME": str(home.folder / "s"), "XDG_RUNTIME_DIR": str(run)}
+    answer = json.loads(home.distevod("start", "--detach", "--json", *QUICK).stdout)
+    assert answer["state_dir"] == str(home.folder / "s/distevo")
+    assert answer["store"] == str(home.folder / "s/distevo/store")
+    assert len(list((run / "distevo").iterdir())) == 1
+    assert home.json("status")["members"][0]["boot"] == answer["boot"]
+    home.distevod("stop")
+    assert not home.state_dir.exists()
+
+
+def test_another_state_folder_is_named_in_what_to_type(home: Home) -> None:
+    said = home.distevod("start", "--detach", *QUICK, "--state-dir", "my state", "--store", "st").stdout
+    folder = home.folder / "my state"
+    assert f"distevo-ctl watch --state-dir '{folder}'" in said
+    assert (home.folder / "st").is_dir()
+    assert "no daemon runs" in home.ctl("status", code=3).stderr
+    home.ctl("status", "--state-dir", "my state")
+    home.distevod("stop", "--state-dir", str(folder))
+
+
+def test_wrong_settings_are_2_and_name_the_nearest(home: Home) -> None:
+    (home.folder / "bad.yaml").write_text("wrokers: 3\n")
+    for arguments, message in (
+        (("--wrokers", "3"), "--workers"),
+        (("--workers", "many"), "workers must be a whole number"),
+        (("--config", "bad.yaml"), "workers"),
+        (("--config", "none.yaml"), "none.yaml"),
+        (("--json",), "--json goes with --detach"),
+    ):
+        assert message in home.distevod("start", *arguments, code=2).stderr
+        assert message in home.distevod("start", "--detach", *arguments, code=2 if arguments != ("--json",) else 0)
+    assert not home.state_dir.exists()
+
+
+def test_a_store_that_cannot_be_used_is_9_with_the_reason(home: Home) -> None:
+    (home.folder / "file").write_text("")
+    for detach in ((), ("--detach",)):
+        refused = home.distevod("start", *detach, *QUICK, "--store", "file", code=9)
+        assert str(home.folder / "file") in refused.stderr
+    assert "gs://" in home.distevod("start", *QUICK, "--store", "gs://bucket/x", code=9).stderr
+    body = json.loads(home.distevod("start", "--detach", "--json", *QUICK, "--store", "file", code=9).stderr)["error"]
+    assert body["name"] == "store_unavailable"
+    assert "distevod.log" in body["hint"]
+
+
+def test_a_damaged_store_is_6(home: Home) -> None:
+    home.distevod("start", "--detach", *QUICK)
+    home.ctl("submit", "--problem", "onemax", "--tasks", "8", "--wait")
+    home.distevod("stop")
+    cluster = home.state_dir / "store" / "cluster"
+    files = [cluster] if cluster.is_file() else [path for path in cluster.rglob("*") if path.is_file()]
+    for path in files:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    assert "error:" in home.distevod("start", *QUICK, code=6).stderr
+
+
+def test_a_daemon_that_does_not_answer_is_3_and_stopped_by_a_signal(home: Home) -> None:
+    home.distevod("start", "--detach", *QUICK)
+    daemon = holder(home.state_dir)
+    assert daemon is not None
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        assert "does not answer" in home.ctl("status", code=3).stderr
+        stopping = home.popen("daemon", "stop", stdout=subprocess.PIPE)
+    finally:
+        # It wakes up while `stop` waits: the signal that it was sent meanwhile has to be enough.
+        os.kill(daemon.pid, signal.SIGCONT)
+    out, _ = stopping.communicate(timeout=30)
+    assert stopping.returncode == 0
+    assert out.startswith(f"stopped (pid {daemon.pid}")
+
+
+def test_the_commands_start_light() -> None:
+    heavy = "zmq rich numpy prometheus_client yaml asyncio msgspec distevod.problems distevod.runtime"
+    for module in ("main", "daemon"):
+        code = f"import distevo_ctl.{module}, sys; print([m for m in '{heavy}'.split() if m in sys.modules])"
+        done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == "[]\n"

@@ -75,8 +75,8 @@ def count(number: float) -> str:
 def short(number: float) -> str:
     """A rate in at most five characters: 7, 950, 12.3k, 1.2M."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g}{unit}" if number < 999.5 * size else f"{number / size:.0f}{unit}"
+        if number >= 0.9995 * size:  # what would else be rounded to 1000
+            return f"{number / size:.3g}{unit}"
     return f"{number:.3g}"
 
 
@@ -84,7 +84,7 @@ def duration(seconds: float | None) -> str:
     """A time for people: 4.2 s, 3:05, 2:00:00, - when it is not known."""
     if seconds is None:
         return "-"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -14,7 +14,6 @@ import msgspec
 
 from distevo.checkpoint import decode_checkpoint
 from distevo.command import Command, Verb, encode_command
-from distevo.desk import ACCEPTED
 from distevo.errors import (
     CheckpointError,
     Conflict,
@@ -27,6 +26,7 @@ from distevo.errors import (
 )
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import CHECKPOINTS, inbox_command, inbox_run
+from distevo.orders import ACCEPTED
 from distevo.plan import RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
@@ -120,7 +120,7 @@ class Service:
             self._pending.discard(name)
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
-        plan = self._runtime.node.foreman.plan.runs.get(name)
+        plan = self._runtime.node.ledger.plan.runs.get(name)
         return {
             "run": name,
             "tasks": len(run.tasks),
@@ -147,20 +147,20 @@ class Service:
             raise Refusal("timed_out", f"the coordinator has not carried out {verb} yet; see distevo-ctl runs")
         if outcome != ACCEPTED:
             raise Refusal("refused", outcome)
-        plan = self._runtime.node.foreman.plan.runs.get(run)
+        plan = self._runtime.node.ledger.plan.runs.get(run)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
 
     async def results(self, request: dict[str, Any]) -> dict[str, Any]:
         """The results of a run, best so far where a task is not done; with `task`, that one and its data."""
         name = self._run(request)
         node = self._runtime.node
-        plan = node.foreman.plan.runs[name]
+        plan = node.ledger.plan.runs[name]
         wanted = request.get("task")
         if wanted is not None and wanted not in plan.tasks:
             raise Refusal("not_found", f"run {name!r} has no task {wanted!r}")
         await self._fetch_results(plan, [wanted] if wanted is not None else list(plan.tasks))
         answer = {
-            "run": run_view(node.foreman, name, self._runtime.now()),
+            "run": run_view(node, name, self._runtime.now()),
             "tasks": [self._task(name, plan, task) for task in plan.tasks if wanted in {None, task}],
         }
         if wanted is not None:
@@ -171,7 +171,7 @@ class Service:
 
     def _task(self, name: str, plan: RunPlan, task: str) -> dict[str, Any]:
         entry = plan.tasks[task]
-        view = task_view(self._runtime.node.foreman, name, task)
+        view = task_view(self._runtime.node, name, task)
         result = self._results.get(entry.result or "")
         if result is None or view["state"] == "working":
             return view
@@ -191,7 +191,7 @@ class Service:
 
     async def islands(self, _request: dict[str, Any]) -> dict[str, Any]:
         """The islands in hand, with the diversity of each."""
-        return {"islands": islands_view(self._runtime.node.foreman)}
+        return {"islands": islands_view(self._runtime.node)}
 
     # --- checkpoints -----------------------------------------------------------------------------
 
@@ -251,20 +251,20 @@ class Service:
 
     def _run(self, request: dict[str, Any]) -> str:
         name = request.get("run")
-        runs = self._runtime.node.foreman.plan.runs
+        runs = self._runtime.node.ledger.plan.runs
         if not isinstance(name, str) or name not in runs:
             known = ", ".join(list(runs)[-5:]) or "none"
             raise Refusal("not_found", f"there is no run {name!r}; the latest are: {known}")
         return name
 
     def _refuse_known(self, name: str | None) -> None:
-        if name is not None and (name in self._runtime.node.foreman.plan.runs or name in self._pending):
+        if name is not None and (name in self._runtime.node.ledger.plan.runs or name in self._pending):
             raise Refusal("refused", f"a run named {name!r} exists already")
 
     def _free_name(self, problem: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", problem).lstrip("._-")[:50] or "run"
         number = 1
-        while (name := f"{stem}-{number}") in self._runtime.node.foreman.plan.runs or name in self._pending:
+        while (name := f"{stem}-{number}") in self._runtime.node.ledger.plan.runs or name in self._pending:
             number += 1
         return name
 

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from distevo.command import Command, Verb, decode_command
+from distevo.command import decode_command
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
-from distevo.foreman import Foreman
+from distevo.foreman import Publish
+from distevo.ledger import Ledger
 from distevo.names import INBOX, INBOX_COMMANDS, INBOX_RUNS
+from distevo.orders import ACCEPTED, Orders
 from distevo.outbox import Outbox
 from distevo.run import decode_run
 
 LIST_SECONDS = 10.0
 """How often the inbox is listed when nobody says that it has changed."""
-ACCEPTED = "accepted"
 UNREADABLE = "unreadable"
 
 
 class Desk:
-    """Reads new inbox objects, applies them to the plan through the foreman, and clears them away.
+    """Reads new inbox objects, applies them to the plan through the orders, and clears them away.
 
     `outcomes` says of each object what came of it, once that is durable: `accepted`, or why not. A run's object
     stays, since the run needs it; everything else is deleted, and the plan remembers it until a listing no
     longer shows it, so that nothing is applied twice.
     """
 
-    def __init__(self, foreman: Foreman, outbox: Outbox, publish: Callable[..., None]) -> None:
-        self._foreman, self._outbox, self._publish = foreman, outbox, publish
+    def __init__(self, ledger: Ledger, orders: Orders, outbox: Outbox, publish: Publish) -> None:
+        self._ledger, self._orders, self._outbox, self._publish = ledger, orders, outbox, publish
         self.outcomes: dict[str, str] = {}
         self._is_listing = False
         self._again = False
@@ -41,7 +40,7 @@ class Desk:
     def begin(self, now: float) -> None:
         """The plan was just loaded, and the inbox read with it. Deletes that were lost are made again."""
         self._next_listing = now + LIST_SECONDS
-        for name in self._foreman.plan.handled:
+        for name in self._ledger.plan.handled:
             self._clear_away(name)
 
     def look(self, now: float) -> None:
@@ -60,12 +59,12 @@ class Desk:
 
     def _listed(self, answer: StoreAnswer, now: float) -> None:
         self._is_listing = False
-        plan = self._foreman.plan
+        plan = self._ledger.plan
         known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._reading
         for name in answer.names:
             if name not in known:
                 self._reading.add(name)
-                self._outbox.read(name, lambda read, now, name=name: self._read(name, read, now))  # type: ignore[misc]
+                self._outbox.read(name, lambda read, _now, name=name: self._read(name, read))  # type: ignore[misc]
         gone = plan.handled.keys() - set(answer.names)
         if gone:
             for name in gone:
@@ -75,23 +74,23 @@ class Desk:
             self._again = False
             self.look(now)
 
-    def _read(self, name: str, answer: StoreAnswer, now: float) -> None:
+    def _read(self, name: str, answer: StoreAnswer) -> None:
         self._reading.discard(name)
-        if answer.outcome is Outcome.DONE and name not in self._foreman.plan.handled:
-            self.take_in(name, answer.data, now)
+        if answer.outcome is Outcome.DONE and name not in self._ledger.plan.handled:
+            self.take_in(name, answer.data)
             self._publish(lambda _now: self.settle(name))
 
-    def take_in(self, name: str, data: bytes, now: float) -> None:
+    def take_in(self, name: str, data: bytes) -> None:
         """Apply one object to the plan; whoever calls publishes the plan and then calls `settle`."""
         try:
             if name.startswith(INBOX_RUNS):
                 run = decode_run(data)
-                outcome = self._foreman.adopt(run, name, now)
+                outcome = self._orders.adopt(run, name)
                 if outcome == ACCEPTED:
                     self._outbox.log("info", "run taken in", run=run.name, tasks=len(run.tasks))
                     return
             elif name.startswith(INBOX_COMMANDS):
-                outcome = self._apply(decode_command(data), now)
+                outcome = self._orders.carry_out(decode_command(data))
             else:
                 return
         except ObjectVersionError as error:
@@ -102,32 +101,16 @@ class Desk:
             outcome = f"{UNREADABLE}: {error}"
         if outcome != ACCEPTED:
             self._outbox.log("warning", "an inbox object is refused", name=name, reason=outcome)
-        self._foreman.plan.handled[name] = outcome
+        self._ledger.plan.handled[name] = outcome
 
     def settle(self, name: str) -> None:
         """What was decided about this object is durable: say so, and clear it away."""
-        plan = self._foreman.plan
+        plan = self._ledger.plan
         self.outcomes[name] = plan.handled.get(name, ACCEPTED)
         if name in plan.handled:
             self._clear_away(name)
 
     def _clear_away(self, name: str) -> None:
         # What cannot be read stays for a person to look at.
-        if not self._foreman.plan.handled[name].startswith(UNREADABLE):
+        if not self._ledger.plan.handled[name].startswith(UNREADABLE):
             self._outbox.delete(name, lambda _answer, _now: None)
-
-    def _apply(self, command: Command, now: float) -> str:
-        foreman = self._foreman
-        if command.run not in foreman.plan.runs:
-            return f"there is no run {command.run!r}"
-        match command.verb:
-            case Verb.CANCEL:
-                return foreman.cancel(command.run, now)
-            case Verb.PAUSE:
-                return foreman.pause(command.run)
-            case Verb.RESUME:
-                return foreman.resume(command.run, now)
-            case Verb.EXTEND:
-                return foreman.extend(command.run, command.budget, now)
-            case Verb.DELETE:
-                return foreman.delete(command.run)

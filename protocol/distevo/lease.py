@@ -76,7 +76,7 @@ class Lease:
         self._outbox.read(CLUSTER, seen)
 
     def may_take(self, now: float) -> bool:
-        """Whether trying to take the lease makes sense: it is free, silent for long, or an earlier boot of ours holds it.
+        """Whether trying to take the lease makes sense: it is free, silent for long, or held by a boot of ours.
 
         Our own earlier boot is certainly dead, since this one holds the lock of the state directory.
         """
@@ -106,7 +106,7 @@ class Lease:
     # --- holding ---------------------------------------------------------------------------------
 
     def take(self, plan: Plan, now: float, then: Then) -> None:
-        """Try to become coordinator with `plan`; `then` runs when won. The takeover is the swap that fences older plans."""
+        """Try to become coordinator with `plan`; `then` runs when won. The same swap fences older plans."""
         self._plan, self._is_dirty, self._thens = plan, True, [then]
         self.is_lost = False
         self._begin(now, epoch=(self.record.epoch if self.record else 0) + 1)

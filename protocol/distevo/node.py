@@ -37,11 +37,13 @@ from distevo.events import (
     WorkerReady,
     WorkersFinished,
 )
-from distevo.foreman import Foreman, give_up
+from distevo.foreman import Foreman
 from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.keeper import Keeper
 from distevo.lease import RENEWALS_PER_TTL, Lease
+from distevo.ledger import Ledger
 from distevo.loading import Loaded, Loading
+from distevo.orders import Orders
 from distevo.outbox import Outbox
 from distevo.plan import MemberPlan
 from distevo.run import Run, decode_run
@@ -106,15 +108,10 @@ class Node:
             settings.checkpoint_least_seconds,
             self._outbox,
         )
-        self.foreman = Foreman(
-            f"{settings.member}-{settings.boot}",
-            self.slots,
-            self._outbox,
-            self._publish,
-            self.keeper.next_sequence,
-            self._may_run,
-        )
-        self.desk = Desk(self.foreman, self._outbox, self._publish)
+        self.ledger = Ledger(f"{settings.member}-{settings.boot}", self._may_run)
+        self.foreman = Foreman(self.ledger, self.slots, self._outbox, self._publish, self.keeper.next_sequence)
+        orders = Orders(self.ledger, self.foreman, self._outbox, self._publish)
+        self.desk = Desk(self.ledger, orders, self._outbox, self._publish)
         self._next_watch = -float("inf")
         self._leave_by = float("inf")
         self._was_working = self._has_parted = self._is_released = False
@@ -157,9 +154,9 @@ class Node:
                 if self.foreman.reported(event, now):
                     self.keeper.generation(event.island, now)
             case IslandFailed():
-                self.foreman.failed(event, now)
+                self.foreman.failed(event)
             case Verified():
-                self.foreman.verified(event, now)
+                self.foreman.verified(event)
             case WorkerReady():
                 self.foreman.ready(event.slot)
             case WorkerDied():
@@ -167,7 +164,7 @@ class Node:
                     self.foreman.died(event, now)
             case CheckpointSaved():
                 self.keeper.saved(event.sequence, now)
-                self.keeper.prune(self.foreman.grant_of)
+                self.keeper.prune(self.ledger.grant_of)
             case CheckpointFailed():
                 self._outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
                 self.keeper.failed(event.sequence, now)
@@ -226,25 +223,30 @@ class Node:
             memory_mb=settings.memory_mb,
             batch_size=settings.batch_size,
         )
-        self.foreman.load(plan, self._decode_runs(loaded), loaded.snapshots())
+        self._load_runs(loaded)
+        self.foreman.load(loaded.snapshots())
         for name, checkpoint in loaded.checkpoints.items():
             self.keeper.found(name, checkpoint.islands)
         fresh = [name for name in loaded.objects if name not in {run.object for run in plan.runs.values()}]
         for name in fresh:
-            self.desk.take_in(name, loaded.objects[name], now)
+            self.desk.take_in(name, loaded.objects[name])
         self.lease.take(plan, now, partial(self._won, fresh))
 
-    def _decode_runs(self, loaded: Loaded) -> dict[str, Run]:
+    def _load_runs(self, loaded: Loaded) -> None:
         runs: dict[str, Run] = {}
+        useless: dict[str, str] = {}
         for name, run in loaded.plan.runs.items():
-            if not run.state.is_over:
+            if run.object in loaded.objects:
                 try:
-                    if run.object not in loaded.objects:
-                        raise ObjectError("is missing from the store")
                     runs[name] = decode_run(loaded.objects[run.object])
                 except ObjectError as error:
-                    give_up(run, name, str(error), self._outbox)
-        return runs
+                    useless[name] = str(error)
+            elif not run.state.is_over:
+                useless[name] = "is missing from the store"
+        self.ledger.load(loaded.plan, runs)
+        for name, reason in useless.items():
+            self.ledger.give_up(name, reason)
+            self._outbox.log("error", "a run cannot go on", run=name, reason=reason)
 
     def _won(self, fresh: list[str], now: float) -> None:
         if self.phase is not Phase.TAKING:
@@ -260,7 +262,7 @@ class Node:
         for name in fresh:
             self.desk.settle(name)
         self.desk.begin(now)
-        self.foreman.begin(now)
+        self.foreman.begin()
 
     # --- leaving ---------------------------------------------------------------------------------
 
@@ -307,7 +309,7 @@ class Node:
         return [snapshot for work in self.foreman.work.values() for snapshot in work.snapshots()]
 
     def _publish(self, then: Callable[[float], None] | None = None) -> None:
-        self.lease.publish(self.foreman.plan, then)
+        self.lease.publish(self.ledger.plan, then)
 
     def _may_run(self, run: Run) -> str | None:
         if run.problem.source is None or self.settings.allow_problems == "store":

@@ -79,6 +79,17 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     note: str | None = None
     """Why nothing can take the run, or why it failed."""
 
+    def tally(self) -> dict[str, int]:
+        """Tasks by what came of them."""
+        tasks = self.tasks.values()
+        return {
+            "tasks": len(tasks),
+            "done": sum(task.state is not TaskState.OPEN for task in tasks),
+            "failed": sum(task.state is TaskState.FAILED for task in tasks),
+            "fit": sum(task.fit for task in tasks),
+            "solved": sum(task.solved is True for task in tasks),
+        }
+
 
 class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A platform as the plan knows it."""

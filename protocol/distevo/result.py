@@ -1,4 +1,4 @@
-"""The result of one task: the guess, what it is worth, and the islands' last state, so that `extend` goes on from there."""
+"""The result of one task: the guess, what it is worth, and the islands' last state, from which `extend` goes on."""
 
 from __future__ import annotations
 
@@ -39,3 +39,11 @@ def decode_result(data: bytes) -> tuple[Result, bytes]:
 def result_digest(data: bytes) -> str:
     """The digest that ends a result's name."""
     return blake3(data).hexdigest(length=16)
+
+
+def text_of(genome: bytes) -> str:
+    """A program as text: its bytes as UTF-8, or in hexadecimal if they are none."""
+    try:
+        return genome.decode()
+    except UnicodeDecodeError:
+        return genome.hex()

@@ -104,3 +104,23 @@ class Budget(msgspec.Struct, frozen=True):
         return self.evaluations is not None and (
             evaluations >= self.evaluations or duplicates >= EXHAUSTED_RATIO * self.evaluations
         )
+
+    def is_more_than(self, other: Budget) -> bool:
+        """Whether no limit is lower than the other's, and some limit is higher or gone."""
+
+        def covers(new: float | None, old: float | None) -> bool:
+            return new is None or (old is not None and new >= old)
+
+        return (
+            self != other
+            and covers(self.cpu_seconds, other.cpu_seconds)
+            and covers(self.evaluations, other.evaluations)
+        )
+
+    def __str__(self) -> str:
+        parts = []
+        if self.cpu_seconds is not None:
+            parts.append(f"{self.cpu_seconds:g} CPU seconds")
+        if self.evaluations is not None:
+            parts.append(f"{self.evaluations} evaluations")
+        return " and ".join(parts) + " a task"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from distevo.diversity import diversity_of
-from distevo.foreman import Foreman, tally, text_of
 from distevo.node import Node
 from distevo.plan import RunPlan, TaskState
 from distevo.progress import Progress
+from distevo.result import text_of
 from distevo.work import IslandWork, TaskWork
 
 
@@ -22,7 +22,7 @@ def status(node: Node, now: float) -> dict[str, Any]:
             "coordinator": record.holder or None if record else None,
         },
         "members": [_member(node, now)],
-        "runs": [run_view(node.foreman, name, now) for name in node.foreman.plan.runs],
+        "runs": [run_view(node, name, now) for name in node.ledger.plan.runs],
     }
 
 
@@ -43,14 +43,13 @@ def _member(node: Node, now: float) -> dict[str, Any]:
     }
 
 
-def run_view(foreman: Foreman, name: str, now: float) -> dict[str, Any]:
+def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
     """One run in numbers."""
-    run = foreman.plan.runs[name]
-    works = [work for work in foreman.work.values() if work.run.name == name]
+    run, works = node.ledger.plan.runs[name], node.foreman.in_hand(name)
     in_hand = {work.task for work in works}
     closed = [task for key, task in run.tasks.items() if key not in in_hand]
-    progress = foreman.progress.get(name, Progress())
-    counts = tally(run)
+    progress = node.ledger.progress.get(name, Progress())
+    counts = run.tally()
     is_active = not run.state.is_over
     return {
         "id": name,
@@ -73,11 +72,11 @@ def run_view(foreman: Foreman, name: str, now: float) -> dict[str, Any]:
     }
 
 
-def task_view(foreman: Foreman, name: str, task: str) -> dict[str, Any]:
+def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     """The best so far of a task in hand, in the fields of a result."""
-    work = foreman.work.get((name, task))
+    work = node.foreman.work.get((name, task))
     guess = work.choose() if work is not None else None
-    entry = foreman.plan.runs[name].tasks[task]
+    entry = node.ledger.plan.runs[name].tasks[task]
     return {
         "id": task,
         "state": "working" if work is not None else entry.state.value,
@@ -92,9 +91,9 @@ def task_view(foreman: Foreman, name: str, task: str) -> dict[str, Any]:
     }
 
 
-def islands_view(foreman: Foreman) -> list[dict[str, Any]]:
+def islands_view(node: Node) -> list[dict[str, Any]]:
     """The islands in hand: how far each is, and how diverse its population is (entropy in bits)."""
-    return [_island(work, island) for work in foreman.work.values() for island in work.islands]
+    return [_island(work, island) for work in node.foreman.work.values() for island in work.islands]
 
 
 def _island(work: TaskWork, island: IslandWork) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from enum import Enum
 import msgspec
 
 from distevo.block import unpack
-from distevo.checkpoint import IslandSnapshot
+from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.events import IslandId, WorkerDied
 from distevo.merge import PopulationMerger
 from distevo.population import Population
 from distevo.program import Program, keyer
-from distevo.run import Budget, Run
+from distevo.run import Budget, Run, island_seed
 
 MAX_BLAMELESS_DEATHS = 3
 """Workers that may die in one generation of an island with no program to blame before the island is given up."""
@@ -125,3 +125,25 @@ class TaskWork:
     def seconds(self) -> float:
         """Time of the island that worked longest."""
         return max((island.snapshot.counters.seconds for island in self.islands), default=0.0)
+
+
+def fresh_snapshot(run: Run, island: IslandId, grant: int) -> IslandSnapshot:
+    """The state of an island before its first generation."""
+    return IslandSnapshot(
+        run=island.run,
+        task=island.task,
+        island=island.island,
+        problem=run.problem.name,
+        version=run.problem.version,
+        grant=grant,
+        sequence=0,
+        cover={},
+        seed=island_seed(run.settings.seed, island.task, island.island),
+        generation=0,
+        cursor=0,
+        optimizer=b"",
+        population=b"",
+        invalid=[],
+        suspects=[],
+        counters=Counters(),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_loop_of_links_is_said() -> None:
-    os.symlink("loop.json", "loop.json")
+    Path("loop.json").symlink_to("loop.json")
     with pytest.raises(CliError) as raised:
         tasks_request("loop.json")
     assert "cannot read" in raised.value.message

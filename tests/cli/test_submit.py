@@ -152,7 +152,7 @@ def test_a_name_that_exists_is_refused(platform: Home, solved: str) -> None:
     ("source", "message"),
     [
         ("raise ValueError('boom')", "importing bad.py failed: ValueError: boom"),
-        ("class Mine:\n    name = 'x'", "bad.py"),
+        ("class Mine:\n    def __init__(self, task): pass", "name"),
         ("class Mine(", "bad.py"),
     ],
 )

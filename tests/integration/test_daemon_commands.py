@@ -66,7 +66,9 @@ def test_in_the_foreground_it_logs_to_standard_error_and_ends_at_signals(home: H
     daemon.send_signal(number)
     _, rest = daemon.communicate(timeout=5)
     assert daemon.returncode == 0
-    assert [json.loads(line)["message"] for line in rest.splitlines()][-2:] == ["stopping", "stopped"]
+    messages = [json.loads(line)["message"] for line in rest.splitlines()]
+    assert "stopping" in messages
+    assert messages[-1] == "stopped"
 
 
 def test_the_folders_follow_the_variables(home: Home) -> None:
@@ -102,7 +104,8 @@ def test_wrong_settings_are_2_and_name_the_nearest(home: Home) -> None:
         (("--json",), "--json goes with --detach"),
     ):
         assert message in home.distevod("start", *arguments, code=2).stderr
-        assert message in home.distevod("start", "--detach", *arguments, code=2 if arguments != ("--json",) else 0)
+        if arguments != ("--json",):
+            assert message in home.distevod("start", "--detach", *arguments, code=2).stderr
     assert not home.state_dir.exists()
 
 

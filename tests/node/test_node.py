@@ -53,7 +53,7 @@ def test_a_run_is_worked_through_in_order_and_its_results_are_named() -> None:
     assert list(world.running) == [T1, IslandId("r", "t2", 0)]
     for island in (T1, IslandId("r", "t2", 0), IslandId("r", "t3", 0)):
         finish(world, island)
-    run = world.node.foreman.plan.runs["r"]
+    run = world.node.ledger.plan.runs["r"]
     assert run.state is RunState.DONE
     assert [task.solved for task in run.tasks.values()] == [True] * 4
     assert sorted(task.result or "" for task in run.tasks.values()) == results(world.objects)
@@ -81,7 +81,7 @@ def test_budgets_are_shared_among_islands_and_end_the_task() -> None:
             world.generation(island)
     world.verify()
     world.pass_time(1)
-    task = world.node.foreman.plan.runs["r"].tasks["t0"]
+    task = world.node.ledger.plan.runs["r"].tasks["t0"]
     assert (task.fit, task.solved, task.evaluations) == (False, False, 120)
 
 
@@ -164,7 +164,7 @@ def test_a_lost_result_is_made_again_and_the_orphan_is_swept() -> None:
     again.generation(T0, fit=True)
     again.verify()
     again.pass_time(1)
-    task = again.node.foreman.plan.runs["r"].tasks["t0"]
+    task = again.node.ledger.plan.runs["r"].tasks["t0"]
     assert results(again.objects) == [task.result]
 
 
@@ -182,7 +182,7 @@ def test_with_the_store_away_work_goes_on_and_all_heals(outcome: Outcome) -> Non
     world.fault = lambda _: None
     world.pass_time(5)
     assert world.node.lease.is_held
-    assert world.node.foreman.plan.runs["r"].tasks["t0"].fit
+    assert world.node.ledger.plan.runs["r"].tasks["t0"].fit
     assert len(results(world.objects)) == 1
     assert decode_cluster(world.objects["cluster"][0]).epoch == 1
 
@@ -194,7 +194,7 @@ def test_a_swap_whose_answer_is_lost_is_known_again_by_its_nonce() -> None:
     finish(world, T0)
     world.pass_time(30)
     assert world.node.lease.is_held
-    assert world.node.foreman.plan.runs["r"].state is RunState.DONE
+    assert world.node.ledger.plan.runs["r"].state is RunState.DONE
 
 
 def test_another_members_lease_is_respected_and_taken_when_it_falls_silent() -> None:
@@ -293,7 +293,7 @@ def test_cancel_keeps_the_best_so_far() -> None:
     assert world.command(Verb.CANCEL) == "accepted"
     world.verify()
     world.pass_time(1)
-    run = world.node.foreman.plan.runs["r"]
+    run = world.node.ledger.plan.runs["r"]
     assert run.state is RunState.CANCELLED
     result, _ = decode_result(world.objects[run.tasks["t0"].result or ""][0])
     assert result.fitness == [0.7]
@@ -309,7 +309,7 @@ def test_extend_goes_on_from_where_it_stopped() -> None:
         world.generation(T1)
     world.verify()
     world.pass_time(1)
-    assert world.node.foreman.plan.runs["r"].state is RunState.DONE
+    assert world.node.ledger.plan.runs["r"].state is RunState.DONE
     assert "raised" in world.command(Verb.EXTEND, budget=Budget(None, 50))
     assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
     assert list(world.running) == [T1]  # The fit one is done for good.
@@ -317,7 +317,7 @@ def test_extend_goes_on_from_where_it_stopped() -> None:
     assert (start.snapshot.generation, start.snapshot.counters.evaluations) == (10, 100)
     assert start.budget.evaluations == 200
     finish(world, T1)
-    run = world.node.foreman.plan.runs["r"]
+    run = world.node.ledger.plan.runs["r"]
     assert run.state is RunState.DONE
     assert run.tasks["t1"].fit
     assert len([name for name in results(world.objects) if "/t1/" in name]) == 1
@@ -341,8 +341,8 @@ def test_delete_forgets_the_run_and_its_objects() -> None:
     world.pass_time(15)
     assert results(world.objects) == []
     assert not [name for name in world.objects if name.startswith("inbox/")]
-    assert world.node.foreman.plan.runs == {}
-    assert world.node.foreman.plan.handled == {}
+    assert world.node.ledger.plan.runs == {}
+    assert world.node.ledger.plan.handled == {}
     world.submit(tasks=1)  # The name is free again.
     assert list(world.running) == [T0]
 
@@ -355,7 +355,7 @@ def test_a_deleted_run_does_not_come_back_when_the_delete_is_lost() -> None:
     world.command(Verb.DELETE)
     again = World(world.objects, boot="b1", start=world.now)
     again.pass_time(30)
-    assert again.node.foreman.plan.runs == {}
+    assert again.node.ledger.plan.runs == {}
     assert not [name for name in again.objects if name.startswith("inbox/")]
 
 
@@ -381,7 +381,7 @@ def test_rubbish_in_the_inbox_is_refused_and_left_for_a_person() -> None:
 def test_a_file_of_unknown_origin_waits_for_leave() -> None:
     world = World()
     world.submit(tasks=1, source="class P: ...")
-    run = world.node.foreman.plan.runs["r"]
+    run = world.node.ledger.plan.runs["r"]
     assert run.state is RunState.QUEUED
     assert run.note is not None
     assert "--allow-problems" in run.note
@@ -424,7 +424,7 @@ def test_blameless_deaths_change_the_attempt_and_then_fail_the_task() -> None:
         assert world.running[T0].attempt == attempt
         died(world, T0, Death.CRASHED, None)
     world.pass_time(1)
-    run = world.node.foreman.plan.runs["r"]
+    run = world.node.ledger.plan.runs["r"]
     assert run.tasks["t0"].error is not None
     assert "3 workers died" in run.tasks["t0"].error
     assert T1 in world.running
@@ -440,7 +440,7 @@ def test_a_worker_that_dies_while_verifying_gets_a_second_chance() -> None:
     world.verifying.clear()
     world.feed(WorkerDied(order.slot, Death.CRASHED, T0, order.genome))
     world.pass_time(1)
-    task = world.node.foreman.plan.runs["r"].tasks["t0"]
+    task = world.node.ledger.plan.runs["r"].tasks["t0"]
     assert task.result is not None
     assert task.solved is None
     assert task.error is not None
@@ -490,5 +490,5 @@ def test_creates_are_never_taken_for_decisions() -> None:
     named = decode_cluster(world.objects["cluster"][0]).plan
     world.objects["plans/9-99-ffff"] = world.objects[named or ""]
     again = World(world.objects, boot="b1", start=world.now)
-    assert again.node.foreman.plan.epoch == 2
+    assert again.node.ledger.plan.epoch == 2
     assert isinstance(CreateObject(1, "x", b""), CreateObject)

@@ -11,8 +11,7 @@ median and range over the repeats:
     bare_hash   the same by calling blake3 without the keyer's function around it
     wire        four blocks of bytes to one Population, every key made again on the way
 
-`wire_to_hash` is the ratio within each repeat.  Genomes of 44 bytes are grid programs; those of 200 are what the
-target's anchor was measured on.
+`wire_to_hash` is the ratio within each repeat.  Genomes of 44 bytes are as long as those of grids, 200 is long.
 """
 
 from __future__ import annotations

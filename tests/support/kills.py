@@ -10,7 +10,7 @@ from typing import Any
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot, decode_checkpoint, restore
 from distevo.events import IslandId
-from distevo.foreman import fresh_snapshot
+from distevo.work import fresh_snapshot
 from distevo.names import CHECKPOINTS, RESULTS
 from distevo.population import Population
 from distevo.problem import Contract

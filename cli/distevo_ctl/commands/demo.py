@@ -104,8 +104,7 @@ def _daemon(out: Console, folder: Path, state_dir: Path) -> Iterator[None]:
             wait_until_ready(process, state_dir, reading)
             yield
         finally:
-            seconds = _stopped(process)
-    out.print(f"\nstopped cleanly in {seconds:.1f} s; the temporary folder is removed", style="dim")
+            out.print(f"\nstopped cleanly in {_stopped(process):.1f} s; the temporary folder is removed", style="dim")
 
 
 def _stopped(process: subprocess.Popen[bytes]) -> float:

@@ -28,7 +28,8 @@ class Primitive:
 
     `function` also makes the name itself an argument of `map`, `measure` one of `argmax` and its like.
     `commutative`, `involution` (f(f(x)) = x) and `idempotent` (f(f(x)) = f(x)) are laws that the normal form
-    uses; a test holds each primitive to those that it claims.
+    uses; a test holds each primitive to those that it claims. `paints` says that its colour argument is put into
+    the result, so that another colour gives the same but for that colour, which a finisher can give it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Primitive:
     commutative: bool = False
     involution: bool = False
     idempotent: bool = False
+    paints: bool = False
 
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -55,13 +57,14 @@ def primitive(
     commutative: bool = False,
     involution: bool = False,
     idempotent: bool = False,
+    paints: bool = False,
 ) -> Callable[[Function], Function]:
     """Registers the decorated function; with `function`, its name may also be handed to `map`."""
 
     def register(apply: Function) -> Function:
         if name in PRIMITIVES:
             raise ValueError(f"two primitives are named {name}")
-        PRIMITIVES[name] = Primitive(name, arguments, result, apply, commutative, involution, idempotent)
+        PRIMITIVES[name] = Primitive(name, arguments, result, apply, commutative, involution, idempotent, paints)
         if function:
             TERMINALS[name] = Primitive(name, (), Type.FUNCTION, apply)
         return apply

@@ -7,8 +7,8 @@ was found so far with the right shapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, count, product
+from collections.abc import Generator, Iterator, Sequence
+from itertools import chain, product
 from typing import Any
 
 from distevod.problems.grids.assembly import Assembly
@@ -25,8 +25,27 @@ Found = tuple[Expression, Outcome] | None
 Ground = dict[Type, list["Node"]]
 ORDER = sorted(PRIMITIVES.values(), key=lambda p: len(p.arguments))
 """Primitives with fewer arguments first, so that of one behaviour the shorter program is met first."""
-FREE = (Type.COLOUR, Type.INTEGER, Type.FUNCTION, Type.MEASURE)
-"""Types whose terminals cost no depth."""
+_BY_NAME = (Type.FUNCTION, Type.MEASURE)
+EVERY = ORDER
+TO_GRID = [p for p in ORDER if p.result is Type.GRID]
+TO_PARTS = [p for p in ORDER if p.result in (Type.PIECES, Type.MASK) and p.arguments[0] is Type.GRID]
+"""Cuts and masks of a grid: worth a node only when the walk goes on from them."""
+PLAIN = [p for p in TO_GRID if not any(a in _BY_NAME for a in p.arguments) and not p.paints]
+"""To a grid, without a choice of function or measure, which makes each cheap to try on all pieces and masks."""
+MEASURED = [p for p in TO_GRID if any(a in _BY_NAME for a in p.arguments)]
+
+
+class _Share:
+    """Which of the nodes, counted over the whole walk, one share takes."""
+
+    def __init__(self, share: int, shares: int) -> None:
+        self._share = share
+        self._shares = shares
+        self._next = 0
+
+    def takes_next(self) -> bool:
+        self._next += 1
+        return self._next % self._shares == self._share
 
 
 class Node:
@@ -41,6 +60,14 @@ class Node:
         self.fitness = 0.0
 
 
+def _by_type(nodes: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """The grids, and all others."""
+    return (
+        [n for n in nodes if n.expression.type is Type.GRID],
+        [n for n in nodes if n.expression.type is not Type.GRID],
+    )
+
+
 class Sweep:
     """One walk over the programs of one task."""
 
@@ -48,6 +75,7 @@ class Sweep:
         self._interpreter = interpreter
         self._scoring = scoring
         self._vocabulary = vocabulary
+        self._paints = [Node(e, interpreter.apply(e.primitive, []) or [], b"") for e in vocabulary.paints]
         self._seen: set[bytes] = set()
         self._assembly = Assembly(interpreter, scoring)
         self._windows = Windows(interpreter, scoring)
@@ -55,39 +83,32 @@ class Sweep:
     def walk(self, share: int, shares: int) -> Iterator[Found]:
         """See `distevo.problem`: None, or a program and its outcome, for each node of this share."""
         ground = self._ground()
+        # Every share makes depth 1, which all else begins with, and yields its own part of it.
         depth1: list[Node] = []
-        nodes: Iterable[Node | None] = chain(ground[Type.GRID], self._depth1(ground))
-        for i, node in enumerate(nodes):
+        for i, node in enumerate(chain(ground[Type.GRID], self._depth1(ground))):
             found = list(self._offer(node))
-            if node is not None and node is not ground[Type.GRID][0]:
+            if node is not None and i:
                 depth1.append(node)
             if i % shares == share:
                 yield from found
         if share == 0:
             yield from self._assembled()
-        cuts = [n for n in depth1 if n.expression.type is not Type.GRID]
-        grids = [n for n in depth1 if n.expression.type is Type.GRID]
-        grids.sort(key=lambda n: -n.fitness)
-        made: list[Node] = []
-        mine = count()
-        for prefix in cuts:
-            for node in self._beyond(prefix, ground, mine, share, shares):
-                yield from self._offer(node)
-                if node is not None:
-                    made.append(node)
+        # From here on the walk is divided by the first step on depth 1, and what a share makes it alone goes on with.
+        mine = _Share(share, shares)
+        grids, others = _by_type(depth1)
+        made = yield from self._expand(others, ground, mine, EVERY)
         yield from self._assembled()
-        for prefix in [n for n in made if n.expression.type is not Type.GRID]:
-            for node in self._beyond(prefix, ground, count(), 0, 1):
-                yield from self._offer(node)
+        picked, cut = _by_type(made)
+        yield from self._expand(grids, ground, mine, TO_GRID)
         yield from self._assembled()
-        made = sorted((n for n in made if n.expression.type is Type.GRID), key=lambda n: -n.fitness)
-        for prefix in grids:
-            for node in self._beyond(prefix, ground, mine, share, shares):
-                yield from self._offer(node)
+        whole = _Share(0, 1)
+        yield from self._expand(cut, ground, whole, PLAIN)
+        inner = yield from self._expand(grids, ground, mine, TO_PARTS)
+        yield from self._expand(inner, ground, whole, PLAIN)
         yield from self._assembled()
-        for prefix in made:
-            for node in self._beyond(prefix, ground, count(), 0, 1):
-                yield from self._offer(node)
+        yield from self._expand(picked, ground, whole, TO_GRID)
+        yield from self._expand(cut, ground, whole, MEASURED)
+        yield from self._expand(inner, ground, whole, MEASURED)
         yield from self._assembled()
 
     def _ground(self) -> dict[Type, list[Node]]:
@@ -111,21 +132,39 @@ class Sweep:
             for arguments in product(*[ground[kind] for kind in primitive.arguments]):
                 yield self._node(primitive, arguments)
 
-    def _beyond(
-        self, prefix: Node, ground: Ground, numbers: Iterator[int], share: int, shares: int
-    ) -> Iterator[Node | None]:
-        """Every primitive with the prefix as one argument and the others from `ground`; this share's of them."""
+    def _expand(
+        self, prefixes: Sequence[Node], ground: Ground, share: _Share, primitives: Sequence[Primitive]
+    ) -> Generator[Found, None, list[Node]]:
+        """Yields this share of the primitives on the prefixes; returns the nodes that it made."""
+        made = []
+        for prefix in prefixes:
+            for primitive, arguments in self._around(prefix, ground, primitives):
+                if not share.takes_next():
+                    continue
+                node = self._node(primitive, arguments)
+                if node is not None:
+                    made.append(node)
+                yield from self._offer(node)
+        return made
+
+    def _around(
+        self, prefix: Node, ground: Ground, primitives: Sequence[Primitive]
+    ) -> Iterator[tuple[Primitive, Sequence[Node]]]:
+        """The primitives with the prefix as one argument and the others from `ground`; one colour stands for all."""
         kind = prefix.expression.type
-        for primitive in ORDER:
+        for primitive in primitives:
             kinds = primitive.arguments
-            if kind not in kinds or sum(k is Type.COLOUR for k in kinds) > 1:
+            if kind not in kinds or kinds.count(Type.COLOUR) > 1:
                 continue
+            colours = self._paints if primitive.paints else ground[Type.COLOUR]
             for slot, wanted in enumerate(kinds):
                 if wanted is kind:
-                    pools = [[prefix] if i == slot else ground[k] for i, k in enumerate(kinds)]
+                    pools = [
+                        [prefix] if i == slot else colours if k is Type.COLOUR else ground[k]
+                        for i, k in enumerate(kinds)
+                    ]
                     for arguments in product(*pools):
-                        if next(numbers) % shares == share:
-                            yield self._node(primitive, arguments)
+                        yield primitive, arguments
 
     def _node(self, primitive: Primitive, arguments: Sequence[Node]) -> Node | None:
         """The node, or None when it is invalid, of a behaviour met before, or not in normal form."""

@@ -35,6 +35,15 @@ class Vocabulary:
             Type.MASK: [],
             Type.PIECES: [],
         }
+        new = set(range(1, 10))
+        for wanted in task.train_outputs:
+            new &= set(wanted.ravel().tolist())
+        for given in task.train_inputs:
+            new -= set(given.ravel().tolist())
+        self.paints: list[Expression] = [Expression(COLOUR_LITERALS[c]) for c in sorted(new)[:1]] or [
+            Expression(literals[0])
+        ]
+        """What is painted with where one colour stands for all: one that is new in every output, if there is any."""
         self.primitives: dict[Type, list[Primitive]] = {kind: [] for kind in Type}
         for primitive in PRIMITIVES.values():
             self.primitives[primitive.result].append(primitive)

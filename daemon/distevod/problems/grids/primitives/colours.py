@@ -59,19 +59,19 @@ def drop(grid: Grid, colour: int) -> Grid:
     return np.where(grid == colour, np.uint8(0), grid)
 
 
-@primitive("recolor", (GRID, COLOUR), GRID)
+@primitive("recolor", (GRID, COLOUR), GRID, paints=True)
 def recolor(grid: Grid, colour: int) -> Grid:
     """Every cell that is not 0 takes that colour."""
     return np.where(grid != 0, np.uint8(colour), np.uint8(0))
 
 
-@primitive("fill_back", (GRID, COLOUR), GRID)
+@primitive("fill_back", (GRID, COLOUR), GRID, paints=True)
 def fill_back(grid: Grid, colour: int) -> Grid:
     """Every cell that is 0 takes that colour."""
     return np.where(grid == 0, np.uint8(colour), grid)
 
 
-@primitive("swap_back", (GRID, COLOUR), GRID)
+@primitive("swap_back", (GRID, COLOUR), GRID, paints=True)
 def swap_back(grid: Grid, colour: int) -> Grid:
     """0 becomes that colour, all else 0."""
     return np.where(grid == 0, np.uint8(colour), np.uint8(0))
@@ -155,7 +155,7 @@ def dot(colour: int) -> Grid:
     return np.full((1, 1), colour, np.uint8)
 
 
-@primitive("canvas", (GRID, COLOUR), GRID)
+@primitive("canvas", (GRID, COLOUR), GRID, paints=True)
 def canvas(grid: Grid, colour: int) -> Grid:
     """A grid of the same shape, all of one colour."""
     return np.full(grid.shape, colour, np.uint8)

@@ -187,7 +187,7 @@ def edge(grid: Grid) -> Grid:
     return kept
 
 
-@primitive("pad", (GRID, COLOUR), GRID)
+@primitive("pad", (GRID, COLOUR), GRID, paints=True)
 def pad(grid: Grid, colour: int) -> Grid:
     """With a frame of one cell around it."""
     rows, columns = grid.shape

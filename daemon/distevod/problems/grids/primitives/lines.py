@@ -93,7 +93,7 @@ def connect(grid: Grid) -> Grid:
     return np.where(down != 0, down, connect_h(grid))
 
 
-@primitive("between_h", (GRID, COLOUR), GRID)
+@primitive("between_h", (GRID, COLOUR), GRID, paints=True)
 def between_h(grid: Grid, colour: int) -> Grid:
     """Cells of colour 0 with cells that are not 0 on both sides in their row take the colour."""
     mask = grid != 0
@@ -102,7 +102,7 @@ def between_h(grid: Grid, colour: int) -> Grid:
     return np.where(left & right & ~mask, np.uint8(colour), grid)
 
 
-@primitive("between_v", (GRID, COLOUR), GRID)
+@primitive("between_v", (GRID, COLOUR), GRID, paints=True)
 def between_v(grid: Grid, colour: int) -> Grid:
     return between_h(grid.T, colour).T
 

@@ -103,7 +103,7 @@ def disjunction(a: Mask, b: Mask) -> Mask:
     return a | b
 
 
-@primitive("paint", (GRID, MASK, COLOUR), GRID)
+@primitive("paint", (GRID, MASK, COLOUR), GRID, paints=True)
 def paint(grid: Grid, mask: Mask, colour: int) -> Grid:
     """Every cell of the mask takes that colour."""
     if grid.shape != mask.shape:

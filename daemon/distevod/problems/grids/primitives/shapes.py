@@ -13,12 +13,12 @@ from distevod.problems.grids.values import COLOURS, Grid, Type
 GRID, COLOUR = Type.GRID, Type.COLOUR
 
 
-@primitive("fill_holes", (GRID, COLOUR), GRID)
+@primitive("fill_holes", (GRID, COLOUR), GRID, paints=True)
 def fill_holes(grid: Grid, colour: int) -> Grid:
     return np.where(holes(grid), np.uint8(colour), grid)
 
 
-@primitive("outline", (GRID, COLOUR), GRID)
+@primitive("outline", (GRID, COLOUR), GRID, paints=True)
 def outline(grid: Grid, colour: int) -> Grid:
     """Cells of colour 0 around what is not 0 take that colour."""
     return np.where(around(grid), np.uint8(colour), grid)
@@ -36,7 +36,7 @@ def interior(grid: Grid) -> Grid:
     return np.where(inner(grid), grid, np.uint8(0))
 
 
-@primitive("box_fill", (GRID, COLOUR), GRID)
+@primitive("box_fill", (GRID, COLOUR), GRID, paints=True)
 def box_fill(grid: Grid, colour: int) -> Grid:
     """Cells of colour 0 in the bounding rectangle of each object (eight neighbours, colours join)."""
     rows, columns = grid.shape
@@ -48,7 +48,7 @@ def box_fill(grid: Grid, colour: int) -> Grid:
     return np.where(grid != 0, grid, result)
 
 
-@primitive("hull_fill", (GRID, COLOUR), GRID)
+@primitive("hull_fill", (GRID, COLOUR), GRID, paints=True)
 def hull_fill(grid: Grid, colour: int) -> Grid:
     """Cells of colour 0 in the bounding rectangle of all that is not 0."""
     down, right = np.flatnonzero(grid.any(1)), np.flatnonzero(grid.any(0))

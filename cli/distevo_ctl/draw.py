@@ -36,7 +36,7 @@ def _block(panel: Panel, large: bool, coloured: bool) -> list[Text]:
     """One panel as lines of equal width: label, frame, cells."""
     from rich.text import Text
 
-    label = Text(panel.label, style="dim")
+    label = Text.assemble((panel.label, "dim"))
     if panel.is_right is not None:
         label.append(" ✓" if panel.is_right else " ✗", style="bold green" if panel.is_right else "bold red")
     cells = _digits(panel) if not coloured else _large(panel) if large else _small(panel)

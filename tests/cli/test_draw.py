@@ -49,5 +49,5 @@ def test_panels_go_below_each_other_where_they_do_not_fit() -> None:
     row = PanelRow("", [Panel("a", BIG), Panel("b", BIG), Panel("c", BIG)])
     lines = drawn([row], colour=False, width=32).split("\n")
     assert lines[0].split() == ["a", "b"]
-    assert lines[5].split() == ["c"]
+    assert lines[6].split() == ["c"]
     assert max(map(len, lines)) <= 32

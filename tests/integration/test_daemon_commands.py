@@ -124,13 +124,16 @@ def test_a_damaged_store_is_6(home: Home) -> None:
     home.distevod("start", "--detach", *QUICK)
     home.ctl("submit", "--problem", "onemax", "--tasks", "8", "--wait")
     home.distevod("stop")
-    cluster = home.state_dir / "store" / "cluster"
-    files = [cluster] if cluster.is_file() else [path for path in cluster.rglob("*") if path.is_file()]
-    for path in files:
+    tokens = list((home.state_dir / "store" / "cas" / "cluster").iterdir())
+    assert tokens
+    for path in tokens:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-    assert "error:" in home.distevod("start", *QUICK, code=6).stderr
+    refused = home.distevod("start", *QUICK, code=6)
+    assert "error:" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "cluster" in home.distevod("start", "--detach", *QUICK, code=6).stderr
 
 
 def test_a_daemon_that_does_not_answer_is_3_and_stopped_by_a_signal(home: Home) -> None:

@@ -50,8 +50,14 @@ class Interpreter:
         self._remember(name, result)
         return result
 
-    def apply(self, primitive: Primitive, columns: Sequence[Column]) -> Column | None:
-        """The column of a primitive of arguments with these columns, or None when it is invalid on any input."""
+    def apply(
+        self, primitive: Primitive, columns: Sequence[Column], shapes: Sequence[tuple[int, ...]] = ()
+    ) -> Column | None:
+        """The column of a primitive of arguments with these columns, or None when it is invalid on any input.
+
+        With `shapes` it is None as well, and the other inputs are spared, when the grid that the first input gives
+        has none of them.
+        """
         try:
             if not columns:
                 return self._terminal(primitive)
@@ -59,6 +65,8 @@ class Interpreter:
                 if primitive.result is Type.ANSWER:
                     answers: Column = primitive.apply(self._training, *columns)
                     return answers
+                if shapes and primitive.apply(*[c[0] for c in columns]).shape not in shapes:
+                    return None
                 if len(columns) == 1:
                     values = [primitive.apply(v) for v in columns[0]]
                 else:

@@ -79,6 +79,9 @@ class Sweep:
         self._seen: set[bytes] = set()
         self._assembly = Assembly(interpreter, scoring)
         self._windows = Windows(interpreter, scoring)
+        self._shapes = [scoring.shapes[0]]
+        if self._windows.of_use:
+            self._shapes.append(interpreter.inputs[0].shape)
 
     def walk(self, share: int, shares: int) -> Iterator[Found]:
         """See `distevo.problem`: None, or a program and its outcome, for each node of this share."""
@@ -96,14 +99,14 @@ class Sweep:
         # From here on the walk is divided by the first step on depth 1, and what a share makes it alone goes on with.
         mine = _Share(share, shares)
         grids, others = _by_type(depth1)
-        made = yield from self._expand(others, ground, mine, EVERY)
+        made = yield from self._expand(others, ground, mine, EVERY, last=False)
         yield from self._assembled()
         picked, cut = _by_type(made)
         yield from self._expand(grids, ground, mine, TO_GRID)
         yield from self._assembled()
         whole = _Share(0, 1)
         yield from self._expand(cut, ground, whole, PLAIN)
-        inner = yield from self._expand(grids, ground, mine, TO_PARTS)
+        inner = yield from self._expand(grids, ground, mine, TO_PARTS, last=False)
         yield from self._expand(inner, ground, whole, PLAIN)
         yield from self._assembled()
         yield from self._expand(picked, ground, whole, TO_GRID)
@@ -133,15 +136,23 @@ class Sweep:
                 yield self._node(primitive, arguments)
 
     def _expand(
-        self, prefixes: Sequence[Node], ground: Ground, share: _Share, primitives: Sequence[Primitive]
+        self,
+        prefixes: Sequence[Node],
+        ground: Ground,
+        share: _Share,
+        primitives: Sequence[Primitive],
+        last: bool = True,
     ) -> Generator[Found, None, list[Node]]:
-        """Yields this share of the primitives on the prefixes; returns the nodes that it made."""
+        """Yields this share of the primitives on the prefixes; returns the nodes that it made.
+
+        What nothing goes on from (`last`) is given up, and yields None, when its first grid has a wrong shape.
+        """
         made = []
         for prefix in prefixes:
             for primitive, arguments in self._around(prefix, ground, primitives):
                 if not share.takes_next():
                     continue
-                node = self._node(primitive, arguments)
+                node = self._node(primitive, arguments, self._shapes if last else ())
                 if node is not None:
                     made.append(node)
                 yield from self._offer(node)
@@ -166,7 +177,9 @@ class Sweep:
                     for arguments in product(*pools):
                         yield primitive, arguments
 
-    def _node(self, primitive: Primitive, arguments: Sequence[Node]) -> Node | None:
+    def _node(
+        self, primitive: Primitive, arguments: Sequence[Node], shapes: Sequence[tuple[int, ...]] = ()
+    ) -> Node | None:
         """The node, or None when it is invalid, of a behaviour met before, or not in normal form."""
         expression = compose(primitive, [a.expression for a in arguments])
         # Not in normal form: its normal form is a node of its own, perhaps of another share.
@@ -174,7 +187,7 @@ class Sweep:
             a is not b.expression for a, b in zip(expression.arguments, arguments, strict=True)
         ):
             return None
-        column = self._interpreter.apply(primitive, [a.column for a in arguments])
+        column = self._interpreter.apply(primitive, [a.column for a in arguments], shapes)
         if column is None:
             return None
         mark = digest(primitive.result, column)

@@ -31,7 +31,7 @@ class Windows:
         self._targets = scoring.targets
         inputs = interpreter.inputs[: len(self._targets)]
         self._shapes = [g.shape for g in inputs]
-        self._of_use = all(
+        self.of_use = all(
             t.shape != s and t.shape[0] <= s[0] and t.shape[1] <= s[1]
             for t, s in zip(self._targets, self._shapes, strict=True)
         )
@@ -41,7 +41,7 @@ class Windows:
 
     def add(self, expression: Expression, column: Column) -> Iterator[Expression]:
         """The windows that the new grid gives, as what is shown or as the frame, right on all training pairs."""
-        if not self._of_use or any(g.shape != s for g, s in zip(column, self._shapes, strict=False)):
+        if not self.of_use or any(g.shape != s for g, s in zip(column, self._shapes, strict=False)):
             return
         grids = column[: len(self._targets)]
         boxes = self._boxes(grids)

@@ -1,5 +1,10 @@
-"""What a person types.
+"""What a person types: `distevod`, which runs a platform, and `distevo-ctl`, which talks to it.
 
-Reading order: `exits` (how commands end), `daemon` (`distevod`: `start`, `stop`, `config`), `main` (`distevo-ctl`), `client`
-(talking to the daemon), `commands` (one file a noun), `screen`, `draw` and `svg` (what they show).
+Reading order: `exits` (how every command ends), `daemon` (`distevod`: `start` with `detach`, `stop`, `config_command`,
+`setting_options`), `main` (`distevo-ctl`), `target` and `client` (finding a daemon and asking it), `files` (what is
+named on a command line), `commands` (one file a noun), `follow` and `wait`, and what is shown: `screen`, `bar`,
+`panels`, `draw`, `svg`.
+
+Both commands import all of this before they do anything, so heavy imports (zmq, rich, the problems) stand inside the
+functions that need them.
 """

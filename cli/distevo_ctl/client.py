@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from distevo_ctl.exits import CliError, ExitCode
+from distevod.paths import PathError
 from distevod.state_lock import Holder, holder
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
 """How long a daemon that holds its state folder may take to answer a first, empty request."""
 ANSWER_SECONDS = 60.0
 """The longest that a request is waited for: the check of a problem may take 30 s, taking a run in 10 s."""
@@ -81,7 +82,7 @@ class Client:
                 asked, _, body = self._socket.recv_multipart()
                 if asked == number:
                     return _read(orjson.loads(body))
-            elif holder(self._state_dir) != self._holder:
+            elif self._is_gone():
                 raise CliError(ExitCode.NO_DAEMON, f"the daemon ended while it was asked ({do})", _start_hint())
         raise CliError(
             ExitCode.TIMED_OUT, f"the daemon (pid {self._holder.pid}) has not answered ({do}) in {seconds:g} s"
@@ -96,6 +97,12 @@ class Client:
                 raise CliError(ExitCode.NO_DAEMON, f"the daemon on {self._state_dir} has not begun to answer")
             time.sleep(RECONNECT_MS / 1000)
         raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {self._state_dir}", _start_hint())
+
+    def _is_gone(self) -> bool:
+        try:
+            return holder(self._state_dir) != self._holder
+        except PathError:  # its folder is gone: so is it, for us
+            return True
 
     def _silent(self) -> CliError:
         return CliError(

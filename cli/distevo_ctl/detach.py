@@ -19,6 +19,7 @@ import click
 
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.follow import has_plan
 from distevod.settings import SETTINGS
 from distevod.state_lock import AlreadyRunning, holder
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 LOG_NAME = "distevod.log"
 PATIENCE_SECONDS = 20.0
+SETTLE_SECONDS = 1.0
 LOOK_SECONDS = 0.02
 TAIL_BYTES = 16_384
 TAIL_LINES = 8
@@ -83,7 +85,7 @@ def spawn(command: list[str], log: Path, environ: Mapping[str, str] | None = Non
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], state_dir: Path, log: IO[bytes]) -> dict[str, Any]:
-    """Wait until the daemon answers; returns its answer to `ping`.
+    """Wait until the daemon answers and has read its store; returns its answer to `ping`.
 
     `log` is read from where it stands for the reason when the daemon ends. Raises CliError.
     """
@@ -93,14 +95,26 @@ def wait_until_ready(process: subprocess.Popen[bytes], state_dir: Path, log: IO[
             raise _ended(process.returncode, log)
         found = holder(state_dir)
         if found is not None and found.pid == process.pid and found.socket is not None and found.socket.exists():
-            with Client(state_dir, patience=max(end - time.monotonic(), LOOK_SECONDS)) as client:
-                return client.daemon
+            try:
+                return _settled(state_dir, end)
+            except CliError as error:
+                if error.code is not ExitCode.NO_DAEMON:
+                    raise  # else it has ended, or is about to: the next look says which
         time.sleep(LOOK_SECONDS)
     raise CliError(
         ExitCode.TIMED_OUT,
         f"the daemon (pid {process.pid}) does not answer after {PATIENCE_SECONDS:g} s",
         f"it may still be starting; its log is {log.name}",
     )
+
+
+def _settled(state_dir: Path, end: float) -> dict[str, Any]:
+    """The daemon's answer to `ping` when it works; or, as that may take as long as another's lease, a moment later."""
+    with Client(state_dir, patience=max(end - time.monotonic(), LOOK_SECONDS)) as client:
+        moment = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < moment and not has_plan(client.ask("status")):
+            time.sleep(LOOK_SECONDS)
+        return client.daemon
 
 
 def _started(settings: Settings, command: list[str], log: Path) -> dict[str, Any]:

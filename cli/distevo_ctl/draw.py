@@ -24,11 +24,12 @@ LARGE_SIDE = 10
 
 def draw(out: Console, rows: Sequence[PanelRow]) -> None:
     """Print rows of panels, each under its title; panels that do not fit beside the others go below them."""
+    coloured = out.color_system is not None and not out.no_color
     large = all(max(len(panel.rows), len(panel.rows[0])) <= LARGE_SIDE for row in rows for panel in row.panels)
     for row in rows:
         if row.title:
             out.print(row.title, style="bold")
-        for line in _beside([_block(panel, large, out.color_system is not None) for panel in row.panels], out.width):
+        for line in _beside([_block(panel, large, coloured) for panel in row.panels], out.width):
             out.print(line, no_wrap=True, overflow="crop")
 
 

@@ -8,11 +8,17 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 WIDE = 10_000
 """Columns of an output that is no terminal: whoever reads it later has room, so nothing is cut or folded."""
+
+GAP = 2
+"""Spaces between the columns of a table."""
+LEAST_WIDTH = 8
+"""What is left of a table's column at least when it is cut."""
 
 STATE_STYLES = {
     "queued": "yellow",
@@ -33,21 +39,25 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
-    """Rows under headings. A column whose heading ends in `>` is of numbers, and set to the right; one whose heading
-    ends in `…` is cut rather than folded when the terminal is too narrow."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], width: int) -> Table:
+    """Rows of text under headings. A column whose heading ends in `>` is of numbers, and set to the right; those whose
+    heading ends in `…` are cut, the widest first, where all would not fit into `width`."""
+    from rich.cells import cell_len
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in columns:
-        made.add_column(
-            heading.rstrip(">…"),
-            justify="right" if heading.endswith(">") else "left",
-            overflow="ellipsis" if heading.endswith("…") else "fold",
-            no_wrap=True,
-            ratio=1 if heading.endswith("…") else None,
-        )
-    for row in rows:
+    cells = [list(row) for row in rows]
+    titles = [heading.rstrip(">…") for heading in columns]
+    widths = [max([len(title), *(cell_len(str(row[at])) for row in cells)]) for at, title in enumerate(titles)]
+    excess = sum(widths) + GAP * (len(widths) - 1) - width
+    for at in sorted((at for at, heading in enumerate(columns) if heading.endswith("…")), key=lambda at: -widths[at]):
+        cut = max(min(excess, widths[at] - LEAST_WIDTH), 0)
+        widths[at] -= cut
+        excess -= cut
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for at, heading in enumerate(columns):
+        justify: JustifyMethod = "right" if heading.endswith(">") else "left"
+        made.add_column(titles[at], justify=justify, overflow="ellipsis", no_wrap=True, width=widths[at])
+    for row in cells:
         made.add_row(*row)
     return made
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
-from distevo_ctl.follow import follow, run_in
+from distevo_ctl.follow import follow, has_plan, run_in
 from distevo_ctl.screen import console, count, duration, plain, short
 
 if TYPE_CHECKING:
@@ -43,15 +44,24 @@ def wait_for_run(client: Client, state_dir: Path, name: str, *, quiet: bool = Fa
         raise
 
 
+def _views(client: Client, state_dir: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The run again and again, until it is over."""
+    for _, status in follow(state_dir, INTERVAL_SECONDS, first=client):
+        run = run_in(status, name)
+        if run is not None:
+            yield run
+            if run["state"] in OVER:
+                return
+        elif has_plan(status):  # a daemon that was started again has to read it first
+            raise CliError(ExitCode.RUN_FAILED, f"{name} was deleted")
+
+
 def _with_bar(client: Client, state_dir: Path, name: str) -> dict[str, Any]:
     from rich.live import Live
 
     run: dict[str, Any] = {}
     with Live(console=console(stderr=True), transient=True, refresh_per_second=10) as live:
-        for _, status in follow(state_dir, INTERVAL_SECONDS, first=client):
-            run = _of(status, name)
-            if run["state"] in OVER:
-                break
+        for run in _views(client, state_dir, name):
             live.update(_line(run, live.console.width))
     return run
 
@@ -59,11 +69,8 @@ def _with_bar(client: Client, state_dir: Path, name: str) -> dict[str, Any]:
 def _with_lines(client: Client, state_dir: Path, name: str, quiet: bool) -> dict[str, Any]:
     run: dict[str, Any] = {}
     told = -LINE_SECONDS
-    for _, status in follow(state_dir, INTERVAL_SECONDS, first=client):
-        run = _of(status, name)
-        if run["state"] in OVER:
-            break
-        if not quiet and time.monotonic() - told >= LINE_SECONDS:
+    for run in _views(client, state_dir, name):
+        if not quiet and run["state"] not in OVER and time.monotonic() - told >= LINE_SECONDS:
             told = time.monotonic()
             print(progress_line(run), file=sys.stderr, flush=True)
     return run
@@ -93,10 +100,3 @@ def _line(run: dict[str, Any], width: int) -> RenderableType:
     if run["note"]:
         made.append(f"\n{plain(run['note'])}", style="yellow")
     return made
-
-
-def _of(status: dict[str, Any], name: str) -> dict[str, Any]:
-    run = run_in(status, name)
-    if run is None:
-        raise CliError(ExitCode.RUN_FAILED, f"{name} was deleted")
-    return run

@@ -42,5 +42,5 @@ class PopulationMerger:
 
 
 def _share(population: Population, share: float) -> list[Program]:
-    # 0.1 of 30 is 3, though 0.1 * 30 is 3.0000000000000004: hence the rounding before the rounding up.
+    # 0.07 of 100 is 7, though 0.07 * 100 is 7.000000000000001: hence the rounding before the rounding up.
     return population.top(max(1, ceil(round(share * len(population), 9))))

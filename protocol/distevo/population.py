@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Iterator, KeysView
 from itertools import islice
+from operator import attrgetter
 
 from distevo.program import Program
+
+_cost = attrgetter("cost")
 
 
 class Population:
@@ -16,10 +19,12 @@ class Population:
     __slots__ = ("_by_key",)
 
     def __init__(self, programs: Iterable[Program] = ()) -> None:
-        # Sorting is linear where `programs` is one sorted run or a few, as populations and blocks are.
+        # Bare floats compare several times as fast as programs; what is left for the second pass are the ties.
+        ranked = sorted(programs, key=_cost)
+        ranked.sort()
         self._by_key: dict[bytes, Program] = {}
         keep_first = self._by_key.setdefault
-        for program in sorted(programs):
+        for program in ranked:
             keep_first(program.key, program)
 
     def __len__(self) -> int:

@@ -77,6 +77,8 @@ class Evaluation(NamedTuple):
 INVALID = Evaluation(None, False, b"", None)
 """The evaluation of a program that has none."""
 
+_USUAL_KEYS = {"fitness", "fit", "behaviour"}
+
 # Building the tuple directly takes half the time of calling the NamedTuple: it counts at 5 us an evaluation.
 _new_tuple = tuple.__new__
 
@@ -217,15 +219,17 @@ class Contract:
             panels.append((title, [list(row) for row in rows]))
         return panels
 
-    def check_canonical(self, data: bytes) -> None:
-        """Raise `ProblemError` unless decoding `data` and encoding it again gives `data`."""
-        again = self.encode(self.decode(data))
+    def decode_canonical(self, data: bytes) -> Any:
+        """The genome of `data`. Raises `ProblemError` unless encoding it again gives `data`."""
+        genome = self.decode(data)
+        again = self.encode(genome)
         if again != data:
             raise self._broken(
                 "encode",
                 f"is not canonical: {_shown(data)} decodes to a genome that encodes to {_shown(again)}",
                 "decode then encode must give the same bytes, for every genome",
             )
+        return genome
 
     # Guards
 
@@ -292,19 +296,15 @@ class Contract:
                 if kind is float:
                     if outcome == outcome:
                         return _new_tuple(Evaluation, ((outcome,), False, b"", None))
-                elif kind is dict:
-                    fitness = outcome.get("fitness")
-                    fit = outcome.get("fit", False)
-                    behaviour = outcome.get("behaviour", b"")
-                    if (
-                        type(fitness) is float
-                        and fitness == fitness
-                        and type(fit) is bool
-                        and type(behaviour) is bytes
-                        and len(outcome) == 1 + ("fit" in outcome) + ("behaviour" in outcome)
-                    ):
-                        digest = behaviour_digest(behaviour) if behaviour else b""
-                        return _new_tuple(Evaluation, ((fitness,), fit, digest, None))
+                elif kind is dict and outcome.keys() <= _USUAL_KEYS and "fitness" in outcome:
+                    fitness, fit = outcome["fitness"], outcome.get("fit", False)
+                    if type(fitness) is float and fitness == fitness and type(fit) is bool:
+                        behaviour = outcome.get("behaviour")
+                        if behaviour is None:
+                            return _new_tuple(Evaluation, ((fitness,), fit, b"", None))
+                        if type(behaviour) is bytes:
+                            digest = behaviour_digest(behaviour) if behaviour else b""
+                            return _new_tuple(Evaluation, ((fitness,), fit, digest, None))
             return read("evaluate", outcome)
 
         return evaluate
@@ -380,7 +380,7 @@ class Contract:
                 raise self._broken(
                     member, "returned a fitness that is NaN", "return None for a program that is invalid"
                 )
-        if len(fitness) != self._numbers:
+        if len(fitness) != self._numbers or not fitness:
             # Programs of one task are compared number by number; a second length would order by accident.
             if not 1 <= len(fitness) <= MAX_FITNESS_NUMBERS:
                 raise self._broken(

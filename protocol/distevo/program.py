@@ -103,11 +103,6 @@ class Program(msgspec.Struct, frozen=True, order=True, gc=False):
         """Whether all visible examples are right."""
         return not self.unfit
 
-    @property
-    def order(self) -> Self:
-        """What to sort by: the program itself."""
-        return self
-
     def __hash__(self) -> int:
         # Not Python's hash of the bytes, which is salted: a set of programs iterates alike in every process.
         return int.from_bytes(self.key[:8], "little")

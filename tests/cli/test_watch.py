@@ -13,7 +13,7 @@ def test_on_a_terminal_there_are_bars(platform: Home, solved: str) -> None:
     shown = platform.terminal("watch", "--until-done", "--interval", "0.1")
     assert "━━━━━━━━━━" in shown
     assert solved in shown
-    assert "Ctrl-C ends watching" in shown
+    assert "Ctrl-C leaves" in shown
 
 
 def test_elsewhere_there_are_lines(platform: Home, solved: str) -> None:

@@ -42,9 +42,9 @@ def test_order_grouping_and_repetition_do_not_matter(offered: list[Program], aga
 def test_it_keeps_the_best_of_each_behaviour(offered: list[Program], size: int) -> None:
     archive = Archive(size, offered)
     best = {}
-    for each in sorted(offered, key=lambda p: p.order, reverse=True):
+    for each in sorted(offered, reverse=True):
         best[each.behaviour] = each
-    assert orders(archive) == [p.genome for p in sorted(best.values(), key=lambda p: p.order)][:size]
+    assert orders(archive) == [p.genome for p in sorted(best.values())][:size]
 
 
 def test_a_smaller_program_of_the_same_behaviour_replaces_a_larger() -> None:

@@ -12,9 +12,9 @@ from distevo.block import unpack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
 from distevo.errors import ProblemError
 from distevo.events import IslandId
-from distevo.work import fresh_snapshot
 from distevo.problem import Contract
 from distevo.run import ProblemUse, Run, RunSettings
+from distevo.work import fresh_snapshot
 from distevod.evolution.island import SWEEP_OVER, Island, IslandSettings
 from distevod.evolution.page import EVALUATING, Page
 from distevod.problems.grids import Grids

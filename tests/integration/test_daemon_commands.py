@@ -120,20 +120,21 @@ def test_a_store_that_cannot_be_used_is_9_with_the_reason(home: Home) -> None:
     assert "distevod.log" in body["hint"]
 
 
-def test_a_damaged_store_is_6(home: Home) -> None:
+@pytest.mark.parametrize("folder", ["plans", "cas/cluster"])
+def test_a_damaged_store_is_6(home: Home, folder: str) -> None:
     home.distevod("start", "--detach", *QUICK)
-    home.ctl("submit", "--problem", "onemax", "--tasks", "8", "--wait")
+    home.json("status")
     home.distevod("stop")
-    tokens = list((home.state_dir / "store" / "cas" / "cluster").iterdir())
-    assert tokens
-    for path in tokens:
+    damaged = list((home.state_dir / "store" / folder).iterdir())
+    assert damaged
+    for path in damaged:
         data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
+        data[0] ^= 1
         path.write_bytes(data)
     refused = home.distevod("start", *QUICK, code=6)
     assert "error:" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert "cluster" in home.distevod("start", "--detach", *QUICK, code=6).stderr
+    assert refused.stderr.splitlines()[-1] == home.distevod("start", "--detach", *QUICK, code=6).stderr.splitlines()[0]
 
 
 def test_a_daemon_that_does_not_answer_is_3_and_stopped_by_a_signal(home: Home) -> None:
@@ -150,6 +151,35 @@ def test_a_daemon_that_does_not_answer_is_3_and_stopped_by_a_signal(home: Home) 
     out, _ = stopping.communicate(timeout=30)
     assert stopping.returncode == 0
     assert out.startswith(f"stopped (pid {daemon.pid}")
+
+
+def test_waiting_goes_on_over_a_restart(home: Home) -> None:
+    home.distevod("start", "--detach", *QUICK)
+    waiting = home.popen(
+        "main", "submit", "--problem", "onemax", "--tasks", "8192", "--cpu-seconds", "3", "--wait", "--json",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while not home.json("runs")["runs"]:
+        assert waiting.poll() is None
+    home.distevod("stop")
+    home.distevod("start", "--detach", *QUICK)
+    out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, err) == (0, "")
+    assert json.loads(out)["state"] == "done"
+
+
+def test_a_killed_daemon_is_no_daemon_and_the_next_starts(home: Home) -> None:
+    home.distevod("start", "--detach", *QUICK)
+    daemon = holder(home.state_dir)
+    assert daemon is not None
+    assert daemon.socket is not None
+    os.kill(daemon.pid, signal.SIGKILL)
+    while holder(home.state_dir) is not None:  # the lock goes with the process, a moment after the signal
+        pass
+    assert daemon.socket.exists()
+    assert "no daemon runs" in home.ctl("status", code=3).stderr
+    home.distevod("start", "--detach", *QUICK)
+    assert home.json("status")["members"][0]["state"] == "alive"
 
 
 def test_the_commands_start_light() -> None:

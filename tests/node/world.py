@@ -58,13 +58,24 @@ class World:
     """Drives one node. `objects` is the store; another world may go on with it."""
 
     def __init__(
-        self, objects: Objects | None = None, boot: str = "b0", workers: int = 2, member: str = "m", start: float = 100.0
+        self,
+        objects: Objects | None = None,
+        boot: str = "b0",
+        workers: int = 2,
+        member: str = "m",
+        start: float = 100.0,
     ) -> None:
         self.objects: Objects = {} if objects is None else objects
         self.now = start
         self.node = Node(
             NodeSettings(
-                member=member, boot=boot, kind="local", workers=workers, memory_mb=1000, batch_size=10, swap_interval=0.1
+                member=member,
+                boot=boot,
+                kind="local",
+                workers=workers,
+                memory_mb=1000,
+                batch_size=10,
+                swap_interval=0.1,
             ),
             random.Random(boot),
         )
@@ -181,7 +192,9 @@ class World:
 
     # --- what the user does ----------------------------------------------------------------------
 
-    def submit(self, name: str = "r", tasks: int = 2, islands: int = 1, source: str | None = None, **settings: object) -> None:
+    def submit(
+        self, name: str = "r", tasks: int = 2, islands: int = 1, source: str | None = None, **settings: object
+    ) -> None:
         """Submit a run of the toy problem."""
         chosen: dict[str, object] = {"seed": 1, "evaluations": 1000, "islands_per_task": islands} | settings
         run = Run(
@@ -247,4 +260,3 @@ class World:
         guess = self.node.foreman.work[order.run, order.task].guess
         assert guess is not None
         return guess.fitness
-

@@ -125,7 +125,11 @@ def in_daemon(name: str, task: Any, workers: int, seconds: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         with Daemon(Path(folder), "--batch-size", str(BATCH), workers=workers) as daemon:
             run = daemon.submit(
-                reference=REFERENCES[name], data={"t": data_of(name, task)}, islands_per_task=workers, cpu_seconds=10**6, seed=1
+                reference=REFERENCES[name],
+                data={"t": data_of(name, task)},
+                islands_per_task=workers,
+                cpu_seconds=10**6,
+                seed=1,
             )
 
             def offspring() -> int:

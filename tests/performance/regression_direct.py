@@ -79,9 +79,7 @@ def evolve(contract: Contract, seed: int, cpu_seconds: float) -> Outcome:
             found = Found(evaluation.fitness[0], data, genome)
             if evaluation.fit:
                 used = time.process_time() - start
-                return Outcome(
-                    True, contract.verify(genome), used, evaluations, invalid, duplicates, found
-                )
+                return Outcome(True, contract.verify(genome), used, evaluations, invalid, duplicates, found)
             other = behaviours.get(evaluation.behaviour)
             if other is None or order(found) < order(other):
                 behaviours[evaluation.behaviour] = found
@@ -101,11 +99,11 @@ def main() -> None:
     arguments = parser.parse_args()
     report: dict[str, Any] = {}
     for name, task in Regression.tasks(arguments.tasks).items():
-        outcomes = [
-            evolve(Contract(Regression(task)), seed, arguments.cpu_seconds) for seed in range(arguments.seeds)
-        ]
+        outcomes = [evolve(Contract(Regression(task)), seed, arguments.cpu_seconds) for seed in range(arguments.seeds)]
         fit = [outcome for outcome in outcomes if outcome.fit]
-        best = min((outcome.best for outcome in fit or outcomes), key=lambda found: (len(found.data) if fit else -found.fitness))
+        best = min(
+            (outcome.best for outcome in fit or outcomes), key=lambda found: len(found.data) if fit else -found.fitness
+        )
         cpu = sum(outcome.cpu_seconds for outcome in outcomes)
         evaluations = sum(outcome.evaluations for outcome in outcomes)
         report[name] = {

@@ -122,3 +122,35 @@ def test_a_noisy_grid_of_900_cells_is_bounded() -> None:
             column = interpreter.apply(primitive, [interpreter.inputs])
             if primitive.result is Type.PIECES and column is not None:
                 assert all(len(pieces.grids) <= 40 for pieces in column)
+
+
+@pytest.mark.parametrize(
+    ("name", "down", "right"), [("ray_dr", 1, 1), ("ray_dl", 1, -1), ("ray_ur", -1, 1), ("ray_ul", -1, -1)]
+)
+def test_rays_run_along_their_diagonal_until_they_meet_another(name: str, down: int, right: int) -> None:
+    rng = Random(4)
+    for _ in range(20):
+        grid = random_grid(rng, (rng.randint(1, 9), rng.randint(1, 9)))
+        expected = np.zeros_like(grid)
+        for r, c in np.ndindex(grid.shape):
+            row, column = r, c
+            while 0 <= row < grid.shape[0] and 0 <= column < grid.shape[1]:
+                if grid[row, column]:
+                    expected[r, c] = grid[row, column]
+                    break
+                row, column = row - down, column - right
+        assert np.array_equal(PRIMITIVES[name].apply(grid), expected)
+
+
+def test_objects_fall_as_a_whole_and_rest_on_each_other() -> None:
+    grid = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 2, 2], [0, 0, 0]], np.uint8)
+    fallen = [[0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 1, 0], [1, 2, 2]]
+    assert PRIMITIVES["fall_down"].apply(grid).tolist() == fallen
+    turned = PRIMITIVES["fall_right"].apply(grid.T)
+    assert turned.T.tolist() == fallen
+
+
+def test_objects_are_drawn_to_what_they_meet() -> None:
+    grid = np.array([[2, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 2]], np.uint8)
+    drawn = [[0, 0, 0, 0], [0, 0, 0, 0], [2, 2, 0, 0], [0, 3, 0, 0], [0, 0, 0, 2]]
+    assert PRIMITIVES["draw"].apply(grid, 2).tolist() == drawn

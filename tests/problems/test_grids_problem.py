@@ -81,7 +81,7 @@ def test_the_contract_holds_on_a_real_task() -> None:
     genome = contract.seeds(rng)[0]
     for _ in range(300):
         genome = contract.crossover(contract.mutate(genome, rng), contract.random(rng), rng)
-        contract.check_canonical(contract.encode(genome))
+        contract.decode_canonical(contract.encode(genome))
         contract.evaluate(genome)
     panels = contract.panels(contract.decode(b"g1:dye2(near4(x),x)"))
     assert [title for title, _ in panels[:3]] == ["train 0 input", "train 0 program", "train 0 output"]

@@ -10,7 +10,7 @@ import pytest
 
 from distevo.errors import TaskError
 from distevod.problems.grids import Grids
-from distevod.problems.grids.tasks import checked_task, named_tasks, tasks_of_json
+from distevod.problems.grids.tasks import checked_task, named_tasks, tasks_from_json
 
 GOOD: dict[str, Any] = {
     "train": [{"input": [[1, 2], [3, 4]], "output": [[2, 1], [4, 3]]}, {"input": [[5]], "output": [[5]]}],
@@ -63,8 +63,8 @@ def test_every_training_task_passes_the_check() -> None:
 
 
 def test_a_file_holds_one_task_or_an_object_of_tasks() -> None:
-    assert tasks_of_json(GOOD) == {"default": GOOD}
-    assert tasks_of_json({"a": GOOD, "b": GOOD}) == {"a": GOOD, "b": GOOD}
+    assert tasks_from_json(GOOD) == {"default": GOOD}
+    assert tasks_from_json({"a": GOOD, "b": GOOD}) == {"a": GOOD, "b": GOOD}
 
 
 def test_test_outputs_may_be_missing_and_then_nothing_is_verified() -> None:
@@ -123,7 +123,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("task", "message"), [(t, m) for _, t, m in BAD], ids=[name for name, _, _ in BAD])
 def test_bad_content_is_named_with_task_pair_and_place(task: dict[str, Any], message: str) -> None:
     with pytest.raises(TaskError) as caught:
-        tasks_of_json({"mine": task})
+        tasks_from_json({"mine": task})
     assert str(caught.value).startswith("task mine")
     assert message in str(caught.value)
     with pytest.raises(TaskError):
@@ -133,4 +133,4 @@ def test_bad_content_is_named_with_task_pair_and_place(task: dict[str, Any], mes
 @pytest.mark.parametrize("data", [None, [], 3, "x", {}, {"a": 1}, {"a": []}, {"A b": GOOD}, {"": GOOD}, [GOOD]])
 def test_a_file_that_is_no_tasks_is_refused(data: Any) -> None:
     with pytest.raises(TaskError):
-        tasks_of_json(data)
+        tasks_from_json(data)

@@ -10,17 +10,16 @@ from typing import Any
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot, decode_checkpoint, restore
 from distevo.events import IslandId
-from distevo.work import fresh_snapshot
 from distevo.names import CHECKPOINTS, RESULTS
 from distevo.population import Population
 from distevo.problem import Contract
 from distevo.program import keyer
 from distevo.run import ProblemUse, Run, RunSettings
+from distevo.work import fresh_snapshot
 from distevod.evolution.island import Island, IslandSettings
 from distevod.evolution.page import Page
 from distevod.problems.onemax import OneMax
 from distevod.store import open_store
-
 from tests.support.daemon import Daemon, wait_for
 
 BATCH = 25
@@ -141,13 +140,11 @@ def check_resumed(daemon: Daemon, before: dict[IslandId, IslandSnapshot]) -> int
         assert now.cover.get(was.grant) == was.sequence
         assert now.generation >= was.generation
         old, new = (Population(unpack(snapshot.population, KEY_OF)) for snapshot in (was, now))
-        worst = list(new)[-1].order
+        worst = list(new)[-1]
         for program in old:
-            assert program.key in new or program.order > worst or len(new) < 200, "a durable program was lost"
+            assert program.key in new or program > worst or len(new) < 200, "a durable program was lost"
         best_was, best_now = old.best, new.best
         assert best_was is not None
         assert best_now is not None
-        assert best_now.order <= best_was.order
+        assert best_now <= best_was
     return count
-
-

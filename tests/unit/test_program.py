@@ -81,6 +81,11 @@ def test_order_is_total(a: Program, b: Program, c: Program) -> None:
         assert a < c
 
 
+def test_equal_fitness_has_equal_bytes() -> None:
+    assert len({repr(program(b"x", *fitness)) for fitness in [(0.0, 1.0), (-0.0, 1), (0, True)]}) == 1
+    assert len({repr(program(b"x", 1, zero)) for zero in (0.0, -0.0, 0)}) == 1
+
+
 def test_fitness_is_floats_with_a_single_zero() -> None:
     fitness = Program.of(b"x", key_of(b"x"), (-0.0, 3, -math.inf, True)).fitness
     assert fitness == (0.0, 3.0, -math.inf, 1.0)

@@ -75,7 +75,8 @@ def _show(found: list[dict[str, Any]]) -> None:
         )
         for entry in found
     ]
-    show(console(), table(("CHECKPOINT", "BYTES>", "SEQUENCE>", "ISLANDS>", "STATE…"), rows))
+    out = console()
+    show(out, table(("CHECKPOINT", "BYTES>", "SEQUENCE>", "ISLANDS>", "STATE…"), rows, out.width))
 
 
 def _show_contents(found: list[dict[str, Any]]) -> None:
@@ -94,5 +95,6 @@ def _show_contents(found: list[dict[str, Any]]) -> None:
         for island in entry["contents"]
     ]
     if rows:
-        columns = ("RUN", "TASK", "ISLAND>", "GRANT>", "GENERATION>", "EVALUATIONS>", "IN")
-        show(console(), "", table(columns, rows))
+        columns = ("RUN…", "TASK…", "ISLAND>", "GRANT>", "GENERATION>", "EVALUATIONS>", "IN")
+        out = console()
+        show(out, "", table(columns, rows, out.width))

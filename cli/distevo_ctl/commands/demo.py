@@ -242,8 +242,10 @@ def _draw_some(out: Console, client: Client, answer: dict[str, Any]) -> None:
     from distevo_ctl.screen import plain
 
     solved = [entry for entry in answer["tasks"] if entry["solved"]]
-    drawn = 0
+    drawn: set[str] = set()
     for entry in sorted(solved, key=lambda entry: -len(entry["program"])):
+        if entry["program"] in drawn:
+            continue
         rows = panels_of(client.ask("results", run=RUN, task=entry["id"]))
         shown = [
             Panel(panel.label if panel.label == MADE else f"{row.title} {panel.label}", panel.rows, panel.is_right)
@@ -256,8 +258,8 @@ def _draw_some(out: Console, client: Client, answer: dict[str, Any]) -> None:
         out.print()
         out.print(Text.assemble((entry["id"], "bold green"), "  ", (plain(entry["program"]), "cyan")))
         draw(out, [PanelRow("", shown)])
-        drawn += 1
-        if drawn == DRAWN:
+        drawn.add(entry["program"])
+        if len(drawn) == DRAWN:
             return
 
 

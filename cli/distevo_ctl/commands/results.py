@@ -15,7 +15,7 @@ from distevo_ctl.target import target_options
 if TYPE_CHECKING:
     from rich.text import Text
 
-COLUMNS = ("TASK", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "TIME>", "PROGRAM…")
+COLUMNS = ("TASK…", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "TIME>", "PROGRAM…")
 
 
 @click.command()
@@ -99,7 +99,7 @@ def _show_run(answer: dict[str, Any]) -> None:
         f"{run['solved']} solved, {run['tasks_failed']} failed; {count(run['evaluations'])} evaluations, "
         f"{count(run['duplicates_avoided'])} repeats avoided"
     )
-    show(out, table(COLUMNS, rows), total)
+    show(out, table(COLUMNS, rows, out.width), total)
     if run["note"]:
         show(out, Text(plain(run["note"]), "yellow"))
 

@@ -23,7 +23,8 @@ def runs(state_dir: Path, as_json: bool) -> None:
     if as_json:
         print_json({"runs": found})
     elif found:
-        show(console(), *runs_tables(found))
+        out = console()
+        show(out, *runs_tables(found, out.width))
     else:
         click.echo("no runs; distevo-ctl submit --problem grids --tasks training:0-39")
 

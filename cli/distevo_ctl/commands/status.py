@@ -12,12 +12,12 @@ from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, 
 from distevo_ctl.target import target_options
 
 RUN_COLUMNS = (
-    "RUN", "PROBLEM", "STATE", "TASKS>", "FIT>", "SOLVED>", "EVALUATIONS>", "PER S>", "AVOIDED>", "LEFT>"
+    "RUN…", "PROBLEM…", "STATE", "TASKS>", "FIT>", "SOLVED>", "EVALUATIONS>", "PER S>", "LEFT>"
 )  # fmt: skip
 
 
 ISLAND_COLUMNS = (
-    "ISLAND", "GENERATION>", "EVALUATIONS>", "BEST>", "PROGRAMS>", "BEHAVIOURS>", "ENTROPY>", "STATE"
+    "ISLAND…", "GENERATION>", "EVALUATIONS>", "BEST>", "PROGRAMS>", "BEHAVIOURS>", "ENTROPY>", "STATE"
 )  # fmt: skip
 
 
@@ -35,16 +35,16 @@ def status(islands: bool, state_dir: Path, as_json: bool) -> None:
         print_json(view)
         return
     out = console()
-    show(out, _cluster(view, store), "", members_table(view))
+    show(out, _cluster(view, store), "", members_table(view, out.width))
     if view["runs"]:
-        show(out, "", *runs_tables(view["runs"]))
+        show(out, "", *runs_tables(view["runs"], out.width))
     else:
         show(out, "\nno runs; distevo-ctl submit --problem grids --tasks training:0-39")
     if islands:
-        show(out, "", _islands_table(view["islands"]))
+        show(out, "", _islands_table(view["islands"], out.width))
 
 
-def members_table(view: dict[str, Any]) -> Any:
+def members_table(view: dict[str, Any], width: int) -> Any:
     """The members of a status as a table."""
     from rich.text import Text
 
@@ -63,10 +63,12 @@ def members_table(view: dict[str, Any]) -> Any:
                 replaced or "-",
             )
         )
-    return table(("PLATFORM", "KIND", "STATE", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS"), rows)
+    return table(
+        ("PLATFORM…", "KIND", "STATE", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS…"), rows, width
+    )
 
 
-def runs_tables(runs: list[dict[str, Any]]) -> list[Any]:
+def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
     """The runs of a status as a table, and what is to be said about some of them."""
     from rich.text import Text
 
@@ -80,16 +82,15 @@ def runs_tables(runs: list[dict[str, Any]]) -> list[Any]:
             str(run["solved"]),
             count(run["evaluations"]),
             short(run["evaluations_per_s"]),
-            count(run["duplicates_avoided"]),
             duration(run["eta_s"]),
         )
         for run in runs
     ]
     notes = [Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]]
-    return [table(RUN_COLUMNS, rows), *notes]
+    return [table(RUN_COLUMNS, rows, width), *notes]
 
 
-def _islands_table(islands: list[dict[str, Any]]) -> Any:
+def _islands_table(islands: list[dict[str, Any]], width: int) -> Any:
     rows = [
         (
             f"{island['run']} {plain(island['task'])} {island['island']}",
@@ -103,7 +104,7 @@ def _islands_table(islands: list[dict[str, Any]]) -> Any:
         )
         for island in islands
     ]
-    return table(ISLAND_COLUMNS, rows)
+    return table(ISLAND_COLUMNS, rows, width)
 
 
 def _cluster(view: dict[str, Any], store: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distevo_ctl.follow import follow
+from distevo_ctl.follow import follow, has_plan
 from distevo_ctl.screen import STATE_STYLES, console, duration, plain, print_json, short, table
 from distevo_ctl.target import target_options
 from distevo_ctl.wait import OVER, progress_line
@@ -22,7 +22,7 @@ LINE_SECONDS = 2.0
 LEAST_BAR = 10
 FRAME_LINES = 9
 """Lines around the runs."""
-COLUMNS = ("RUN", "STATE", "PROGRESS", "TASKS>", "FIT>", "SOLVED>", "PER S>", "LEFT>")
+COLUMNS = ("RUN…", "STATE", "PROGRESS", "TASKS>", "FIT>", "SOLVED>", "PER S>", "LEFT>")
 
 
 @click.command()
@@ -79,7 +79,7 @@ def _watch_live(state_dir: Path, until_done: bool, interval: float) -> None:
 
 def is_idle(status: dict[str, Any]) -> bool:
     """Whether all runs are over."""
-    return all(run["state"] in OVER for run in status["runs"])
+    return has_plan(status) and all(run["state"] in OVER for run in status["runs"])
 
 
 def screen(status: dict[str, Any], store: str, out: Console) -> Group:
@@ -91,13 +91,13 @@ def screen(status: dict[str, Any], store: str, out: Console) -> Group:
 
     cluster = status["cluster"]
     head = Text.assemble(
-        ("distevo", "bold magenta"), f"  cluster {cluster['id']}  epoch {cluster['epoch']}  {store}  ",
-        (time.strftime("%H:%M:%S"), "dim"),
+        ("distevo", "bold magenta"), ("  " + time.strftime("%H:%M:%S"), "dim"),
+        f"  cluster {cluster['id'] or '-'}  {store}", no_wrap=True, overflow="ellipsis",
     )  # fmt: skip
     room = max(out.height - FRAME_LINES - len(status["members"]), 3)
     runs = sorted(status["runs"], key=lambda run: run["state"] in OVER)[:room]
     runs = [run for run in status["runs"] if run in runs]
-    parts = [head, "", members_table(status), ""]
+    parts = [head, "", members_table(status, out.width), ""]
     parts.append(_runs_table(runs, out.width) if runs else Text("no runs yet", "dim"))
     parts += [Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]]
     if (hidden := len(status["runs"]) - len(runs)) > 0:
@@ -123,11 +123,11 @@ def _runs_table(runs: list[dict[str, Any]], width: int) -> Any:
         for run in runs
     ]
     taken = sum(
-        max(len(heading.rstrip(">")), *(len(row[number]) for row in cells)) + 2
+        max(len(heading.rstrip(">…")), *(len(row[number]) for row in cells)) + 2
         for number, heading in enumerate(heading for heading in COLUMNS if heading != "PROGRESS")
     )
     room = max(width - taken - 2, LEAST_BAR)
-    return table(COLUMNS, [(*row[:2], bar(run, room), *row[2:]) for row, run in zip(cells, runs, strict=True)])
+    return table(COLUMNS, [(*row[:2], bar(run, room), *row[2:]) for row, run in zip(cells, runs, strict=True)], width)
 
 
 def _legend() -> Any:
@@ -136,7 +136,7 @@ def _legend() -> Any:
     from distevo_ctl.bar import LINE, PARTS
 
     words = {"solved": "solved", "fit": "fit", "failed": "failed", "other": "best so far", "open": "open"}
-    made = Text()
+    made = Text(no_wrap=True, overflow="ellipsis")
     for name, colour in PARTS:
         made.append(LINE * 2, colour).append(f" {words[name]}   ", "dim")
-    return made.append("Ctrl-C ends watching, not the runs", "dim")
+    return made.append("Ctrl-C leaves", "dim")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
 
 from distevo.program import Program
-
-_order = attrgetter("order")
 
 
 class Archive:
@@ -30,18 +27,18 @@ class Archive:
     def offer(self, programs: Iterable[Program]) -> list[Program]:
         """Take these in where they are better; returns those that were, though later ones may have pushed them out."""
         kept = self._by_behaviour
-        floor = self.programs[-1].order if len(self.programs) >= self._size else None
+        floor = self.programs[-1] if len(self.programs) >= self._size else None
         taken = []
         for program in programs:
-            if floor is not None and program.order >= floor:
+            if floor is not None and program >= floor:
                 continue
             behaviour = program.behaviour or program.key
             known = kept.get(behaviour)
-            if known is None or program.order < known.order:
+            if known is None or program < known:
                 kept[behaviour] = program
                 taken.append(program)
         if taken:
-            self.programs = sorted(kept.values(), key=_order)
+            self.programs = sorted(kept.values())
             for program in self.programs[self._size :]:
                 del kept[program.behaviour or program.key]
             del self.programs[self._size :]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from distevo.problem import Contract, Evaluation
+from distevo.program import Program
 from distevod.evolution.archive import Archive
 
 TOURNAMENT = 3
@@ -36,22 +37,22 @@ class Optimizer(Protocol):
 class Genetic:
     """Tournament selection from the archive, crossover or mutation, and a few immigrants.
 
-    It keeps nothing of its own: its population is the island's archive, so `tell` has nothing to do.
+    It keeps nothing of its own: its population is the island's archive, so `tell` has nothing to do. `genome_of` gives
+    the genome of a program in the archive.
     """
 
-    def __init__(self, contract: Contract, archive: Archive) -> None:
-        self._contract, self._archive = contract, archive
-        self._genomes: dict[bytes, Any] = {}
+    def __init__(self, contract: Contract, archive: Archive, genome_of: Callable[[Program], Any]) -> None:
+        self._contract, self._archive, self._genome_of = contract, archive, genome_of
 
     def ask(self, rng: random.Random, count: int) -> list[Any]:
         """`count` children of the archive; newcomers while it is empty."""
-        contract, parents = self._contract, self._parents()
-        if not parents:
+        contract = self._contract
+        if not self._archive.programs:
             newcomers = contract.seeds(rng)[:count]
             return newcomers + [contract.random(rng) for _ in range(count - len(newcomers))]
         mutate, crossover, draw = contract.mutate, contract.crossover, rng.random
-        crossover_rate = CROSSOVER_RATE if contract.has_crossover and len(parents) > 1 else 0.0
-        pick = self._tournament(parents, draw)
+        crossover_rate = CROSSOVER_RATE if contract.has_crossover and len(self._archive) > 1 else 0.0
+        pick = self._tournament(draw)
         children = []
         for _ in range(count):
             die = draw()
@@ -66,22 +67,14 @@ class Genetic:
     def tell(self, evaluations: Sequence[Evaluation | None]) -> None:
         """Nothing: the island has offered them to the archive already."""
 
-    def _parents(self) -> list[Any]:
-        """The archive's genomes, best first, each decoded once."""
-        decode, known = self._contract.decode, self._genomes
-        self._genomes = {
-            program.key: known[program.key] if program.key in known else decode(program.genome)
-            for program in self._archive.programs
-        }
-        return list(self._genomes.values())
-
-    @staticmethod
-    def _tournament(parents: list[Any], draw: Callable[[], float]) -> Callable[[], Any]:
-        # Parents are sorted, so the winner of a tournament is the lowest of its places. The minimum of k uniform
-        # places is drawn at once, by inverting its distribution.
-        size, exponent = len(parents), 1 / TOURNAMENT
+    def _tournament(self, draw: Callable[[], float]) -> Callable[[], Any]:
+        """Who wins a tournament of `TOURNAMENT` among the archive's programs."""
+        # They are sorted, so the winner has the lowest of the places drawn. The minimum of k uniform numbers is
+        # drawn at once, by inverting its distribution.
+        programs, genome_of = self._archive.programs, self._genome_of
+        size, exponent = len(programs), 1 / TOURNAMENT
 
         def pick() -> Any:
-            return parents[int(size * (1.0 - (1.0 - draw()) ** exponent))]
+            return genome_of(programs[int(size * (1.0 - (1.0 - draw()) ** exponent))])
 
         return pick

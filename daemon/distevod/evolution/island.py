@@ -65,7 +65,9 @@ class Island:
         self._archive = Archive(settings.population_size, known)
         self._tried = Tried(program.key for program in known)
         self._invalid = frozenset(snapshot.invalid)
-        self._optimizer: Optimizer = Genetic(contract, self._archive)
+        self._genomes: dict[bytes, Any] = {}
+        """Genomes of the archive's programs by key, as far as they are there already."""
+        self._optimizer: Optimizer = Genetic(contract, self._archive, self._genome_of)
         self._attempt = settings.attempt
         self._cursor = snapshot.cursor if contract.has_sweep else SWEEP_OVER
         if self._attempt >= SWEEP_ATTEMPTS:
@@ -80,11 +82,12 @@ class Island:
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
         self._tally = _Tally()
+        self._fresh: dict[bytes, Any] = {}
         count = self._settings.batch_size if most is None else max(1, min(most, self._settings.batch_size))
         offered = self._sweep(count) if self._cursor != SWEEP_OVER else self._evolve(count)
         taken = self._archive.offer(offered)
-        for program in taken:
-            self._contract.check_canonical(program.genome)
+        if taken:
+            self._keep_genomes(taken)
         self._attempt = 0
         old, tally = self._snapshot.counters, self._tally
         self._snapshot = msgspec.structs.replace(
@@ -105,6 +108,23 @@ class Island:
         )
         is_fit = any(program.fit for program in taken)
         return Generation(self._snapshot, is_fit, tally.complaint)
+
+    def _keep_genomes(self, taken: list[Program]) -> None:
+        """Remember the genomes of those that were taken in; a problem's genome holds nothing beyond its bytes."""
+        self._contract.decode_canonical(taken[0].genome)  # One of each generation: the check costs as much as a parent.
+        fresh, self._fresh = self._fresh, {}
+        for program in taken:
+            if program.key in fresh:
+                self._genomes[program.key] = fresh[program.key]
+        if len(self._genomes) > 2 * self._settings.population_size:
+            kept = {program.key for program in self._archive.programs}
+            self._genomes = {key: genome for key, genome in self._genomes.items() if key in kept}
+
+    def _genome_of(self, program: Program) -> Any:
+        genomes, key = self._genomes, program.key
+        if key not in genomes:
+            genomes[key] = self._contract.decode_canonical(program.genome)
+        return genomes[key]
 
     # --- the exhaustive start --------------------------------------------------------------------
 
@@ -152,6 +172,7 @@ class Island:
         is_full = len(archive) >= self._settings.population_size
         floor = archive.programs[-1].fitness if is_full else None
         told: list[Evaluation | None] = []
+        fresh = self._fresh
         offered = []
         for genome in genomes:
             data = encode(genome)
@@ -181,6 +202,7 @@ class Island:
                 tally.invalid += 1
             elif floor is None or evaluation.fitness >= floor:
                 offered.append(_program(data, key, evaluation))
+                fresh[key] = genome
             if clock() >= deadline:
                 break
         if tally.errors and tally.errors == tally.evaluations:

@@ -15,7 +15,8 @@ import struct
 from typing import NamedTuple
 
 _HEAD = struct.Struct("<QIBxxxI")
-_STATE_AT = 12
+_HEAD_BYTES, _STATE_AT = _HEAD.size, 12
+_pack = _HEAD.pack
 PAGE_BYTES = 64 * 1024
 MAX_GENOME_BYTES = PAGE_BYTES - _HEAD.size
 """A longer genome is not recorded: its worker's death is blamed on nothing."""
@@ -71,13 +72,12 @@ class Page:
 
     def begin(self, genome: bytes) -> None:
         """The evaluation of this program begins."""
-        self._counter += 1
+        self._counter = counter = self._counter + 1
         length = len(genome)
         if length > MAX_GENOME_BYTES:
-            _HEAD.pack_into(self._memory, 0, self._counter, self._island, BUSY, 0)
+            _HEAD.pack_into(self._memory, 0, counter, self._island, BUSY, 0)
             return
-        self._memory[_HEAD.size : _HEAD.size + length] = genome
-        _HEAD.pack_into(self._memory, 0, self._counter, self._island, EVALUATING, length)
+        self._memory[: _HEAD_BYTES + length] = _pack(counter, self._island, EVALUATING, length) + genome
 
     def end(self) -> None:
         """The evaluation is over."""

@@ -28,10 +28,10 @@ from typing import Any, NoReturn
 
 import msgspec
 import orjson
+
 from distevo.errors import DistevoError, ProblemError, TaskError
 from distevo.names import quote
 from distevo.problem import Contract
-
 from distevod.problems.loader import ProblemRef, described, load, resolve
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -42,6 +42,7 @@ FILE_NAME_LIMIT_BYTES = 255
 """A task's id, percent-encoded, is one file name in a folder store."""
 TASKS_LIMIT_BYTES = 64 << 20
 """Largest task file, and largest set of tasks as JSON: every platform reads it."""
+ANSWER_LIMIT_BYTES = 2 * TASKS_LIMIT_BYTES
 STDERR_TAIL_BYTES = 2000
 
 DEFAULT_TASK = "default"
@@ -187,14 +188,17 @@ class _Talk:
     def _read(self, data: bytes) -> bool:
         """Take output; whether the answer is there."""
         self._output += data
+        if len(self._output) > ANSWER_LIMIT_BYTES:
+            self.answer = b""  # it says nothing, which is what a spoilt answer is worth
+            return True
         if b"\n" not in data:
             return False
         *lines, rest = bytes(self._output).split(b"\n")
         self._output = bytearray(rest)
         for line in lines:
-            if line.startswith(b'{"phase":'):
-                self.phase = orjson.loads(line)["phase"]
-            else:
+            try:
+                self.phase = msgspec.json.decode(line, type=_Phase).phase
+            except msgspec.DecodeError:
                 self.answer = line
                 return True
         return False
@@ -236,6 +240,10 @@ def _read_answer(answer: bytes) -> CheckedProblem:
 
 
 # The child's side
+
+
+class _Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    phase: str
 
 
 class _Failure(msgspec.Struct, frozen=True):
@@ -365,18 +373,27 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
         genome = contract.random(rng)
     say("trying encode and decode")
     with _blame(contract, "encode or decode", file):
-        contract.check_canonical(contract.encode(genome))
+        contract.decode_canonical(contract.encode(genome))
     say("trying mutate")
     with _blame(contract, "mutate", file):
         other = contract.mutate(genome, rng)
-        contract.check_canonical(contract.encode(other))
+        decoded = contract.decode_canonical(contract.encode(other))
+        if any(_child(contract, other, seed) != _child(contract, decoded, seed) for seed in range(8)):
+            raise ProblemError(
+                f"{contract.name}: mutate makes another child of a genome than of the same genome decoded from its "
+                "bytes; a genome must hold nothing beyond its bytes, or a restarted island takes another way"
+            )
     if contract.has_crossover:
         say("trying crossover")
         with _blame(contract, "crossover", file):
-            contract.check_canonical(contract.encode(contract.crossover(genome, other, rng)))
+            contract.decode_canonical(contract.encode(contract.crossover(genome, other, rng)))
     say("trying evaluate")
     with _blame(contract, "evaluate", file):
         contract.evaluate_batch([genome, other])
+
+
+def _child(contract: Contract, genome: Any, seed: int) -> bytes:
+    return contract.encode(contract.mutate(genome, Random(seed)))
 
 
 @contextmanager
@@ -413,7 +430,7 @@ def main() -> NoReturn:
     def say(step: str) -> None:
         nonlocal phase
         phase = step
-        answers.write(orjson.dumps({"phase": step}) + b"\n")
+        answers.write(msgspec.json.encode(_Phase(step)) + b"\n")
 
     try:
         ref, contract, tasks = check(msgspec.json.decode(payload, type=CheckRequest), say)

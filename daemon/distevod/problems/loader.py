@@ -23,6 +23,7 @@ from types import ModuleType
 
 import msgspec
 from blake3 import blake3
+
 from distevo.errors import ProblemError
 
 BUILT_IN = {

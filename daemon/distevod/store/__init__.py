@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from distevo.errors import StoreUnavailable
-
 from distevod.store.base import Store
 from distevod.store.folder import FolderStore
 

@@ -29,7 +29,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable, Unknown
-
 from distevod.store.base import (
     MAX_NAME_BYTES,
     RESERVED,

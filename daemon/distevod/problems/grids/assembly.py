@@ -1,12 +1,8 @@
 """Programs assembled from what a sweep found: finishers, and grids laid over each other.
 
 Only grids whose shapes are right on all training pairs are collected, each as one row of all its cells. Which rows
-determine the target is then counted for one row against all others at once.
-
-A table may be right on the training pairs and say nothing: one that maps each pair's own colour to that pair's
-output always is. So a proposal must be borne out: at least half of the cells are of combinations that more than
-one training pair has. On ARC's training tasks, of 40 proposals with more evidence 33 were right on the test too;
-of six with less, one.
+determine the target is then counted for one row against all others at once; what the counts allow is then evaluated
+as any program, and may still prove invalid.
 """
 
 from __future__ import annotations
@@ -31,8 +27,8 @@ KEYS = 300
 """How many rows, the first ones, are tried as what a blend goes by."""
 BASES = 24
 """How many rows, the most telling ones, are tried together with every other."""
-EVIDENCE = 0.5
-"""Least share of cells whose combination more than one training pair has."""
+TRIES = 40
+"""How many of the programs that the counts allow are evaluated each time, those of the fewest combinations first."""
 MAX_LAYERS = 4
 """Most grids laid over each other."""
 
@@ -47,7 +43,6 @@ class Assembly:
         self._scoring = scoring
         self._target = scoring.flat
         sizes = [t.size for t in scoring.targets]
-        self._pair = np.repeat(np.arange(len(sizes)), sizes)
         self._pairs = len(sizes)
         # What a blend may show that is no grid of its own: ten constants, and the symbolic colours.
         symbols = [symbolic_colours(g) for g in interpreter.inputs[: self._pairs]]
@@ -56,10 +51,11 @@ class Assembly:
         self._expressions: list[Expression] = []
         self._rows: list[NDArray[np.uint8]] = []
         self._lost: list[int] = []
-        self._tried: set[str] = set()
+        self._settled = 0
+        self._best_pairs: list[tuple[int, int, int]] = []
 
     def add(self, expression: Expression, column: Column) -> Expression | None:
-        """Keeps the grids when all training shapes are right; the dye of them alone when that is right already."""
+        """Keeps the grids when all training shapes are right; the dye of them alone when it may be right already."""
         if not self._scoring.shapes_match(column):
             return None
         row = np.concatenate([g.ravel() for g in column[: self._pairs]])
@@ -69,20 +65,22 @@ class Assembly:
             self._expressions.append(expression)
             self._rows.append(row)
             self._lost.append(lost)
-        if lost == 0 and self._borne_out(row):
+        if lost == 0:
             return compose(FINISHERS["dye"], [expression])
         return None
 
     def proposals(self) -> Iterator[tuple[Expression, Column]]:
-        """Programs that get every training pair right and have a value on the test inputs; the best few only."""
+        """Programs that get every training pair right and have a value on the test inputs; the best few only.
+
+        What can be made of the grids of an earlier call alone was for that call to propose.
+        """
         if not self._rows:
             return
         for stage in (self._twos, self._blends, self._locals, self._threes, self._stacks):
             valid = 0
             for expression in stage():
-                if expression.nodes > MAX_NODES or expression.text in self._tried:
+                if expression.nodes > MAX_NODES:
                     continue
-                self._tried.add(expression.text)
                 column = self._interpreter.column(expression)
                 if column is not None and self._scoring.score(column)[1]:
                     yield expression, column
@@ -90,18 +88,13 @@ class Assembly:
                     if valid == 2:
                         break
             if valid:
-                return
+                break
+        self._settled = len(self._rows)
 
-    def _borne_out(self, codes: Codes) -> bool:
-        if self._pairs == 1:
-            return True
-        met, where, cells = np.unique(
-            codes.astype(np.int64) * self._pairs + self._pair, return_inverse=True, return_counts=True
-        )
-        del where
-        kinds, first, pairs = np.unique(met // self._pairs, return_inverse=True, return_counts=True)
-        del kinds
-        return float(cells[pairs[first] > 1].sum()) >= EVIDENCE * codes.size
+    def _fresh(self, lost: NDArray[np.int64], other: int) -> list[int]:
+        """The rows without a loss, but for those that were there together with `other` the last time."""
+        right: list[int] = np.flatnonzero(lost == 0).tolist()
+        return [i for i in right if max(i, other) >= self._settled]
 
     def _bases(self) -> list[int]:
         order = sorted(range(len(self._rows)), key=lambda i: (self._lost[i], self._expressions[i].nodes, i))
@@ -110,17 +103,16 @@ class Assembly:
     def _twos(self) -> Iterator[Expression]:
         rows = np.stack(self._rows)
         found: list[tuple[int, int, int, int]] = []
-        self._best_pairs: list[tuple[int, int, int]] = []
+        self._best_pairs = []
         for i in self._bases():
             lost, kinds = lost_with(rows[i], rows, self._target)
-            for j in np.flatnonzero(lost == 0).tolist():
+            for j in self._fresh(lost, i):
                 nodes = self._expressions[i].nodes + self._expressions[j].nodes
                 found.append((int(kinds[j]), nodes, i, j))
             j = int(lost.argmin())
             self._best_pairs.append((int(lost[j]), i, j))
-        for _, _, i, j in sorted(found)[:40]:
-            if self._borne_out(rows[i].astype(np.int64) * COLOURS + rows[j]):
-                yield compose(FINISHERS["dye2"], [self._expressions[i], self._expressions[j]])
+        for _, _, i, j in sorted(found)[:TRIES]:
+            yield compose(FINISHERS["dye2"], [self._expressions[i], self._expressions[j]])
 
     def _blends(self) -> Iterator[Expression]:
         rows = np.stack(self._rows)
@@ -135,20 +127,19 @@ class Assembly:
                 lost += np.minimum(wrong[:, here].sum(1), fixed) if fixed else 0
                 if lost.min() > 0:
                     break
-            for j in np.flatnonzero(lost == 0).tolist():
+            for j in self._fresh(lost, i):
                 nodes = self._expressions[i].nodes + self._expressions[j].nodes
                 found.append((keys.size, nodes, i, j))
-        for _, _, i, j in sorted(found)[:40]:
-            if self._borne_out(rows[i]):
-                yield compose(FINISHERS["blend"], [self._expressions[i], self._expressions[j]])
+        for _, _, i, j in sorted(found)[:TRIES]:
+            yield compose(FINISHERS["blend"], [self._expressions[i], self._expressions[j]])
 
     def _locals(self) -> Iterator[Expression]:
-        for i in self._bases()[:8]:
+        for i in [i for i in self._bases()[:8] if i >= self._settled]:
             grids = np.split(self._rows[i], np.cumsum([t.size for t in self._scoring.targets])[:-1])
             shaped = [g.reshape(t.shape) for g, t in zip(grids, self._scoring.targets, strict=True)]
             codes = np.concatenate([c.ravel() for c in neighbourhoods(shaped)])
             known, small = np.unique(codes, return_inverse=True)
-            if np.unique(small * COLOURS + self._target).size == known.size and self._borne_out(small):
+            if np.unique(small * COLOURS + self._target).size == known.size:
                 yield compose(FINISHERS["local"], [self._expressions[i]])
 
     def _threes(self) -> Iterator[Expression]:
@@ -157,15 +148,11 @@ class Assembly:
         for _, i, j in sorted(self._best_pairs)[:8]:
             both = rows[i].astype(np.int32) * COLOURS + rows[j]
             lost, kinds = lost_with(both, rows, self._target)
-            for k in np.flatnonzero(lost == 0).tolist():
+            for k in self._fresh(lost, max(i, j)):
                 nodes = sum(self._expressions[n].nodes for n in (i, j, k))
                 found.append((int(kinds[k]), nodes, (i, j, k)))
-        for _, _, three in sorted(found)[:40]:
-            codes = np.zeros(self._target.size, np.int64)
-            for n in three:
-                codes = codes * COLOURS + rows[n]
-            if self._borne_out(codes):
-                yield compose(FINISHERS["dye3"], [self._expressions[n] for n in three])
+        for _, _, three in sorted(found)[:TRIES]:
+            yield compose(FINISHERS["dye3"], [self._expressions[n] for n in three])
 
     def _stacks(self) -> Iterator[Expression]:
         """Greedily: each next grid covers the most cells that are still open, and none of them wrongly."""
@@ -181,7 +168,7 @@ class Assembly:
                 return
             chosen.append(k)
             still_open &= ~shows[k]
-        if len(chosen) > 1 and not self._target[still_open].any():
+        if len(chosen) > 1 and max(chosen) >= self._settled and not self._target[still_open].any():
             result = self._expressions[chosen[-1]]
             for k in chosen[-2::-1]:
                 result = compose(PRIMITIVES["over"], [self._expressions[k], result])

@@ -13,7 +13,7 @@ from distevod.problems.grids.interpreter import Interpreter
 from distevod.problems.grids.parser import parse_program, print_program
 from distevod.problems.grids.scoring import Scoring
 from distevod.problems.grids.sweep import Sweep
-from distevod.problems.grids.tasks import TASKS_HELP, checked_task, named_tasks, tasks_of_json
+from distevod.problems.grids.tasks import TASKS_HELP, checked_task, named_tasks, tasks_from_json
 from distevod.problems.grids.variation import Variation
 from distevod.problems.grids.vocabulary import Vocabulary
 
@@ -50,9 +50,9 @@ class Grids:
         return named_tasks(spec)
 
     @classmethod
-    def tasks_of_json(cls, data: Any) -> dict[str, Any]:
+    def tasks_from_file(cls, data: Any) -> dict[str, Any]:
         """The checked tasks of a parsed JSON file by id. Raises `TaskError` naming the place."""
-        return tasks_of_json(data)
+        return tasks_from_json(data)
 
     def evaluate(self, genome: Expression) -> dict[str, Any] | None:
         """Fitness, fit and behaviour of a program, or None when it is invalid on any input."""

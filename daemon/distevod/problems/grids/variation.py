@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from distevod.problems.grids.expression import MAX_NODES, Expression, X, compose, walk
+from distevod.problems.grids.expression import MAX_NODES, Expression, compose, walk
 from distevod.problems.grids.finishers import FINISHERS
 from distevod.problems.grids.primitive import Primitive
 from distevod.problems.grids.values import Type
@@ -135,6 +135,3 @@ def _replaced(genome: Expression, place: Sequence[int], part: Expression) -> Exp
     arguments = list(genome.arguments)
     arguments[place[0]] = _replaced(arguments[place[0]], place[1:], part)
     return compose(genome.primitive, arguments)
-
-
-__all__ = ["Variation", "X"]

@@ -3,7 +3,7 @@
 import math
 import struct
 from collections.abc import Callable, Iterator
-from operator import sub
+from operator import mul, sub
 from random import Random
 from typing import Any
 
@@ -27,14 +27,15 @@ MOST_TERMS = 6
 MOST_NODES = 40
 """Largest formula, without its weights and intercept."""
 FIT_TOLERANCE = 1e-6
-"""A point is hit within this, times the size of its target where that is above 1."""
+"""A point is hit within this share of its target or of the target's standard deviation, whichever is larger."""
 VERIFY_R2 = 0.99999
 """Least coefficient of determination on the hidden points."""
 VARIATION_TRIES = 4
 """So many draws without a usable formula end in the constant one, which costs nothing: it is known already."""
 TEST_POINTS_AT_ONCE = 10_000
-REMEMBERED_NUMBERS = 100_000
-"""Values of terms that are kept: about 64 bytes for each point."""
+REMEMBERED_NUMBERS = 200_000
+"""Values of terms that are kept, about 64 bytes each; those of at least `LEAST_REMEMBERED` terms, however long."""
+LEAST_REMEMBERED = 2 * MOST_TERMS
 
 Tests = Callable[[], Iterator[Numbers]]
 """Gives the hidden points anew, some at a time."""
@@ -84,13 +85,14 @@ class Regression:
         self._target = target
         # Errors are divided by it: 1 where all targets are equal.
         self._deviation = math.sqrt(target.square / self._points) or 1.0
-        self._tolerances = [FIT_TOLERANCE * max(1.0, abs(value)) for value in train.y]
+        self._tolerances = [FIT_TOLERANCE * max(self._deviation, abs(value)) for value in train.y]
+        self._largest_tolerance = max(self._tolerances)
         # Adding and subtracting this rounds a double to a multiple of a power of two near 1e-7 deviations.
         self._rounder = 1.5 * 2.0 ** (52 + math.floor(math.log2(self._deviation * 1e-7)))
         self._packing = struct.Struct(f"<{self._points}d")
         self._variation = Variation(len(train.columns))
         self._remembered: dict[Tree, Centred | None] = {}
-        self._remember_at_most = max(1, REMEMBERED_NUMBERS // self._points)
+        self._remember_at_most = max(LEAST_REMEMBERED, REMEMBERED_NUMBERS // self._points)
 
     @classmethod
     def tasks(cls, spec: str) -> dict[str, Any]:
@@ -123,8 +125,10 @@ class Regression:
 
     def evaluate(self, genome: Formula) -> dict[str, Any] | None:
         """Fitness, fit and behaviour; None where the formula has no value at some point."""
-        parts = [self._part(term) for term in genome.terms]
-        outputs = combined(genome, [part.values for part in parts if part is not None], self._points)
+        parts = [part for part in map(self._part, genome.terms) if part is not None]
+        if len(parts) < len(genome.terms):
+            return None
+        outputs = combined(genome, [part.values for part in parts], self._points)
         errors = list(map(sub, outputs, self._target.values))
         try:
             rms = math.sqrt(math.fsum([error * error for error in errors]) / self._points)
@@ -135,7 +139,9 @@ class Regression:
         rounder = self._rounder
         return {
             "fitness": -rms / self._deviation,
-            "fit": all(abs(e) <= tolerance for e, tolerance in zip(errors, self._tolerances, strict=True)),
+            # The largest error is no smaller than their root mean square.
+            "fit": rms <= self._largest_tolerance
+            and all(abs(e) <= tolerance for e, tolerance in zip(errors, self._tolerances, strict=True)),
             "behaviour": self._packing.pack(*[(value + rounder) - rounder for value in outputs]),
         }
 
@@ -152,15 +158,15 @@ class Regression:
         assert self._tests is not None
         squares, total, count = 0.0, 0.0, 0
         for columns, y in self._tests():
-            parts = [values(term, columns, len(y)) for term in genome.terms]
-            if any(part is None for part in parts):
+            parts = [part for term in genome.terms if (part := values(term, columns, len(y))) is not None]
+            if len(parts) < len(genome.terms):
                 return False
-            outputs = combined(genome, [part for part in parts if part is not None], len(y))
-            squares += sum((output - value) ** 2 for output, value in zip(outputs, y, strict=True))
+            errors = list(map(sub, combined(genome, parts, len(y)), y))
+            squares += sum(map(mul, errors, errors))
             total += sum((value - self._target.mean) ** 2 for value in y)
             count += len(y)
         # The second term matters only where all test targets equal the mean: then R2 does not exist.
-        return squares <= (1 - VERIFY_R2) * total + count * FIT_TOLERANCE**2
+        return squares <= (1 - VERIFY_R2) * total + count * (FIT_TOLERANCE * self._deviation) ** 2
 
     def _first_usable(self, draw: Callable[[], list[Tree]]) -> Formula:
         """The formula of the first trees drawn that are not too many or large and have values."""

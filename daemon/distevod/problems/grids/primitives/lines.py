@@ -50,7 +50,7 @@ def _last_seen(grid: Grid) -> Grid:
     """Each cell takes the nearest colour that is not 0 at or to the left of it, along its row; else 0."""
     columns = np.arange(grid.shape[1])
     nearest = np.maximum.accumulate(np.where(grid != 0, columns, 0), 1)
-    return np.take_along_axis(grid, nearest, 1)
+    return grid[np.arange(grid.shape[0])[:, None], nearest]
 
 
 @primitive("smear_right", (GRID,), GRID, idempotent=True)
@@ -129,7 +129,7 @@ def cross(grid: Grid) -> Grid:
 def gravity_down(grid: Grid) -> Grid:
     """In each column the cells that are not 0 fall to the bottom, in order."""
     order = np.argsort(grid != 0, 0, kind="stable")
-    return np.take_along_axis(grid, order, 0)
+    return grid[order, np.arange(grid.shape[1])]
 
 
 @primitive("gravity_up", (GRID,), GRID, idempotent=True)
@@ -150,12 +150,13 @@ def gravity_left(grid: Grid) -> Grid:
 def _ray(grid: Grid, slope: int, down: bool) -> Grid:
     """Colours smeared along diagonals that go down to the right (slope 1) or down to the left (slope -1)."""
     rows, columns = grid.shape
-    starts = [rows - slope * row for row in range(rows)]
+    row = np.arange(rows)[:, None]
+    place = (row, rows - slope * row + np.arange(columns))
     skewed = np.zeros((rows, columns + 2 * rows), np.uint8)
-    for row, start in enumerate(starts):
-        skewed[row, start : start + columns] = grid[row]
+    skewed[place] = grid
     smeared = smear_down(skewed) if down else smear_up(skewed)
-    return np.stack([smeared[row, start : start + columns] for row, start in enumerate(starts)])
+    ray: Grid = smeared[place]
+    return ray
 
 
 @primitive("ray_dr", (GRID,), GRID)

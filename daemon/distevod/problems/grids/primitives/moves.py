@@ -71,30 +71,20 @@ def _drawn(grid: Grid, colour: int) -> Grid:
         raise Invalid
     moved = [(rest, 0)]
     for part in parts:
-        steps = [0]
-        for sign in (1, -1):
-            for step in range(1, rows):
-                ahead = part << step * width if sign > 0 else part >> step * width
-                if ahead & rest:
-                    steps.append(sign * (step - 1))
-                    break
-        nearest = min((s for s in steps[1:]), key=abs, default=0)
-        moved.append((part, nearest))
+        down = up = 0
+        for step in range(1, rows):
+            down = step if part << step * width & rest else 0
+            up = step if part >> step * width & rest else 0
+            if down or up:
+                break
+        moved.append((part, down - 1 if down else 1 - up if up else 0))
     return _painted(grid, moved)
-
-
-@primitive("draw_v", (GRID, COLOUR), GRID)
-def draw_v(grid: Grid, colour: int) -> Grid:
-    """Each object of the colour moves up or down until it touches the nearest other colour in its way."""
-    return _drawn(grid, colour)
-
-
-@primitive("draw_h", (GRID, COLOUR), GRID)
-def draw_h(grid: Grid, colour: int) -> Grid:
-    return _drawn(grid.T, colour).T
 
 
 @primitive("draw", (GRID, COLOUR), GRID)
 def draw(grid: Grid, colour: int) -> Grid:
-    """Both ways, one after the other: objects with nothing above or below move sideways."""
-    return draw_h(draw_v(grid, colour), colour)
+    """Each object of the colour moves until it touches the nearest other colour in its way.
+
+    First up or down; then those with nothing above or below move sideways.
+    """
+    return _drawn(_drawn(grid, colour).T, colour).T

@@ -53,6 +53,8 @@ def distance(grid: Grid) -> Grid:
     result = np.zeros(grid.shape, np.uint8)
     mask = grid != 0
     for _ in range(9):
+        if mask.all():
+            break
         result += ~mask
         mask = grown(mask)
     return result

@@ -86,7 +86,7 @@ def smooth(grid: Grid) -> Grid:
     votes = np.zeros((COLOURS, rows, columns), np.uint8)
     framed = np.full((rows + 2, columns + 2), COLOURS, np.uint8)
     framed[1:-1, 1:-1] = grid
-    for colour in range(COLOURS):
+    for colour in sorted(set(grid.tobytes())):
         here = (framed == colour).view(np.uint8)
         across = here[:, :-2] + here[:, 1:-1] + here[:, 2:]
         votes[colour] = 2 * (across[:-2] + across[1:-1] + across[2:])

@@ -1,0 +1,341 @@
+"""Trying a problem before its run is accepted: whatever it does, the answer is in words and in time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from distevo.errors import ProblemError, TaskError
+from distevod.problems.check import CheckedProblem, check_in_process, parse_task_file
+from distevod.problems.loader import load, resolve
+
+GOOD = """
+class Mine:
+    name = "mine"
+    version = "1"
+
+    def __init__(self, task):
+        self.task = task
+
+    def random(self, rng):
+        return rng.random()
+
+    def mutate(self, genome, rng):
+        return genome + rng.gauss(0, 1)
+
+    def evaluate(self, genome):
+        return -abs(genome)
+
+    def encode(self, genome):
+        return repr(genome).encode()
+
+    def decode(self, data):
+        return float(data)
+"""
+
+
+def check(source: str = GOOD, timeout_s: float = 30, memory_mb: int = 1024, **tasks: Any) -> CheckedProblem:
+    return check_in_process({"reference": "mine.py:Mine", "source": source, **tasks}, timeout_s, memory_mb)
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def with_member(text: str) -> str:
+    return GOOD + "\n" + "\n".join("    " + line for line in text.splitlines()) + "\n"
+
+
+def tasks_of(checked: CheckedProblem) -> dict[str, Any]:
+    return {name: orjson.loads(bytes(data)) for name, data in checked.tasks.items()}
+
+
+# What is right
+
+
+def test_a_named_set_of_a_problem_that_ships() -> None:
+    checked = check_in_process({"reference": "onemax", "spec": "64,128"})
+    assert (checked.name, checked.version, checked.reference, checked.digest) == ("onemax", "1", "onemax", "")
+    assert tasks_of(checked) == {"64": {"bits": 64}, "128": {"bits": 128}}
+    assert not checked.has_verify
+
+
+def test_without_tasks_there_is_one_called_default() -> None:
+    assert tasks_of(check()) == {"default": {}}
+
+
+def test_a_file_of_tasks_by_id_keeps_its_order() -> None:
+    assert list(tasks_of(check(data={"b": 1, "a": None, "c": [{}]})).items()) == [("b", 1), ("a", None), ("c", [{}])]
+
+
+def test_a_problem_may_read_the_task_file_itself() -> None:
+    source = with_member("@classmethod\ndef tasks_from_file(cls, data):\n    return {'whole': data}")
+    assert tasks_of(check(source, data=[1, 2])) == {"whole": [1, 2]}
+    assert tasks_of(check(source, data=None)) == {"whole": None}
+
+
+def test_a_csv_file() -> None:
+    lines = "\n".join(f"{x},{2 * x}" for x in range(8))
+    checked = check_in_process({"reference": "regression", "csv": f"x,y\n{lines}\n", "name": "mine"})
+    (name, task), *_ = tasks_of(checked).items()
+    assert name == "mine"
+    assert len(task["y"]) == 6
+    assert checked.has_verify
+    with pytest.raises(TaskError, match="problem Mine takes no CSV files"):
+        check(csv="1,2\n")
+
+
+def test_what_was_checked_can_be_loaded() -> None:
+    checked = check()
+    assert checked.ref == resolve("mine.py:Mine", GOOD)
+    assert load(checked.ref)({}).task == {}
+
+
+def test_prints_do_not_spoil_the_answer() -> None:
+    source = "import os, sys\nprint('hello')\nos.write(1, b'hello')\nos.system('echo hello')\n" + GOOD
+    assert check(source).name == "mine"
+
+
+def test_a_hundred_thousand_tasks() -> None:
+    checked = check(data={str(number): number for number in range(100_000)})
+    assert len(checked.tasks) == 100_000
+    with pytest.raises(TaskError, match="there are 100001 tasks; must be 1 to 100,000"):
+        check(data={str(number): number for number in range(100_001)})
+
+
+# What is wrong with the problem
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1 / 0", "importing mine.py failed: ZeroDivisionError: division by zero (mine.py, line 1: x = 1 / 0)"),
+        ("raise SystemExit(0)", "importing mine.py failed: SystemExit: 0"),
+        ("import os\nos._exit(3)", "ended its process with exit code 3 while importing"),
+        ("import os\nos.abort()", "was killed by SIGABRT (it may use 1024 MB) while importing"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import sys\nsys.stderr.write('my last words')\nimport os\nos._exit(1)", "were:\n  my last words"),
+        ("class Other: pass", "there is no 'Mine'"),
+        ("class Mine: pass", "Mine cannot be made with a task's data"),
+        (changed("def mutate", "def mutated"), "mutate: missing; add: mutate(genome, rng) -> a new genome"),
+        (changed("genome + rng.gauss(0, 1)", "None"), "Mine.mutate returned None"),
+        (changed("rng.random()", "1 / 0"), "mine: random raised ZeroDivisionError: division by zero (mine.py, line 10"),
+        (changed("-abs(genome)", "float('nan')"), "Mine.evaluate returned a fitness that is NaN"),
+        (changed("-abs(genome)", "genome.nothing"), "mine: evaluate raised AttributeError"),
+        (changed("repr(genome)", "f'{genome:.9f}'"), ""),
+        (changed("float(data)", "float(data) + 1"), "Mine.encode is not canonical"),
+        (with_member("def crossover(self, a, b, rng):\n    raise SystemExit"), "mine: crossover raised SystemExit"),
+        (with_member("seeds = 3"), "seeds: is 3 (int), not a method"),
+    ],
+)  # fmt: skip
+def test_a_broken_problem_is_explained(source: str, message: str) -> None:
+    if not message:  # rounding in encode is fine as long as the text is a fixed point
+        assert check(source).name == "mine"
+        return
+    with pytest.raises(ProblemError) as caught:
+        check(source)
+    assert message in str(caught.value)
+
+
+def test_an_unknown_problem_is_no_crash() -> None:
+    with pytest.raises(ProblemError, match="did you mean 'onemax'"):
+        check_in_process({"reference": "onemx"})
+
+
+@pytest.mark.parametrize(
+    ("source", "phase"),
+    [
+        ("while True: pass", "importing"),
+        (changed("self.task = task", "while True: pass"), "constructing task 'default'"),
+        (changed("return -abs(genome)", "while True: pass"), "trying evaluate"),
+    ],
+)
+def test_what_never_returns_is_killed_and_named(source: str, phase: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(ProblemError, match=f"the problem never returned within 0.5 s while {phase}"):
+        check(source, timeout_s=0.5)
+    assert time.monotonic() - start < 5
+
+
+HANGING = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.pause()"
+
+
+@pytest.mark.parametrize("source", [HANGING, GOOD], ids=["hanging", "good"])
+def test_what_it_started_is_killed_with_it(source: str, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    started = f"import subprocess\nopen({str(note)!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))\n"
+    if source is GOOD:
+        check(started + source)
+    else:
+        with pytest.raises(ProblemError, match="never returned within 1 s"):
+            check(started + source, timeout_s=1)
+    left = int(note.read_text())
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(left) and psutil.Process(left).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = bytearray(10**10)", "MemoryError"),
+        (changed("self.task = task", "self.x = bytearray(10**10)"), "needs more than 300 MB while constructing"),
+        (changed("-abs(genome)", "bytearray(10**10)"), "needs more than 300 MB while trying evaluate"),
+    ],
+)
+def test_memory_is_limited(source: str, message: str) -> None:
+    with pytest.raises(ProblemError, match=message):
+        check(source, memory_mb=300)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["b'garbage\\n'", "b'[' * 10_000 + b'\\n'", """b'{"ok":true}\\n'""", """b'{"phase":3}\\n{"phase":\\n'"""],
+    ids=["garbage", "deep", "empty", "phases"],
+)
+def test_a_problem_that_forges_the_answer_harms_itself_only(written: str) -> None:
+    forging = f"import os\nfor fd in range(3, 16):\n    try: os.write(fd, {written})\n    except OSError: pass\n"
+    with pytest.raises(ProblemError, match=r"spoilt the answer|gave no reason"):
+        check(forging + GOOD)
+
+
+def test_an_answer_without_an_end_is_stopped() -> None:
+    writing = "        while True: os.write(fd, b'x' * 65536)\n"
+    forging = f"import os\nfor fd in range(3, 16):\n    try:\n{writing}    except OSError: pass\n"
+    with pytest.raises(ProblemError, match="spoilt the answer"):
+        check(forging)
+
+
+def test_the_process_dies_with_whoever_started_it(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    source = f"import os, time\nopen({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    request = {"reference": "mine.py:Mine", "source": source}
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"from distevod.problems.check import *; check_in_process({request!r})",
+        ]
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not note.exists() or not note.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        child = psutil.Process(int(note.read_text()))
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+# What is wrong with the tasks
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ({"data": {}}, "there are 0 tasks"),
+        ({"data": [1]}, "holds no object of tasks by id"),
+        ({"data": None}, "holds no object of tasks by id"),
+        ({"data": {"": 1}}, "task id '': must be text of 1 to 128 bytes"),
+        ({"data": {"a" * 129: 1}}, "must be text of 1 to 128 bytes"),
+        ({"data": {"-" * 100: 1}}, "use letters, digits"),
+        ({"data": {"a\nb": 1}}, "use letters, digits"),
+        ({"spec": "x"}, "problem Mine has no named sets; give a JSON file"),
+    ],
+)  # fmt: skip
+def test_bad_tasks_are_explained(tasks: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        check(**tasks)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        ("{'a': float('nan')}", TaskError, "task 'a' is not JSON data: Out of range float values"),
+        ("{'a': object()}", TaskError, "task 'a' is not JSON data: Object of type object"),
+        ("{'a': b'x'}", TaskError, "task 'a' is not JSON data"),
+        ("{1: 1}", TaskError, "task id 1: must be text"),
+        ("{'a': 1} if spec == 'x' else 1 / 0", ProblemError, "Mine.tasks failed: ZeroDivisionError"),
+        ("3", ProblemError, "Mine made int of the tasks; it must be a dict by id"),
+    ],
+)
+def test_what_tasks_may_return(returned: str, error: type[Exception], message: str) -> None:
+    source = with_member(f"@classmethod\ndef tasks(cls, spec):\n    return {returned}")
+    with pytest.raises(error) as caught:
+        check(source, spec="y")
+    assert message in str(caught.value)
+
+
+def test_every_task_is_constructed() -> None:
+    source = changed("self.task = task", "self.task = task['size']")
+    with pytest.raises(TaskError, match=r"task 'c': Mine\(\) failed: KeyError: 'size' \(mine.py, line 7: "):
+        check(source, data={"a": {"size": 1}, "b": {"size": 1}, "c": {}})
+
+
+def test_a_task_error_of_the_problem_keeps_its_words() -> None:
+    with pytest.raises(TaskError, match="task 'a': bits must be a whole number"):
+        check_in_process({"reference": "onemax", "data": {"a": {"bits": 0}}})
+
+
+def nested(depth: int) -> list[Any]:
+    data: list[Any] = []
+    for _ in range(depth):
+        data = [data]
+    return data
+
+
+@pytest.mark.parametrize("depth", [300, 100_000])
+def test_deep_tasks_are_refused(depth: int) -> None:
+    with pytest.raises(TaskError, match="nested too deeply"):
+        check(data={"a": nested(depth)})
+    source = with_member(
+        f"@classmethod\ndef tasks(cls, spec):\n    data = []\n    for _ in range({depth * 10}): data = [data]\n"
+        "    return {'a': data}"
+    )
+    with pytest.raises(TaskError, match="nested too deeply"):
+        check(source, spec="x")
+
+
+def test_huge_tasks_are_refused() -> None:
+    with pytest.raises(TaskError, match="larger than 67,108,864 bytes"):
+        check(with_member("@classmethod\ndef tasks(cls, spec):\n    return {'a': 'x' * (64 << 20)}"), spec="x")
+    with pytest.raises(TaskError, match="larger than 67,108,864 bytes"):
+        check(data={"a": "x" * (128 << 20)})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"a": NaN}', "the task file is not JSON"),
+        (b'{"a": 1e999}', "the task file is not JSON"),
+        (b"", "the task file is not JSON"),
+        (b'{"a": "\xff"}', "the task file is not JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "the task file is nested too deeply"),
+        (b" " * ((64 << 20) + 1), "at most 67,108,864 are read"),
+    ],
+    ids=["nan", "infinite", "empty", "bytes", "deep", "huge"],
+)
+def test_bad_task_files(content: bytes, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        parse_task_file(content)
+
+
+def test_a_task_file() -> None:
+    assert parse_task_file(b'{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}

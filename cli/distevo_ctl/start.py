@@ -53,13 +53,11 @@ def _run(settings: Settings, log_file: Path | None) -> None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     configure(settings.log_format, settings.log_level, log_file)
     try:
-        reason = run_daemon(settings, control_socket(settings.state_dir, os.environ))
+        end = run_daemon(settings, control_socket(settings.state_dir, os.environ))
     except DistevoError:
         raise
     except Exception:
         logging.getLogger("distevod").exception("the daemon failed")
         raise
-    if reason:
-        # A daemon leaves by itself only when it cannot read what the store holds, or the store is away as it stops.
-        is_away = reason.startswith("the store did not take")
-        raise CliError(ExitCode.STORE_UNAVAILABLE if is_away else ExitCode.CORRUPT, reason)
+    if end.reason:
+        raise CliError(ExitCode[end.kind.upper()], end.reason)

@@ -15,7 +15,7 @@ import orjson
 import zmq
 import zmq.asyncio
 
-from distevod.service import Service, kind_of
+from distevod.service import Service, kind_of_any
 
 MAX_REQUEST_BYTES = 128 * 2**20
 LINGER_MS = 500
@@ -76,7 +76,7 @@ class Control:
         try:
             return orjson.dumps({"ok": await action(request)}, option=orjson.OPT_NON_STR_KEYS)
         except Exception as error:
-            kind = kind_of(error)
+            kind = kind_of_any(error)
             if kind == "internal_error":
                 log.exception("a request failed")
             return _error(kind, str(error) or type(error).__name__)

@@ -19,16 +19,16 @@ from distevod.state_lock import StateLock
 from distevod.store import open_store
 
 if TYPE_CHECKING:
+    from distevo.instructions import Exit
     from distevod.metrics import Metrics
 
 SUBMISSIONS = "submissions"
-DEFAULT_METRICS_PORT_SOURCE = "default"
 
 log = logging.getLogger("distevod")
 
 
-def run_daemon(settings: Settings, socket: Path, on_ready: Callable[[], None] = lambda: None) -> str:
-    """Run until a stop; returns why it ended, empty for a clean stop. `on_ready`: it answers from now on.
+def run_daemon(settings: Settings, socket: Path, on_ready: Callable[[], None] = lambda: None) -> Exit:
+    """Run until a stop; returns how it ended. `on_ready`: it answers from now on.
 
     Raises AlreadyRunning, PathError and StoreError before anything has begun.
     """
@@ -39,7 +39,7 @@ def run_daemon(settings: Settings, socket: Path, on_ready: Callable[[], None] = 
         return asyncio.run(_run(settings, socket, on_ready))
 
 
-async def _run(settings: Settings, socket: Path, on_ready: Callable[[], None]) -> str:
+async def _run(settings: Settings, socket: Path, on_ready: Callable[[], None]) -> Exit:
     from distevod.runtime import Runtime
 
     submissions = settings.state_dir / SUBMISSIONS

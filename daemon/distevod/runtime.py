@@ -95,15 +95,15 @@ class Runtime:
         """Called after each event that the node has taken in."""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gone: asyncio.Future[str] | None = None
+        self._gone: asyncio.Future[Exit] | None = None
 
     @staticmethod
     def now() -> float:
         """Seconds on a clock that goes on while the machine is suspended."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    async def run(self, ready: Callable[[], None]) -> str:
-        """Work until a stop; returns why the node left, empty for a clean stop."""
+    async def run(self, ready: Callable[[], None]) -> Exit:
+        """Work until a stop; returns how the node left."""
         loop = asyncio.get_running_loop()
         self._gone = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -161,7 +161,7 @@ class Runtime:
                 log.log(getattr(logging, instruction.level.upper()), instruction.message, extra=fields(instruction))
             case Exit():
                 if self._gone is not None and not self._gone.done():
-                    self._gone.set_result(instruction.reason)
+                    self._gone.set_result(instruction)
 
     async def _ask_store(self, instruction: StoreInstruction) -> None:
         answer = await asyncio.get_running_loop().run_in_executor(self.executor, ask_store, self.store, instruction)

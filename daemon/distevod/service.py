@@ -14,16 +14,7 @@ import msgspec
 
 from distevo.checkpoint import decode_checkpoint
 from distevo.command import Command, Verb, encode_command
-from distevo.errors import (
-    CheckpointError,
-    Conflict,
-    DistevoError,
-    NotFound,
-    ObjectError,
-    ProblemError,
-    StoreError,
-    TaskError,
-)
+from distevo.errors import CheckpointError, Conflict, NotFound, ProblemError, TaskError, kind_of
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import CHECKPOINTS, inbox_command, inbox_run
 from distevo.orders import ACCEPTED
@@ -302,18 +293,6 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._runtime.executor, function, *arguments)
 
 
-KINDS: list[tuple[type[Exception], str]] = [
-    (CheckpointError, "corrupt"),
-    (ObjectError, "corrupt"),
-    (NotFound, "not_found"),
-    (StoreError, "store_unavailable"),
-    (DistevoError, "refused"),
-]
-"""What each family of errors is called in the table of exit codes; the first that fits counts."""
-
-
-def kind_of(error: Exception) -> str:
+def kind_of_any(error: Exception) -> str:
     """The name of an error in the table of exit codes."""
-    if isinstance(error, Refusal):
-        return error.kind
-    return next((kind for family, kind in KINDS if isinstance(error, family)), "internal_error")
+    return error.kind if isinstance(error, Refusal) else kind_of(error)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from blake3 import blake3
 
-from distevo.errors import ObjectFormatError, ObjectVersionError
+from distevo.errors import ObjectDamaged, ObjectFormatError, ObjectVersionError
 
 _FORMAT = 1
 
@@ -14,7 +15,7 @@ _FORMAT = 1
 class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Content of the object `cluster`. Whoever swaps it holds the lease, and the same swap names the plan.
 
-    It stays plain JSON, because it is what a person looks at first when something is wrong.
+    It stays readable, because it is what a person looks at first when something is wrong.
     """
 
     format: int = _FORMAT
@@ -35,16 +36,28 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_cluster(record: ClusterRecord) -> bytes:
-    """The record as stored."""
-    return msgspec.json.encode(record)
+    """The record as stored: a line of JSON, and a line with its digest."""
+    text = msgspec.json.encode(record)
+    return text + b"\n" + _digest(text) + b"\n"
 
 
 def decode_cluster(data: bytes) -> ClusterRecord:
-    """The stored record. Raises ObjectFormatError, or ObjectVersionError for a newer format."""
+    """The stored record. Raises ObjectDamaged, ObjectVersionError (a newer format) or ObjectFormatError."""
+    text, _, digest = data.partition(b"\n")
+    if digest != _digest(text) + b"\n":
+        raise ObjectDamaged("the object `cluster` is damaged: its digest does not match")
     try:
-        record = msgspec.json.decode(data, type=ClusterRecord)
+        version = msgspec.json.decode(text, type=_Version).format
+        if version > _FORMAT:
+            raise ObjectVersionError(f"the object `cluster` has format {version}, newer than {_FORMAT}: upgrade")
+        return msgspec.json.decode(text, type=ClusterRecord)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ObjectFormatError(f"the object `cluster` cannot be read: {error}") from error
-    if record.format > _FORMAT:
-        raise ObjectVersionError(f"the object `cluster` has format {record.format}, newer than {_FORMAT}")
-    return record
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+def _digest(text: bytes) -> bytes:
+    return blake3(text).hexdigest(length=16).encode()

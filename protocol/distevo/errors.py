@@ -84,3 +84,19 @@ class BadName(StoreError):
 
 class ClusterGone(ObjectError):
     """The one mutable object vanished or belongs to another cluster: nothing that a node knows holds any more."""
+
+
+_KINDS: list[tuple[type[Exception], str]] = [
+    (CheckpointVersionError, "refused"),
+    (ObjectVersionError, "refused"),
+    (CheckpointError, "corrupt"),
+    (ObjectError, "corrupt"),
+    (NotFound, "not_found"),
+    (StoreError, "store_unavailable"),
+    (DistevoError, "refused"),
+]
+
+
+def kind_of(error: Exception) -> str:
+    """What an error is called in the table of exit codes; `internal_error` if it is none of ours."""
+    return next((kind for family, kind in _KINDS if isinstance(error, family)), "internal_error")

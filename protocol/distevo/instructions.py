@@ -142,9 +142,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The daemon has nothing left to do. An empty reason is a clean stop."""
+    """The daemon has nothing left to do. An empty reason is a clean stop; else `kind` is as in `errors.kind_of`."""
 
     reason: str = ""
+    kind: str = ""
 
 
 Instruction = (

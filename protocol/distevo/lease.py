@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from distevo.attic import Attic
 from distevo.cluster import ClusterRecord, decode_cluster, encode_cluster
 from distevo.errors import ClusterGone
 from distevo.events import Outcome, StoreAnswer
@@ -40,10 +41,17 @@ class Lease:
     """The state machine around the object `cluster`, both as observer and as holder."""
 
     def __init__(
-        self, member: str, boot: str, ttl: float, swap_interval: float, rng: random.Random, outbox: Outbox
+        self,
+        member: str,
+        boot: str,
+        ttl: float,
+        swap_interval: float,
+        rng: random.Random,
+        outbox: Outbox,
+        attic: Attic,
     ) -> None:
         self._member, self._boot, self._ttl, self._swap_interval = member, boot, ttl, swap_interval
-        self._rng, self._outbox = rng, outbox
+        self._rng, self._outbox, self._attic = rng, outbox, attic
         self.record: ClusterRecord | None = None
         """The object as last seen."""
         self.is_held = False
@@ -212,6 +220,8 @@ class Lease:
             self._outbox.log("warning", "the lease is another's", holder=self.record.holder if self.record else "")
 
     def _won(self, write: _Write, token: int, now: float) -> None:
+        if self.record is not None and self.record.plan not in {None, write.record.plan}:
+            self._attic.put(self.record.plan or "", now)
         self._write, self._token, self.record = None, token, write.record
         # Counted from the first send: the others' patience may have begun then.
         self._renewed_at, self._seen_at = write.begun, now

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint
-from distevo.errors import CheckpointError, CheckpointVersionError, ObjectError
+from distevo.errors import CheckpointError, CheckpointVersionError, ObjectError, kind_of
 from distevo.events import IslandId, Outcome, StoreAnswer
-from distevo.names import CHECKPOINTS, INBOX, checkpoint_of
+from distevo.names import CHECKPOINTS, INBOX, PLANS, checkpoint_of
 from distevo.outbox import Outbox
 from distevo.plan import Plan, decode_plan
 
@@ -21,6 +21,8 @@ class Loaded:
     objects: dict[str, bytes] = field(default_factory=dict)
     """Inbox objects that are new, and the objects of runs that are not over, by name."""
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    old_plans: list[str] = field(default_factory=list)
+    """Plans that the pointer does not name."""
 
     def snapshots(self) -> dict[IslandId, list[IslandSnapshot]]:
         """All verified snapshots by island."""
@@ -33,7 +35,7 @@ class Loaded:
 
 
 class Loading:
-    """Reads the plan in force, then inbox, runs and checkpoints, then calls `then`; or `refuse` with the reason.
+    """Reads the plan in force, then inbox, runs and checkpoints, and calls `then`; or `refuse` with kind and reason.
 
     A damaged checkpoint is skipped, loudly. One of a newer distevo is not damage: it is refused, since going on
     from an older one would lose what it holds.
@@ -44,11 +46,11 @@ class Loading:
         pointer: str | None,
         outbox: Outbox,
         then: Callable[[Loaded, float], None],
-        refuse: Callable[[str], None],
+        refuse: Callable[[str, str], None],
     ) -> None:
         self._outbox, self._then, self._refuse = outbox, then, refuse
         self._loaded = Loaded(Plan(epoch=0, version=0))
-        self._missing = 0
+        self._pointer, self._missing = pointer, 0
         if pointer is None:
             self._read_rest()
         else:
@@ -56,12 +58,12 @@ class Loading:
 
     def _plan_read(self, pointer: str, answer: StoreAnswer) -> None:
         if answer.outcome is Outcome.MISSING:
-            self._refuse(f"the plan {pointer} is missing from the store")
+            self._refuse("corrupt", f"the plan {pointer} is missing from the store")
             return
         try:
             self._loaded.plan = decode_plan(answer.data)
         except ObjectError as error:
-            self._refuse(f"the plan {pointer} cannot be read: {error}")
+            self._refuse(kind_of(error), f"the plan {pointer} cannot be read: {error}")
             return
         self._read_rest()
 
@@ -70,9 +72,10 @@ class Loading:
         for run in plan.runs.values():
             if not run.state.is_over:
                 self._fetch(run.object, self._object_read)
-        self._missing += 2
+        self._missing += 3
         self._outbox.list(INBOX, self._inbox_listed)
         self._outbox.list(CHECKPOINTS, self._checkpoints_listed)
+        self._outbox.list(PLANS, self._plans_listed)
 
     def _fetch(self, name: str, take: Callable[[str, StoreAnswer], None]) -> None:
         def arrived(answer: StoreAnswer, now: float) -> None:
@@ -103,6 +106,10 @@ class Loading:
                 self._fetch(name, self._checkpoint_read)
         self._arrived(now)
 
+    def _plans_listed(self, answer: StoreAnswer, now: float) -> None:
+        self._loaded.old_plans = [name for name in answer.names if name != self._pointer]
+        self._arrived(now)
+
     def _object_read(self, name: str, answer: StoreAnswer) -> None:
         if answer.outcome is Outcome.DONE:
             self._loaded.objects[name] = answer.data
@@ -113,6 +120,6 @@ class Loading:
         try:
             self._loaded.checkpoints[name] = decode_checkpoint(answer.data)
         except CheckpointVersionError as error:
-            self._refuse(f"{name}: {error}")
+            self._refuse(kind_of(error), f"{name}: {error}")
         except CheckpointError as error:
             self._outbox.log("error", "a damaged checkpoint is skipped", name=name, reason=str(error))

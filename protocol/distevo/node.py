@@ -18,9 +18,10 @@ from functools import partial
 
 import msgspec
 
+from distevo.attic import Attic
 from distevo.checkpoint import IslandSnapshot
 from distevo.desk import Desk
-from distevo.errors import ObjectError
+from distevo.errors import ObjectError, kind_of
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
@@ -96,8 +97,9 @@ class Node:
         """What the platform uses, kept by the shell; it goes into each checkpoint."""
         self._own_submissions = set(own_submissions)
         self._outbox = Outbox()
+        self._attic = Attic(self._outbox)
         self.lease = Lease(
-            settings.member, settings.boot, settings.lease_ttl, settings.swap_interval, rng, self._outbox
+            settings.member, settings.boot, settings.lease_ttl, settings.swap_interval, rng, self._outbox, self._attic
         )
         self.slots = Slots(settings.workers, self._outbox)
         self.keeper = Keeper(
@@ -130,14 +132,14 @@ class Node:
             self._tick(now)
         except ObjectError as error:
             # Only `cluster` itself is read without a guard of its own: without it nothing can be decided.
-            self._exit(str(error))
+            self._exit(kind_of(error), str(error))
         return self._outbox.take()
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due, if no other event comes before."""
         deadlines = [self._outbox.next_deadline(), self.lease.next_deadline()]
         if self.phase is Phase.WORKING:
-            deadlines += [self.keeper.due(), self.desk.next_deadline()]
+            deadlines += [self.keeper.due(), self.desk.next_deadline(), self._attic.next_deadline()]
         if self.phase is Phase.WATCHING:
             deadlines.append(self._next_watch)
         if self.phase in {Phase.FINISHING, Phase.LEAVING}:
@@ -192,12 +194,15 @@ class Node:
         elif self.phase is Phase.WORKING:
             self._work(now)
         elif self.phase in {Phase.FINISHING, Phase.LEAVING} and now >= self._leave_by:
-            self._exit("the store did not take the last checkpoint in time; the one before it stands")
+            self._exit(
+                "store_unavailable", "the store did not take the last checkpoint in time; the one before it stands"
+            )
         elif self.phase is Phase.LEAVING:
             self._part(now)
 
     def _work(self, now: float) -> None:
         self.desk.tick(now)
+        self._attic.tick(now)
         due = self.keeper.due()
         if due is not None and now >= due:
             self._checkpoint(now)
@@ -225,6 +230,8 @@ class Node:
         )
         self._load_runs(loaded)
         self.foreman.load(loaded.snapshots())
+        for name in loaded.old_plans:
+            self._attic.put(name, now)
         for name, checkpoint in loaded.checkpoints.items():
             self.keeper.found(name, checkpoint.islands)
         fresh = [name for name in loaded.objects if name not in {run.object for run in plan.runs.values()}]
@@ -293,11 +300,11 @@ class Node:
             self.lease.release()
             self.lease.tick(now)
         if self.lease.is_settled:
-            self._exit("")
+            self._exit("", "")
 
-    def _exit(self, reason: str) -> None:
+    def _exit(self, kind: str, reason: str) -> None:
         self.phase = Phase.GONE
-        self._outbox.emit(Exit(reason))
+        self._outbox.emit(Exit(reason, kind))
 
     # --- helpers ---------------------------------------------------------------------------------
 

@@ -3,9 +3,8 @@
     magic 4 | kind 4 | format 2 | head length 4 | payload length 4 | BLAKE3-128 of all else 16 | zlib(head + payload)
 
 The digest is looked at before anything else, so that flipped bytes are damage wherever they lie, and only a right
-digest under a higher format is a newer distevo. The head is JSON of one `msgspec.Struct`; the payload is bytes that the head's type gives a meaning to.
-Whoever reads checks everything before using anything: a file changed by hand, cut by a full disk or
-written by a newer distevo is told apart from a good one and from each other.
+digest under a higher format is a newer distevo. The head is JSON of one `msgspec.Struct`; the payload is bytes that the
+head's type gives a meaning to. Whoever reads checks everything before using anything.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distevod.store import open_store
 
+from distevod.store import open_store
 from tests.support.daemon import Daemon, DaemonError, wait_for
 
 TASKS = {f"t{number}": {"bits": 64, "cost_us": 200} for number in range(3)}
@@ -54,17 +54,22 @@ def goes_on(daemon: Daemon) -> None:
     wait_for(lambda: saved(daemon) > count, "a checkpoint", 30)
 
 
+def fill(path: Path) -> None:
+    """Write until nothing more fits."""
+    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        for _ in range(10_000):
+            file.write(bytes(4096))
+
+
 def test_a_full_disk_is_survived_and_all_heals(tmp_path: Path, small_disk: Path) -> None:
     options = ("--store", str(small_disk / "store"), "--batch-size", "20", "--lease-ttl", "5")
     with Daemon(tmp_path, *options) as daemon:
         run = endless(daemon)
         goes_on(daemon)
         filler = small_disk / "filler"
-        with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(4096))
+        fill(filler)
         wait_for(lambda: "a checkpoint could not be written" in daemon.log.read_text(), "the error in the log", 30)
-        with pytest.raises(DaemonError, match="space|full") as refused:
+        with pytest.raises(DaemonError, match=r"space|full") as refused:
             daemon.submit(reference="onemax", data=TASKS, evaluations=1000)
         assert refused.value.kind == "store_unavailable"
         generation = generations(daemon)

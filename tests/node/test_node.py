@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from distevo.cluster import decode_cluster
 from distevo.command import Verb
 from distevo.events import Death, IslandId, Outcome, StopRequested, WorkerDied, WorkerReady
@@ -11,7 +12,6 @@ from distevo.names import CHECKPOINTS, RESULTS
 from distevo.plan import RunState, decode_plan
 from distevo.result import decode_result
 from distevo.run import Budget
-
 from tests.node.world import KEY_OF, Objects, World
 
 T0, T1 = IslandId("r", "t0", 0), IslandId("r", "t1", 0)
@@ -481,6 +481,27 @@ def test_the_same_events_give_the_same_instructions() -> None:
     first = trace()
     assert len(first) > 20
     assert first == trace()
+
+
+def test_superseded_plans_go_after_an_hour_also_those_of_an_earlier_boot() -> None:
+    world = World()
+    world.submit(tasks=1)
+    assert len([name for name in world.objects if name.startswith("plans/")]) == 2
+    again = World(world.objects, boot="b1", start=world.now)
+    again.pass_time(3500)
+    assert len([name for name in again.objects if name.startswith("plans/")]) == 3
+    again.pass_time(200)
+    record = decode_cluster(again.objects["cluster"][0])
+    assert [name for name in again.objects if name.startswith("plans/")] == [record.plan]
+
+
+def test_a_damaged_cluster_object_ends_the_node_loudly() -> None:
+    world = World()
+    data, token = world.objects["cluster"]
+    world.objects["cluster"] = data.replace(b"b0", b"b9"), token
+    again = World(world.objects, boot="b1", start=world.now)
+    assert again.exit is not None
+    assert "damaged" in again.exit
 
 
 def test_creates_are_never_taken_for_decisions() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
+
 from distevo.block import pack
 from distevo.checkpoint import Counters, encode_checkpoint
 from distevo.command import Command, Verb, encode_command

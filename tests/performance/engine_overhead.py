@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from distevo.program import keyer
 from distevod.evolution.genetic import CROSSOVER_RATE, IMMIGRANT_RATE, TOURNAMENT
 from distevod.problems.regression import Regression
-
 from tests.support.daemon import Daemon, wait_for
 from tests.support.rugged import Rugged
 

@@ -81,7 +81,7 @@ _log = logging.getLogger(__name__)
 class FolderStore:
     """The folder store; see `Store` for its verbs."""
 
-    swap_interval: float = 0.05
+    swap_interval: float = 0.2
 
     def __init__(self, root: Path, keep_seconds: float = KEEP_SECONDS) -> None:
         """Open the store at the absolute path `root`; make the folder, for this user alone, if it is absent.

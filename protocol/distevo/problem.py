@@ -265,13 +265,30 @@ class Contract:
         return absent
 
     def _guard_genome(self, member: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(*arguments: Any) -> Any:
-            genome = function(*arguments)
+        def missing() -> ProblemError:
+            return self._broken(member, "returned None", f"expected: {(REQUIRED | OPTIONAL)[member]}")
+
+        # One closure for each number of arguments: `*arguments` would double what the guard costs.
+        def one(argument: Any) -> Any:
+            genome = function(argument)
             if genome is None:
-                raise self._broken(member, "returned None", f"expected: {(REQUIRED | OPTIONAL)[member]}")
+                raise missing()
             return genome
 
-        return guarded
+        def two(genome: Any, rng: Any) -> Any:
+            child = function(genome, rng)
+            if child is None:
+                raise missing()
+            return child
+
+        def three(a: Any, b: Any, rng: Any) -> Any:
+            child = function(a, b, rng)
+            if child is None:
+                raise missing()
+            return child
+
+        guards: dict[str, Callable[..., Any]] = {"mutate": two, "crossover": three}
+        return guards.get(member, one)
 
     def _guard_encode(self, function: Callable[[Any], Any]) -> Callable[[Any], bytes]:
         def encode(genome: Any) -> bytes:

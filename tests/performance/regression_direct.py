@@ -58,9 +58,12 @@ def evolve(contract: Contract, seed: int, cpu_seconds: float) -> Outcome:
     def chosen() -> Any:
         return population[min(rng.randrange(len(population)) for _ in range(TOURNAMENT))].genome
 
+    seeds = contract.seeds(rng)
     while True:
         for _ in range(OFFSPRING):
-            if len(population) < 2 or rng.random() < 0.02:
+            if seeds:
+                genome = seeds.pop()
+            elif len(population) < 2 or rng.random() < 0.02:
                 genome = contract.random(rng)
             elif rng.random() < 0.5:
                 genome = contract.crossover(chosen(), chosen(), rng)

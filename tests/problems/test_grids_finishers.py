@@ -78,6 +78,12 @@ def test_a_sweep_combines_two_grids_by_a_table() -> None:
     assert "g1:dye2(left_half(x),right_half(x))" in fits
 
 
+def test_a_sweep_finds_a_blend_of_a_symbolic_colour() -> None:
+    """Every second column of an object turns to a fixed colour, whatever the colours of the grids are."""
+    task = Grids.tasks("a5f85a15")["a5f85a15"]
+    assert "g1:blend(turns_h(x),x)" in found(task, 600)
+
+
 def test_a_table_that_no_second_pair_bears_out_is_invalid() -> None:
     pairs: list[tuple[Rows, Rows]] = [([[c] * 12], [[9 - c] * 12]) for c in (1, 2, 3)]
     for text in (b"g1:dye(x)", b"g1:dye2(canvas(x,1),x)", b"g1:local(x)", b"g1:blend(x,canvas(x,1))"):

@@ -6,7 +6,10 @@ import time
 
 
 class Troubled:
-    """Whole numbers below 1000, the larger the better. Task data: {"trouble": KIND, "at": [numbers], "after": calls, "cost": s}."""
+    """Whole numbers below 1000, the larger the better.
+
+    Task data: {"trouble": kind, "at": [numbers], "after": calls, "cost": seconds}.
+    """
 
     name, version = "troubled", "1"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import distevo
 import pytest
+
+import distevo
 
 SOURCES = sorted(Path(distevo.__file__).parent.glob("**/*.py"))
 EFFECTS = {"open", "print", "input", "hash", "id", "exec", "eval", "compile", "__import__"}
@@ -18,9 +19,8 @@ def impurities(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in EFFECTS:
             found.append(f"{node.lineno}: {node.func.id}()")
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random":
-            if node.attr != "Random":
-                found.append(f"{node.lineno}: random.{node.attr}")
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "random" and node.attr != "Random":
+            found.append(f"{node.lineno}: random.{node.attr}")
         if isinstance(node, ast.ImportFrom) and node.module == "random":
             found += [f"{node.lineno}: random.{name.name}" for name in node.names if name.name != "Random"]
     return found

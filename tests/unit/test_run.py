@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from distevo.cluster import ClusterRecord, decode_cluster, encode_cluster
 from distevo.command import Command, Verb, decode_command, encode_command
 from distevo.errors import ObjectDamaged, ObjectFormatError, ObjectVersionError
@@ -12,11 +15,11 @@ from distevo.plan import IslandPlace, Plan, RunPlan, RunState, TaskPlan, TaskSta
 from distevo.result import Result, decode_result, encode_result, text_of
 from distevo.run import Budget, ProblemUse, Run, RunSettings, decode_run, encode_run, island_seed
 from distevod.store.base import check_name
-from hypothesis import given
-from hypothesis import strategies as st
 
 PROBLEM = ProblemUse("onemax", "d", "onemax", "1")
-RECORD = ClusterRecord(cluster="c", epoch=3, holder="m", boot="b", nonce="n", ttl=15, plan="plans/3-1-n", plan_version=1)
+RECORD = ClusterRecord(
+    cluster="c", epoch=3, holder="m", boot="b", nonce="n", ttl=15, plan="plans/3-1-n", plan_version=1
+)
 
 
 @given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))
@@ -58,7 +61,9 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
 
 
 def test_a_plan_is_read_as_it_was_written() -> None:
-    task = TaskPlan(state=TaskState.DONE, islands=[IslandPlace("m-b", 2)], result="results/r/t/d", fit=True, solved=False)
+    task = TaskPlan(
+        state=TaskState.DONE, islands=[IslandPlace("m-b", 2)], result="results/r/t/d", fit=True, solved=False
+    )
     run = RunPlan(
         object="inbox/run-r-n",
         state=RunState.RUNNING,

@@ -71,10 +71,10 @@ class Genetic:
         """Who wins a tournament of `TOURNAMENT` among the archive's programs."""
         # They are sorted, so the winner has the lowest of the places drawn. The minimum of k uniform numbers is
         # drawn at once, by inverting its distribution.
-        programs, genome_of = self._archive.programs, self._genome_of
-        size, exponent = len(programs), 1 / TOURNAMENT
+        genomes = [self._genome_of(program) for program in self._archive.programs]
+        size, exponent = len(genomes), 1 / TOURNAMENT
 
         def pick() -> Any:
-            return genome_of(programs[int(size * (1.0 - (1.0 - draw()) ** exponent))])
+            return genomes[int(size * (1.0 - (1.0 - draw()) ** exponent))]
 
         return pick

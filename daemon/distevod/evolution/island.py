@@ -154,7 +154,7 @@ class Island:
             else:
                 data = contract.encode(node[0])
                 key = contract.keyer(data)
-                self._tried.add(key)
+                self._tried.unknown((key,))
                 if key not in self._invalid:
                     offered.append(_program(data, key, node[1]))
             if time.perf_counter() >= self._deadline:
@@ -168,16 +168,16 @@ class Island:
         genomes = self._propose(count)
         contract, tally, page, archive = self._contract, self._tally, self._page, self._archive
         encode, key_of, evaluate, clock = contract.encode, contract.keyer, contract.evaluate, time.perf_counter
-        is_new, invalid, deadline = self._tried.add, self._invalid, self._deadline
+        invalid, deadline = self._invalid, self._deadline
         is_full = len(archive) >= self._settings.population_size
         floor = archive.programs[-1].fitness if is_full else None
         told: list[Evaluation | None] = []
         fresh = self._fresh
         offered = []
-        for genome in genomes:
-            data = encode(genome)
-            key = key_of(data)
-            if not is_new(key):
+        encoded = [encode(genome) for genome in genomes]
+        keys = [key_of(data) for data in encoded]
+        for genome, data, key, is_new in zip(genomes, encoded, keys, self._tried.unknown(keys), strict=True):
+            if not is_new:
                 tally.duplicates += 1
                 told.append(None)
                 continue

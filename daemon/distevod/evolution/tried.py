@@ -9,7 +9,7 @@ WINDOW_KEYS = 40_000
 
 
 class Tried:
-    """At least the last `WINDOW_KEYS` keys added, at most twice as many.
+    """At least the last `WINDOW_KEYS` keys added; at most twice as many, and what is added at once.
 
     It may save evaluations and never steers the search, so it is in no checkpoint and may be lost at any time.
     """
@@ -18,11 +18,15 @@ class Tried:
         self._recent = set(keys)
         self._older: set[bytes] = set()
 
-    def add(self, key: bytes) -> bool:
-        """Add a key; whether it is new."""
-        if key in self._recent or key in self._older:
-            return False
-        self._recent.add(key)
-        if len(self._recent) >= WINDOW_KEYS:
-            self._older, self._recent = self._recent, set()
-        return True
+    def unknown(self, keys: Iterable[bytes]) -> list[bool]:
+        """Add these keys; of each, whether it is new, also among themselves."""
+        recent, older = self._recent, self._older
+        answers = []
+        for key in keys:
+            is_new = key not in recent and key not in older
+            if is_new:
+                recent.add(key)
+            answers.append(is_new)
+        if len(recent) >= WINDOW_KEYS:
+            self._older, self._recent = recent, set()
+        return answers

@@ -21,7 +21,7 @@ from distevod.problems.grids.values import COLOURS
 
 MAX_ROWS = 1200
 """Most rows kept for one sweep; what comes later is still tried alone."""
-MAX_CELLS = 1_500_000
+MAX_CELLS = 1_000_000
 """Most cells of all rows kept, in bytes."""
 KEYS = 300
 """How many rows, the first ones, are tried as what a blend goes by."""
@@ -29,6 +29,8 @@ BASES = 24
 """How many rows, the most telling ones, are tried together with every other."""
 TRIES = 40
 """How many of the programs that the counts allow are evaluated each time, those of the fewest combinations first."""
+PROBE = 32
+"""How many cells are looked at before all are."""
 MAX_LAYERS = 4
 """Most grids laid over each other."""
 
@@ -46,8 +48,9 @@ class Assembly:
         self._pairs = len(sizes)
         # What a blend may show that is no grid of its own: ten constants, and the symbolic colours.
         symbols = [symbolic_colours(g) for g in interpreter.inputs[: self._pairs]]
-        self._sources = [np.full(self._target.size, c, np.uint8) for c in range(COLOURS)]
-        self._sources += [np.repeat(np.array(c, np.uint8), sizes) for c in zip(*symbols, strict=True)]
+        sources = [np.full(self._target.size, c, np.uint8) for c in range(COLOURS)]
+        sources += [np.repeat(np.array(c, np.uint8), sizes) for c in zip(*symbols, strict=True)]
+        self._source_wrong = [np.flatnonzero(source != self._target) for source in sources]
         self._expressions: list[Expression] = []
         self._rows: list[NDArray[np.uint8]] = []
         self._lost: list[int] = []
@@ -119,17 +122,21 @@ class Assembly:
         wrong = rows != self._target
         found: list[tuple[int, int, int, int]] = []
         for i in range(min(len(rows), KEYS)):
-            keys = np.unique(rows[i])
-            lost = np.zeros(len(rows), np.int64)
-            for key in keys.tolist():
-                here = rows[i] == key
-                fixed = int(min((here & (source != self._target)).sum() for source in self._sources))
-                lost += np.minimum(wrong[:, here].sum(1), fixed) if fixed else 0
-                if lost.min() > 0:
-                    break
-            for j in self._fresh(lost, i):
-                nodes = self._expressions[i].nodes + self._expressions[j].nodes
-                found.append((keys.size, nodes, i, j))
+            # Colours that no constant and no symbolic colour explains: the second grid has to, on every cell.
+            losses = [np.bincount(rows[i][cells], minlength=COLOURS) for cells in self._source_wrong]
+            left = np.minimum.reduce(losses) > 0
+            cells = np.flatnonzero(left[rows[i]])
+            keys = int(np.unique(rows[i]).size)
+            nodes = self._expressions[i].nodes
+            if cells.size == 0:
+                # Constants alone are a dye; with a symbolic colour any second grid will do: the first, a small one.
+                if self._lost[i] > 0 and i >= self._settled:
+                    found.append((keys, nodes + self._expressions[0].nodes, i, 0))
+                continue
+            likely = np.flatnonzero(~wrong[:, cells[:PROBE]].any(1))
+            lost = np.ones(len(rows), np.int64)
+            lost[likely] = wrong[np.ix_(likely, cells)].any(1)
+            found += [(keys, nodes + self._expressions[j].nodes, i, j) for j in self._fresh(lost, i)]
         for _, _, i, j in sorted(found)[:TRIES]:
             yield compose(FINISHERS["blend"], [self._expressions[i], self._expressions[j]])
 

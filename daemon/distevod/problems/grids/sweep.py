@@ -92,6 +92,7 @@ class Sweep:
     def walk(self, share: int, shares: int) -> Iterator[Found]:
         """See `distevo.problem`: None, or a program and its outcome, for each node of this share."""
         ground = self._ground()
+        self._seen.update(node.mark for node in ground[Type.GRID])
         # Every share makes depth 1, which all else begins with, and yields its own part of it.
         depth1: list[Node] = []
         for i, node in enumerate(chain(ground[Type.GRID], self._depth1(ground))):
@@ -108,15 +109,15 @@ class Sweep:
         grids, others = _by_type(depth1)
         # Grids of the output's shape first: most of what is right at depth 2 comes of them.
         grids.sort(key=lambda n: not self._scoring.shapes_match(n.column))
-        made = yield from self._expand(others, ground, mine, EVERY, last=False)
+        cut = yield from self._expand(others, ground, mine, EVERY, last=False)
         yield from self._assembled()
-        _, cut = _by_type(made)
         yield from self._expand(grids, ground, mine, TO_GRID)
         yield from self._assembled()
         whole = _Share(0, 1)
         yield from self._expand(cut, ground, whole, PLAIN)
-        inner = yield from self._expand(grids, ground, mine, TO_PARTS, last=False)
-        yield from self._expand(inner, ground, whole, PLAIN)
+        for grid in grids:
+            parts = yield from self._expand([grid], ground, mine, TO_PARTS, last=False)
+            yield from self._expand(parts, ground, whole, PLAIN)
         yield from self._assembled()
 
     def _ground(self) -> dict[Type, list[Node]]:
@@ -148,20 +149,21 @@ class Sweep:
         primitives: Sequence[Primitive],
         last: bool = True,
     ) -> Generator[Found, None, list[Node]]:
-        """Yields this share of the primitives on the prefixes; returns the nodes that it made.
+        """Yields this share of the primitives on the prefixes; returns what the walk may go on from.
 
-        What nothing goes on from (`last`) is given up, and yields None, when its first grid has a wrong shape.
+        That is none if it is the `last` step, and else what is no grid. In a last step a node is given up, and
+        yields None, when its first grid has a wrong shape.
         """
-        made = []
+        parts = []
         for prefix in prefixes:
             for primitive, arguments in self._around(prefix, ground, primitives):
                 if not share.takes_next():
                     continue
                 node = self._node(primitive, arguments, self._shapes if last else ())
-                if node is not None:
-                    made.append(node)
+                if node is not None and not last and node.expression.type is not Type.GRID:
+                    parts.append(node)
                 yield from self._offer(node)
-        return made
+        return parts
 
     def _around(
         self, prefix: Node, ground: Ground, primitives: Sequence[Primitive]

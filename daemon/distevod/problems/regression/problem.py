@@ -111,6 +111,13 @@ class Regression:
         """Task data of a CSV file; see `data.tasks_from_csv`."""
         return tasks_from_csv(content, name)
 
+    def seeds(self, rng: Random) -> list[Formula]:
+        """Formulas of one simple term, of those that have values; in random order, as there may be many."""
+        terms = [(tree,) for tree in self._variation.simple()]
+        formulas = [self._weighted(term, [part]) for term in terms if (part := self._part(term[0])) is not None]
+        rng.shuffle(formulas)
+        return formulas
+
     def random(self, rng: Random) -> Formula:
         """One or two random terms."""
         return self._first_usable(lambda: self._variation.made(rng))

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from random import Random
 
 from distevod.problems.regression.expression import (
+    ADD,
     BINARY,
     CONSTANT,
+    DIV,
     FUNCTIONS,
     MUL,
     ONE,
@@ -27,12 +30,32 @@ DEEPEST = 5
 GROWN_DEEPEST = 3
 """Depth of the trees that mutation grows."""
 
+HIGHEST_POWER = 6
+MOST_SIMPLE = 1000
+"""Bounds the simple formulas of tables with many columns."""
+
 
 class Variation:
     """The operators for formulas of `variables` variables: terms in, trees out, whose weights are found later."""
 
     def __init__(self, variables: int) -> None:
         self._variables = variables
+
+    def simple(self) -> list[Tree]:
+        """What a person would try first: powers, each function of a simple argument, products of two variables."""
+        variables: list[Tree] = [(VARIABLE, index) for index in range(self._variables)]
+        trees: list[Tree] = []
+        for x in variables:
+            powers = [x]
+            while len(powers) < HIGHEST_POWER:
+                powers.append(node(MUL, x, powers[-1]))
+            square = powers[1]
+            arguments = [x, square, node(ADD, ONE, x), node(ADD, ONE, square), node(ADD, x, square)]
+            trees += powers
+            trees += [node(code, argument) for code in UNARY for argument in arguments]
+            trees.append(node(DIV, ONE, x))
+        trees += [node(MUL, a, b) for a, b in combinations(variables, 2)]
+        return trees[:MOST_SIMPLE]
 
     def made(self, rng: Random) -> list[Tree]:
         """One or two trees by ramped half-and-half (Koza 1992): depth at random, full or of any shape."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from distevod.problems.grids import bitboard
@@ -89,7 +91,6 @@ def colour(grid: Grid) -> int:
 
 
 @primitive("count", (Type.MEASURE, GRID), INTEGER)
-def count(measured: object, grid: Grid) -> int:
+def count(measured: Callable[[Grid], int], grid: Grid) -> int:
     """The measure as an integer, at most 30."""
-    assert callable(measured)
-    return min(int(measured(grid)), MAX_INTEGER)
+    return min(measured(grid), MAX_INTEGER)

@@ -76,7 +76,7 @@ def boxes_colour(grid: Grid) -> Pieces:
 
 @primitive("solids", (GRID,), PIECES)
 def solids(grid: Grid) -> Pieces:
-    """Parts of one colour, 0 included, joined by four neighbours, of all colours marked by their number plus 0."""
+    """What lies in the bounding rectangles of the parts of one colour, 0 a colour too, joined by four neighbours."""
     boards: list[int] = []
     for colour in range(COLOURS):
         mask = grid == colour

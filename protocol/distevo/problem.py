@@ -105,6 +105,7 @@ class Contract:
     """Program bytes to their 32-byte key."""
     has_crossover: bool
     has_sweep: bool
+    has_batch: bool
     has_verify: bool
 
     random: Callable[[Any], Any]
@@ -137,6 +138,7 @@ class Contract:
         self.keyer = keyer(self.name, self.version)
         self.has_crossover = "crossover" in members
         self.has_sweep = "sweep" in members
+        self.has_batch = "evaluate_batch" in members
         self.has_verify = "verify" in members
         self._seeds = members.get("seeds")
         self._sweep = members.get("sweep")

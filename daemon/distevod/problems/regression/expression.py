@@ -1,4 +1,4 @@
-"""Formulas: trees in a normal form, their canonical text, and their values over columns of numbers.
+"""Expressions: trees in a normal form, their canonical text, and their values over columns of numbers.
 
 A tree is nested tuples `(code, ...)`: `(CONSTANT, value)`, `(VARIABLE, index)` or `(code, child[, child])`.
 Tuples compare in C, which gives the order of commutative operands, and parts are shared between formulas.

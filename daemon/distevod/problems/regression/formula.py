@@ -56,6 +56,11 @@ def formula_size(terms: Iterable[Tree]) -> int:
     return sum(map(size, terms))
 
 
+def complexity(formula: Formula) -> int:
+    """Number of nodes, with two for each weight: its number and its product."""
+    return formula_size(formula.terms) + 2 * len(formula.terms)
+
+
 def combined(formula: Formula, columns: Sequence[Column], points: int) -> Column:
     """The sum at each point; `columns` are the values of its terms. Results may be infinite or NaN."""
     total = [formula.intercept] * points

@@ -14,6 +14,7 @@ from distevod.problems.regression.expression import Tree, rounded, values
 from distevod.problems.regression.formula import (
     Formula,
     combined,
+    complexity,
     formula_size,
     formula_text,
     parse_formula,
@@ -23,7 +24,7 @@ from distevod.problems.regression.formula import (
 from distevod.problems.regression.least_squares import NEGLIGIBLE, Centred, best_weights, centred
 from distevod.problems.regression.variation import Variation
 
-MOST_TERMS = 6
+MOST_TERMS = 8
 MOST_NODES = 40
 """Largest formula, without its weights and intercept."""
 FIT_TOLERANCE = 1e-6
@@ -51,8 +52,10 @@ class Regression:
     A program is a weighted sum of terms as prefix text, `sum(-1.0,mul(2.0,x0),sin(mul(x0,x0)))`. Its weights are
     part of it, found by least squares on the training points whenever variation makes a new one.
 
-    Fitness is the negated root mean squared error over the training points, divided by the standard deviation
-    of their target: 0 is perfect, -1 what the constant mean gets. Fit: each point is hit within
+    Fitness is negated: the root mean squared error over the n training points, divided by the standard deviation
+    of their target, times n^(k/2n) for a complexity of k. So 0 is perfect, -1 what the constant mean gets, and
+    the order that of the Bayesian information criterion (Schwarz 1978): each node must pay for itself, much on
+    few points and little on many, or else eight terms would fit any noise. Fit: each point is hit within
     `FIT_TOLERANCE`. Verified: R2 of at least `VERIFY_R2` on the test points, with the training mean as the
     baseline, so that it exists for any number of points. Behaviour: the outputs on the training points, rounded
     to about 1e-7 of the target's deviation.
@@ -85,6 +88,7 @@ class Regression:
         self._target = target
         # Errors are divided by it: 1 where all targets are equal.
         self._deviation = math.sqrt(target.square / self._points) or 1.0
+        self._price = self._points ** (0.5 / self._points)
         self._tolerances = [FIT_TOLERANCE * max(self._deviation, abs(value)) for value in train.y]
         self._largest_tolerance = max(self._tolerances)
         # Adding and subtracting this rounds a double to a multiple of a power of two near 1e-7 deviations.
@@ -145,7 +149,7 @@ class Regression:
             return None
         rounder = self._rounder
         return {
-            "fitness": -rms / self._deviation,
+            "fitness": 0.0 - rms / self._deviation * self._price ** complexity(genome),
             # The largest error is no smaller than their root mean square.
             "fit": rms <= self._largest_tolerance
             and all(abs(e) <= tolerance for e, tolerance in zip(errors, self._tolerances, strict=True)),

@@ -1,4 +1,7 @@
-"""How formulas are made and changed. All take a `random.Random` and return trees in normal form."""
+"""How formulas are made and changed: trees in normal form, from a `random.Random`.
+
+The shares of the operators are set by hand, not tuned.
+"""
 
 import math
 from collections.abc import Sequence
@@ -161,14 +164,14 @@ class Variation:
         return replaced(tree, index, node(BINARY[int(rng.random() * len(BINARY))], *operands))
 
     def _with_moved_constant(self, tree: Tree, rng: Random) -> Tree:
-        places = [index for index, part in enumerate(subtrees(tree)) if part[0] == CONSTANT]
+        parts = list(subtrees(tree))
+        places = [index for index, part in enumerate(parts) if part[0] == CONSTANT]
         if not places:
-            # One that can be moved next time; linear scaling takes care of the outermost.
-            index = int(rng.random() * size(tree))
-            part = next(part for place, part in enumerate(subtrees(tree)) if place == index)
+            # A factor somewhere inside, to be moved the next time.
+            index = int(rng.random() * len(parts))
             factor = constant(float(f"{math.exp(rng.gauss(0.0, 1.0)):.3g}"))
-            return replaced(tree, index, node(MUL, factor, part)) if factor != ONE else tree
+            return replaced(tree, index, node(MUL, factor, parts[index]))
         index = places[int(rng.random() * len(places))]
-        value = next(part for place, part in enumerate(subtrees(tree)) if place == index)[1]
+        value = parts[index][1]
         scale = 10.0 ** rng.randint(-3, 0) * max(abs(value), 0.1)
         return replaced(tree, index, constant(float(f"{value + rng.gauss(0.0, scale):.5g}")))

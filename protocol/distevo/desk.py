@@ -5,16 +5,16 @@ from __future__ import annotations
 from distevo.command import decode_command
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
-from distevo.foreman import Publish
 from distevo.ledger import Ledger
 from distevo.names import INBOX, INBOX_COMMANDS, INBOX_RUNS
 from distevo.orders import ACCEPTED, Orders
-from distevo.outbox import Outbox
+from distevo.outbox import Outbox, Publish
 from distevo.run import decode_run
 
 LIST_SECONDS = 10.0
 """How often the inbox is listed when nobody says that it has changed."""
 UNREADABLE = "unreadable"
+OUTCOMES_KEPT = 1_000
 
 
 class Desk:
@@ -32,6 +32,10 @@ class Desk:
         self._again = False
         self._next_listing = 0.0
         self._reading: set[str] = set()
+        self._left_alone: set[str] = set()
+        """Objects of a newer distevo."""
+        self.is_open = False
+        """Whether anything is taken in: only by a coordinator that is not leaving."""
 
     def next_deadline(self) -> float:
         """When the inbox is listed next."""
@@ -39,6 +43,7 @@ class Desk:
 
     def begin(self, now: float) -> None:
         """The plan was just loaded, and the inbox read with it. Deletes that were lost are made again."""
+        self.is_open, self._is_listing = True, False
         self._next_listing = now + LIST_SECONDS
         for name in self._ledger.plan.handled:
             self._clear_away(name)
@@ -59,8 +64,10 @@ class Desk:
 
     def _listed(self, answer: StoreAnswer, now: float) -> None:
         self._is_listing = False
+        if not self.is_open:
+            return
         plan = self._ledger.plan
-        known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._reading
+        known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._reading | self._left_alone
         for name in answer.names:
             if name not in known:
                 self._reading.add(name)
@@ -76,37 +83,41 @@ class Desk:
 
     def _read(self, name: str, answer: StoreAnswer) -> None:
         self._reading.discard(name)
-        if answer.outcome is Outcome.DONE and name not in self._ledger.plan.handled:
-            self.take_in(name, answer.data)
+        is_known = name in self._ledger.plan.handled
+        if self.is_open and answer.outcome is Outcome.DONE and not is_known and self.take_in(name, answer.data):
             self._publish(lambda _now: self.settle(name))
 
-    def take_in(self, name: str, data: bytes) -> None:
-        """Apply one object to the plan; whoever calls publishes the plan and then calls `settle`."""
+    def take_in(self, name: str, data: bytes) -> bool:
+        """Apply one object to the plan; if True, whoever calls publishes the plan and then calls `settle`."""
         try:
             if name.startswith(INBOX_RUNS):
                 run = decode_run(data)
                 outcome = self._orders.adopt(run, name)
                 if outcome == ACCEPTED:
                     self._outbox.log("info", "run taken in", run=run.name, tasks=len(run.tasks))
-                    return
+                    return True
             elif name.startswith(INBOX_COMMANDS):
                 outcome = self._orders.carry_out(decode_command(data))
             else:
-                return
+                return False
         except ObjectVersionError as error:
             # Not damage: whoever reads that version may still take it.
+            self._left_alone.add(name)
             self._outbox.log("error", "an inbox object is left alone", name=name, reason=str(error))
-            return
+            return False
         except ObjectError as error:
             outcome = f"{UNREADABLE}: {error}"
         if outcome != ACCEPTED:
             self._outbox.log("warning", "an inbox object is refused", name=name, reason=outcome)
         self._ledger.plan.handled[name] = outcome
+        return True
 
     def settle(self, name: str) -> None:
         """What was decided about this object is durable: say so, and clear it away."""
         plan = self._ledger.plan
         self.outcomes[name] = plan.handled.get(name, ACCEPTED)
+        while len(self.outcomes) > OUTCOMES_KEPT:
+            del self.outcomes[next(iter(self.outcomes))]
         if name in plan.handled:
             self._clear_away(name)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -122,11 +122,22 @@ class IslandFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ProblemMissing:
+    """This platform does not have the island's problem, or has another version of it."""
+
+    slot: int
+    island: IslandId
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """The best program of a task was evaluated again and, if fit, verified on what evolution never saw."""
 
     run: str
     task: str
+    genome: bytes
+    """The program that was looked at."""
     fitness: tuple[float, ...] | None
     fit: bool
     solved: bool | None
@@ -138,6 +149,8 @@ class CheckpointSaved:
     """The checkpoint is durable."""
 
     sequence: int
+    resource_usage: dict[str, float] = field(default_factory=dict)
+    """What the platform has used so far; it goes into the next checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +180,7 @@ Event = (
     | WorkerDied
     | IslandReported
     | IslandFailed
+    | ProblemMissing
     | Verified
     | CheckpointSaved
     | CheckpointFailed

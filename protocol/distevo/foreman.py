@@ -1,41 +1,39 @@
-"""The foreman: which task is worked on where, when it is done, and what its result is."""
+"""The foreman: which task is worked on where, and when it is done."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
 from distevo.checkpoint import (
-    Checkpoint,
     IslandSnapshot,
     decode_checkpoint,
-    encode_checkpoint,
     restore,
 )
-from distevo.errors import CheckpointError, ObjectError
-from distevo.events import IslandFailed, IslandId, IslandReported, Outcome, StoreAnswer, Verified, WorkerDied
-from distevo.instructions import LimitIsland, StartIsland, StopIsland, VerifyProgram
+from distevo.closing import Closing
+from distevo.errors import CheckpointError, CheckpointVersionError, ObjectError, ObjectVersionError
+from distevo.events import (
+    IslandFailed,
+    IslandId,
+    IslandReported,
+    Outcome,
+    ProblemMissing,
+    StoreAnswer,
+    WorkerDied,
+)
+from distevo.instructions import LimitIsland, StartIsland, StopIsland
 from distevo.ledger import Ledger, TaskId
-from distevo.names import result_name, run_results
-from distevo.outbox import Outbox
-from distevo.plan import RunState
-from distevo.result import Result, decode_result, encode_result, result_digest, text_of
+from distevo.outbox import Outbox, Publish
+from distevo.plan import RunState, TaskState
+from distevo.result import decode_result
 from distevo.run import Budget
 from distevo.slots import Slot, Slots
 from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, TaskWork, fresh_snapshot
 
 ISLANDS_AHEAD = 2
 """Each slot has at least this many islands placed, so that a worker never waits for its next one."""
-MAX_VERIFY_DEATHS = 2
-
-
-class Publish(Protocol):
-    """Puts the plan in force, then calls `then`."""
-
-    def __call__(self, then: Callable[[float], None] | None = None) -> None: ...
 
 
 class Foreman:
@@ -50,38 +48,49 @@ class Foreman:
         next_sequence: Callable[[], int],
     ) -> None:
         self._ledger, self._slots, self._outbox = ledger, slots, outbox
-        self._publish, self._next_sequence = publish, next_sequence
+        self._publish = publish
         self.work: dict[TaskId, TaskWork] = {}
+        self.closing = Closing(ledger, slots, outbox, publish, next_sequence, self.work, self._closed)
         self.is_working = False
         """Whether islands may be placed: only under a plan that is in force."""
         self._snapshots: dict[IslandId, list[IslandSnapshot]] = {}
         self._queue: deque[TaskId] = deque()
         self._opening: set[TaskId] = set()
+        self._term = 0
+        """Rises when all is let go of: what was asked for before no longer counts."""
 
     def load(self, snapshots: dict[IslandId, list[IslandSnapshot]]) -> None:
         """Prepare to work under a plan that the ledger holds, from these snapshots."""
         self._snapshots = snapshots
 
     def begin(self) -> None:
-        """The plan is in force: work."""
+        """The plan is in force: work. What was begun in runs that are paused is taken in hand, to be kept and shown."""
         self.is_working = True
+        for name, run in self._ledger.plan.runs.items():
+            if run.state is RunState.PAUSED:
+                self._take_up(name)
+        self.closing.open()
+        self.closing.sweep_results(None)
         self.requeue()
 
     def rest(self) -> None:
         """Place nothing more."""
-        self.is_working = False
+        self.is_working = self.closing.is_open = False
 
     def abandon(self) -> None:
         """Another member decides now: let go of everything in hand."""
         self.rest()
         for work in self.work.values():
             self._withdraw(work)
-        self.work, self._snapshots, self._queue = {}, {}, deque()
+        self.work.clear()
+        self._snapshots, self._queue, self._opening = {}, deque(), set()
+        self._term += 1
 
     # --- runs ------------------------------------------------------------------------------------
 
     def requeue(self) -> None:
         """What may be worked on has changed."""
+        self._ledger.shed({name for name, _ in self.work})
         self._queue = deque(self._ledger.waiting(self.work.keys() | self._opening))
         self._fill()
 
@@ -101,16 +110,18 @@ class Foreman:
         """Go on with a suspended run's islands."""
         for work in self.in_hand(name):
             work.is_paused = False
-            if work.stage is Stage.EVOLVING:
+            if work.stage is Stage.EVOLVING and work.is_finished:
+                self._close(work)
+            elif work.stage is Stage.EVOLVING:
                 self._place(work)
         self.requeue()
 
     def end(self, name: str) -> None:
-        """Close the tasks of a run as they are."""
+        """Close the tasks of a run as they are, also those that were begun before a restart."""
+        self._take_up(name)
         for work in self.in_hand(name):
             self._close(work)
         self.requeue()
-        self._forget_if_over(name)
 
     def extend(self, name: str, budget: Budget) -> None:
         """Let a run's islands work on under a higher budget."""
@@ -123,6 +134,13 @@ class Foreman:
 
     # --- placing ---------------------------------------------------------------------------------
 
+    def _closed(self) -> None:
+        """A task has its result. Only when nothing is queued is it worth looking for what else may be worked on."""
+        if self._queue:
+            self._fill()
+        else:
+            self.requeue()
+
     def _fill(self) -> None:
         """Begin tasks while some slot would soon have nothing to do."""
         while (
@@ -132,6 +150,29 @@ class Foreman:
             and len(self._slots.least_loaded().islands) < ISLANDS_AHEAD
         ):
             self._open(self._queue.popleft())
+        if not self._queue and not self._opening:
+            self._level()
+
+    def _level(self) -> None:
+        """With nothing left to begin, give a worker without islands one that waits elsewhere."""
+        while self.is_working and (pair := self._slots.uneven()) is not None:
+            fullest, idle = pair
+            island = fullest.islands.pop()
+            idle.islands.append(island)
+            work = self.work[island.run, island.task]
+            if fullest.is_ready:
+                self._outbox.emit(StopIsland(fullest.number, island))
+            self._send(idle, work, work.islands[island.island])
+
+    def _take_up(self, name: str) -> None:
+        """Take in hand what a run's checkpoints hold, without working on it."""
+        run = self._ledger.plan.runs[name]
+        for task, entry in run.tasks.items():
+            if entry.state is not TaskState.OPEN or (name, task) in self.work or name not in self._ledger.runs:
+                continue
+            if any(IslandId(name, task, index) in self._snapshots for index in range(len(entry.islands))):
+                self.work[name, task] = self._work_of((name, task), [])
+                self.work[name, task].is_paused = True
 
     def _open(self, task: TaskId) -> None:
         entry = self._ledger.plan.runs[task[0]].tasks[task[1]]
@@ -140,18 +181,26 @@ class Foreman:
             return
         # An extended task: its islands lie in its result.
         self._opening.add(task)
+        term, result = self._term, entry.result
 
         def arrived(answer: StoreAnswer, _now: float) -> None:
+            if term != self._term:
+                return
             self._opening.discard(task)
             snapshots: list[IslandSnapshot] = []
             try:
-                if answer.outcome is Outcome.DONE:
-                    snapshots = decode_checkpoint(decode_result(answer.data)[1]).islands
+                if answer.outcome is not Outcome.DONE:
+                    raise ObjectError("is missing from the store")
+                snapshots = decode_checkpoint(decode_result(answer.data)[1]).islands
+            except (ObjectVersionError, CheckpointVersionError) as error:
+                # Not damage: beginning anew would replace what a newer distevo found.
+                self._set_aside(task[0], f"{result}: {error}")
+                return
             except (ObjectError, CheckpointError) as error:
                 self._outbox.log(
                     "error",
                     "a result cannot be read; the task begins anew",
-                    name=entry.result,
+                    name=result,
                     reason=str(error),
                 )
             run = self._ledger.plan.runs.get(task[0])
@@ -159,21 +208,36 @@ class Foreman:
                 self._start(task, snapshots)
             self._fill()
 
-        self._outbox.read(entry.result, arrived)
+        self._outbox.read(result, arrived)
 
-    def _start(self, task: TaskId, snapshots: list[IslandSnapshot]) -> None:
-        run, entry = self._ledger.runs[task[0]], self._ledger.plan.runs[task[0]].tasks[task[1]]
-        work = TaskWork(run, task[1], self._ledger.plan.runs[run.name].budget)
-        for index, place in enumerate(entry.islands):
+    def _set_aside(self, name: str, reason: str) -> None:
+        """This platform cannot work on a run: take no island of it, and say why."""
+        self._ledger.plan.runs[name].note = reason
+        self._outbox.log("error", "a run is set aside", run=name, reason=reason)
+        for work in self.in_hand(name):
+            if work.stage is Stage.EVOLVING:
+                self._withdraw(work)
+        self._publish()
+        self.requeue()
+
+    def _work_of(self, task: TaskId, snapshots: list[IslandSnapshot]) -> TaskWork:
+        """A task as its checkpoints, and `snapshots`, have it."""
+        run, plan = self._ledger.runs[task[0]], self._ledger.plan.runs[task[0]]
+        work = TaskWork(run, task[1], plan.budget)
+        for index, place in enumerate(plan.tasks[task[1]].islands):
             key = IslandId(run.name, task[1], index)
             known = self._snapshots.pop(key, []) + [s for s in snapshots if s.island == index]
-            snapshot = restore(known, place.grant) or fresh_snapshot(run, key, place.grant)
+            own = [snapshot for snapshot in known if snapshot.grant >= plan.first_grant]
+            snapshot = restore(own, place.grant) or fresh_snapshot(run, key, place.grant)
             work.islands.append(IslandWork(key, msgspec.structs.replace(snapshot, grant=place.grant)))
-        self.work[task] = work
         guess = work.choose()
         work.is_fit = guess is not None and guess.fit
         for island in work.islands:
             island.is_resting = work.is_fit or self._is_spent(work, island)
+        return work
+
+    def _start(self, task: TaskId, snapshots: list[IslandSnapshot]) -> None:
+        work = self.work[task] = self._work_of(task, snapshots)
         if work.is_finished:
             self._close(work)
         else:
@@ -240,9 +304,8 @@ class Foreman:
         for island in slot.islands:
             work = self.work[island.run, island.task]
             self._send(slot, work, work.islands[island.island])
-        for work in self.work.values():
-            if work.stage is Stage.VERIFYING and work.verifier == number:
-                self._verify(work)
+        self.closing.ready(number)
+        self._fill()
 
     def reported(self, event: IslandReported, now: float) -> bool:
         """Take a generation in; whether the island still counts (it does not once its task is closed)."""
@@ -253,8 +316,11 @@ class Foreman:
         plan = self._ledger.plan.runs[work.run.name]
         if plan.state is RunState.QUEUED:
             plan.state = RunState.RUNNING
+        self._slots.worked(event.slot)
         before = island.snapshot.counters.evaluations
-        island.report(event.snapshot, event.fit or event.is_spent)
+        island.report(event.snapshot)
+        # Judged by the budget in force: a worker may not have heard yet that it was raised.
+        island.is_resting = event.fit or self._is_spent(work, island)
         self._ledger.progress_of(work.run.name).evaluated(island.snapshot.counters.evaluations - before, now)
         if event.warning is not None and work.warning is None:
             work.warning = event.warning
@@ -262,11 +328,23 @@ class Foreman:
         work.is_fit = work.is_fit or event.fit
         if island.is_resting:
             self._slots.release(island.id)
-        if work.is_finished:
+        elif event.is_spent and not work.is_paused:
+            self._send_again(work, island)
+        if work.is_finished and not work.is_paused:
             self._close(work)
         if island.is_resting:
             self._fill()
         return True
+
+    def _send_again(self, work: TaskWork, island: IslandWork) -> None:
+        for slot in self._slots.slots:
+            if island.id in slot.islands and slot.is_ready:
+                self._send(slot, work, island)
+
+    def missing(self, event: ProblemMissing) -> None:
+        """This platform lacks the problem: it takes no island of the run."""
+        if event.island.run in self._ledger.plan.runs and self._ledger.plan.runs[event.island.run].note is None:
+            self._set_aside(event.island.run, event.error)
 
     def failed(self, event: IslandFailed) -> None:
         """The problem's code cannot go on."""
@@ -278,22 +356,29 @@ class Foreman:
 
     def died(self, event: WorkerDied, now: float) -> None:
         """A worker is gone; what it worked on is judged, and goes on in its replacement."""
-        self._slots.died(event.slot, event.cause.value, now)
+        slot = self._slots.died(event.slot, event.cause.value, now)
         verdict = "it had no island"
-        work = self.work.get((event.island.run, event.island.task)) if event.island else None
-        if work is not None and event.island is not None:
+        # One that died before it said what it was at died of what it was given first.
+        blamed = event.island or next(iter(slot.islands), None)
+        work = self.work.get((blamed.run, blamed.task)) if blamed else None
+        if work is not None and blamed is not None:
             if work.stage is Stage.VERIFYING:
-                verdict = self._verifier_died(work, event)
+                verdict = self.closing.verifier_died(work, event)
             elif work.stage is Stage.EVOLVING:
-                verdict = self._island_died(work, work.islands[event.island.island], event)
+                verdict = self._island_died(work, work.islands[blamed.island], event)
         self._outbox.log(
             "warning",
             "a worker died and is replaced",
             slot=event.slot,
             cause=event.cause.value,
-            island=str(event.island) if event.island else None,
+            island=str(blamed) if blamed else None,
             verdict=verdict,
         )
+
+    def _close(self, work: TaskWork) -> None:
+        if work.stage is Stage.EVOLVING:
+            self._withdraw(work)
+            self.closing.close(work)
 
     def _island_died(self, work: TaskWork, island: IslandWork, event: WorkerDied) -> str:
         verdict = island.blame(event)
@@ -306,108 +391,3 @@ class Foreman:
             self._fill()
             return "its task is given up"
         return verdict
-
-    # --- closing ---------------------------------------------------------------------------------
-
-    def _close(self, work: TaskWork) -> None:
-        if work.stage is not Stage.EVOLVING:
-            return
-        self._withdraw(work)
-        work.guess = work.choose()
-        if work.guess is None or work.failure is not None:
-            self._record(work, None)
-        else:
-            work.stage = Stage.VERIFYING
-            work.verifier = self._slots.least_loaded().number
-            self._verify(work)
-
-    def _verify(self, work: TaskWork) -> None:
-        if self.is_working and self._slots.slots[work.verifier].is_ready and work.guess is not None:
-            self._outbox.emit(
-                VerifyProgram(
-                    slot=work.verifier,
-                    run=work.run.name,
-                    task=work.task,
-                    problem=work.run.problem,
-                    data=bytes(work.run.tasks[work.task]),
-                    genome=work.guess.genome,
-                )
-            )
-
-    def _verifier_died(self, work: TaskWork, event: WorkerDied) -> str:
-        work.verify_deaths += 1
-        if event.cause.convicts or work.verify_deaths >= MAX_VERIFY_DEATHS:
-            reason = f"the worker that verified the guess died ({event.cause.value})"
-            self.verified(Verified(work.run.name, work.task, None, False, None, reason))
-            return "its task keeps an unverified guess"
-        return "the guess is verified once more"
-
-    def verified(self, event: Verified) -> None:
-        """The guess was looked at: record the result."""
-        work = self.work.get((event.run, event.task))
-        if work is None or work.stage is not Stage.VERIFYING:
-            return
-        if event.error is None and work.guess is not None and event.fitness != work.guess.fitness:
-            self._outbox.log(
-                "warning",
-                "the best program has another fitness when evaluated again; is `evaluate` deterministic?",
-                run=event.run,
-                task=event.task,
-                before=work.guess.fitness,
-                after=event.fitness,
-            )
-        self._record(work, event)
-
-    def _record(self, work: TaskWork, verdict: Verified | None) -> None:
-        work.stage = Stage.RECORDING
-        sequence = self._next_sequence()
-        islands = [msgspec.structs.replace(s, sequence=sequence) for s in work.snapshots()]
-        guess = work.guess
-        error = work.failure or (verdict.error if verdict is not None else None)
-        result = Result(
-            run=work.run.name,
-            task=work.task,
-            fit=verdict.fit if verdict is not None and verdict.error is None else guess is not None and guess.fit,
-            solved=verdict.solved if verdict is not None else None,
-            program=text_of(guess.genome) if guess else None,
-            key=guess.key.hex() if guess else None,
-            fitness=list(guess.fitness) if guess else None,
-            evaluations=work.evaluations(),
-            seconds=round(work.seconds(), 3),
-        )
-        state = Checkpoint(cluster="", member="", boot="", sequence=sequence, islands=islands, resource_usage={})
-        data = encode_result(result, encode_checkpoint(state))
-        name = result_name(work.run.name, work.task, result_digest(data))
-        self._outbox.create(name, data, lambda _answer, _now: self._recorded(work, name, result, error))
-
-    def _recorded(self, work: TaskWork, name: str, result: Result, error: str | None) -> None:
-        if self.work.get(work.id) is not work:
-            return  # Another member decides by now.
-        del self.work[work.id]
-        run = self._ledger.plan.runs[work.run.name]
-        self._ledger.close(work.id, name, result, work.duplicates(), error, work.failure is not None)
-        if run.budget != work.budget:
-            # Extended while the result was being written.
-            self._ledger.reopen(work.run.name, run.budget, self.work)
-            self.requeue()
-        elif run.state.is_over:
-            self._outbox.log("info", f"run {run.state}", run=work.run.name, **run.tally())
-        self._forget_if_over(work.run.name)
-        self._publish(lambda _now: self.sweep_results(work.run.name) if run.state.is_over else None)
-        self._fill()
-
-    def _forget_if_over(self, name: str) -> None:
-        if self._ledger.plan.runs[name].state.is_over and not self.in_hand(name):
-            self._ledger.runs.pop(name, None)
-
-    def sweep_results(self, name: str) -> None:
-        """Delete candidates that lost: each was written by a daemon that died before the plan named it."""
-
-        def listed(answer: StoreAnswer, _now: float) -> None:
-            run = self._ledger.plan.runs.get(name)
-            named = {task.result for task in run.tasks.values()} if run is not None else set()
-            for candidate in answer.names:
-                if candidate not in named and not self.in_hand(name):
-                    self._outbox.delete(candidate, lambda _answer, _now: None)
-
-        self._outbox.list(run_results(name), listed)

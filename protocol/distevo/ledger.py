@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
 import msgspec
@@ -14,6 +15,8 @@ from distevo.run import Budget, Run
 
 TaskId = tuple[str, str]
 """(run, task)."""
+ANY_GRANT = 0
+"""Stands for a grant where only that there is one matters: no snapshot is newer under it, so none is covered."""
 
 
 class Ledger:
@@ -26,6 +29,8 @@ class Ledger:
         self.runs: dict[str, Run] = {}
         """The objects of the runs that are not over."""
         self.progress: dict[str, Progress] = {}
+        self._settling: Counter[str] = Counter()
+        """Runs, and tasks as `run/task`, of which more is decided than is durable: how many swaps are awaited."""
 
     def load(self, plan: Plan, runs: dict[str, Run]) -> None:
         """Go on with this plan. Islands of other owners, gone by now, become ours."""
@@ -37,14 +42,16 @@ class Ledger:
     def adopt(self, run: Run, name: str) -> RunPlan:
         """Enter a new run, whose object has this name."""
         settings = run.settings
+        grant = self._next_grant()
         entry = RunPlan(
             object=name,
+            first_grant=grant,
             state=RunState.QUEUED,
             problem=msgspec.structs.replace(run.problem, source=None),
             islands_per_task=settings.islands_per_task,
             budget=Budget(settings.cpu_seconds, settings.evaluations),
             tasks={
-                task: TaskPlan(islands=[IslandPlace(self._owner, 1) for _ in range(settings.islands_per_task)])
+                task: TaskPlan(islands=[IslandPlace(self._owner, grant) for _ in range(settings.islands_per_task)])
                 for task in run.tasks
             },
             note=self._may_run(run),
@@ -60,26 +67,54 @@ class Ledger:
                     if entry.state is TaskState.OPEN and (name, task) not in busy:
                         yield name, task
 
-    def grant_of(self, island: IslandId) -> int | None:
-        """The grant of an unfinished island; None for one whose task has its result or is given up."""
+    def shed(self, busy: Collection[str]) -> None:
+        """Let go of the objects of runs that are over, but for the `busy` ones."""
+        for name in [name for name in self.runs if self.plan.runs[name].state.is_over and name not in busy]:
+            del self.runs[name]
+
+    def needed_grant(self, island: IslandId) -> int | None:
+        """The grant under which an island's state is still needed; None for one that is finished, durably so.
+
+        A task that has its result in memory alone is not finished: after a crash the plan in the store says that it
+        is open, and its islands have to be found.
+        """
         run = self.plan.runs.get(island.run)
-        task = run.tasks.get(island.task) if run is not None and not run.state.is_over else None
-        if task is None or task.state is not TaskState.OPEN or island.island >= len(task.islands):
+        if run is None:
+            return ANY_GRANT if self._settling[island.run] else None
+        task = run.tasks.get(island.task)
+        if task is None or island.island >= len(task.islands):
+            return None
+        is_closed = task.state is not TaskState.OPEN or run.state.is_over
+        if is_closed and not self._settling[island.run] and not self._settling[f"{island.run}/{island.task}"]:
             return None
         return task.islands[island.island].grant
 
-    def reopen(self, name: str, budget: Budget, busy: Collection[TaskId]) -> None:
-        """Give a run another budget, and open its unfit tasks again under a new grant."""
+    def await_swap(self, what: str) -> Callable[[], None]:
+        """`what` (a run, or a task as `run/task`) was decided and is not durable yet; call the answer when it is."""
+        self._settling[what] += 1
+
+        def settled() -> None:
+            self._settling[what] -= 1
+            if not self._settling[what]:
+                del self._settling[what]
+
+        return settled
+
+    def reopen(self, name: str, budget: Budget, busy: Collection[TaskId]) -> int:
+        """Give a run another budget, and open its unfit tasks again under a new grant; how many are open now."""
         run = self.plan.runs[name]
         run.budget = budget
+        grant = self._next_grant()
         for task, entry in run.tasks.items():
             if (name, task) not in busy and entry.state is TaskState.DONE and not entry.fit:
                 entry.state = TaskState.OPEN
                 for place in entry.islands:
-                    place.owner, place.grant = self._owner, place.grant + 1
-        if run.state.is_over:
+                    place.owner, place.grant = self._owner, grant
+        is_open = sum(entry.state is TaskState.OPEN for entry in run.tasks.values())
+        if run.state.is_over and is_open:
             self._own(run)
-            run.state = RunState.QUEUED
+            run.state, run.note = RunState.QUEUED, None
+        return is_open
 
     def close(
         self, task: TaskId, name: str, result: Result, duplicates: int, error: str | None, is_failed: bool
@@ -113,8 +148,14 @@ class Ledger:
         return self.progress.setdefault(name, Progress())
 
     def _own(self, run: RunPlan) -> None:
+        grant = self._next_grant()
         for task in run.tasks.values():
             if task.state is TaskState.OPEN:
                 for place in task.islands:
                     if place.owner != self._owner:
-                        place.owner, place.grant = self._owner, place.grant + 1
+                        place.owner, place.grant = self._owner, grant
+
+    def _next_grant(self) -> int:
+        grant = self.plan.next_grant
+        self.plan.next_grant += 1
+        return grant

@@ -21,7 +21,7 @@ import msgspec
 from distevo.attic import Attic
 from distevo.checkpoint import IslandSnapshot
 from distevo.desk import Desk
-from distevo.errors import ObjectError, kind_of
+from distevo.errors import ObjectError, ObjectVersionError, kind_of
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
@@ -30,6 +30,7 @@ from distevo.events import (
     IslandFailed,
     IslandReported,
     OwnSubmission,
+    ProblemMissing,
     StopRequested,
     StoreAnswer,
     Tick,
@@ -66,6 +67,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int
     batch_size: int
     allow_problems: str = "own"
+    built_in: frozenset[str] = frozenset()
+    """References of the problems that ship with the daemon."""
     lease_ttl: float = 15.0
     swap_interval: float = 1.2
     checkpoint_generations: int = 5
@@ -93,8 +96,7 @@ class Node:
     ) -> None:
         self.settings = settings
         self.phase = Phase.WATCHING
-        self.resource_usage: dict[str, float] = {}
-        """What the platform uses, kept by the shell; it goes into each checkpoint."""
+        self._resource_usage: dict[str, float] = {}
         self._own_submissions = set(own_submissions)
         self._outbox = Outbox()
         self._attic = Attic(self._outbox)
@@ -116,6 +118,7 @@ class Node:
         self.desk = Desk(self.ledger, orders, self._outbox, self._publish)
         self._next_watch = -float("inf")
         self._leave_by = float("inf")
+        self._has_mail = False
         self._was_working = self._has_parted = self._is_released = False
 
     def start(self, now: float) -> list[Instruction]:
@@ -143,7 +146,9 @@ class Node:
         if self.phase is Phase.WATCHING:
             deadlines.append(self._next_watch)
         if self.phase in {Phase.FINISHING, Phase.LEAVING}:
-            deadlines += [self._leave_by, self.keeper.due()]
+            deadlines.append(self._leave_by)
+        if self.phase is Phase.LEAVING and self._was_working:
+            deadlines.append(self.keeper.due())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # --- events ----------------------------------------------------------------------------------
@@ -157,22 +162,27 @@ class Node:
                     self.keeper.generation(event.island, now)
             case IslandFailed():
                 self.foreman.failed(event)
+            case ProblemMissing():
+                self.foreman.missing(event)
             case Verified():
-                self.foreman.verified(event)
+                self.foreman.closing.verified(event)
             case WorkerReady():
                 self.foreman.ready(event.slot)
             case WorkerDied():
                 if self.phase not in {Phase.FINISHING, Phase.LEAVING}:
                     self.foreman.died(event, now)
             case CheckpointSaved():
+                self._resource_usage = event.resource_usage
                 self.keeper.saved(event.sequence, now)
-                self.keeper.prune(self.ledger.grant_of)
+                self.keeper.prune(self.ledger.needed_grant)
             case CheckpointFailed():
                 self._outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
                 self.keeper.failed(event.sequence, now)
             case InboxChanged():
                 if self.phase is Phase.WORKING:
                     self.desk.look(now)
+                else:
+                    self._has_mail = True
             case OwnSubmission():
                 self._own_submissions.add(event.nonce)
             case StopRequested():
@@ -187,6 +197,7 @@ class Node:
         self.lease.tick(now)
         if self.phase in {Phase.TAKING, Phase.WORKING} and self.lease.is_lost:
             self.foreman.abandon()
+            self.desk.is_open = False
             self.phase, self._next_watch = Phase.WATCHING, now
         if self.phase is Phase.WATCHING and now >= self._next_watch:
             self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
@@ -195,7 +206,8 @@ class Node:
             self._work(now)
         elif self.phase in {Phase.FINISHING, Phase.LEAVING} and now >= self._leave_by:
             self._exit(
-                "store_unavailable", "the store did not take the last checkpoint in time; the one before it stands"
+                "store_unavailable",
+                "the store did not take the last checkpoint or the release in time; what it took before stands",
             )
         elif self.phase is Phase.LEAVING:
             self._part(now)
@@ -235,22 +247,28 @@ class Node:
         for name, checkpoint in loaded.checkpoints.items():
             self.keeper.found(name, checkpoint.islands)
         fresh = [name for name in loaded.objects if name not in {run.object for run in plan.runs.values()}]
-        for name in fresh:
-            self.desk.take_in(name, loaded.objects[name])
-        self.lease.take(plan, now, partial(self._won, fresh))
+        taken = [name for name in fresh if self.desk.take_in(name, loaded.objects[name])]
+        self.lease.take(plan, now, partial(self._won, taken))
 
     def _load_runs(self, loaded: Loaded) -> None:
         runs: dict[str, Run] = {}
         useless: dict[str, str] = {}
+        newer: dict[str, str] = {}
         for name, run in loaded.plan.runs.items():
             if run.object in loaded.objects:
                 try:
                     runs[name] = decode_run(loaded.objects[run.object])
+                except ObjectVersionError as error:
+                    newer[name] = str(error)
                 except ObjectError as error:
                     useless[name] = str(error)
             elif not run.state.is_over:
                 useless[name] = "is missing from the store"
         self.ledger.load(loaded.plan, runs)
+        for name, reason in newer.items():
+            # Not damage: the run waits for a platform that can read it.
+            loaded.plan.runs[name].note = reason
+            self._outbox.log("error", "a run is left alone", run=name, reason=reason)
         for name, reason in useless.items():
             self.ledger.give_up(name, reason)
             self._outbox.log("error", "a run cannot go on", run=name, reason=reason)
@@ -270,6 +288,10 @@ class Node:
             self.desk.settle(name)
         self.desk.begin(now)
         self.foreman.begin()
+        if self._has_mail:
+            # It may have come after the inbox was listed.
+            self._has_mail = False
+            self.desk.look(now)
 
     # --- leaving ---------------------------------------------------------------------------------
 
@@ -278,6 +300,7 @@ class Node:
             return
         self._was_working = self.phase is Phase.WORKING
         self.foreman.rest()
+        self.desk.is_open = False
         self.phase, self._leave_by = Phase.FINISHING, now + STOP_SECONDS
         self._outbox.emit(FinishWorkers(FINISH_SECONDS))
 
@@ -310,7 +333,7 @@ class Node:
 
     def _checkpoint(self, now: float) -> None:
         record = self.lease.record
-        self.keeper.save(record.cluster if record else "", self._snapshots(), dict(self.resource_usage), now)
+        self.keeper.save(record.cluster if record else "", self._snapshots(), self._resource_usage, now)
 
     def _snapshots(self) -> list[IslandSnapshot]:
         return [snapshot for work in self.foreman.work.values() for snapshot in work.snapshots()]
@@ -319,11 +342,11 @@ class Node:
         self.lease.publish(self.ledger.plan, then)
 
     def _may_run(self, run: Run) -> str | None:
-        if run.problem.source is None or self.settings.allow_problems == "store":
+        allowed = self.settings.allow_problems
+        if allowed == "none":
+            if run.problem.reference in self.settings.built_in:
+                return None
+            return "this platform runs only the problems that ship with it: start it without --allow-problems none"
+        if run.problem.source is None or allowed == "store" or run.nonce in self._own_submissions:
             return None
-        if self.settings.allow_problems == "own" and run.nonce in self._own_submissions:
-            return None
-        return (
-            f"its problem is a file, and this platform allows {self.settings.allow_problems!r}: "
-            "start the daemon with --allow-problems store to run it"
-        )
+        return "its problem is a file submitted elsewhere: start the daemon with --allow-problems store to run it"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from distevo.command import Command, Verb
-from distevo.errors import ObjectError
+from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
-from distevo.foreman import Foreman, Publish
+from distevo.foreman import Foreman
 from distevo.ledger import Ledger
-from distevo.outbox import Outbox
+from distevo.outbox import Outbox, Publish
 from distevo.plan import RunState
 from distevo.run import Budget, Run, decode_run
 
@@ -52,7 +52,9 @@ class Orders:
         if run.state.is_over:
             return f"the run is {run.state} already"
         run.state = RunState.CANCELLED
+        settled = self._ledger.await_swap(name)
         self._foreman.end(name)
+        self._publish(lambda _now: settled())
         return ACCEPTED
 
     def _pause(self, name: str) -> str:
@@ -78,7 +80,10 @@ class Orders:
             return "no budget is given"
         if not budget.is_more_than(run.budget):
             return f"the budget has to be raised; it is {run.budget} now"
-        self._ledger.reopen(name, budget, self._foreman.work)
+        old = run.budget
+        if not self._ledger.reopen(name, budget, self._foreman.work):
+            run.budget = old
+            return "no unfit task is left to go on with"
         self._foreman.extend(name, budget)
         if name not in self._ledger.runs:
             self._outbox.read(run.object, lambda answer, _now: self._reread(name, answer))
@@ -92,6 +97,8 @@ class Orders:
             if answer.outcome is not Outcome.DONE:
                 raise ObjectError("is missing from the store")
             self._ledger.runs[name] = decode_run(answer.data)
+        except ObjectVersionError as error:
+            self._ledger.plan.runs[name].note = str(error)
         except ObjectError as error:
             self._ledger.give_up(name, str(error))
             self._outbox.log("error", "a run cannot go on", run=name, reason=str(error))
@@ -103,11 +110,13 @@ class Orders:
         run = self._ledger.plan.runs[name]
         if not run.state.is_over or self._foreman.in_hand(name):
             return f"the run is {run.state}; cancel it first"
+        settled = self._ledger.await_swap(name)
         self._ledger.forget(name)
 
         def gone(_now: float) -> None:
+            settled()
             self._outbox.delete(run.object, lambda _answer, _now: None)
-            self._foreman.sweep_results(name)
+            self._foreman.closing.sweep_results(name)
 
         self._publish(gone)
         return ACCEPTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from typing import Protocol
 
 from distevo.events import Outcome, StoreAnswer
 from distevo.instructions import (
@@ -18,6 +19,13 @@ from distevo.instructions import (
 )
 
 Continuation = Callable[[StoreAnswer, float], None]
+
+
+class Publish(Protocol):
+    """Puts the plan in force, then calls `then`."""
+
+    def __call__(self, then: Callable[[float], None] | None = None) -> None: ...
+
 
 RETRY_SECONDS = 1.0
 """How long after a store said that it is away it is asked again."""
@@ -86,11 +94,6 @@ class Outbox:
     def next_deadline(self) -> float | None:
         """When the next delayed action is due."""
         return self._retries[0][0] if self._retries else None
-
-    @property
-    def waiting(self) -> int:
-        """How many store operations are on their way."""
-        return len(self._waiting)
 
     def _expect(self, then: Continuation) -> int:
         self._ops += 1

@@ -70,6 +70,8 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     object: str
     """Name of the submitted object, which holds problem, tasks and settings."""
+    first_grant: Count
+    """No island of this run has a lower one: what a deleted run of the same name left behind is told apart by it."""
     state: RunState
     problem: ProblemUse
     """Without its source, which stays in the object."""
@@ -108,6 +110,8 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True):
     version: Count
     members: dict[str, MemberPlan] = {}
     runs: dict[str, RunPlan] = {}
+    next_grant: Count = 1
+    """Above every grant that was ever given."""
     handled: dict[str, str] = {}
     """Inbox objects that are taken in, with what came of them, until a listing no longer shows them."""
 

@@ -43,7 +43,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Per task: CPU time of variation and evaluation, summed over islands."""
     evaluations: Positive | None = None
     """Per task, summed over islands."""
-    population_size: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = DEFAULT_POPULATION
+    population_size: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = DEFAULT_POPULATION
     """Programs that an island keeps."""
 
     def __post_init__(self) -> None:

@@ -8,8 +8,9 @@ from distevo.events import IslandId
 from distevo.instructions import StartWorker
 from distevo.outbox import Outbox
 
+FIRST_BACK_OFF = 0.1
 MAX_BACK_OFF = 30.0
-"""Most seconds between two tries to start a worker that dies before it is ready."""
+"""Most seconds between two tries to start a worker that dies before it has finished anything."""
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Slot:
     islands: list[IslandId] = field(default_factory=list)
     """In the order in which they were placed; the worker takes turns among those of its earliest task."""
     stillborn: int = 0
-    """Workers in a row that died before they were ready."""
+    """Workers in a row that died before they had finished anything."""
 
 
 class Slots:
@@ -41,25 +42,35 @@ class Slots:
     def ready(self, number: int) -> Slot:
         """The worker in this slot can take islands; returns the slot, whose islands are to be started."""
         slot = self.slots[number]
-        slot.is_ready, slot.stillborn = True, 0
+        slot.is_ready = True
         return slot
 
+    def worked(self, number: int) -> None:
+        """The worker in this slot has finished something: whatever killed those before it, it does not kill all."""
+        self.slots[number].stillborn = 0
+
     def died(self, number: int, cause: str, now: float) -> Slot:
-        """The worker in this slot is gone: start another, at once unless it keeps dying before it is ready."""
+        """The worker in this slot is gone: start another, at once unless one after another dies."""
         slot = self.slots[number]
         self.replaced[cause] = self.replaced.get(cause, 0) + 1
-        if slot.is_ready:
+        slot.is_ready = False
+        slot.stillborn += 1
+        if slot.stillborn == 1:
             self._outbox.emit(StartWorker(number))
         else:
-            slot.stillborn += 1
-            delay = min(0.1 * 2**slot.stillborn, MAX_BACK_OFF)
+            delay = min(FIRST_BACK_OFF * 2 ** (slot.stillborn - 2), MAX_BACK_OFF)
             self._outbox.later(now + delay, lambda _: self._outbox.emit(StartWorker(number)))
-        slot.is_ready = False
         return slot
 
     def least_loaded(self) -> Slot:
-        """The slot with the fewest islands; of equal ones a ready one, then the lowest number."""
-        return min(self.slots, key=lambda slot: (len(slot.islands), not slot.is_ready, slot.number))
+        """A slot that is ready, and of those the one with the fewest islands, then the lowest number."""
+        return min(self.slots, key=lambda slot: (not slot.is_ready, len(slot.islands), slot.number))
+
+    def uneven(self) -> tuple[Slot, Slot] | None:
+        """A slot with islands that wait, and a ready one with none; None while there is no such pair."""
+        fullest = max(self.slots, key=lambda slot: (len(slot.islands), -slot.number))
+        idle = self.least_loaded()
+        return (fullest, idle) if idle.is_ready and not idle.islands and len(fullest.islands) > 1 else None
 
     def release(self, island: IslandId) -> None:
         """The island no longer occupies its slot, if it had one."""

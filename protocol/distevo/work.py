@@ -30,13 +30,13 @@ class IslandWork:
     deaths: int = 0
     """Blameless deaths in the generation after `snapshot`."""
 
-    def report(self, snapshot: IslandSnapshot, is_resting: bool) -> None:
+    def report(self, snapshot: IslandSnapshot) -> None:
         """Take a finished generation in."""
         # What killed workers is decided here and not in the worker, which may have begun before the verdict.
         self.snapshot = msgspec.structs.replace(
             snapshot, invalid=self.snapshot.invalid, suspects=self.snapshot.suspects
         )
-        self.is_resting, self.deaths = is_resting, 0
+        self.deaths = 0
 
     def population(self) -> Population:
         """The programs as last reported."""
@@ -111,8 +111,9 @@ class TaskWork:
         return population.smallest_fit() or population.best
 
     def snapshots(self) -> list[IslandSnapshot]:
-        """The islands' states, without those that have not finished a generation: they hold nothing."""
-        return [island.snapshot for island in self.islands if island.snapshot.generation]
+        """The islands' states, without those that hold nothing yet."""
+        snapshots = [island.snapshot for island in self.islands]
+        return [s for s in snapshots if s.generation or s.invalid or s.suspects]
 
     def evaluations(self) -> int:
         """Evaluations so far, all islands."""

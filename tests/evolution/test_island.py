@@ -199,7 +199,8 @@ def test_a_problem_that_evaluates_many_at_once_takes_the_same_way(page: Page) ->
     together, single = (Island(Contract(p()), SETTINGS, fresh(Contract(p())), page) for p in (Together, Single))
     for _ in range(5):
         assert trajectory(together.generation().snapshot) == trajectory(single.generation().snapshot)
-    assert len(calls) == 5
+    assert sum(calls) == together._snapshot.counters.evaluations
+    assert max(calls) > 20
 
 
 def test_what_a_deadline_cuts_off_is_not_taken_for_tried(page: Page) -> None:
@@ -219,6 +220,91 @@ def test_what_a_deadline_cuts_off_is_not_taken_for_tried(page: Page) -> None:
     assert sorted(seen) == sorted(set(seen))
     are_new = island._tried.unknown(contract.keyer(b"%d" % genome) for genome in range(200))
     assert {genome for genome, is_new in enumerate(are_new) if not is_new} == set(seen)
+
+
+def test_an_exception_in_a_batch_makes_one_program_invalid(page: Page) -> None:
+    class Touchy(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate(self, genome: int) -> float:
+            if genome == 7:
+                raise ValueError("seven")
+            return float(genome)
+
+        def evaluate_batch(self, genomes: list[int]) -> list[float]:
+            return [self.evaluate(genome) for genome in genomes]
+
+    contract = Contract(Touchy())
+    island = Island(contract, SETTINGS, fresh(contract), page)
+    counters = [island.generation().snapshot.counters for _ in range(12)][-1]
+    assert counters.errors <= 1
+    assert counters.evaluations > 100
+
+
+def test_all_seeds_are_looked_at_whatever_the_size_of_a_generation(page: Page) -> None:
+    seen: list[int] = []
+
+    class Seeded(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def seeds(self, rng: Any) -> list[int]:
+            return [*range(1, 200, 2), 2]  # All but the last are invalid.
+
+        def evaluate(self, genome: int) -> float | None:
+            seen.append(genome)
+            return super().evaluate(genome)
+
+    contract = Contract(Seeded())
+    steady = Island(contract, SETTINGS, fresh(contract), page)
+    snapshot = steady.generation().snapshot
+    assert snapshot.cursor == SETTINGS.batch_size
+    island = Island(contract, SETTINGS, stored(snapshot), page)
+    assert island.generation().snapshot.cursor == SWEEP_OVER
+    assert seen == [*range(1, 200, 2), 2]
+    assert trajectory(island.generation().snapshot) != trajectory(snapshot)
+
+
+def test_a_fit_program_is_kept_however_poor_its_fitness(page: Page) -> None:
+    class Odd(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate(self, genome: int) -> dict[str, Any]:  # type: ignore[override]
+            is_fit = genome % 10 == 3
+            return {"fitness": -1.0 if is_fit else float(genome), "fit": is_fit}
+
+    contract = Contract(Odd())
+    island = Island(contract, SETTINGS._replace(population_size=5), fresh(contract), page)
+    done = [island.generation() for _ in range(30)]
+    assert any(generation.is_fit for generation in done[1:])  # With a full population of better ones.
+    kept = unpack(done[-1].snapshot.population, contract.keyer)
+    assert len([program for program in kept if not program.fit]) <= 5
+    assert len([program for program in kept if program.fit]) > 5
+
+
+def test_a_mutation_in_place_is_found_out(page: Page) -> None:
+    class InPlace(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def random(self, rng: Any) -> list[int]:  # type: ignore[override]
+            return [rng.randrange(200)]
+
+        def mutate(self, genome: list[int], rng: Any) -> list[int]:  # type: ignore[override]
+            genome[0] = (genome[0] + 1) % 200
+            return genome
+
+        def evaluate(self, genome: list[int]) -> float:  # type: ignore[override]
+            return float(genome[0])
+
+        def encode(self, genome: list[int]) -> bytes:  # type: ignore[override]
+            return b"%d" % genome[0]
+
+        def decode(self, data: bytes) -> list[int]:  # type: ignore[override]
+            return [int(data)]
+
+    contract = Contract(InPlace())
+    island = Island(contract, SETTINGS, fresh(contract), page)
+    with pytest.raises(ProblemError, match="in place"):
+        [island.generation() for _ in range(3)]
 
 
 def test_the_page_names_the_program_under_evaluation(page: Page) -> None:

@@ -396,6 +396,7 @@ def died(world: World, island: IslandId, cause: Death, culprit: bytes | None) ->
     for lost in [known for known, start in world.running.items() if start.slot == slot]:
         del world.running[lost]
     world.feed(WorkerDied(slot, cause, island, culprit))
+    world.pass_time(0.3)
 
 
 @pytest.mark.parametrize(
@@ -461,6 +462,8 @@ def test_workers_that_die_before_they_are_ready_are_started_ever_more_slowly() -
     assert gaps == sorted(gaps)
     assert gaps[0] < 1 < gaps[-1] < 31
     world.feed(WorkerReady(0))
+    world.submit(tasks=1)
+    world.generation(T0)
     assert world.node.slots.slots[0].stillborn == 0
 
 

@@ -77,6 +77,7 @@ class World:
                 memory_mb=1000,
                 batch_size=10,
                 swap_interval=0.1,
+                built_in=frozenset({"toy"}),
             ),
             random.Random(boot),
         )
@@ -87,6 +88,8 @@ class World:
         self.running: dict[IslandId, StartIsland] = {}
         self.verifying: list[VerifyProgram] = []
         self.logs: list[Log] = []
+        self.finishes = True
+        """Whether workers finish as soon as they are told to."""
         self.exit: str | None = None
         self.swaps: list[float] = []
         self._todo: deque[Event] = deque()
@@ -136,7 +139,8 @@ class World:
                 case VerifyProgram():
                     self.verifying.append(instruction)
                 case FinishWorkers():
-                    self._todo.append(WorkersFinished())
+                    if self.finishes:
+                        self._todo.append(WorkersFinished())
                 case SaveCheckpoint():
                     self._save(instruction)
                 case Log():
@@ -212,11 +216,15 @@ class World:
 
     def command(self, verb: Verb, run: str = "r", budget: Budget | None = None) -> str:
         """Give a command; returns what came of it."""
+        return self.node.desk.outcomes[self.order(verb, run, budget)]
+
+    def order(self, verb: Verb, run: str = "r", budget: Budget | None = None) -> str:
+        """Give a command; returns the name of its object."""
         name = inbox_command(f"{verb}{self.now}")
         self.objects[name] = encode_command(Command(verb=verb, run=run, budget=budget)), 1
         self.feed(InboxChanged())
         self.pass_time(1)
-        return self.node.desk.outcomes[name]
+        return name
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -249,7 +257,7 @@ class World:
         orders, self.verifying = self.verifying, []
         for order in orders:
             fit = self.is_fit(order)
-            self.feed(Verified(order.run, order.task, self.fitness(order), fit, solved if fit else False))
+            self.feed(Verified(order.run, order.task, order.genome, self.fitness(order), fit, solved if fit else False))
 
     def is_fit(self, order: VerifyProgram) -> bool:
         """Whether the guess of a task is fit."""

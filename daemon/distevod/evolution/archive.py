@@ -8,7 +8,7 @@ from distevo.program import Program
 
 
 class Archive:
-    """The best `size` programs, at most one for each behaviour, of all that were ever offered.
+    """The best `size` programs, at most one for each behaviour, of all that were ever offered; and all fit ones.
 
     That depends on the set of programs offered and neither on their order nor on how often each was: a program
     evaluated twice changes nothing. Hence forgetting which keys were tried costs evaluations and never the
@@ -27,10 +27,10 @@ class Archive:
     def offer(self, programs: Iterable[Program]) -> list[Program]:
         """Take these in where they are better; returns those that were, though later ones may have pushed them out."""
         kept = self._by_behaviour
-        floor = self.programs[-1] if len(self.programs) >= self._size else None
+        floor = self.programs[self._size - 1] if len(self.programs) >= self._size else None
         taken = []
         for program in programs:
-            if floor is not None and program >= floor:
+            if floor is not None and program >= floor and not program.fit:
                 continue
             behaviour = program.behaviour or program.key
             known = kept.get(behaviour)
@@ -38,10 +38,11 @@ class Archive:
                 kept[behaviour] = program
                 taken.append(program)
         if taken:
-            self.programs = sorted(kept.values())
-            for program in self.programs[self._size :]:
-                del kept[program.behaviour or program.key]
-            del self.programs[self._size :]
+            ranked = sorted(kept.values())
+            self.programs = ranked[: self._size] + [program for program in ranked[self._size :] if program.fit]
+            for program in ranked[self._size :]:
+                if not program.fit:
+                    del kept[program.behaviour or program.key]
         return taken
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from distevo.errors import ProblemError
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
 from distevod.evolution.archive import Archive
@@ -26,11 +27,15 @@ class Optimizer(Protocol):
         """At most `count` genomes to evaluate next, at least one."""
         ...
 
-    def tell(self, evaluations: Sequence[Evaluation | None]) -> None:
-        """What became of the genomes asked for, in order, as far as they were looked at.
+    def tell(self, genomes: Sequence[Any], evaluations: Sequence[Evaluation | None]) -> None:
+        """What became of those genomes asked for that were new and evaluated; None where evaluating one raised.
 
-        None where a genome was known already, or where evaluating it raised.
+        They have been offered to the island's archive already.
         """
+        ...
+
+    def state(self) -> bytes:
+        """All that it has to be given back to go on after a restart."""
         ...
 
 
@@ -48,8 +53,7 @@ class Genetic:
         """`count` children of the archive; newcomers while it is empty."""
         contract = self._contract
         if not self._archive.programs:
-            newcomers = contract.seeds(rng)[:count]
-            return newcomers + [contract.random(rng) for _ in range(count - len(newcomers))]
+            return [contract.random(rng) for _ in range(count)]
         mutate, crossover, draw = contract.mutate, contract.crossover, rng.random
         crossover_rate = CROSSOVER_RATE if contract.has_crossover and len(self._archive) > 1 else 0.0
         pick = self._tournament(draw)
@@ -62,10 +66,23 @@ class Genetic:
                 children.append(mutate(pick(), rng))
             else:
                 children.append(contract.random(rng))
+        self._check_parents()
         return children
 
-    def tell(self, evaluations: Sequence[Evaluation | None]) -> None:
-        """Nothing: the island has offered them to the archive already."""
+    def tell(self, genomes: Sequence[Any], evaluations: Sequence[Evaluation | None]) -> None:
+        """Nothing: they are in the archive already."""
+
+    def state(self) -> bytes:
+        """Nothing: the archive is all there is."""
+        return b""
+
+    def _check_parents(self) -> None:
+        """The best parent, which is the one most often chosen, must still be what it was."""
+        best = self._archive.programs[0]
+        if self._contract.encode(self._genome_of(best)) != best.genome:
+            raise ProblemError(
+                f"{self._contract.name}: mutate or crossover changes its parent in place; change a copy and return it"
+            )
 
     def _tournament(self, draw: Callable[[], float]) -> Callable[[], Any]:
         """Who wins a tournament of `TOURNAMENT` among the archive's programs."""

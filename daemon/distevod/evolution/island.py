@@ -23,6 +23,8 @@ from distevod.evolution.tried import Tried
 
 SWEEP_OVER = -1
 """The cursor of an island whose exhaustive sweep is done (or was given up)."""
+FIRST_PART, PART_SECONDS = 16, 0.1
+"""Programs in the first part of those that are evaluated together; parts grow while one takes less than this."""
 SWEEP_ATTEMPTS = 2
 """Workers that may die in one round of a sweep before the island goes on without it."""
 
@@ -52,10 +54,11 @@ class Generation(NamedTuple):
 class Island:
     """The loop of one island.
 
-    First it walks its share of the problem's exhaustive sweep, if there is one, then it asks its optimiser. Each
-    proposal gets its key, is looked up, evaluated if it is new, and offered to the archive. A generation's random
-    choices come from a generator of its own, made of the island's seed and the generation's number: these two
-    are the whole random state, and resuming equals never having stopped.
+    First it walks its share of the problem's exhaustive sweep or, where there is none, looks at the problem's seeds;
+    the cursor says how far it is with either. Then it asks its optimiser. Each proposal gets its key, is looked up,
+    evaluated if it is new, and offered to the archive. A generation's random choices come from a generator of its own,
+    made of the island's seed and the generation's number: these two are the whole random state, and resuming equals
+    never having stopped.
     """
 
     def __init__(self, contract: Contract, settings: IslandSettings, snapshot: IslandSnapshot, page: Page) -> None:
@@ -69,7 +72,7 @@ class Island:
         """Genomes of the archive's programs by key, as far as they are there already."""
         self._optimizer: Optimizer = Genetic(contract, self._archive, self._genome_of)
         self._attempt = settings.attempt
-        self._cursor = snapshot.cursor if contract.has_sweep else SWEEP_OVER
+        self._cursor = snapshot.cursor
         if self._attempt >= SWEEP_ATTEMPTS:
             self._cursor = SWEEP_OVER
         self._walk: Iterator[tuple[Any, Evaluation] | None] | None = None
@@ -79,24 +82,25 @@ class Island:
 
         Raises ProblemError when the problem's code cannot go on.
         """
+        self._rebuild_walk()
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
         self._tally = _Tally()
         self._fresh: dict[bytes, Any] = {}
         count = self._settings.batch_size if most is None else max(1, min(most, self._settings.batch_size))
-        offered = self._sweep(count) if self._cursor != SWEEP_OVER else self._evolve(count)
+        offered = self._propose_and_evaluate(count)
         taken = self._archive.offer(offered)
         if taken:
             self._keep_genomes(taken)
         self._attempt = 0
         old, tally = self._snapshot.counters, self._tally
+        is_changed = bool(taken) or not self._snapshot.population
         self._snapshot = msgspec.structs.replace(
             self._snapshot,
             generation=self._snapshot.generation + 1,
             cursor=self._cursor,
-            population=pack(self._archive.programs)
-            if taken or not self._snapshot.population
-            else self._snapshot.population,
+            optimizer=self._optimizer.state(),
+            population=pack(self._archive.programs) if is_changed else self._snapshot.population,
             counters=Counters(
                 evaluations=old.evaluations + tally.evaluations,
                 duplicates=old.duplicates + tally.duplicates,
@@ -106,8 +110,21 @@ class Island:
                 seconds=old.seconds + time.perf_counter() - begun,
             ),
         )
-        is_fit = any(program.fit for program in taken)
-        return Generation(self._snapshot, is_fit, tally.complaint)
+        return Generation(self._snapshot, any(program.fit for program in taken), tally.complaint)
+
+    def _propose_and_evaluate(self, count: int) -> list[Program]:
+        if self._cursor != SWEEP_OVER and self._contract.has_sweep:
+            return self._sweep(count)
+        self._page.step()
+        if self._cursor != SWEEP_OVER:
+            seeds = self._seeds()[self._cursor :]
+            if seeds:
+                offered, looked_at = self._evaluate(seeds[:count])
+                self._cursor = SWEEP_OVER if looked_at == len(seeds) else self._cursor + looked_at
+                return offered
+            self._cursor = SWEEP_OVER
+        genomes = self._guarded(lambda: self._optimizer.ask(self._stream(self._snapshot.generation), count))
+        return self._evaluate(genomes)[0]
 
     def _keep_genomes(self, taken: list[Program]) -> None:
         """Remember the genomes of those that were taken in; a problem's genome holds nothing beyond its bytes."""
@@ -128,15 +145,21 @@ class Island:
 
     # --- the exhaustive start --------------------------------------------------------------------
 
+    def _rebuild_walk(self) -> None:
+        """Walk again the nodes that were looked at before a restart: to know what the sweep knew.
+
+        It is not work anew, so nobody counts or charges it.
+        """
+        if self._cursor == SWEEP_OVER or not self._contract.has_sweep or self._walk is not None:
+            return
+        self._walk = self._contract.sweep(self._snapshot.island, self._settings.islands)
+        for _ in range(self._cursor):
+            self._page.step()
+            next(self._walk, None)
+
     def _sweep(self, count: int) -> list[Program]:
         walk = self._walk
-        if walk is None:
-            walk = self._walk = self._contract.sweep(self._snapshot.island, self._settings.islands)
-            # Nodes looked at before a restart are walked again to rebuild what the sweep knows. It is not work
-            # anew, so nobody counts it.
-            for _ in range(self._cursor):
-                self._page.step()
-                next(walk, None)
+        assert walk is not None
         contract, tally, step = self._contract, self._tally, self._page.step
         offered = []
         for _ in range(count):
@@ -163,77 +186,98 @@ class Island:
 
     # --- evolution -------------------------------------------------------------------------------
 
-    def _evolve(self, count: int) -> list[Program]:
-        self._page.step()
-        genomes = self._propose(count)
-        contract, tally, page, archive = self._contract, self._tally, self._page, self._archive
-        encode, key_of, clock = contract.encode, contract.keyer, time.perf_counter
-        invalid, deadline = self._invalid, self._deadline
-        is_full = len(archive) >= self._settings.population_size
-        floor = archive.programs[-1].fitness if is_full else None
-        told: list[Evaluation | None] = []
-        fresh = self._fresh
-        offered = []
-        encoded = [encode(genome) for genome in genomes]
-        keys = [key_of(data) for data in encoded]
+    def _evaluate(self, genomes: list[Any]) -> tuple[list[Program], int]:
+        """(programs good enough to be offered, how many genomes were looked at before the deadline)."""
+        contract, tally = self._contract, self._tally
+        encoded = [contract.encode(genome) for genome in genomes]
+        keys = [contract.keyer(data) for data in encoded]
         are_new = self._tried.unknown(keys)
-        evaluate = self._evaluator(
-            [g for g, k, n in zip(genomes, keys, are_new, strict=True) if n and k not in invalid]
-        )
-        for genome, data, key, is_new in zip(genomes, encoded, keys, are_new, strict=True):
-            if not is_new:
-                tally.duplicates += 1
-                told.append(None)
-                continue
-            if key in invalid:
-                tally.invalid += 1
-                told.append(None)
-                continue
-            page.begin(data)
-            try:
-                evaluation = evaluate(genome)
-            except MemoryError:
-                raise  # The worker dies of it, with this program on its page.
-            except ProblemError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the problem's own code: the program is invalid, the user is told
-                tally.complain(error, data)
-                evaluation = None
-            page.end()
-            tally.evaluations += 1
-            told.append(evaluation)
+        chosen = [place for place, key in enumerate(keys) if are_new[place] and key not in self._invalid]
+        # Which program of many at once killed a worker is not known, so the next attempt is one by one.
+        evaluate = self._together if contract.has_batch and not self._attempt else self._one_by_one
+        evaluations = evaluate([genomes[place] for place in chosen], [encoded[place] for place in chosen])
+        looked_at = len(genomes) if len(evaluations) == len(chosen) else chosen[len(evaluations)]
+        self._tried.forget(keys[place] for place in chosen[len(evaluations) :])
+        known = looked_at - sum(are_new[:looked_at])
+        tally.duplicates += known
+        tally.invalid += looked_at - known - len(evaluations)
+        offered = self._worth_offering(genomes, encoded, keys, chosen, evaluations)
+        if evaluations and tally.errors == len(evaluations) and not self._archive.programs:
+            raise ProblemError(f"every evaluation raised; {tally.complaint}")
+        self._optimizer.tell([genomes[place] for place in chosen[: len(evaluations)]], evaluations)
+        return offered, looked_at
+
+    def _worth_offering(
+        self,
+        genomes: list[Any],
+        encoded: list[bytes],
+        keys: list[bytes],
+        chosen: list[int],
+        evaluations: list[Evaluation | None],
+    ) -> list[Program]:
+        size, programs = self._settings.population_size, self._archive.programs
+        floor = programs[size - 1].fitness if len(programs) >= size else None
+        offered = []
+        for place, evaluation in zip(chosen, evaluations, strict=False):
             if evaluation is None or evaluation.fitness is None:
-                tally.invalid += 1
-            elif floor is None or evaluation.fitness >= floor:
-                offered.append(_program(data, key, evaluation))
-                fresh[key] = genome
-            if clock() >= deadline:
-                break
-        self._tried.forget(k for k, n in zip(keys[len(told) :], are_new[len(told) :], strict=True) if n)
-        if tally.errors and tally.errors == tally.evaluations:
-            raise ProblemError(
-                f"every evaluation of generation {self._snapshot.generation + 1} raised; {tally.complaint}"
-            )
-        self._optimizer.tell(told)
+                self._tally.invalid += 1
+            elif floor is None or evaluation.fitness >= floor or evaluation.fit:
+                offered.append(_program(encoded[place], keys[place], evaluation))
+                self._fresh[keys[place]] = genomes[place]
         return offered
 
-    def _evaluator(self, genomes: list[Any]) -> Callable[[Any], Evaluation]:
-        """What evaluates these genomes, asked for in this order.
+    def _one_by_one(self, genomes: list[Any], encoded: list[bytes]) -> list[Evaluation | None]:
+        """What came of these genomes, as far as the deadline let them be evaluated; at least of one."""
+        evaluate, clock, deadline, tally = self._contract.evaluate, time.perf_counter, self._deadline, self._tally
+        begin, end = self._page.begin, self._page.end
+        evaluations: list[Evaluation | None] = []
+        for genome, data in zip(genomes, encoded, strict=True):
+            begin(data)
+            try:
+                evaluations.append(evaluate(genome))
+            except (MemoryError, ProblemError):
+                raise  # Of a lack of memory the worker dies, with this program on its page.
+            except Exception as error:  # noqa: BLE001 - the problem's own code: the program is invalid, the user is told
+                tally.complain(error, data)
+                evaluations.append(None)
+            end()
+            if clock() >= deadline:
+                break
+        tally.evaluations += len(evaluations)
+        return evaluations
 
-        All at once where the problem can. Which of them killed a worker is then not known, so the next attempt at
-        this generation is one by one.
-        """
-        if not self._contract.has_batch or self._attempt:
-            return self._contract.evaluate
-        outcomes = iter(self._contract.evaluate_batch(genomes))
-        return lambda _genome: next(outcomes)
+    def _together(self, genomes: list[Any], encoded: list[bytes]) -> list[Evaluation | None]:
+        """The same for a problem that evaluates many at once, in growing parts: each is a sign of life."""
+        evaluations: list[Evaluation | None] = []
+        size = FIRST_PART
+        while len(evaluations) < len(genomes) and (not evaluations or time.perf_counter() < self._deadline):
+            start = len(evaluations)
+            self._page.step()
+            begun = time.perf_counter()
+            try:
+                part = self._contract.evaluate_batch(genomes[start : start + size])
+            except (MemoryError, ProblemError):
+                raise
+            except Exception:  # noqa: BLE001 - one by one it shows which program it was, and that is told
+                return evaluations + self._one_by_one(genomes[start:], encoded[start:])
+            evaluations += part
+            self._tally.evaluations += len(part)
+            if time.perf_counter() - begun < PART_SECONDS:
+                size *= 2
+        return evaluations
 
-    def _propose(self, count: int) -> list[Any]:
-        snapshot = self._snapshot
-        stream = f"{snapshot.seed}/{snapshot.generation}" + (f"/{self._attempt}" if self._attempt else "")
-        rng = random.Random(int.from_bytes(blake3(stream.encode()).digest()))
+    def _seeds(self) -> list[Any]:
+        return self._guarded(lambda: self._contract.seeds(self._stream(0)))
+
+    def _stream(self, generation: int) -> random.Random:
+        """The random numbers of one generation."""
+        stream = f"{self._snapshot.seed}/{generation}" + (f"/{self._attempt}" if self._attempt else "")
+        return random.Random(int.from_bytes(blake3(stream.encode()).digest()))
+
+    @staticmethod
+    def _guarded(make: Callable[[], list[Any]]) -> list[Any]:
         try:
-            return self._optimizer.ask(rng, count)
+            return make()
         except (MemoryError, ProblemError):
             raise
         except Exception as error:

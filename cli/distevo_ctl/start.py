@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from distevo.errors import DistevoError
+from distevo.errors import kind_of
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.setting_options import setting_options, settings_of
 from distevod.logs import configure
@@ -20,6 +20,10 @@ from distevod.paths import control_socket
 
 if TYPE_CHECKING:
     from distevod.settings import Settings
+
+
+SETTLE_SECONDS = 0.2
+"""How long threads that have nothing to do any more may take to end."""
 
 
 @click.command()
@@ -52,12 +56,38 @@ def _run(settings: Settings, log_file: Path | None) -> None:
     if log_file is not None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     configure(settings.log_format, settings.log_level, log_file)
+    failure: Exception | None = None
     try:
         end = run_daemon(settings, control_socket(settings.state_dir, os.environ))
-    except DistevoError:
-        raise
-    except Exception:
-        logging.getLogger("distevod").exception("the daemon failed")
-        raise
-    if end.reason:
-        raise CliError(ExitCode[end.kind.upper()], end.reason)
+        if end.reason:
+            failure = CliError(ExitCode[end.kind.upper()], end.reason)
+    except Exception as error:
+        failure = error
+        if kind_of(error) == "internal_error":
+            logging.getLogger("distevod").exception("the daemon failed")
+    if _is_held_up():
+        _end_now(failure)
+    if failure is not None:
+        raise failure
+
+
+def _is_held_up() -> bool:
+    """Whether a thread hangs, in a store that does not answer: the interpreter would wait for it without end."""
+    import threading
+
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    waited_for = [thread for thread in others if not thread.daemon]
+    for thread in waited_for:
+        thread.join(SETTLE_SECONDS)
+    return any(thread.is_alive() for thread in waited_for)
+
+
+def _end_now(failure: Exception | None) -> NoReturn:
+    import logging
+
+    code = ExitCode.OK
+    if failure is not None:
+        code = failure.code if isinstance(failure, CliError) else ExitCode[kind_of(failure).upper()]
+        click.echo(f"error: {failure}", err=True)
+    logging.shutdown()
+    os._exit(code)

@@ -36,7 +36,10 @@ class AsyncCheckpointManager:
         """Time that encoding and storing took, all checkpoints together."""
 
     async def save_checkpoint_async(self, checkpoint: Checkpoint) -> str:
-        """Make the checkpoint durable and return its name. Raises StoreError when that failed or is not known."""
+        """Make the checkpoint durable and return its name.
+
+        Raises StoreError when that failed or is not known, and CheckpointError for one that cannot be encoded.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._save, checkpoint)
 
     def _save(self, checkpoint: Checkpoint) -> str:

@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,10 @@ from distevod.sdnotify import notify
 from distevod.settings import Settings
 from distevod.state_lock import StateLock
 from distevod.store import open_store
+from distevod.threads import in_daemon_thread
 
 if TYPE_CHECKING:
     from distevo.instructions import Exit
-    from distevod.metrics import Metrics
 
 SUBMISSIONS = "submissions"
 
@@ -47,7 +47,6 @@ async def _run(settings: Settings, socket: Path, on_ready: Callable[[], None]) -
     boot = secrets.token_hex(8)
     store = open_store(settings.store)
     runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own)
-    metrics: list[Metrics] = []
 
     async def answer() -> None:
         # Workers are starting up meanwhile; these imports and sockets are what they need not wait for.
@@ -55,37 +54,45 @@ async def _run(settings: Settings, socket: Path, on_ready: Callable[[], None]) -
         from distevod.service import Service
 
         control = Control(socket, Service(runtime, submissions))
-        control.bind()
         closing.append(control.close)
+        control.bind()
         log.info(
             "ready",
             extra=fields(id=settings.id, kind=settings.kind, boot=boot, store=settings.store, pid=os.getpid()),
         )
         notify("READY=1", f"MAINPID={os.getpid()}")
         on_ready()
-        metrics.extend(await asyncio.to_thread(_serve_metrics, settings))
+        await in_daemon_thread(_serve_metrics, settings)
 
-    closing: list[Callable[[], object]] = []
+    def answers(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            runtime.fail(error)
+
+    def begin() -> None:
+        task = asyncio.get_running_loop().create_task(answer())
+        task.add_done_callback(answers)
+        answering.append(task)
+
+    closing: list[Callable[[], Awaitable[None]]] = []
     answering: list[asyncio.Task[None]] = []
     try:
-        return await runtime.run(lambda: answering.append(asyncio.get_running_loop().create_task(answer())))
+        return await runtime.run(begin)
     finally:
         notify("STOPPING=1")
-        await asyncio.gather(*answering)
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
         for close in closing:
-            await close()  # type: ignore[misc]
-        for served in metrics:
-            await asyncio.to_thread(served.close)
+            await close()
         log.info("stopped")
 
 
-def _serve_metrics(settings: Settings) -> list[Metrics]:
+def _serve_metrics(settings: Settings) -> None:
     from distevod.metrics import Metrics, MetricsPort
 
     try:
         served = Metrics(settings.metrics_port)
     except MetricsPort as error:
         log.warning("no metrics", extra=fields(reason=str(error), hint="--metrics-port 0 picks a free port"))
-        return []
+        return
     log.info("metrics", extra=fields(url=f"http://localhost:{served.port}/metrics"))
-    return [served]

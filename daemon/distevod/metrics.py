@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class MetricsPort(Exception):  # noqa: N818 - says what is wrong
     """The port cannot be listened on."""
 
 
 class Metrics:
-    """Serves `/metrics` from a thread of its own."""
+    """Serves `/metrics` from a daemon thread, until the process ends."""
 
     def __init__(self, port: int) -> None:
         """Listen on `port` of all addresses; 0 picks a free one. Raises MetricsPort."""
@@ -18,14 +16,7 @@ class Metrics:
         from prometheus_client import start_http_server
 
         try:
-            self._server, self._thread = start_http_server(port)
+            server, _ = start_http_server(port)
         except OSError as error:
             raise MetricsPort(f"port {port} cannot be listened on: {error.strerror}") from error
-        self.port: int = self._server.server_port
-
-    def close(self) -> None:
-        """Stop listening."""
-        server: Any = self._server
-        server.shutdown()
-        server.server_close()
-        self._thread.join()
+        self.port: int = server.server_port

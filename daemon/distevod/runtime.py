@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from distevo.errors import Conflict, NotFound, StoreError, StoreUnavailable, Unknown
+from distevo.errors import CheckpointError, Conflict, NotFound, StoreError, StoreUnavailable, Unknown
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
@@ -44,6 +44,8 @@ from distevo.instructions import (
 from distevo.node import Node, NodeSettings
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
+from distevod.logs import fields
+from distevod.problems.loader import BUILT_IN
 from distevod.settings import Settings
 from distevod.store import Store
 
@@ -69,6 +71,7 @@ class Runtime:
                 memory_mb=settings.memory_mb,
                 batch_size=settings.batch_size,
                 allow_problems=settings.allow_problems,
+                built_in=frozenset(BUILT_IN),
                 lease_ttl=settings.lease_ttl,
                 swap_interval=store.swap_interval,
                 checkpoint_generations=settings.checkpoint_generations,
@@ -103,14 +106,14 @@ class Runtime:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     async def run(self, ready: Callable[[], None]) -> Exit:
-        """Work until a stop; returns how the node left."""
+        """Work until a stop; returns how the node left. Raises whatever ended it instead."""
         loop = asyncio.get_running_loop()
         self._gone = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        self._carry_out(self.node.start(self.now()))
-        ready()
         try:
+            self._carry_out(self.node.start(self.now()))
+            ready()
             return await self._gone
         finally:
             self.pool.kill()
@@ -125,9 +128,24 @@ class Runtime:
 
     def feed(self, event: Event) -> None:
         """Hand an event to the node and carry out what it says."""
-        self._carry_out(self.node.handle(event, self.now()))
-        for watcher in list(self.watchers):
-            watcher()
+        if self._is_gone():
+            return
+        try:
+            self._carry_out(self.node.handle(event, self.now()))
+            for watcher in list(self.watchers):
+                watcher()
+        except Exception as error:  # noqa: BLE001 - whoever fed the event could not do anything about it
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End with this error, a fault of ours.
+
+        Better a daemon that ends and is restarted from its checkpoint than one that limps.
+        """
+        if self._gone is None or self._gone.done():
+            log.error("a fault after the end", exc_info=error)
+        else:
+            self._gone.set_exception(error)
 
     def _carry_out(self, instructions: list[Instruction]) -> None:
         for instruction in instructions:
@@ -146,7 +164,7 @@ class Runtime:
             case StartWorker():
                 self.pool.launch(instruction.slot)
             case StartIsland():
-                self.pool.start_island(instruction, asyncio.get_running_loop().time())
+                self.pool.start_island(instruction)
             case LimitIsland():
                 self.pool.limit_island(instruction)
             case StopIsland():
@@ -158,7 +176,8 @@ class Runtime:
             case SaveCheckpoint():
                 self._spawn(self._save(instruction))
             case Log():
-                log.log(getattr(logging, instruction.level.upper()), instruction.message, extra=fields(instruction))
+                level = getattr(logging, instruction.level.upper())
+                log.log(level, instruction.message, extra=fields(**instruction.fields))
             case Exit():
                 if self._gone is not None and not self._gone.done():
                     self._gone.set_result(instruction)
@@ -170,11 +189,10 @@ class Runtime:
     async def _save(self, instruction: SaveCheckpoint) -> None:
         try:
             await self.checkpoints.save_checkpoint_async(instruction.checkpoint)
-        except StoreError as error:
+        except (StoreError, CheckpointError) as error:
             self.feed(CheckpointFailed(instruction.sequence, str(error)))
         else:
-            self.node.resource_usage = usage()
-            self.feed(CheckpointSaved(instruction.sequence))
+            self.feed(CheckpointSaved(instruction.sequence, usage()))
 
     async def _finish(self, instruction: FinishWorkers) -> None:
         await self.pool.finish(instruction.grace)
@@ -187,9 +205,8 @@ class Runtime:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None and self._gone is not None and not self._gone.done():
-            # A bug of ours: better a daemon that ends and is restarted from its checkpoint than one that limps.
-            self._gone.set_exception(task.exception() or RuntimeError())
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
 
     def _is_gone(self) -> bool:
         return self._gone is not None and self._gone.done()
@@ -230,8 +247,3 @@ def usage() -> dict[str, float]:
         "max_rss_mb": round(own.ru_maxrss / 1024, 1),
         "ended_workers_cpu_seconds": round(ended.ru_utime + ended.ru_stime, 3),
     }
-
-
-def fields(instruction: Log) -> dict[str, object]:
-    """The fields of a log line, where the formatter looks for them."""
-    return {"fields": instruction.fields}

@@ -14,7 +14,7 @@ import msgspec
 
 from distevo.checkpoint import decode_checkpoint
 from distevo.command import Command, Verb, encode_command
-from distevo.errors import CheckpointError, Conflict, NotFound, ProblemError, TaskError, kind_of
+from distevo.errors import CheckpointError, Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, kind_of
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import CHECKPOINTS, inbox_command, inbox_run
 from distevo.orders import ACCEPTED
@@ -23,7 +23,9 @@ from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.view import islands_view, run_view, status, task_view
 from distevod.problems.check import CheckedProblem, check_in_process
+from distevod.problems.loader import BUILT_IN
 from distevod.runtime import Runtime
+from distevod.threads import in_daemon_thread
 
 TAKE_IN_SECONDS = 10.0
 """How long a request waits for the plan to hold what it asked for."""
@@ -89,6 +91,7 @@ class Service:
         if name is not None and not (isinstance(name, str) and RUN_NAME.fullmatch(name)):
             raise Refusal("usage", f"run name {name!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
         self._refuse_known(name)
+        self._refuse_foreign(request.get("reference"))
         checked = await self._check({key: request[key] for key in CHECK_FIELDS if request.get(key) is not None})
         settings = self._settings(request)
         name = name or self._free_name(checked.name)
@@ -225,7 +228,7 @@ class Service:
 
     async def _check(self, request: dict[str, Any]) -> CheckedProblem:
         try:
-            return await asyncio.to_thread(check_in_process, request)
+            return await in_daemon_thread(check_in_process, request)
         except (ProblemError, TaskError) as error:
             raise Refusal("refused", str(error)) from error
 
@@ -252,6 +255,14 @@ class Service:
         if name is not None and (name in self._runtime.node.ledger.plan.runs or name in self._pending):
             raise Refusal("refused", f"a run named {name!r} exists already")
 
+    def _refuse_foreign(self, reference: object) -> None:
+        if self._runtime.settings.allow_problems == "none" and str(reference) not in BUILT_IN:
+            raise Refusal(
+                "refused",
+                f"{reference!r} does not ship with distevo, and this platform was started with --allow-problems none: "
+                f"it runs {', '.join(sorted(BUILT_IN))} only",
+            )
+
     def _free_name(self, problem: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", problem).lstrip("._-")[:50] or "run"
         number = 1
@@ -261,10 +272,17 @@ class Service:
 
     def _remember(self, nonce: str) -> None:
         """Write down that this daemon took the submission: what `--allow-problems own` means after a restart."""
-        with self._submissions.open("a") as file:
-            file.write(nonce + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self._submissions.open("a") as file:
+                # A line of its own even behind one that a full disk has cut.
+                file.write(f"\n{nonce}\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreUnavailable(
+                f"cannot write {self._submissions}: {error.strerror}; "
+                "make room there, or the folder writable, and submit again"
+            ) from error
 
     async def _hand_in(self, name: str, data: bytes) -> str | None:
         """Put an object into the inbox and wait until the plan has taken it in; None if that takes too long."""

@@ -65,9 +65,13 @@ def fill(path: Path) -> None:
             assert error.errno == errno.ENOSPC  # noqa: PT017 - that it is full is what is wanted
 
 
-def test_a_full_disk_is_survived_and_all_heals(tmp_path: Path, small_disk: Path) -> None:
-    options = ("--store", str(small_disk / "store"), "--batch-size", "20", "--lease-ttl", "5")
-    with Daemon(tmp_path, *options) as daemon:
+@pytest.mark.parametrize("is_default", [False, True], ids=["store", "state folder with the default store"])
+def test_a_full_disk_is_survived_and_all_heals(tmp_path: Path, small_disk: Path, is_default: bool) -> None:
+    where = () if is_default else ("--store", str(small_disk / "store"))
+    daemon = Daemon(tmp_path, "--batch-size", "20", "--lease-ttl", "5", *where)
+    if is_default:
+        daemon.state_dir = small_disk / "state"
+    with daemon:
         run = endless(daemon)
         goes_on(daemon)
         filler = small_disk / "filler"
@@ -238,7 +242,13 @@ def test_submitted_code_runs_only_where_it_is_allowed(tmp_path: Path) -> None:
         )
         wait_for(lambda: daemon.run(run)["evaluations"] > 0, "work")
     daemon.options = ("--allow-problems", "none")
+    sign = tmp_path / "imported"
     with daemon:
+        with pytest.raises(DaemonError, match="--allow-problems none") as refused:
+            daemon.submit(reference="x.py:X", source=f"open({str(sign)!r}, 'w')", data={}, cpu_seconds=1)
+        assert refused.value.kind == "refused"
+        assert not sign.exists()
+        assert daemon.wait_done(daemon.submit(reference="onemax", data=TASKS, evaluations=10**6))["fit"] == 3
         view = daemon.run(run)
         assert "--allow-problems" in view["note"]
         assert daemon.ask(do="islands")["islands"] == []
@@ -246,7 +256,7 @@ def test_submitted_code_runs_only_where_it_is_allowed(tmp_path: Path) -> None:
     with daemon:  # Submitted through this very daemon: it remembers.
         wait_for(lambda: daemon.ask(do="islands")["islands"], "work")
         assert daemon.run(run)["note"] is None
-    assert len(open_store(str(daemon.state_dir / "store")).list("inbox/")) == 1
+    assert len(open_store(str(daemon.state_dir / "store")).list("inbox/")) == 2
 
 
 @pytest.fixture(scope="module")

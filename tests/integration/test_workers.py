@@ -68,7 +68,7 @@ def test_a_death_outside_evaluate_takes_another_way(daemon: Daemon) -> None:
 
 
 def test_a_problem_that_always_kills_its_worker_ends_the_task_with_a_reason(daemon: Daemon) -> None:
-    run = troubled(daemon, trouble="exit", at=list(range(1000)), after=5, where="mutate", islands=1)
+    run = troubled(daemon, trouble="exit", at=list(range(1000)), after=30, where="mutate", islands=1)
     view = daemon.wait_done(run)
     assert view["state"] == "failed"
     assert "3 workers died (crashed)" in view["note"]

@@ -14,12 +14,13 @@ import os
 import struct
 from typing import NamedTuple
 
+from distevo.program import MAX_GENOME_BYTES
+
 _HEAD = struct.Struct("<QIBxxxI")
 _HEAD_BYTES, _STATE_AT = _HEAD.size, 12
 _pack = _HEAD.pack
-PAGE_BYTES = 64 * 1024
-MAX_GENOME_BYTES = PAGE_BYTES - _HEAD.size
-"""A longer genome is not recorded: its worker's death is blamed on nothing."""
+PAGE_BYTES = _HEAD_BYTES + MAX_GENOME_BYTES
+"""Memory that nobody has written to takes none up, so the longest genome costs the others nothing."""
 
 IDLE, BUSY, EVALUATING = 0, 1, 2
 
@@ -46,10 +47,14 @@ class Page:
 
     @classmethod
     def create(cls) -> Page:
-        """A new page, in memory only."""
+        """A new page, in memory only. Raises OSError."""
         descriptor = os.memfd_create("distevo-worker")
-        os.ftruncate(descriptor, PAGE_BYTES)
-        return cls(descriptor)
+        try:
+            os.ftruncate(descriptor, PAGE_BYTES)
+            return cls(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
 
     def close(self) -> None:
         """Give the memory back."""
@@ -74,9 +79,6 @@ class Page:
         """The evaluation of this program begins."""
         self._counter = counter = self._counter + 1
         length = len(genome)
-        if length > MAX_GENOME_BYTES:
-            _HEAD.pack_into(self._memory, 0, counter, self._island, BUSY, 0)
-            return
         self._memory[: _HEAD_BYTES + length] = _pack(counter, self._island, EVALUATING, length) + genome
 
     def end(self) -> None:
@@ -86,7 +88,5 @@ class Page:
     def read(self) -> Reading:
         """What the worker last wrote."""
         counter, island, state, length = _HEAD.unpack_from(self._memory)
-        genome = None
-        if state == EVALUATING:
-            genome = bytes(self._memory[_HEAD.size : _HEAD.size + min(length, MAX_GENOME_BYTES)])
+        genome = self._memory[_HEAD_BYTES : _HEAD_BYTES + length] if state == EVALUATING else None
         return Reading(counter, island, state, genome)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import logging
 import os
 import signal
 import socket
@@ -21,6 +23,7 @@ from distevo.events import (
     IslandFailed,
     IslandId,
     IslandReported,
+    ProblemMissing,
     Verified,
     WorkerDied,
     WorkerReady,
@@ -34,29 +37,40 @@ from distevod.evolution.wire import (
     Frames,
     Limit,
     Looked,
+    Missing,
     Ready,
     Report,
     Start,
     Stop,
+    Stopped,
     ToWorker,
     Verify,
     decode_from_worker,
     frame,
 )
+from distevod.logs import fields
 
 LOOK_SECONDS = 0.05
-"""How often the pages of busy workers are looked at."""
+"""How often the workers' pages are looked at."""
+LATE_SECONDS = 1.0
+"""A look that comes so long after the one before says that the daemon was held up itself, and its workers maybe too."""
 BUSY_SECONDS = 30.0
-"""How long a worker may work outside any evaluation without a sign of life: loading a problem, varying."""
+"""How long a worker may owe something outside any evaluation without a sign of life: starting, loading, varying."""
+
+log = logging.getLogger("distevod.workers")
 
 
 @dataclass(slots=True)
 class _Island:
-    """One start of an island in a worker."""
+    """One start of an island in a worker, or one verification."""
 
     id: IslandId
     snapshot: IslandSnapshot | None
     """None for a verification."""
+    genome: bytes = b""
+    """The program to be verified."""
+    is_stopped: bool = False
+    """Nothing that it says counts; but the worker may still hang in it."""
 
 
 @dataclass(slots=True)
@@ -68,9 +82,11 @@ class _Process:
     page: Page
     transport: asyncio.Transport | None = None
     islands: dict[int, _Island] = field(default_factory=dict)
+    is_ready: bool = False
     is_timed_out: bool = False
     last: Reading | None = None
     moved_at: float = 0.0
+    """When it last gave a sign of life, or owed none; on the event loop's clock."""
 
 
 class Pool:
@@ -92,6 +108,7 @@ class Pool:
         self._processes: dict[int, _Process] = {}
         self._numbers = itertools.count(1)
         self._looking: asyncio.Task[None] | None = None
+        self._looked_at = 0.0
         self._is_finishing = False
         self._all_gone = asyncio.Event()
 
@@ -100,11 +117,38 @@ class Pool:
         return {slot: process.popen.pid for slot, process in sorted(self._processes.items())}
 
     def launch(self, slot: int) -> None:
-        """Start a worker process for a slot. It needs no event loop yet, so that it can start up early."""
-        ours, theirs = socket.socketpair()
-        page = Page.create()
+        """Start a worker process for a slot; one that cannot be started counts as one that died at once."""
+        loop = asyncio.get_running_loop()
+        try:
+            process, ours = self._popen(slot)
+        except OSError as error:
+            log.error("a worker cannot be started", extra=fields(slot=slot, reason=str(error)))
+            loop.call_soon(self._on_event, WorkerDied(slot, Death.CRASHED, None, None))
+            return
+        process.moved_at = loop.time()
+        self._processes[slot] = process
+        connecting = loop.create_task(loop.create_unix_connection(lambda: _Link(self, process), sock=ours))
+        connecting.add_done_callback(lambda task: task.result())
+        if self._looking is None:
+            self._looking = loop.create_task(self._look())
+
+    def _popen(self, slot: int) -> tuple[_Process, socket.socket]:
+        """A new process, and the daemon's end of its socket. Raises OSError where the platform has none left."""
+        with contextlib.ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                page = Page.create()
+                undo.callback(page.close)
+                popen = self._run(theirs, page)
+            undo.pop_all()
+        ours.setblocking(False)
+        return _Process(slot, popen, page), ours
+
+    def _run(self, theirs: socket.socket, page: Page) -> subprocess.Popen[bytes]:
         command = [
             sys.executable,
+            "-P",  # A stray random.py where the daemon was started is not what workers import.
             "-m",
             "distevod.evolution.worker",
             str(theirs.fileno()),
@@ -114,29 +158,23 @@ class Pool:
         ]
         # One thread for each worker: the cores are shared out among workers already.
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        popen = subprocess.Popen(
+        return subprocess.Popen(
             command,
             pass_fds=(theirs.fileno(), page.descriptor),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
         )
-        theirs.close()
-        ours.setblocking(False)
-        process = _Process(slot, popen, page)
-        self._processes[slot] = process
-        loop = asyncio.get_running_loop()
-        connecting = loop.create_task(loop.create_unix_connection(lambda: _Link(self, process), sock=ours))
-        connecting.add_done_callback(lambda task: task.result())
-        if self._looking is None:
-            self._looking = loop.create_task(self._look())
 
-    def start_island(self, order: StartIsland, now: float) -> None:
+    # Orders for a worker that is gone come to nothing: that it died is on its way to whoever gave them.
+
+    def start_island(self, order: StartIsland) -> None:
         """Carry out `StartIsland`."""
-        process = self._processes[order.slot]
+        process = self._processes.get(order.slot)
+        if process is None:
+            return
         number = next(self._numbers)
         process.islands[number] = _Island(order.island, order.snapshot)
-        process.moved_at = now
         self._send(
             process,
             Start(
@@ -155,22 +193,28 @@ class Pool:
 
     def limit_island(self, order: LimitIsland) -> None:
         """Carry out `LimitIsland`."""
-        process = self._processes[order.slot]
+        process = self._processes.get(order.slot)
+        if process is None:
+            return
         for number in self._numbers_of(process, order.island):
             self._send(process, Limit(number, order.budget))
 
     def stop_island(self, order: StopIsland) -> None:
         """Carry out `StopIsland`. Reports that are on their way no longer count."""
-        process = self._processes[order.slot]
+        process = self._processes.get(order.slot)
+        if process is None:
+            return
         for number in self._numbers_of(process, order.island):
-            del process.islands[number]
+            process.islands[number].is_stopped = True
             self._send(process, Stop(number))
 
     def verify(self, order: VerifyProgram) -> None:
         """Carry out `VerifyProgram`."""
-        process = self._processes[order.slot]
+        process = self._processes.get(order.slot)
+        if process is None:
+            return
         number = next(self._numbers)
-        process.islands[number] = _Island(IslandId(order.run, order.task, 0), None)
+        process.islands[number] = _Island(IslandId(order.run, order.task, 0), None, order.genome)
         self._send(process, Verify(number, order.problem, order.data, order.genome))
 
     async def finish(self, grace: float) -> None:
@@ -199,7 +243,11 @@ class Pool:
 
     @staticmethod
     def _numbers_of(process: _Process, island: IslandId) -> list[int]:
-        return [n for n, known in process.islands.items() if known.id == island and known.snapshot is not None]
+        return [
+            number
+            for number, known in process.islands.items()
+            if known.id == island and known.snapshot is not None and not known.is_stopped
+        ]
 
     @staticmethod
     def _send(process: _Process, message: ToWorker) -> None:
@@ -213,11 +261,15 @@ class Pool:
         message = decode_from_worker(body)
         slot = process.slot
         if isinstance(message, Ready):
+            process.is_ready, process.moved_at = True, asyncio.get_running_loop().time()
             self._on_event(WorkerReady(slot))
             return
+        if isinstance(message, Stopped):
+            process.islands.pop(message.number, None)
+            return
         known = process.islands.get(message.number)
-        if known is None:
-            return  # Stopped meanwhile.
+        if known is None or known.is_stopped:
+            return
         match message:
             case Report():
                 assert known.snapshot is not None
@@ -237,11 +289,20 @@ class Pool:
             case Failed():
                 del process.islands[message.number]
                 self._on_event(IslandFailed(slot, known.id, message.error))
+            case Missing():
+                del process.islands[message.number]
+                self._on_event(ProblemMissing(slot, known.id, message.error))
             case Looked():
                 del process.islands[message.number]
                 self._on_event(
                     Verified(
-                        known.id.run, known.id.task, message.fitness, message.is_fit, message.is_solved, message.error
+                        run=known.id.run,
+                        task=known.id.task,
+                        genome=known.genome,
+                        fitness=message.fitness,
+                        fit=message.is_fit,
+                        solved=message.is_solved,
+                        error=message.error,
                     )
                 )
 
@@ -270,14 +331,21 @@ class Pool:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            now = loop.time()
-            for process in list(self._processes.values()):
-                if process.islands:
-                    self._look_at(process, now)
+            self.look(loop.time())
+
+    def look(self, now: float) -> None:
+        """Kill the workers that have not moved for too long. `now` is in seconds, on the event loop's clock."""
+        is_late = now - self._looked_at > LATE_SECONDS
+        self._looked_at = now
+        for process in self._processes.values():
+            if is_late:
+                process.moved_at = now
+            self._look_at(process, now)
 
     def _look_at(self, process: _Process, now: float) -> None:
         reading = process.page.read()
-        if reading != process.last or reading.state == IDLE:
+        owes_nothing = process.is_ready and not process.islands
+        if owes_nothing or reading != process.last:
             process.last, process.moved_at = reading, now
             return
         limit = self._evaluation_timeout

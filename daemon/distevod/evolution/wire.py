@@ -49,7 +49,7 @@ class Limit(_Message):
 
 
 class Stop(_Message):
-    """To a worker: let go of an island."""
+    """To a worker: let go of an island. It answers `Stopped`, whatever it still had of it."""
 
     number: int
 
@@ -92,6 +92,19 @@ class Failed(_Message):
     error: str
 
 
+class Missing(_Message):
+    """From a worker: an island's problem is not here, or is another version."""
+
+    number: int
+    error: str
+
+
+class Stopped(_Message):
+    """From a worker: it will not work on the island any more."""
+
+    number: int
+
+
 class Looked(_Message):
     """From a worker: the answer to `Verify`."""
 
@@ -103,7 +116,7 @@ class Looked(_Message):
 
 
 ToWorker = Start | Limit | Stop | Verify | Finish
-FromWorker = Ready | Report | Failed | Looked
+FromWorker = Ready | Report | Failed | Missing | Stopped | Looked
 
 _encoder = msgspec.msgpack.Encoder()
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from distevo.checkpoint import IslandSnapshot
-from distevo.errors import DistevoError
+from distevo.errors import DistevoError, ProblemError
 from distevo.problem import Contract
 from distevo.run import Budget, ProblemUse
 from distevod.evolution.island import Generation, Island, IslandSettings
@@ -33,10 +33,12 @@ from distevod.evolution.wire import (
     FromWorker,
     Limit,
     Looked,
+    Missing,
     Ready,
     Report,
     Start,
     Stop,
+    Stopped,
     Verify,
     decode_to_worker,
     frame,
@@ -48,6 +50,10 @@ NICENESS = 5
 _PR_SET_PDEATHSIG = 1
 
 TaskKey = tuple[str, bytes]
+
+
+class ProblemAbsent(ProblemError):  # noqa: N818 - says what is wrong
+    """This platform cannot load the problem, or has another version of it."""
 
 
 class Running:
@@ -78,7 +84,10 @@ class Running:
         )
 
     def _most(self) -> int | None:
-        return None if self.budget.evaluations is None else self.budget.evaluations - self.counters.evaluations
+        if self.budget.evaluations is None:
+            return None
+        # A budget may be lowered below what has been used already.
+        return max(self.budget.evaluations - self.counters.evaluations, 0)
 
 
 class Worker:
@@ -133,6 +142,7 @@ class Worker:
                 for running in self._all():
                     if running.number == message.number:
                         self._drop(running)
+                self._send(Stopped(message.number))
             case Verify():
                 self._verify(message)
             case Finish():
@@ -154,7 +164,8 @@ class Worker:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
-            self._send(Failed(message.number, _words(error)))
+            answer = Missing if isinstance(error, ProblemAbsent) else Failed
+            self._send(answer(message.number, _words(error)))
             self._forget(key)
             return
         running = Running(message.number, key, island, message.budget, message.snapshot)
@@ -200,12 +211,26 @@ class Worker:
     def _contract(self, key: TaskKey, problem: ProblemUse, data: bytes) -> Contract:
         contract = self._contracts.get(key)
         if contract is None:
-            made = self._classes.get(key[0])
-            if made is None:
-                made = load(ProblemRef(reference=problem.reference, source=problem.source, digest=problem.digest))
-                self._classes[key[0]] = made
-            contract = self._contracts[key] = Contract(made(msgspec.json.decode(data)))
+            contract = Contract(self._class(key[0], problem)(msgspec.json.decode(data)))
+            if (contract.name, contract.version) != (problem.name, problem.version):
+                raise ProblemAbsent(
+                    f"this platform has {contract.name} {contract.version}, "
+                    f"the run was made for {problem.name} {problem.version}"
+                )
+            self._contracts[key] = contract
         return contract
+
+    def _class(self, key: str, problem: ProblemUse) -> type:
+        made = self._classes.get(key)
+        if made is None:
+            try:
+                made = load(ProblemRef(reference=problem.reference, source=problem.source, digest=problem.digest))
+            except MemoryError:
+                raise
+            except Exception as error:
+                raise ProblemAbsent(_words(error)) from error
+            self._classes[key] = made
+        return made
 
     def _all(self) -> list[Running]:
         return [running for islands in self._tasks.values() for running in islands]

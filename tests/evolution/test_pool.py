@@ -1,0 +1,386 @@
+"""The pool with real worker processes: what it says of those that hang, die, cannot start or lack the problem."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from distevo.events import (
+    Death,
+    Event,
+    IslandFailed,
+    IslandId,
+    IslandReported,
+    ProblemMissing,
+    Verified,
+    WorkerDied,
+    WorkerReady,
+)
+from distevo.instructions import LimitIsland, StartIsland, StopIsland, VerifyProgram
+from distevo.program import MAX_GENOME_BYTES
+from distevo.run import Budget, ProblemUse, Run, RunSettings
+from distevo.work import fresh_snapshot
+from distevod.evolution.pool import BUSY_SECONDS, LATE_SECONDS, Pool
+from distevod.problems.loader import resolve
+
+E = TypeVar("E", bound=Event)
+
+TIME_OUT = 1.0
+STEP = LATE_SECONDS / 2
+ONEMAX = ProblemUse("onemax", "", "onemax", "1")
+BITS = {"bits": 64}
+STUBBORN = """
+import os, time
+
+class Stubborn:
+    name, version = "stubborn", "1"
+
+    def __init__(self, task):
+        self.task = task
+
+    def random(self, rng):
+        return rng.randbytes(self.task["length"])
+
+    def mutate(self, genome, rng):
+        return rng.randbytes(self.task["length"])
+
+    def evaluate(self, genome):
+        open(self.task["sign"], "wb").write(genome)
+        time.sleep(self.task["seconds"])
+        os._exit(3)
+
+    def encode(self, genome):
+        return genome
+
+    def decode(self, data):
+        return data
+"""
+
+
+class Bench:
+    """A pool, and what it has said so far."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._news = asyncio.Event()
+        self.pool = Pool(
+            memory_mb=400,
+            batch_size=20,
+            generation_seconds=1.0,
+            evaluation_timeout_seconds=TIME_OUT,
+            on_event=self._hear,
+        )
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        self._news.set()
+
+    async def next(self, kind: type[E], seconds: float = 20) -> E:
+        """Wait for the next event of this kind; those before it are dropped."""
+        async with asyncio.timeout(seconds):
+            while True:
+                while self.events:
+                    event = self.events.pop(0)
+                    if isinstance(event, kind):
+                        return event
+                self._news.clear()
+                await self._news.wait()
+
+    async def ready(self) -> int:
+        """Start a worker in slot 0; its process id."""
+        self.pool.launch(0)
+        await self.next(WorkerReady)
+        return self.pool.pids()[0]
+
+    def look_for(self, seconds: float) -> None:
+        """Look as often as ever for so long, on the pool's own clock."""
+        begun = asyncio.get_running_loop().time()
+        for number in range(int(seconds / STEP) + 1):
+            self.pool.look(begun + number * STEP)
+
+
+@contextlib.asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    try:
+        yield made
+    finally:
+        made.pool.kill()
+        await made.pool.finish(5)
+
+
+def start(problem: ProblemUse = ONEMAX, data: Any = BITS, task: str = "t") -> StartIsland:
+    island = IslandId("r", task, 0)
+    run = Run(
+        name="r",
+        nonce="0",
+        problem=problem,
+        settings=RunSettings(seed=1, cpu_seconds=1.0),
+        tasks={task: msgspec.Raw(b"{}")},
+        submitted_through="",
+    )
+    return StartIsland(
+        slot=0,
+        island=island,
+        problem=problem,
+        task=msgspec.json.encode(data),
+        islands=1,
+        population_size=10,
+        budget=Budget(None, 10**6),
+        snapshot=fresh_snapshot(run, island, 1),
+        attempt=0,
+    )
+
+
+def verify(problem: ProblemUse = ONEMAX, genome: bytes = b"0" * 64) -> VerifyProgram:
+    return VerifyProgram(0, "r", "t", problem, msgspec.json.encode(BITS), genome)
+
+
+def stubborn(sign: Path, seconds: float = 60, length: int = 8) -> StartIsland:
+    """An island whose first program writes itself to `sign`, sleeps, and ends the worker."""
+    ref = resolve("stubborn.py:Stubborn", STUBBORN)
+    problem = ProblemUse(ref.reference, ref.digest, "stubborn", "1", ref.source)
+    return start(problem, {"sign": str(sign), "seconds": seconds, "length": length})
+
+
+async def appears(sign: Path, length: int = 8) -> bytes:
+    """Wait until a program is being evaluated; which."""
+    async with asyncio.timeout(20):
+        while not sign.exists() or sign.stat().st_size < length:
+            await asyncio.sleep(0.01)
+    return sign.read_bytes()
+
+
+def test_orders_for_a_slot_without_a_process_come_to_nothing() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            order = start()
+            b.pool.start_island(order)
+            b.pool.limit_island(LimitIsland(0, order.island, order.budget))
+            b.pool.stop_island(StopIsland(0, order.island))
+            b.pool.verify(verify())
+            # Also while a worker has died and its death is not yet known.
+            os.kill(await b.ready(), signal.SIGKILL)
+            b.pool.start_island(order)
+            died = await b.next(WorkerDied)
+            assert died == WorkerDied(0, Death.KILLED, None, None)
+            b.pool.stop_island(StopIsland(0, order.island))
+
+    asyncio.run(scene())
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[Callable[[int], None]]:
+    """Leaves as many file descriptors as it is told."""
+    taken: list[int] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def leave(count: int) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(2))
+        for _ in range(count):
+            os.close(taken.pop())
+
+    yield leave
+    for descriptor in taken:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("left", [0, 2, 3, 4, 6])
+def test_a_worker_that_cannot_be_started_counts_as_dead(few_descriptors: Callable[[int], None], left: int) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            few_descriptors(left)
+            before = os.listdir("/dev/fd") if left else []  # noqa: PTH208 - the shortest way to count them
+            b.pool.launch(0)
+            assert b.events == []  # Not in the middle of whoever gave the order.
+            assert await b.next(WorkerDied) == WorkerDied(0, Death.CRASHED, None, None)
+            assert b.pool.pids() == {}
+            assert (os.listdir("/dev/fd") if left else []) == before  # noqa: PTH208
+
+    asyncio.run(scene())
+
+
+def test_a_stopped_island_says_no_more_and_its_worker_goes_on_with_others() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            pid = await b.ready()
+            first, second = start(data={"bits": 5000}), start(data={"bits": 6000}, task="u")
+            b.pool.start_island(first)
+            await b.next(IslandReported)
+            b.pool.stop_island(StopIsland(0, first.island))
+            b.pool.start_island(second)
+            b.events.clear()
+            for _ in range(3):
+                assert (await b.next(IslandReported)).island == second.island
+            assert b.pool.pids() == {0: pid}
+
+    asyncio.run(scene())
+
+
+def test_a_worker_that_hangs_in_a_stopped_island_is_killed_and_its_program_named(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            order = stubborn(tmp_path / "sign")
+            b.pool.start_island(order)
+            genome = await appears(tmp_path / "sign")
+            b.pool.stop_island(StopIsland(0, order.island))
+            assert await b.next(WorkerDied) == WorkerDied(0, Death.TIME_OUT, order.island, genome)
+
+    asyncio.run(scene())
+
+
+def test_the_longest_genome_is_named_when_it_ends_its_worker(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            order = stubborn(tmp_path / "sign", seconds=0, length=MAX_GENOME_BYTES)
+            b.pool.start_island(order)
+            genome = await appears(tmp_path / "sign", MAX_GENOME_BYTES)
+            died = await b.next(WorkerDied)
+            assert (died.cause, died.island) == (Death.CRASHED, order.island)
+            assert died.culprit == genome
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("order", [start(), verify(), None], ids=["island", "verification", "getting ready"])
+def test_a_worker_that_never_begins_is_killed(order: StartIsland | VerifyProgram | None) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            if order is None:
+                b.pool.launch(0)
+            else:
+                await b.ready()
+            os.kill(b.pool.pids()[0], signal.SIGSTOP)
+            if isinstance(order, StartIsland):
+                b.pool.start_island(order)
+            elif order is not None:
+                b.pool.verify(order)
+            b.look_for(BUSY_SECONDS - 2 * STEP)
+            await asyncio.sleep(0.1)
+            assert b.events == []
+            b.look_for(BUSY_SECONDS + 3 * STEP)
+            assert await b.next(WorkerDied) == WorkerDied(0, Death.TIME_OUT, None, None)
+
+    asyncio.run(scene())
+
+
+def test_a_worker_that_owes_nothing_may_wait_for_ever() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            pid = await b.ready()
+            order = start(data={"bits": 5000})
+            b.pool.start_island(order)
+            await b.next(IslandReported)
+            b.pool.stop_island(StopIsland(0, order.island))
+            b.pool.verify(verify())
+            await b.next(Verified)
+            b.look_for(10 * BUSY_SECONDS)
+            b.pool.verify(verify())
+            await b.next(Verified)
+            assert b.pool.pids() == {0: pid}
+
+    asyncio.run(scene())
+
+
+def test_nobody_is_convicted_of_a_time_in_which_the_daemon_stood_still_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            order = stubborn(tmp_path / "sign")
+            b.pool.start_island(order)
+            genome = await appears(tmp_path / "sign")
+            begun = asyncio.get_running_loop().time()
+            b.pool.look(begun)
+            b.pool.look(begun + 60)
+            b.pool.look(begun + 60 + TIME_OUT - STEP)
+            await asyncio.sleep(0)
+            assert b.events == []
+            b.pool.look(begun + 60 + TIME_OUT + STEP / 2)
+            assert await b.next(WorkerDied) == WorkerDied(0, Death.TIME_OUT, order.island, genome)
+
+    asyncio.run(scene())
+
+
+OTHER_VERSION = msgspec.structs.replace(ONEMAX, version="0")
+NOWHERE = ProblemUse("nowhere_at_all:Problem", "00", "nowhere", "1")
+MISSING = [
+    (OTHER_VERSION, "this platform has onemax 1, the run was made for onemax 0"),
+    (NOWHERE, "no module named 'nowhere_at_all' here"),
+    (ProblemUse("bad.py:Problem", "00", "bad", "1", "raise RuntimeError('no luck')"), "other code here"),
+]
+
+
+@pytest.mark.parametrize(("problem", "words"), MISSING)
+def test_a_platform_without_the_problem_says_so(problem: ProblemUse, words: str) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(start(problem))
+            missing = await b.next(ProblemMissing)
+            assert (missing.slot, missing.island) == (0, IslandId("r", "t", 0))
+            assert words in missing.error
+            b.pool.verify(verify(problem))
+            looked = await b.next(Verified)
+            assert words in str(looked.error)
+            assert looked.genome == b"0" * 64
+            # The problem is not there, and the worker is fine.
+            b.pool.start_island(start())
+            await b.next(IslandReported)
+
+    asyncio.run(scene())
+
+
+def test_a_problem_that_is_there_and_breaks_has_not_gone_missing() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(start(data={"bits": "many"}))
+            assert (await b.next(IslandFailed)).island == IslandId("r", "t", 0)
+
+    asyncio.run(scene())
+
+
+def test_a_verification_says_which_program_it_looked_at() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            looks = [(b"0" * 64, 0.0), (b"1" * 3 + b"0" * 61, 3.0)]
+            for genome, _ in looks:
+                b.pool.verify(verify(genome=genome))
+            for genome, ones in looks:
+                looked = await b.next(Verified)
+                assert (looked.genome, looked.fitness, looked.error) == (genome, (ones,), None)
+
+    asyncio.run(scene())
+
+
+def test_a_budget_lowered_below_what_is_used_ends_the_island() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            order = start(data={"bits": 5000})
+            b.pool.start_island(order)
+            begun = time.monotonic()
+            used = (await b.next(IslandReported)).snapshot.counters.evaluations
+            b.pool.limit_island(LimitIsland(0, order.island, Budget(None, 1)))
+            while not (report := await b.next(IslandReported)).is_spent:
+                assert time.monotonic() < begun + 20
+            assert report.snapshot.counters.evaluations >= used > 1
+
+    asyncio.run(scene())

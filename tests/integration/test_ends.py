@@ -1,0 +1,92 @@
+"""How a daemon ends: in time whatever hangs, and at once where it would only limp on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from distevo.events import Tick
+from distevod.paths import control_socket
+from distevod.runtime import Runtime
+from distevod.settings import load_settings
+from distevod.store import open_store
+from tests.support.daemon import Daemon, wait_for
+
+
+def test_a_stop_does_not_wait_for_a_problem_that_is_being_checked(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path).start()
+    sign = tmp_path / "importing"
+    source = f"import time\nopen({str(sign)!r}, 'w').close()\ntime.sleep(60)"
+
+    def submit() -> None:
+        with pytest.raises(TimeoutError):
+            daemon.ask(do="submit", reference="slow.py:Slow", source=source, cpu_seconds=1, timeout_ms=2000)
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    wait_for(sign.exists, "the import to begin")
+    assert daemon.stop(5) == 0
+    assert daemon.log.read_text().rstrip().endswith("stopped")
+    thread.join()
+
+
+def test_a_stop_does_not_wait_for_a_store_that_hangs(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path).start()
+    run = daemon.submit(reference="onemax", data={"t": {"bits": 8}}, evaluations=10**6)
+    daemon.wait_done(run)
+    (stored,) = (daemon.state_dir / "store" / "inbox").iterdir()
+    stored.unlink()
+    os.mkfifo(stored)  # Reading it waits for a writer, as reading from a dead file server waits for ever.
+    with pytest.raises(TimeoutError):
+        daemon.ask(do="results", run=run, task="t", timeout_ms=500)
+    assert daemon.stop(5) == 0
+    assert daemon.log.read_text().rstrip().endswith("stopped")
+
+
+def test_a_socket_that_cannot_be_bound_ends_the_daemon_at_once(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    control_socket(daemon.state_dir, daemon.environ).mkdir(mode=0o700, parents=True)
+    begun = time.monotonic()
+    process = subprocess.run(
+        daemon.command, env=daemon.environ, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert time.monotonic() < begun + 10
+    assert process.returncode == 1
+    assert "Is a directory" in process.stderr
+
+
+def test_a_fault_while_an_event_is_taken_in_ends_the_daemon(tmp_path: Path) -> None:
+    """No matter who fed the event: a timer and a socket would only log the exception and go on."""
+    flags = {"state_dir": tmp_path / "state", "store": tmp_path / "store", "workers": 1, "id": "here"}
+    settings = load_settings(flags, {"HOME": str(tmp_path)})
+    calls: list[float] = []
+
+    def stumble() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 1:
+            raise ZeroDivisionError("a fault")
+
+    async def scene() -> None:
+        runtime = Runtime(settings, open_store(settings.store), "0" * 16, random.Random(1), frozenset())
+
+        def ring() -> None:
+            runtime.watchers.append(stumble)
+            runtime.feed(Tick())
+
+        asyncio.get_running_loop().call_later(0.2, ring)
+        try:
+            async with asyncio.timeout(5):
+                await runtime.run(lambda: None)
+        finally:
+            await runtime.pool.finish(5)
+
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        asyncio.run(scene())
+    assert len(calls) == 1

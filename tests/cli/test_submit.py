@@ -51,7 +51,7 @@ def test_what_is_said_and_what_is_json(platform: Home) -> None:
 def test_waiting_ends_with_the_last_view_of_the_run(platform: Home) -> None:
     view = platform.json("submit", "--problem", "onemax", "--tasks", "24,32", "--name", "waited", "--wait")
     assert (view["id"], view["state"], view["tasks_done"], view["fit"]) == ("waited", "done", 2, 2)
-    done = platform.ctl("submit", "--problem", "onemax", "--tasks", "24", "--name", "waited-too", "--wait")
+    done = platform.ctl("submit", "--problem", "onemax", "--tasks", "400", "--name", "waited-too", "--wait")
     assert "waited-too: done, 1 of 1 tasks, 1 fit" in done.stdout
     assert done.stderr.startswith("waited-too: ")
 

@@ -66,6 +66,7 @@ def test_a_plan_is_read_as_it_was_written() -> None:
     )
     run = RunPlan(
         object="inbox/run-r-n",
+        first_grant=1,
         state=RunState.RUNNING,
         problem=PROBLEM,
         islands_per_task=1,

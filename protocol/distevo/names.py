@@ -17,7 +17,7 @@ CHECKPOINTS = "checkpoints/"
 RESULTS = "results/"
 
 MAX_ID_BYTES = 64
-"""Longest id of a member or a run, in bytes of UTF-8: encoded threefold it still fits a file name."""
+"""Longest id of a member or a run, in bytes of ASCII: encoded threefold it still fits a file name."""
 
 _PLAIN = frozenset((string.ascii_letters + string.digits + "._").encode())
 

@@ -64,6 +64,10 @@ def noted_grids() -> type:
             super().__init__(task["task"])
             self.notes = _open(task)
 
+        @classmethod
+        def tasks_from_file(cls, data: Any) -> dict[str, Any]:
+            return dict(data)
+
         def sweep(self, share: int, shares: int) -> Iterator[Any]:
             for number, node in enumerate(super().sweep(share, shares)):
                 if number == 0:

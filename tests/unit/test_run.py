@@ -22,7 +22,7 @@ RECORD = ClusterRecord(
 )
 
 
-@given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))
+@given(st.text(min_size=1, max_size=18), st.text(min_size=1, max_size=18))
 def test_whatever_people_call_things_the_names_are_good_and_different(one: str, two: str) -> None:
     check_name(inbox_run(one, "0123456789abcdef"))
     check_name(result_name(one, two, "0" * 32))

@@ -343,7 +343,7 @@ class Foreman:
 
     def missing(self, event: ProblemMissing) -> None:
         """This platform lacks the problem: it takes no island of the run."""
-        if event.island.run in self._ledger.plan.runs and self._ledger.plan.runs[event.island.run].note is None:
+        if any(event.island in slot.islands for slot in self._slots.slots):
             self._set_aside(event.island.run, event.error)
 
     def failed(self, event: IslandFailed) -> None:

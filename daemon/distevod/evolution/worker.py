@@ -99,12 +99,16 @@ class Worker:
         self._tasks: dict[TaskKey, deque[Running]] = {}
         self._contracts: dict[TaskKey, Contract] = {}
         self._classes: dict[str, type] = {}
-        self._is_finishing = False
+        self._is_finishing = self._has_garbage = False
 
     def run(self) -> None:
         """Work until told to finish, or until the daemon is gone."""
         self._send(Ready())
         while not self._is_finishing:
+            if self._has_garbage:
+                # A problem and what it caches are often a cycle, and `main` lets cycles be looked for but seldom.
+                self._has_garbage = False
+                gc.collect()
             if not self._listen():
                 return
             if self._tasks and not self._is_finishing:
@@ -244,8 +248,8 @@ class Worker:
 
     def _forget(self, key: TaskKey) -> None:
         """A task that no island here works on gives its memory back."""
-        if key not in self._tasks:
-            self._contracts.pop(key, None)
+        if key not in self._tasks and self._contracts.pop(key, None) is not None:
+            self._has_garbage = True
 
     def _send(self, message: FromWorker) -> None:
         self._connection.sendall(frame(message))

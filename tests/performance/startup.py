@@ -52,10 +52,12 @@ def measure(problem: str, task: dict[str, Any], trials: int) -> dict[str, Any]:
                 daemon.process = subprocess.Popen(
                     ["sh", "-c", f"exec {command}"], env=daemon.environ, stdout=log, stderr=log
                 )
-            wait_for(notes.read_bytes, "the first evaluation", 30, every=0.002)
-            seconds.append(float(notes.read_bytes().split()[0]) - begun)
-            daemon.wait_ready()
-            daemon.stop()
+            try:
+                wait_for(notes.read_bytes, "the first evaluation", 30, every=0.002)
+                seconds.append(float(notes.read_bytes().split()[0]) - begun)
+                daemon.wait_ready()
+            finally:
+                daemon.stop()
     seconds.sort()
     return {
         "problem": problem,

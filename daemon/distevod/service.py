@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import secrets
@@ -22,6 +23,7 @@ from distevo.plan import RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.view import islands_view, run_view, status, task_view
+from distevod.logs import fields
 from distevod.problems.check import CheckedProblem, check_in_process
 from distevod.problems.loader import BUILT_IN
 from distevod.runtime import Runtime
@@ -31,6 +33,8 @@ TAKE_IN_SECONDS = 10.0
 """How long a request waits for the plan to hold what it asked for."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESULTS_KEPT = 2_000
+
+log = logging.getLogger("distevod.service")
 
 CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "name")
 SETTING_FIELDS = ("seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size")
@@ -141,6 +145,8 @@ class Service:
             raise Refusal("timed_out", f"the coordinator has not carried out {verb} yet; see distevo-ctl runs")
         if outcome != ACCEPTED:
             raise Refusal("refused", outcome)
+        if verb is Verb.CANCEL:
+            await self._until(lambda: not self._runtime.node.foreman.in_hand(run))
         plan = self._runtime.node.ledger.plan.runs.get(run)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
 
@@ -290,20 +296,26 @@ class Service:
             await self._in_thread(self._runtime.store.create, name, data)
         except Conflict as error:
             raise Refusal("refused", str(error)) from error
-        settled: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        outcomes = self._runtime.node.desk.outcomes
+        await self._until(lambda: name in outcomes, begin=lambda: self._runtime.feed(InboxChanged()))
+        return outcomes.pop(name, None)
+
+    async def _until(self, condition: Callable[[], bool], begin: Callable[[], None] = lambda: None) -> None:
+        """Wait until this is true after some event, or for `TAKE_IN_SECONDS`."""
+        happened = asyncio.Event()
 
         def watch() -> None:
-            outcome = self._runtime.node.desk.outcomes.pop(name, None)
-            if outcome is not None and not settled.done():
-                settled.set_result(outcome)
+            if condition():
+                happened.set()
 
         self._runtime.watchers.append(watch)
         try:
-            self._runtime.feed(InboxChanged())
+            begin()
+            watch()
             async with asyncio.timeout(TAKE_IN_SECONDS):
-                return await settled
+                await happened.wait()
         except TimeoutError:
-            return None
+            log.warning("a request waited long", extra=fields(seconds=TAKE_IN_SECONDS))
         finally:
             self._runtime.watchers.remove(watch)
 

@@ -112,7 +112,7 @@ class Closing:
         sequence = self._next_sequence()
         islands = [msgspec.structs.replace(s, sequence=sequence) for s in work.snapshots()]
         guess = work.guess
-        error = work.failure or (verdict.error if verdict is not None else None)
+        error = work.failure or (verdict.error if verdict is not None else None) or work.warning
         result = Result(
             run=work.run.name,
             task=work.task,

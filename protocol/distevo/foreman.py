@@ -27,7 +27,7 @@ from distevo.instructions import LimitIsland, StartIsland, StopIsland
 from distevo.ledger import Ledger, TaskId
 from distevo.outbox import Outbox, Publish
 from distevo.plan import RunState, TaskState
-from distevo.result import decode_result
+from distevo.result import decode_result, text_of
 from distevo.run import Budget
 from distevo.slots import Slot, Slots
 from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, TaskWork, fresh_snapshot
@@ -382,6 +382,8 @@ class Foreman:
 
     def _island_died(self, work: TaskWork, island: IslandWork, event: WorkerDied) -> str:
         verdict = island.blame(event)
+        if event.culprit is not None and work.warning is None:
+            work.warning = f"a worker died ({event.cause.value}) while it evaluated {text_of(event.culprit)[:80]!r}"
         if island.deaths >= MAX_BLAMELESS_DEATHS:
             work.failure = (
                 f"{island.deaths} workers died ({event.cause.value}) in generation "

@@ -108,8 +108,10 @@ class Orders:
     def _delete(self, name: str) -> str:
         """Results go with their run."""
         run = self._ledger.plan.runs[name]
-        if not run.state.is_over or self._foreman.in_hand(name):
+        if not run.state.is_over:
             return f"the run is {run.state}; cancel it first"
+        if self._foreman.in_hand(name):
+            return "the run is still ending; try again in a moment"
         settled = self._ledger.await_swap(name)
         self._ledger.forget(name)
 

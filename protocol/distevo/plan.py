@@ -63,6 +63,7 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     """From the first generation to the result, pauses and restarts not counted."""
     error: str | None = None
+    """Why it failed; or, of a task that is done, the first complaint about the problem's code."""
 
 
 class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -120,7 +120,7 @@ def _first_complaint(run: RunPlan, works: list[TaskWork]) -> str | None:
     for work in works:
         if work.warning is not None:
             return work.warning
-    return next((task.error for task in run.tasks.values() if task.state is TaskState.FAILED), None)
+    return next((task.error for task in run.tasks.values() if task.error is not None), None)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -89,7 +89,7 @@ class TaskWork:
     """Slot whose worker looks at the guess."""
     verify_deaths: int = 0
     warning: str | None = None
-    """The first complaint about the problem's code."""
+    """The first complaint about the problem's code; it stays with the result."""
 
     @property
     def id(self) -> tuple[str, str]:

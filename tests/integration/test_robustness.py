@@ -209,6 +209,31 @@ def test_bad_code_is_refused_with_its_reason(one_daemon: Daemon, source: str, wo
     assert one_daemon.status()["runs"] == []
 
 
+def test_an_exception_in_evaluate_stays_with_the_result(one_daemon: Daemon) -> None:
+    source = (
+        "class Touchy:\n    name, version = 'touchy', '1'\n    def __init__(self, task): pass\n"
+        "    def random(self, rng): return rng.randrange(10_000)\n"
+        "    def mutate(self, genome, rng): return rng.randrange(10_000)\n"
+        "    def evaluate(self, genome): return genome if genome % 9 else 1 / 0\n"
+        "    def encode(self, genome): return b'%d' % genome\n"
+        "    def decode(self, data): return int(data)\n"
+    )
+    run = one_daemon.submit(reference="touchy.py:Touchy", source=source, evaluations=2000, seed=1)
+    view = one_daemon.wait_done(run)
+    assert view["state"] == "done"
+    assert "ZeroDivisionError" in view["note"]
+    assert "ZeroDivisionError" in one_daemon.results(run)["default"]["error"]
+    one_daemon.ask(do="command", verb="delete", run=run)
+
+
+def test_a_cancelled_run_can_be_deleted_at_once(one_daemon: Daemon) -> None:
+    for _ in range(5):
+        run = endless(one_daemon)
+        wait_for(lambda run=run: one_daemon.run(run)["evaluations"], "some evaluations")  # type: ignore[misc]
+        assert one_daemon.ask(do="command", verb="cancel", run=run)["state"] == "cancelled"
+        assert one_daemon.ask(do="command", verb="delete", run=run)["state"] == "deleted"
+
+
 def test_code_that_never_returns_is_given_up_and_holds_nobody_up(one_daemon: Daemon) -> None:
     import threading
 

@@ -18,7 +18,7 @@ TROUBLED = (Path(__file__).parents[1] / "support" / "troubled.py").read_text()
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    options = ("--evaluation-timeout-seconds", "1", "--memory-mb", "600", "--batch-size", "50")
+    options = ("--evaluation-timeout-seconds", "3", "--memory-mb", "600", "--batch-size", "50")
     with Daemon(tmp_path, *options, workers=2) as daemon:
         yield daemon
 
@@ -47,15 +47,17 @@ def replaced(daemon: Daemon) -> dict[str, int]:
 def test_a_program_that_kills_its_worker_is_convicted_and_the_run_ends(
     daemon: Daemon, trouble: str, cause: str, deaths: int
 ) -> None:
-    run = troubled(daemon, trouble=trouble, at=list(range(480, 484)))
+    run = troubled(daemon, trouble=trouble, at=[480, 481])
     view = daemon.wait_done(run)
     assert view["state"] == "done"
     assert view["evaluations"] >= 900  # All but the convicted: the space has 1,000 programs.
     counted = replaced(daemon)
     assert set(counted) == {cause}
-    assert deaths <= counted[cause] <= 2 * 4 * deaths
+    assert deaths <= counted[cause] <= 2 * 2 * deaths
     result = daemon.results(run)["t"]
     assert result["program"] == "999"
+    assert f"a worker died ({cause})" in result["error"]
+    assert f"a worker died ({cause})" in view["note"]
     assert "its program is invalid from now on" in daemon.log.read_text()
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.target import state_dir_option
 from distevod.paths import PathError
 from distevod.state_lock import Holder, holder
 
@@ -83,7 +84,7 @@ class Client:
                 if asked == number:
                     return _read(orjson.loads(body))
             elif self._is_gone():
-                raise CliError(ExitCode.NO_DAEMON, f"the daemon ended while it was asked ({do})", _start_hint())
+                raise CliError(ExitCode.NO_DAEMON, f"the daemon ended while it was asked ({do})", _start_hint(self._state_dir))
         raise CliError(
             ExitCode.TIMED_OUT, f"the daemon (pid {self._holder.pid}) has not answered ({do}) in {seconds:g} s"
         )
@@ -96,7 +97,7 @@ class Client:
             if time.monotonic() > end:
                 raise CliError(ExitCode.NO_DAEMON, f"the daemon on {self._state_dir} has not begun to answer")
             time.sleep(RECONNECT_MS / 1000)
-        raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {self._state_dir}", _start_hint())
+        raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {self._state_dir}", _start_hint(self._state_dir))
 
     def _is_gone(self) -> bool:
         try:
@@ -108,7 +109,7 @@ class Client:
         return CliError(
             ExitCode.NO_DAEMON,
             f"the daemon (pid {self._holder.pid}) runs on {self._state_dir} and does not answer",
-            "if it is stopped or stuck, end it with: distevod stop",
+            f"if it is stopped or stuck, end it with: distevod stop{state_dir_option(self._state_dir)}",
         )
 
 
@@ -120,5 +121,5 @@ def _read(answer: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _start_hint() -> str:
-    return "start one with: distevod start --detach"
+def _start_hint(state_dir: Path) -> str:
+    return f"start one with: distevod start --detach{state_dir_option(state_dir)}"

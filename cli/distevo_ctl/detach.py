@@ -7,7 +7,6 @@ error goes too, so that whatever ends it early can be read there, and is told he
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import click
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.follow import has_plan
+from distevo_ctl.target import state_dir_option
 from distevod.settings import SETTINGS
 from distevod.state_lock import AlreadyRunning, holder
 
@@ -49,7 +49,7 @@ def start_detached(settings: Settings, values: Mapping[str, Any], as_json: bool)
         return
     workers = f"{settings.workers} worker" + ("s" if settings.workers > 1 else "")
     click.echo(f"{click.style('distevod runs', fg='green', bold=True)}: {settings.id}, {workers}, pid {answer['pid']}")
-    option = _state_dir_option(settings)
+    option = state_dir_option(settings.state_dir)
     for what, command in (
         ("give it work", f"distevo-ctl submit --problem grids --tasks training:0-39{option}"),
         ("watch it", f"distevo-ctl watch{option}"),
@@ -144,11 +144,3 @@ def _ended(returncode: int, log: IO[bytes]) -> CliError:
     how = f"with exit code {returncode}" if returncode >= 0 else f"by signal {-returncode}"
     tail = "".join(f"\n  {line}" for line in lines[-TAIL_LINES:])
     return CliError(code, f"the daemon ended {how} before it answered{tail}", hint)
-
-
-def _state_dir_option(settings: Settings) -> str:
-    """What `distevo-ctl` needs to find the daemon: nothing, unless an option or a file named the folder."""
-    source = settings.sources["state_dir"]
-    if source == "default" or source.startswith("environment"):
-        return ""
-    return f" --state-dir {shlex.quote(str(settings.state_dir))}"

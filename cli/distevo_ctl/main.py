@@ -8,6 +8,7 @@ from distevo_ctl.commands.status import status
 from distevo_ctl.commands.submit import submit
 from distevo_ctl.commands.watch import watch
 from distevo_ctl.exits import ExitCodeGroup
+from distevo_ctl.target import group_options
 
 HELP = """Submit runs to a distevo cluster, watch them, and see what they found.
 
@@ -22,7 +23,9 @@ errors (on standard error) too."""
 
 COMMANDS = [submit, status, watch, runs, results, cancel, pause, resume, extend, delete, checkpoints, demo]
 
-main = ExitCodeGroup("distevo-ctl", commands={str(command.name): command for command in COMMANDS}, help=HELP)
+main = ExitCodeGroup(
+    "distevo-ctl", commands={str(command.name): command for command in COMMANDS}, help=HELP, params=group_options()
+)
 
 if __name__ == "__main__":
     main(prog_name="distevo-ctl")

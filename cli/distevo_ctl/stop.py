@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from distevo_ctl.exits import CliError, ExitCode
-from distevo_ctl.target import target_options
+from distevo_ctl.target import state_dir_option, target_options
 from distevod.state_lock import holder
 
 ASK_SECONDS = 2.0
@@ -48,7 +48,7 @@ def stop(state_dir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"stopped": True, "pid": pid, "seconds": seconds}))
     else:
-        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); `distevod start --detach` goes on from there")
+        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); `distevod start --detach{state_dir_option(state_dir)}` goes on from there")
 
 
 def _asked(state_dir: Path) -> bool:
@@ -66,11 +66,20 @@ def _asked(state_dir: Path) -> bool:
 
 
 def _gone(state_dir: Path, pid: int, seconds: float) -> bool:
-    """Whether the daemon let go of its state folder within that time."""
+    """Whether the daemon let go of its state folder, and its process ended, within that time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         now = holder(state_dir)
-        if now is None or now.pid != pid:
+        if (now is None or now.pid != pid) and not _is_alive(pid):
             return True
         time.sleep(LOOK_SECONDS)
     return False
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process works still. One that ended stays as a zombie where nobody asks for its exit code."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(b") ")[2][:1] != b"Z"

@@ -12,6 +12,7 @@ from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.follow import follow, has_plan, run_in
 from distevo_ctl.screen import console, count, duration, plain, short
+from distevo_ctl.target import state_dir_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,14 +34,16 @@ def wait_for_run(client: Client, state_dir: Path, name: str, *, quiet: bool = Fa
             return _with_bar(client, state_dir, name)
         return _with_lines(client, state_dir, name, quiet)
     except KeyboardInterrupt:
+        option = state_dir_option(state_dir)
         raise CliError(
             ExitCode.INTERRUPTED,
             f"no longer waiting; {name} goes on",
-            f"distevo-ctl results {name} shows the best so far, distevo-ctl cancel {name} ends it",
+            f"distevo-ctl results {name}{option} shows the best so far, distevo-ctl cancel {name}{option} ends it",
         ) from None
     except CliError as error:
         if error.code is ExitCode.NO_DAEMON:
-            error.hint = f"{name} is in the store, and goes on when a daemon does: distevod start --detach"
+            option = state_dir_option(state_dir)
+            error.hint = f"{name} is in the store, and goes on when a daemon does: distevod start --detach{option}"
         raise
 
 

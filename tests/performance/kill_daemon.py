@@ -32,7 +32,7 @@ def main() -> None:
     kills = 3 if arguments.quick else arguments.kills
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        seen = kill_again_and_again(Path(folder), kills, task_count=24, cost_us=900, seed=arguments.seed)
+        seen = kill_again_and_again(Path(folder), kills, task_count=14, cost_us=900, seed=arguments.seed)
     print(orjson.dumps(seen | {"seconds": round(time.monotonic() - begun, 1)}).decode())
 
 

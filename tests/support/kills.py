@@ -77,7 +77,7 @@ def _kill(daemon: Daemon, rng: random.Random, times: int, wanted: dict[str, Any]
         for task, result in done.items():
             assert daemon.results("kills")[task]["key"] == result, "a named result changed"
         resumed.append(check_resumed(daemon, before))
-    view = daemon.wait_done("kills", 240)
+    view = daemon.wait_done("kills", 600)
     results = daemon.results("kills")
     assert view["state"] == "done"
     assert view["fit"] == view["tasks_done"] == len(wanted)

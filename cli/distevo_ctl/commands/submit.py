@@ -11,7 +11,7 @@ from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.files import problem_request, tasks_request
 from distevo_ctl.screen import plain, print_json
-from distevo_ctl.target import target_options
+from distevo_ctl.target import state_dir_option, target_options
 from distevo_ctl.wait import progress_line, wait_for_run
 
 MOST = 2**53
@@ -67,6 +67,7 @@ def submit(
     run. Without --tasks the problem gets one task with empty data.
     """
     check_budget(cpu_seconds, evaluations)
+    option = state_dir_option(state_dir)
     request = problem_request(problem) | tasks_request(tasks)
     with Client(state_dir) as client:
         answer = client.ask(
@@ -89,7 +90,7 @@ def submit(
             if as_json:
                 print_json(answer)
             else:
-                click.echo(f"  watch it      distevo-ctl watch\n  see results   distevo-ctl results {run}")
+                click.echo(f"  watch it      distevo-ctl watch{option}\n  see results   distevo-ctl results {run}{option}")
             return
         view = wait_for_run(client, state_dir, run, quiet=as_json)
     if as_json:
@@ -97,9 +98,9 @@ def submit(
     else:
         click.echo(progress_line(view))
     if view["state"] != "done":
-        raise CliError(ExitCode.RUN_FAILED, f"{run} is {view['state']}", f"see distevo-ctl results {run}")
+        raise CliError(ExitCode.RUN_FAILED, f"{run} is {view['state']}", f"see distevo-ctl results {run}{option}")
     if not as_json:
-        click.echo(f"  see results   distevo-ctl results {run}")
+        click.echo(f"  see results   distevo-ctl results {run}{option}")
 
 
 def check_budget(cpu_seconds: float | None, evaluations: int | None) -> None:

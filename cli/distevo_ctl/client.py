@@ -84,7 +84,8 @@ class Client:
                 if asked == number:
                     return _read(orjson.loads(body))
             elif self._is_gone():
-                raise CliError(ExitCode.NO_DAEMON, f"the daemon ended while it was asked ({do})", _start_hint(self._state_dir))
+                hint = _start_hint(self._state_dir)
+                raise CliError(ExitCode.NO_DAEMON, f"the daemon ended while it was asked ({do})", hint)
         raise CliError(
             ExitCode.TIMED_OUT, f"the daemon (pid {self._holder.pid}) has not answered ({do}) in {seconds:g} s"
         )

@@ -7,6 +7,7 @@ error goes too, so that whatever ends it early can be read there, and is told he
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def start_detached(settings: Settings, values: Mapping[str, Any], as_json: bool)
     if found is not None:
         raise AlreadyRunning(settings.state_dir, found)
     log = settings.state_dir / LOG_NAME
+    is_taken = _is_taken(settings.metrics_port)
     answer = _started(settings, daemon_command(values, log), log)
     if as_json:
         click.echo(json.dumps(answer | {"state_dir": str(settings.state_dir), "log": str(log)}))
@@ -58,6 +60,8 @@ def start_detached(settings: Settings, values: Mapping[str, Any], as_json: bool)
         ("its store", settings.store),
     ):
         click.echo(f"  {what:<14}{command}")
+    if is_taken:
+        click.echo(f"  {'no metrics':<14}port {settings.metrics_port} is taken; --metrics-port 0 picks a free one")
 
 
 def daemon_command(values: Mapping[str, Any], log: Path) -> list[str]:
@@ -115,6 +119,16 @@ def _settled(state_dir: Path, end: float) -> dict[str, Any]:
         while time.monotonic() < moment and not has_plan(client.ask("status")):
             time.sleep(LOOK_SECONDS)
         return client.daemon
+
+
+def _is_taken(port: int) -> bool:
+    """Whether a daemon cannot have this port for its metrics page, without which it runs. It begins that page after it
+    answers, so its log would say so too late."""
+    try:
+        socket.create_server(("", port)).close()
+    except OSError:
+        return True
+    return False
 
 
 def _started(settings: Settings, command: list[str], log: Path) -> dict[str, Any]:

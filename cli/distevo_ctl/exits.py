@@ -67,8 +67,8 @@ class ExitCodeGroup(click.Group):
     """A command group that ends with a code of the table, whatever happens.
 
     Errors go to standard error: as text, or as one JSON object when the command line has --json. A traceback
-    is shown only with --debug (which this group adds, beside --version) or with DISTEVO_DEBUG set. A command's whole-number
-    result, or `ctx.exit(code)`, is its exit code.
+    is shown only with --debug or with DISTEVO_DEBUG set. A command's whole-number
+    result, or `ctx.exit(code)`, is its exit code. This group adds --debug and --version.
     """
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
@@ -134,7 +134,7 @@ def _end(error: BaseException, args: list[str]) -> ExitCode:
         if "--json" in options:
             _say_json(error if debug else None, code, message, hint)
         else:
-            _say_text(error, debug, code, message, hint)
+            _say_text(error, debug, message, hint)
     return code
 
 
@@ -200,13 +200,14 @@ def _say_json(traced: BaseException | None, code: ExitCode, message: str, hint: 
     click.echo(json.dumps({"error": body}), err=True)
 
 
-def _say_text(error: BaseException, debug: bool, code: ExitCode, message: str, hint: str | None) -> None:
+def _say_text(error: BaseException, debug: bool, message: str, hint: str | None) -> None:
     if debug:
         click.echo(_traceback(error), err=True, nl=False)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(message, err=True)  # the whole help; "error:" before it would only frighten
         return
-    lead = "" if code is ExitCode.INTERRUPTED else f"{click.style('error:', fg='red', bold=True)} "
+    is_wanted = isinstance(error, CliError) and error.code is ExitCode.INTERRUPTED  # by whoever typed Ctrl-C
+    lead = "" if is_wanted else f"{click.style('error:', fg='red', bold=True)} "
     click.echo(f"{lead}{message}", err=True)
     if hint:
         click.echo(f"  {hint}", err=True)

@@ -33,6 +33,8 @@ def stop(state_dir: Path, as_json: bool) -> None:
     found = holder(state_dir)
     if found is None:
         raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {state_dir}")
+    if not found.pid:  # os.kill(0) would reach our own process group
+        raise CliError(ExitCode.NO_DAEMON, f"the daemon on {state_dir} is just starting", "try again in a moment")
     begun = time.monotonic()
     pid = found.pid
     if not (_asked(state_dir) and _gone(state_dir, pid, STOP_SECONDS)):
@@ -48,7 +50,8 @@ def stop(state_dir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"stopped": True, "pid": pid, "seconds": seconds}))
     else:
-        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); `distevod start --detach{state_dir_option(state_dir)}` goes on from there")
+        again = f"distevod start --detach{state_dir_option(state_dir)}"
+        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); `{again}` goes on from there")
 
 
 def _asked(state_dir: Path) -> bool:

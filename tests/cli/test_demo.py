@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import psutil
 
@@ -31,6 +33,7 @@ def test_it_draws_what_it_solved(home: Home) -> None:
     assert "2 of 2 tasks solved" in shown
     assert "│077│" in shown
     assert "stopped cleanly" in shown
+    assert "  distevo-ctl submit --problem grids --tasks training:0-1 --cpu-seconds 0.3 --wait\n" in shown
     assert leftovers(home) == []
     assert list(home.folder.iterdir()) == []
 
@@ -53,3 +56,9 @@ def test_ctrl_c_stops_its_daemon(home: Home) -> None:
     assert err.endswith("error: interrupted\n")
     assert "Traceback" not in err
     assert leftovers(home) == []
+
+
+def test_what_to_type_next_begins_with_the_path_where_it_is_needed(home: Home) -> None:
+    home.environ["PATH"] = "/usr/bin:/bin"
+    shown = home.ctl(*SHORT).stdout
+    assert f'platform that stays:\n  export PATH="{Path(sys.executable).parent}:$PATH"\n  distevod start' in shown

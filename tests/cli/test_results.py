@@ -71,9 +71,14 @@ def test_pictures_that_cannot_be(platform: Home, solved: str) -> None:
     assert "cannot write" in platform.error("results", solved, "--svg", "taken", code=4)["message"]
     platform.ctl("submit", "--problem", "onemax", "--tasks", "8", "--name", "ones", "--wait")
     assert "no pictures" in platform.error("results", "ones", "--svg", "ones", code=4)["message"]
+    assert "1 fit, - solved, 0 failed" in platform.ctl("results", "ones").stdout
     assert "program  11111111\n" in platform.ctl("results", "ones", "--task", "8").stdout
 
 
 def test_what_is_not_there(platform: Home, solved: str) -> None:
     assert platform.error("results", "nobody", code=5)["message"].startswith("there is no run")
     assert platform.error("results", solved, "--task", "x", code=5)["message"] == "run 'solved' has no task 'x'"
+    assert platform.error("results", solved, "--task", "x", code=5)["hint"] == (
+        "its tasks are: 007bbfb7, 00d62c1b, 025d127b"
+    )
+    assert platform.error("results", "solvd", code=5)["hint"] == "did you mean 'solved'?"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
+
 from tests.cli.conftest import Home
 
 LONG = ("submit", "--problem", "onemax", "--tasks", "8192", "--cpu-seconds", "60")
@@ -90,3 +93,14 @@ def test_help_has_the_exit_codes(home: Home) -> None:
     for command in ("submit", "status", "watch", "runs", "results", "cancel", "pause", "resume", "extend", "delete"):
         assert f"  {command} " in shown
         assert "--state-dir" in home.ctl(command, "--help").stdout
+
+
+def test_options_before_the_command_are_those_after_it(platform: Home, solved: str) -> None:
+    before = json.loads(platform.ctl("--json", "--state-dir", str(platform.state_dir), "results", solved).stdout)
+    assert before == platform.json("results", solved)
+    assert "checkpoints" in json.loads(platform.ctl("--json", "checkpoints", "list").stdout)
+
+
+def test_version(home: Home) -> None:
+    assert home.ctl("--version").stdout == f"distevo-ctl {version('distevo')}\n"
+    assert home.distevod("--version").stdout == f"distevod {version('distevo')}\n"

@@ -92,7 +92,8 @@ def test_ctrl_c_while_waiting_leaves_the_run(platform: Home) -> None:
     waiting.send_signal(signal.SIGINT)
     _, err = waiting.communicate(timeout=30)
     assert waiting.returncode == 130
-    assert "no longer waiting; left goes on" in err
+    assert "no longer waiting; left goes on\n" in err
+    assert "error:" not in err
     assert wait_for_run(platform, "left")["state"] in {"queued", "running"}
     platform.ctl("cancel", "left")
 
@@ -122,6 +123,7 @@ def test_a_csv_file(platform: Home) -> None:
     [
         (("--problem", "gridz"), 4, "did you mean 'grids'"),
         (("--problem", "no.such.module:Class"), 4, "no module named 'no.such.module'"),
+        (("--problem", "grids"), 4, "Grids needs tasks; give "),
         (("--problem", "grids", "--tasks", "training:9-3"), 4, "from the lower to the higher"),
         (("--problem", "nowhere.py:Class"), 5, "there is no problem file nowhere.py"),
         (("--problem", "onemax", "--tasks", "nowhere.json"), 5, "there is no task file nowhere.json"),
@@ -175,3 +177,6 @@ def test_there_must_be_a_daemon(home: Home, tmp_path: Path) -> None:
     error = home.error("submit", "--problem", "onemax", code=3)
     assert error["message"] == f"no daemon runs on {home.state_dir}"
     assert error["hint"] == "start one with: distevod start --detach"
+    other = str(tmp_path / "an other")
+    error = home.error("--state-dir", other, "status", code=3)
+    assert error["hint"] == f"start one with: distevod start --detach --state-dir '{other}'"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +39,13 @@ DRAWN = 4
 DRAWN_SIDE = 16
 """Only grids up to this side are drawn: several tasks should fit on one screen."""
 LATEST = 6
+MARKS = {
+    "solved": ("■", "green"),
+    "fit": ("▣", "yellow"),
+    "not fit": ("□", "blue"),
+    "in hand": ("◆", "bold cyan"),
+    "waiting": ("·", "grey50"),
+}
 
 
 @click.command()
@@ -63,11 +72,22 @@ def demo(tasks: str, cpu_seconds: float) -> None:
             signal.signal(number, handler)
     out.print(f"\n{time.monotonic() - begun:.0f} s in all. Next, on a platform that stays:", style="bold")
     for command in (
+        *_path_commands(),
         "distevod start --detach",
-        f"distevo-ctl submit --problem grids --tasks {tasks} --islands-per-task 2 --cpu-seconds 10 --wait",
+        f"distevo-ctl submit --problem grids --tasks {shlex.quote(tasks)} --cpu-seconds {cpu_seconds:g} --wait",
         "distevo-ctl results grids-1",
     ):
         out.print(f"  {command}", soft_wrap=True)
+
+
+def _path_commands() -> list[str]:
+    """What makes the shell find `distevod`, where it does not."""
+    if shutil.which("distevod"):
+        return []
+    folder = Path(sys.executable).parent
+    here = Path.cwd()
+    shown = f"$PWD/{folder.relative_to(here)}" if folder.is_relative_to(here) else str(folder)
+    return [f'export PATH="{shown}:$PATH"']
 
 
 def _show(out: Console, folder: Path, tasks: str, cpu_seconds: float, begun: float) -> None:
@@ -188,7 +208,7 @@ def _screen(answer: dict[str, Any], finished: list[dict[str, Any]], seconds: flo
         numbers.append(f"   {count(run['duplicates_avoided'])} repeats avoided")
     fit = [_found_line(entry) for entry in finished if entry["fit"]][-LATEST:]
     return Group(
-        bar(run, width - len(right)).append(right), _cells(answer["tasks"]), "", numbers, "",
+        bar(run, width - len(right)).append(right), _cells(answer["tasks"]), _legend(), "", numbers, "",
         *fit, *[""] * (LATEST - len(fit)),
     )  # fmt: skip
 
@@ -197,17 +217,19 @@ def _cells(tasks: list[dict[str, Any]]) -> Text:
     """One mark for each task, in order."""
     from rich.text import Text
 
-    made = Text()
-    for entry in tasks:
-        if entry["state"] == "working":
-            made.append("◆ ", "bold cyan")
-        elif entry["state"] != "done":
-            made.append("· ", "grey50")
-        elif entry["solved"]:
-            made.append("■ ", "green")
-        else:
-            made.append("■ ", "yellow" if entry["fit"] else "blue")
-    return made
+    return Text(" ").join(Text(*MARKS[_standing(entry)]) for entry in tasks)
+
+
+def _standing(entry: dict[str, Any]) -> str:
+    if entry["state"] != "done":
+        return "in hand" if entry["state"] == "working" else "waiting"
+    return "solved" if entry["solved"] else "fit" if entry["fit"] else "not fit"
+
+
+def _legend() -> Text:
+    from rich.text import Text
+
+    return Text("   ").join(Text.assemble(mark, (f" {name}", "dim")) for name, mark in MARKS.items())
 
 
 def _found_line(entry: dict[str, Any]) -> Text:

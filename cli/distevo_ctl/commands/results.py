@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from distevo_ctl.target import target_options
 if TYPE_CHECKING:
     from rich.text import Text
 
+SUGGESTED = 5
+"""Ids of tasks that are named to somebody who named none of them."""
 COLUMNS = ("TASK…", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "TIME>", "PROGRAM…")
 
 
@@ -31,7 +34,7 @@ def results(run: str, task: str | None, svg: Path | None, state_dir: Path, as_js
     Fit: right on all that evolution saw. Solved: right on what it never saw, too; - where nothing is hidden.
     """
     with Client(state_dir) as client:
-        answer = client.ask("results", run=run, task=task)
+        answer = _asked(client, run, task)
         written = _write_pictures(client, run, answer, svg) if svg is not None else []
     if as_json:
         print_json(answer)
@@ -41,6 +44,25 @@ def results(run: str, task: str | None, svg: Path | None, state_dir: Path, as_js
         _show_run(answer)
     if svg is not None and not as_json:
         click.echo(f"{len(written)} pictures in {svg}")
+
+
+def _asked(client: Client, run: str, task: str | None) -> dict[str, Any]:
+    """The results; of a run or task that is not there, the error says which one may be meant."""
+    try:
+        return client.ask("results", run=run, task=task)
+    except CliError as error:
+        if error.code is ExitCode.NOT_FOUND:
+            error.hint = _hint(client, run)
+        raise
+
+
+def _hint(client: Client, run: str) -> str | None:
+    names = [view["id"] for view in client.ask("status")["runs"]]
+    if run not in names:
+        near = get_close_matches(run, names, 1)
+        return f"did you mean {near[0]!r}?" if near else None
+    ids = [plain(entry["id"]) for entry in client.ask("results", run=run)["tasks"]]
+    return f"its tasks are: {', '.join(ids[:SUGGESTED])}{', …' if len(ids) > SUGGESTED else ''}"
 
 
 def show_task(answer: dict[str, Any]) -> None:
@@ -94,9 +116,11 @@ def _show_run(answer: dict[str, Any]) -> None:
         for entry in answer["tasks"]
     ]
     run = answer["run"]
+    is_known = any(entry["solved"] is not None for entry in answer["tasks"])
+    solved = run["solved"] if is_known else "-"
     total = (
         f"\n{run['id']} is {run['state']}: {run['tasks_done']} of {run['tasks_total']} tasks done, {run['fit']} fit, "
-        f"{run['solved']} solved, {run['tasks_failed']} failed; {count(run['evaluations'])} evaluations, "
+        f"{solved} solved, {run['tasks_failed']} failed; {count(run['evaluations'])} evaluations, "
         f"{count(run['duplicates_avoided'])} repeats avoided"
     )
     show(out, table(COLUMNS, rows, out.width), total)

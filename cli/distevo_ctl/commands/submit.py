@@ -90,7 +90,8 @@ def submit(
             if as_json:
                 print_json(answer)
             else:
-                click.echo(f"  watch it      distevo-ctl watch{option}\n  see results   distevo-ctl results {run}{option}")
+                click.echo(f"  watch it      distevo-ctl watch{option}")
+                click.echo(f"  see results   distevo-ctl results {run}{option}")
             return
         view = wait_for_run(client, state_dir, run, quiet=as_json)
     if as_json:

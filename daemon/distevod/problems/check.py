@@ -299,6 +299,8 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
             # From the JSON, not from what `tasks` returned: this is what workers will get.
             instance = problem(orjson.loads(data))
         except TaskError as error:
+            if _needs_tasks(problem, request):
+                raise TaskError(f"{problem.__name__} needs tasks{_tasks_hint(problem)}") from error
             raise TaskError(f"task {name!r}: {error}") from error
         except (ProblemError, MemoryError):
             raise
@@ -313,8 +315,7 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
 
 def _tasks(problem: Any, request: CheckRequest, file: str | None) -> dict[str, Any]:
     """Task data by id, checked as far as ids go."""
-    help_text = getattr(problem, "tasks_help", None)
-    hint = f"; give {help_text}" if isinstance(help_text, str) else ""
+    hint = _tasks_hint(problem)
     if request.spec is not None:
         made = _called(problem, "tasks", file, request.spec, otherwise=f"has no named sets; {_FILE_FORM}")
     elif request.csv is not None:
@@ -338,6 +339,17 @@ def _tasks(problem: Any, request: CheckRequest, file: str | None) -> dict[str, A
         if not name.isprintable() or len(quote(name)) > FILE_NAME_LIMIT_BYTES:
             raise TaskError(f"task id {name!r:.80}: use letters, digits, '-', '_' and '.'")
     return made
+
+
+def _needs_tasks(problem: Any, request: CheckRequest) -> bool:
+    """Whether a problem with named sets refused to be made without any task."""
+    is_given = request.spec is not None or request.csv is not None or request.data is not msgspec.UNSET
+    return not is_given and hasattr(problem, "tasks")
+
+
+def _tasks_hint(problem: Any) -> str:
+    help_text = getattr(problem, "tasks_help", None)
+    return f"; give {help_text}" if isinstance(help_text, str) else ""
 
 
 _FILE_FORM = 'give a JSON file {"id": data, ...}'

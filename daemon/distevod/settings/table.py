@@ -83,8 +83,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Where runs, checkpoints and results are kept: the one thing that all platforms share.",
         "The folder `store` in the state folder.",
-        "A folder is fast and reaches as far as its file system; a bucket is reached from everywhere, and "
-        "every write costs a little money and a round trip.",
+        "A folder reaches as far as its file system: one that several machines mount makes them one cluster.",
     ),
     Setting(
         "state_dir",
@@ -113,8 +112,7 @@ SETTINGS: tuple[Setting, ...] = (
         "MiB",
         "Memory for all workers together; each may use an equal part of it and is replaced when it wants more.",
         "The preset, else half of the memory that this machine or container has.",
-        "Less makes large populations and wild programs fail; more risks that the system kills what it "
-        "likes. The guide counts on 4 GB for three islands.",
+        "Less makes large populations and wild programs fail; more risks that the system kills what it likes.",
         ("platforms[].memory_limit_mb", "platforms[].memory_limit"),
     ),
     Setting(
@@ -153,7 +151,7 @@ SETTINGS: tuple[Setting, ...] = (
         5,
         "generations",
         "A checkpoint is due after this many generations of an island, or after checkpoint_seconds.",
-        "The preset (kaggle 2, colab 1, paperspace 1), else 5; the guide recommends 3 to 5 for most work.",
+        "The preset (kaggle 2, colab 1, paperspace 1), else 5.",
         "More generations mean less overhead and more to do again after a crash.",
     ),
     Setting(
@@ -162,7 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
         5.0,
         "seconds",
         "A checkpoint is due after this time, or after checkpoint_generations, whichever comes first.",
-        "5, the guide's figure.",
+        "5.",
         "Longer means less overhead and, in a bucket, less cost; shorter means less to do again after a crash.",
     ),
     Setting(
@@ -180,7 +178,7 @@ SETTINGS: tuple[Setting, ...] = (
         6,
         "",
         "The zlib level of checkpoints.",
-        "6, the guide's balanced setting.",
+        "6, a balance of time and size.",
         "1 to 3 are fast, for frequent checkpoints; 9 is smallest and slowest, for large populations.",
     ),
     Setting(
@@ -219,7 +217,7 @@ SETTINGS: tuple[Setting, ...] = (
         8000,
         "",
         "The TCP port of the metrics page on this machine; 0 picks a free one.",
-        "8000, the guide's scrape target.",
+        "8000.",
         "A fixed port is easy to scrape; with 0 several daemons share a machine without a thought.",
     ),
     Setting(

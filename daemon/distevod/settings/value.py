@@ -119,7 +119,7 @@ class Location:
 
     @property
     def allowed(self) -> str:
-        return "a folder, file:///folder or gs://bucket/prefix" if self.url else "a folder"
+        return "a folder or file:///folder" if self.url else "a folder"
 
     def parse(self, raw: object) -> str:
         text = str(raw) if hasattr(raw, "__fspath__") else raw

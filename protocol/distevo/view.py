@@ -6,7 +6,7 @@ from typing import Any
 
 from distevo.diversity import diversity_of
 from distevo.node import Node
-from distevo.plan import RunPlan, TaskState
+from distevo.plan import RunPlan
 from distevo.progress import Progress
 from distevo.result import text_of
 from distevo.work import IslandWork, TaskWork

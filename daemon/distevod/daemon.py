@@ -27,8 +27,8 @@ SUBMISSIONS = "submissions"
 log = logging.getLogger("distevod")
 
 
-def run_daemon(settings: Settings, socket: Path, on_ready: Callable[[], None] = lambda: None) -> Exit:
-    """Run until a stop; returns how it ended. `on_ready`: it answers from now on.
+def run_daemon(settings: Settings, socket: Path) -> Exit:
+    """Run until a stop; returns how it ended.
 
     Raises AlreadyRunning, PathError and StoreError before anything has begun.
     """
@@ -36,10 +36,10 @@ def run_daemon(settings: Settings, socket: Path, on_ready: Callable[[], None] = 
         make_private(socket.parent)
         for warning in settings.warnings:
             log.warning(warning)
-        return asyncio.run(_run(settings, socket, on_ready))
+        return asyncio.run(_run(settings, socket))
 
 
-async def _run(settings: Settings, socket: Path, on_ready: Callable[[], None]) -> Exit:
+async def _run(settings: Settings, socket: Path) -> Exit:
     from distevod.runtime import Runtime
 
     submissions = settings.state_dir / SUBMISSIONS
@@ -61,7 +61,6 @@ async def _run(settings: Settings, socket: Path, on_ready: Callable[[], None]) -
             extra=fields(id=settings.id, kind=settings.kind, boot=boot, store=settings.store, pid=os.getpid()),
         )
         notify("READY=1", f"MAINPID={os.getpid()}")
-        on_ready()
         await in_daemon_thread(_serve_metrics, settings)
 
     def answers(task: asyncio.Task[None]) -> None:

@@ -82,6 +82,18 @@ class BadName(StoreError):
     """The name is none that an object can have."""
 
 
+class LocalProtocolError(DistevoError):
+    """We tried what the protocol does not allow: a bug of ours, never a peer's doing."""
+
+
+class RemoteProtocolError(DistevoError):
+    """A peer broke the protocol. `code` is one of the numbers in `messages.Code`; the peer is told it."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 class ClusterGone(ObjectError):
     """The one mutable object vanished or belongs to another cluster: nothing that a node knows holds any more."""
 

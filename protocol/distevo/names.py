@@ -13,8 +13,10 @@ PLANS = "plans/"
 INBOX = "inbox/"
 INBOX_RUNS = "inbox/run-"
 INBOX_COMMANDS = "inbox/command-"
+INBOX_MEMBERS = "inbox/member-"
 CHECKPOINTS = "checkpoints/"
 RESULTS = "results/"
+MAIL = "mail/"
 
 MAX_ID_BYTES = 64
 """Longest id of a member or a run, in bytes of ASCII: encoded threefold it still fits a file name."""
@@ -44,6 +46,27 @@ def inbox_run(run: str, nonce: str) -> str:
 def inbox_command(nonce: str) -> str:
     """A command (cancel, pause, ...) that waits for the coordinator."""
     return f"{INBOX_COMMANDS}{nonce}"
+
+
+def inbox_member(member: str, boot: str) -> str:
+    """What a platform says of itself to join the cluster; its content is a sealed `MemberPlan` under its id."""
+    return f"{INBOX_MEMBERS}{quote(member)}-{boot}"
+
+
+def owner_checkpoints(owner: str) -> str:
+    """The prefix of all checkpoints of one boot of a member; `owner` is `<id>-<boot>`."""
+    member, _, boot = owner.rpartition("-")
+    return f"{CHECKPOINTS}{quote(member)}-{boot}/"
+
+
+def mailbox(member: str, boot: str) -> str:
+    """The prefix of all boxes of mail that one boot of a member writes."""
+    return f"{MAIL}{quote(member)}-{boot}/"
+
+
+def mail_name(member: str, boot: str, number: int) -> str:
+    """One box of mail; numbers of one boot begin at 1 and have no gaps."""
+    return f"{mailbox(member, boot)}{number}"
 
 
 def checkpoint_name(member: str, boot: str, sequence: int) -> str:

@@ -1,0 +1,337 @@
+"""The messages: all that members say to each other.
+
+A message is a head, one of the structs below, and a payload of bytes whose meaning the head's type gives. On the
+wire it is one frame (`codec`). Numbers of commands and of error codes are append-only: a number once given keeps
+its meaning for ever. No message says who sent it: that is the authenticated owner of the link it came over, the
+member whom a relay stamped on a FORWARD from its own link, or the owner of the mailbox it lay in.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from distevo.names import MAX_ID_BYTES
+
+VERSION = 1
+"""The protocol version that this distevo speaks; HELLO offers all that the sender does."""
+
+MAX_TASK_BYTES = 1024
+MAX_TEXT_BYTES = 1024
+MAX_MEMBERS = 4096
+MAX_ISLANDS = 4096
+"""Most islands that one message speaks of."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=2 * MAX_ID_BYTES)]
+Boot = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,16}\Z")]
+Cluster = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,32}\Z")]
+Task = Annotated[str, Meta(max_length=MAX_TASK_BYTES)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+IslandRef = tuple[Id, Task, Count, Count]
+"""(run, task, island, grant)."""
+
+
+class Command(IntEnum):
+    """The number of each message on the wire."""
+
+    HELLO = 1
+    WELCOME = 2
+    HEARTBEAT = 3
+    GOODBYE = 4
+    PLAN = 5
+    MIGRANTS = 6
+    MIGRANTS_ACK = 7
+    POPULATION = 8
+    FIT = 9
+    SEEN = 10
+    PRE_VOTE = 11
+    FORWARD = 12
+    CONTROL = 13
+    ERROR = 14
+
+
+class Code(IntEnum):
+    """What ERROR says. Those from 100 on may be tried again later; the others stay wrong."""
+
+    MALFORMED = 1
+    """Magic, lengths, JSON, types or payload are not what the grammar allows."""
+    TOO_LARGE = 2
+    VERSION = 3
+    """No protocol version in common."""
+    CLUSTER = 4
+    """The sender belongs to another cluster."""
+    DENIED = 5
+    """The key was revoked."""
+    IDENTITY = 6
+    """The key belongs to another member, or the boot is an older one."""
+    UNEXPECTED = 7
+    """A known message at a moment that the state tables do not allow."""
+    UNKNOWN_COMMAND = 8
+    NOT_YET_KNOWN = 100
+    """The key is not in the plan yet."""
+    UNREACHABLE = 101
+    """The relay has no link to whom the message is for; `target` says who."""
+    BUSY = 102
+    """A bounded queue is full."""
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=False, omit_defaults=True, kw_only=True):
+    """What all heads share. Unknown fields are ignored, so that later versions may add some."""
+
+    command: ClassVar[Command]
+
+
+class Hello(Head, frozen=True, kw_only=True):
+    """The first message on a link, from whoever dialled."""
+
+    command = Command.HELLO
+
+    versions: Annotated[list[Count], Meta(min_length=1, max_length=16)]
+    """Protocol versions that the sender speaks."""
+    cluster: Cluster
+    """Empty when the sender has not seen the object `cluster` yet."""
+    member: Id
+    boot: Boot
+    incarnation: Count
+    heartbeat_interval: Seconds
+
+
+class Welcome(Head, frozen=True, kw_only=True):
+    """The answer to HELLO: the link is open in both directions."""
+
+    command = Command.WELCOME
+
+    version: Count
+    """The protocol version that the link uses: the highest in common."""
+    cluster: Cluster
+    member: Id
+    boot: Boot
+    incarnation: Count
+    heartbeat_interval: Seconds
+
+
+class IslandProgress(msgspec.Struct, frozen=True, array_like=True):
+    """How far an island in hand is."""
+
+    run: Id
+    task: Task
+    island: Count
+    grant: Count
+    generation: Count
+    evaluations: Count
+    duplicates: Count
+    seconds: Seconds
+    """CPU seconds so far."""
+    is_final: bool
+    """It rests: budget used up, fit, or its run is over."""
+    best: Annotated[list[float], Meta(max_length=16)] = []
+    """Fitness of its best program, at most so many numbers of it; empty without one."""
+
+
+class Heartbeat(Head, frozen=True, kw_only=True):
+    """A sign of life, sent when nothing else was for an interval. Every field may be left out."""
+
+    command = Command.HEARTBEAT
+
+    incarnation: Count
+    progress: Count
+    """Rises with every event that the sender's node handles: a process that spins sends none."""
+    interval: Seconds
+    """Seconds to the next, on this path."""
+    epoch: Count = 0
+    version: Count = 0
+    """Version of the plan that the sender follows."""
+    lag: Seconds = 0.0
+    """By how much the sender's event loop was late, at most, since the last heartbeat."""
+    queued: Count = 0
+    """Islands that the sender owns and has not begun."""
+    islands: Annotated[list[IslandProgress], Meta(max_length=MAX_ISLANDS)] = []
+    suspects: Annotated[dict[Id, Count], Meta(max_length=MAX_MEMBERS)] = {}
+    """Members that the sender suspects, with the incarnation that each refutation has to exceed."""
+    refuses: Annotated[dict[Id, Text], Meta(max_length=MAX_MEMBERS)] = {}
+    """Runs that the sender cannot work on, and why."""
+
+
+class Goodbye(Head, frozen=True, kw_only=True):
+    """The sender leaves; whatever it held is durable."""
+
+    command = Command.GOODBYE
+
+    reason: Text = ""
+
+
+class PlanHint(Head, frozen=True, kw_only=True):
+    """A plan is in force. A hint: the receiver looks at `cluster`, and acts on that."""
+
+    command = Command.PLAN
+
+    epoch: Count
+    version: Count
+    name: Annotated[str, Meta(max_length=256)]
+    is_wanted: bool = False
+    """The sender cannot read the store: the holder of the lease is asked to send the plan itself, as payload."""
+
+
+class Migrants(Head, frozen=True, kw_only=True):
+    """Programs for one island of another platform. Payload: a block of programs."""
+
+    command = Command.MIGRANTS
+
+    run: Id
+    task: Task
+    source: Count
+    target: Count
+    number: Count
+    """Rises along the edge from `source` to `target` under one grant of the source."""
+    grant: Count
+    """The source's."""
+
+
+class MigrantsAck(Head, frozen=True, kw_only=True):
+    """What became of MIGRANTS: merged into the receiving daemon's copy of the island, no more."""
+
+    command = Command.MIGRANTS_ACK
+
+    run: Id
+    task: Task
+    source: Count
+    target: Count
+    number: Count
+    grant: Count
+    accepted: Count = 0
+    known: Count = 0
+    refused: Text | None = None
+    """Why none was taken: the island is not the receiver's, say."""
+
+
+class PopulationKind(IntEnum):
+    """Why an island's whole state travels."""
+
+    FINAL = 1
+    """To the coordinator: nothing is left to evolve."""
+    HAND_OVER = 2
+    """From a former owner to the island's new owner."""
+
+
+class PopulationState(Head, frozen=True, kw_only=True):
+    """Whole states of islands, repeated until the plan shows that they arrived. Payload: a checkpoint of them."""
+
+    command = Command.POPULATION
+
+    kind: PopulationKind
+    empty: Annotated[list[IslandRef], Meta(max_length=MAX_ISLANDS)] = []
+    """Islands that are over and never had a generation."""
+    failures: Annotated[list[tuple[Id, Task, Text]], Meta(max_length=MAX_ISLANDS)] = []
+    """(run, task, error) of tasks whose problem's code cannot go on."""
+    warnings: Annotated[list[tuple[Id, Task, Text]], Meta(max_length=MAX_ISLANDS)] = []
+    """(run, task, first complaint about the problem's code)."""
+
+
+class Fit(Head, frozen=True, kw_only=True):
+    """A task is fit. Payload: a block of the fit programs, whose keys the receiver makes anew."""
+
+    command = Command.FIT
+
+    run: Id
+    task: Task
+    problem: Text
+    problem_version: Text
+
+
+class Seen(Head, frozen=True, kw_only=True):
+    """Keys of one task that were evaluated by the sender and are durable there. Payload: keys, 16 bytes of each."""
+
+    command = Command.SEEN
+
+    run: Id
+    task: Task
+
+
+class PreVote(Head, frozen=True, kw_only=True):
+    """Whether the receiver still hears the holder of the lease; and the answer."""
+
+    command = Command.PRE_VOTE
+
+    round: Count
+    """Chosen by who asks; the answer repeats it."""
+    epoch: Count
+    holder: Id
+    boot: Boot
+    hears: bool | None = None
+    """None asks. The answer: True when the answerer heard the holder within its timeout, or knows a newer epoch."""
+
+
+class Forward(Head, frozen=True, kw_only=True):
+    """One hop through a common acquaintance. Payload: the frame of the message inside."""
+
+    command = Command.FORWARD
+
+    to: Id
+    """Whom it is for; the relay sends it over a direct link, or answers UNREACHABLE."""
+    origin: Id | None = None
+    """None on the way to the relay, which stamps the owner of the link that it came over."""
+    boot: Boot | None = None
+    """Of `origin`; stamped by the relay too."""
+
+
+class ControlVerb(IntEnum):
+    """What CONTROL asks for."""
+
+    INBOX = 1
+    """The inbox holds something new."""
+    VERIFY = 2
+    """Evaluate a task's best program again, and verify it. Payload: the genome."""
+    VERDICT = 3
+    """What came of VERIFY. Payload: the genome."""
+
+
+class Control(Head, frozen=True, kw_only=True):
+    """A request between daemons, or its answer."""
+
+    command = Command.CONTROL
+
+    verb: ControlVerb
+    run: Id | None = None
+    task: Task | None = None
+    fitness: Annotated[list[float], Meta(max_length=255)] | None = None
+    fit: bool = False
+    solved: bool | None = None
+    error: Text | None = None
+
+
+class ErrorReport(Head, frozen=True, kw_only=True):
+    """The receiver's fault, as the sender sees it; never answered."""
+
+    command = Command.ERROR
+
+    code: Count
+    reason: Text
+    about: Count = 0
+    """The command that it is about; 0 where that is not known."""
+    target: Id | None = None
+
+
+HEADS: dict[Command, type[Head]] = {
+    head.command: head
+    for head in (
+        Hello,
+        Welcome,
+        Heartbeat,
+        Goodbye,
+        PlanHint,
+        Migrants,
+        MigrantsAck,
+        PopulationState,
+        Fit,
+        Seen,
+        PreVote,
+        Forward,
+        Control,
+        ErrorReport,
+    )
+}

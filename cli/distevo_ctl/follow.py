@@ -13,8 +13,6 @@ from distevo_ctl.exits import CliError, ExitCode
 ABSENCE_SECONDS = 15.0
 """How long a daemon that was there may be away: systemd starts one anew within seconds."""
 RETRY_SECONDS = 0.5
-WORKING = "working"
-"""The phase of a member that has read the plan."""
 
 
 def follow(state_dir: Path, interval: float, *, first: Client | None = None) -> Iterator[tuple[Client, dict[str, Any]]]:
@@ -42,7 +40,7 @@ def follow(state_dir: Path, interval: float, *, first: Client | None = None) -> 
 
 def has_plan(status: dict[str, Any]) -> bool:
     """Whether the daemon knows the plan; one that was just started knows of no run yet."""
-    return bool(status["members"][0]["phase"] == WORKING)
+    return status["cluster"]["plan"] is not None
 
 
 def run_in(status: dict[str, Any], name: str) -> dict[str, Any] | None:

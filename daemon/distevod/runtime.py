@@ -12,7 +12,15 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from distevo.errors import CheckpointError, Conflict, NotFound, StoreError, StoreUnavailable, Unknown
+from distevo.errors import (
+    CheckpointError,
+    Conflict,
+    LocalProtocolError,
+    NotFound,
+    StoreError,
+    StoreUnavailable,
+    Unknown,
+)
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
@@ -26,8 +34,10 @@ from distevo.events import (
 from distevo.instructions import (
     CreateObject,
     DeleteObject,
+    Dial,
     Exit,
     FinishWorkers,
+    HangUp,
     Instruction,
     LimitIsland,
     ListObjects,
@@ -35,10 +45,13 @@ from distevo.instructions import (
     ReadObject,
     ReplaceObject,
     SaveCheckpoint,
+    Send,
+    SkipKeys,
     StartIsland,
     StartWorker,
     StopIsland,
     StoreInstruction,
+    TakeMigrants,
     VerifyProgram,
 )
 from distevo.node import Node, NodeSettings
@@ -70,10 +83,15 @@ class Runtime:
                 workers=settings.workers,
                 memory_mb=settings.memory_mb,
                 batch_size=settings.batch_size,
+                islands=settings.islands_per_platform,
+                priority=settings.coordinator_priority,
                 allow_problems=settings.allow_problems,
                 built_in=frozenset(BUILT_IN),
                 lease_ttl=settings.lease_ttl,
                 swap_interval=store.swap_interval,
+                heartbeat_interval=settings.heartbeat_interval,
+                heartbeat_timeout=settings.heartbeat_timeout,
+                mail_interval=store.mail_interval if settings.mail_interval is None else settings.mail_interval,
                 checkpoint_generations=settings.checkpoint_generations,
                 checkpoint_seconds=settings.checkpoint_seconds,
             ),
@@ -169,6 +187,10 @@ class Runtime:
                 self.pool.limit_island(instruction)
             case StopIsland():
                 self.pool.stop_island(instruction)
+            case TakeMigrants():
+                self.pool.take_migrants(instruction)
+            case SkipKeys():
+                self.pool.skip_keys(instruction)
             case VerifyProgram():
                 self.pool.verify(instruction)
             case FinishWorkers():
@@ -178,6 +200,8 @@ class Runtime:
             case Log():
                 level = getattr(logging, instruction.level.upper())
                 log.log(level, instruction.message, extra=fields(**instruction.fields))
+            case Dial() | HangUp() | Send():
+                raise LocalProtocolError(f"{instruction}: no platform can be dialled yet")
             case Exit():
                 if self._gone is not None and not self._gone.done():
                     self._gone.set_result(instruction)

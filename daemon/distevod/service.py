@@ -22,7 +22,8 @@ from distevo.orders import ACCEPTED
 from distevo.plan import RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
-from distevo.view import islands_view, run_view, status, task_view
+from distevo.topology import check
+from distevo.view import is_ending, islands_view, run_view, status, task_view
 from distevod.logs import fields
 from distevod.problems.check import CheckedProblem, check_in_process
 from distevod.problems.loader import BUILT_IN
@@ -30,14 +31,16 @@ from distevod.runtime import Runtime
 from distevod.threads import in_daemon_thread
 
 TAKE_IN_SECONDS = 10.0
-"""How long a request waits for the plan to hold what it asked for."""
+"""How long a request to the coordinator waits for the plan to hold what it asked for."""
+FOLLOWER_SECONDS = 30.0
+"""The same where another coordinates: mail there, its look into the inbox, and this platform's look at the plan."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESULTS_KEPT = 2_000
 
 log = logging.getLogger("distevod.service")
 
 CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "name")
-SETTING_FIELDS = ("seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size")
+SETTING_FIELDS = ("seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size", "migration")
 
 
 class Refusal(Exception):  # noqa: N818 - the word of the exit codes
@@ -118,14 +121,14 @@ class Service:
             self._pending.discard(name)
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
-        plan = self._runtime.node.ledger.plan.runs.get(name)
+        plan = self._runtime.node.plan.runs.get(name)
         return {
             "run": name,
             "tasks": len(run.tasks),
             "problem": f"{checked.name} {checked.version}",
             "seed": settings.seed,
             "state": plan.state.value if plan else "queued",
-            "note": plan.note if plan else None,
+            "note": plan.note if plan else "it is in the store, and is run when the coordinator has taken it in",
         }
 
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -142,19 +145,23 @@ class Service:
         command = Command(verb=verb, run=run, budget=budget)
         outcome = await self._hand_in(inbox_command(secrets.token_hex(8)), encode_command(command))
         if outcome is None:
-            raise Refusal("timed_out", f"the coordinator has not carried out {verb} yet; see distevo-ctl runs")
+            raise Refusal(
+                "timed_out",
+                f"the coordinator has not carried out {verb} yet; it is in the store, and will be done: "
+                "see distevo-ctl runs",
+            )
         if outcome != ACCEPTED:
             raise Refusal("refused", outcome)
         if verb is Verb.CANCEL:
-            await self._until(lambda: not self._runtime.node.foreman.in_hand(run))
-        plan = self._runtime.node.ledger.plan.runs.get(run)
+            await self._until(lambda: not is_ending(self._runtime.node, run))
+        plan = self._runtime.node.plan.runs.get(run)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
 
     async def results(self, request: dict[str, Any]) -> dict[str, Any]:
         """The results of a run, best so far where a task is not done; with `task`, that one and its data."""
         name = self._run(request)
         node = self._runtime.node
-        plan = node.ledger.plan.runs[name]
+        plan = node.plan.runs[name]
         wanted = request.get("task")
         if wanted is not None and wanted not in plan.tasks:
             raise Refusal("not_found", f"run {name!r} has no task {wanted!r}")
@@ -245,20 +252,22 @@ class Service:
         if default_budget and "cpu_seconds" not in fields and "evaluations" not in fields:
             fields["cpu_seconds"] = DEFAULT_CPU_SECONDS
         try:
-            return msgspec.convert(fields, RunSettings)
-        except msgspec.ValidationError as error:
+            settings = msgspec.convert(fields, RunSettings)
+            check(settings.migration, settings.islands_per_task)
+        except ValueError as error:  # msgspec.ValidationError is one
             raise Refusal("usage", str(error)) from error
+        return settings
 
     def _run(self, request: dict[str, Any]) -> str:
         name = request.get("run")
-        runs = self._runtime.node.ledger.plan.runs
+        runs = self._runtime.node.plan.runs
         if not isinstance(name, str) or name not in runs:
             known = ", ".join(list(runs)[-5:]) or "none"
             raise Refusal("not_found", f"there is no run {name!r}; the latest are: {known}")
         return name
 
     def _refuse_known(self, name: str | None) -> None:
-        if name is not None and (name in self._runtime.node.ledger.plan.runs or name in self._pending):
+        if name is not None and (name in self._runtime.node.plan.runs or name in self._pending):
             raise Refusal("refused", f"a run named {name!r} exists already")
 
     def _refuse_foreign(self, reference: object) -> None:
@@ -272,7 +281,7 @@ class Service:
     def _free_name(self, problem: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", problem).lstrip("._-")[:50] or "run"
         number = 1
-        while (name := f"{stem}-{number}") in self._runtime.node.ledger.plan.runs or name in self._pending:
+        while (name := f"{stem}-{number}") in self._runtime.node.plan.runs or name in self._pending:
             number += 1
         return name
 
@@ -296,12 +305,13 @@ class Service:
             await self._in_thread(self._runtime.store.create, name, data)
         except Conflict as error:
             raise Refusal("refused", str(error)) from error
-        outcomes = self._runtime.node.desk.outcomes
-        await self._until(lambda: name in outcomes, begin=lambda: self._runtime.feed(InboxChanged()))
-        return outcomes.pop(name, None)
+        node = self._runtime.node
+        await self._until(lambda: node.outcome(name) is not None, begin=lambda: self._runtime.feed(InboxChanged()))
+        return node.outcome(name)
 
     async def _until(self, condition: Callable[[], bool], begin: Callable[[], None] = lambda: None) -> None:
-        """Wait until this is true after some event, or for `TAKE_IN_SECONDS`."""
+        """Wait until this is true after some event, or for as long as is usual here."""
+        seconds = TAKE_IN_SECONDS if self._runtime.node.lease.is_held else FOLLOWER_SECONDS
         happened = asyncio.Event()
 
         def watch() -> None:
@@ -312,10 +322,10 @@ class Service:
         try:
             begin()
             watch()
-            async with asyncio.timeout(TAKE_IN_SECONDS):
+            async with asyncio.timeout(seconds):
                 await happened.wait()
         except TimeoutError:
-            log.warning("a request waited long", extra=fields(seconds=TAKE_IN_SECONDS))
+            log.warning("a request waited long", extra=fields(seconds=seconds))
         finally:
             self._runtime.watchers.remove(watch)
 

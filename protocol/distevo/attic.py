@@ -16,8 +16,8 @@ class Attic:
         self._since: dict[str, float] = {}
 
     def put(self, name: str, now: float) -> None:
-        """This plan is no longer in force."""
-        self._since.setdefault(name, now)
+        """This plan is no longer in force, or never was and never can be."""
+        self._since[name] = now
 
     def next_deadline(self) -> float | None:
         """When the next one may go."""

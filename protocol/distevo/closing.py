@@ -2,132 +2,306 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import msgspec
 
-from distevo.checkpoint import Checkpoint, encode_checkpoint
+from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.errors import CheckpointError
-from distevo.events import StoreAnswer, Verified, WorkerDied
-from distevo.instructions import VerifyProgram
+from distevo.events import IslandId, StoreAnswer, Verified
 from distevo.ledger import Ledger, TaskId
-from distevo.names import RESULTS, result_name, run_results
+from distevo.merge import PopulationMerger
+from distevo.names import RESULTS, result_epoch, result_name, run_results
+from distevo.news import Report
 from distevo.outbox import Outbox, Publish
-from distevo.result import Result, encode_result, result_digest, text_of
-from distevo.slots import Slots
-from distevo.work import Stage, TaskWork
+from distevo.plan import Plan, RunState, TaskPlan
+from distevo.population import Population
+from distevo.program import Program
+from distevo.result import Result, encode_result, finite, result_digest, text_of
+from distevo.run import Budget, Run
+from distevo.verifier import TakeVerdict
+from distevo.work import population_of
 
-MAX_VERIFY_DEATHS = 2
-"""Workers that may die while they look at a guess before it stands unverified."""
+FIT_SECONDS = 1.0
+"""How long a fit task waits for the last states of its other islands: for their counts and a smaller fit program."""
+
+Verify = Callable[[Run, str, bytes, TakeVerdict, float], None]
+"""Has a guess looked at, by some platform that has the problem: (run, task, genome, then, now)."""
+
+
+class Stage(StrEnum):
+    """How far a task is."""
+
+    COLLECTING = "collecting"
+    VERIFYING = "verifying"
+    RECORDING = "recording"
+
+
+@dataclass(slots=True)
+class TaskEnd:
+    """What is known of a task of which some island rests."""
+
+    run: Run
+    task: str
+    stage: Stage = Stage.COLLECTING
+    finals: dict[int, IslandSnapshot] = field(default_factory=dict)
+    """Last states by island."""
+    empty: set[int] = field(default_factory=set)
+    """Islands that are over and never had a generation."""
+    fit: dict[bytes, Program] = field(default_factory=dict)
+    """Fit programs by key."""
+    failure: str | None = None
+    warning: str | None = None
+    guess: Program | None = None
+    budget: Budget = field(default_factory=lambda: Budget(None, None))
+    """In force when its result was begun."""
+    is_due: bool = False
+    """It has waited long enough for the states of its other islands."""
+
+    @property
+    def id(self) -> TaskId:
+        """(run, task)."""
+        return self.run.name, self.task
+
+    def choose(self) -> Program | None:
+        """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""
+        populations: list[Iterable[Program]] = [population_of(self.finals[island]) for island in sorted(self.finals)]
+        population: Population = PopulationMerger.merge_populations([*populations, self.fit.values()])
+        return population.smallest_fit() or population.best
 
 
 class Closing:
-    """Has a task's guess looked at, writes its result, and enters it into the ledger.
-
-    `work` holds the tasks in hand, and is shared with the foreman; `changed` is called when there is one less.
-    """
+    """Collects the last states of tasks, has each guess looked at, writes the result, and enters it into the ledger."""
 
     def __init__(
         self,
+        member: str,
+        boot: str,
         ledger: Ledger,
-        slots: Slots,
         outbox: Outbox,
         publish: Publish,
         next_sequence: Callable[[], int],
-        work: dict[TaskId, TaskWork],
+        verify: Verify,
+        counted: Callable[[IslandId], tuple[int, int, float]],
         changed: Callable[[], None],
     ) -> None:
-        self._ledger, self._slots, self._outbox = ledger, slots, outbox
-        self._publish, self._next_sequence = publish, next_sequence
-        self._work, self._changed = work, changed
+        """`counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was closed."""
+        self._member, self._boot = member, boot
+        self._ledger, self._outbox, self._publish = ledger, outbox, publish
+        self._next_sequence, self._verify, self._counted, self._changed = next_sequence, verify, counted, changed
+        self.ends: dict[TaskId, TaskEnd] = {}
         self.is_open = False
-        """Whether guesses may be put to workers."""
+        """Whether the plan is in force, so that results may be written."""
+        self.in_force = Plan(epoch=0, version=0)
 
-    def open(self) -> None:
-        """The plan is in force: put what waits to the workers."""
+    def open(self, now: float) -> None:
+        """The plan is in force: close what waits."""
         self.is_open = True
-        for work in self._work.values():
-            if work.stage is Stage.VERIFYING:
-                self._verify(work)
+        for end in list(self.ends.values()):
+            self._consider(end, now)
 
-    def ready(self, number: int) -> None:
-        """A worker is there: give it the guesses that wait for it."""
-        for work in self._work.values():
-            if work.stage is Stage.VERIFYING and work.verifier == number:
-                self._verify(work)
+    # --- what members say ------------------------------------------------------------------------
 
-    def close(self, work: TaskWork) -> None:
-        """Close a task whose islands rest."""
-        work.guess = work.choose()
-        if work.guess is None or work.failure is not None:
-            self._record(work, None)
-        else:
-            work.stage = Stage.VERIFYING
-            work.verifier = self._slots.least_loaded().number
-            self._verify(work)
+    def report(self, owner: str, report: Report, now: float) -> None:
+        """Islands of `owner` rest. What is said under another grant than the plan's is the past, and ignored."""
+        concerned: dict[TaskId, TaskEnd] = {}
+        for snapshot in report.finals:
+            island = IslandId(snapshot.run, snapshot.task, snapshot.island)
+            end = self._end_of(island[:2])
+            if end is None or end.stage is not Stage.COLLECTING or not self._is_its(island, owner, snapshot.grant):
+                continue
+            # What was said late, before the budget was raised or the island went on, is the past, too.
+            known = end.finals.get(island.island)
+            is_newest = known is None or known.grant < snapshot.grant or known.sequence <= snapshot.sequence
+            if is_newest and not self._may_go_on(end, island.island, snapshot):
+                end.finals[island.island] = snapshot
+                concerned[end.id] = end
+        for island, grant in report.empty:
+            end = self._end_of(island[:2])
+            if end is not None and self._is_its(island, owner, grant) and end.stage is Stage.COLLECTING:
+                end.empty.add(island.island)
+                concerned[end.id] = end
+        for task, error in report.failures.items():
+            end = self._end_of(task)
+            if end is not None and end.failure is None:
+                end.failure = error
+                concerned[end.id] = end
+        for task, warning in report.warnings.items():
+            end = self._end_of(task)
+            if end is not None and end.warning is None:
+                end.warning = warning
+        for end in concerned.values():
+            self._consider(end, now)
 
-    def _verify(self, work: TaskWork) -> None:
-        if self.is_open and self._slots.slots[work.verifier].is_ready and work.guess is not None:
-            self._outbox.emit(
-                VerifyProgram(
-                    slot=work.verifier,
-                    run=work.run.name,
-                    task=work.task,
-                    problem=work.run.problem,
-                    data=bytes(work.run.tasks[work.task]),
-                    genome=work.guess.genome,
-                )
-            )
-
-    def verifier_died(self, work: TaskWork, event: WorkerDied) -> str:
-        """Judge the death of a worker that looked at a guess; returns what was decided, in words."""
-        work.verify_deaths += 1
-        if event.cause.convicts or work.verify_deaths >= MAX_VERIFY_DEATHS:
-            reason = f"the worker that verified the guess died ({event.cause.value})"
-            self._record(work, Verified(work.run.name, work.task, b"", None, False, None, reason))
-            return "its task keeps an unverified guess"
-        return "the guess is verified once more"
-
-    def verified(self, event: Verified) -> None:
-        """The guess was looked at: record the result."""
-        work = self._work.get((event.run, event.task))
-        if work is None or work.stage is not Stage.VERIFYING or work.guess is None:
+    def fit(self, task: TaskId, programs: Iterable[Program], now: float) -> None:
+        """A task is fit."""
+        end = self._end_of(task)
+        if end is None or end.stage is not Stage.COLLECTING:
             return
-        if event.genome != work.guess.genome:
-            return  # An answer about an earlier life of this task.
-        self._slots.worked(work.verifier)
-        if event.error is None and event.fitness != work.guess.fitness:
+        if not end.fit:
+            self._outbox.later(now + FIT_SECONDS, lambda now: self._waited(end, now))
+        for program in programs:
+            end.fit.setdefault(program.key, program)
+        self._consider(end, now)
+
+    def is_final(self, island: IslandId) -> bool:
+        """Whether an island is known to rest under its present grant."""
+        end = self.ends.get(island[:2])
+        if end is None:
+            return False
+        if end.fit or end.failure is not None or end.stage is not Stage.COLLECTING or island.island in end.empty:
+            return True
+        final = end.finals.get(island.island)
+        return final is not None and self._is_current(island, final.grant)
+
+    def reconsider(self, run: str, now: float) -> None:
+        """A run was cancelled or extended, or islands of it have moved."""
+        for end in [end for end in self.ends.values() if end.run.name == run]:
+            if end.stage is Stage.COLLECTING:
+                # A budget that was raised gives an island that rested more to do; it will say so when it rests again.
+                end.finals = {i: s for i, s in end.finals.items() if not self._may_go_on(end, i, s)}
+                self._consider(end, now)
+
+    def drop(self, run: str) -> None:
+        """A run is gone."""
+        for task in [task for task in self.ends if task[0] == run]:
+            del self.ends[task]
+
+    def in_hand(self, run: str) -> list[TaskEnd]:
+        """Tasks of a run that are ending."""
+        return [end for end in self.ends.values() if end.run.name == run]
+
+    def _end_of(self, task: TaskId) -> TaskEnd | None:
+        if self._ledger.place_of(IslandId(*task, 0)) is None:
+            return None
+        end = self.ends.get(task)
+        if end is None:
+            run = self._ledger.runs.get(task[0])
+            if run is None:
+                return None
+            end = self.ends[task] = TaskEnd(run, task[1])
+        return end
+
+    def _is_its(self, island: IslandId, owner: str, grant: int) -> bool:
+        place = self._ledger.place_of(island)
+        return place is not None and (place.owner, place.grant) == (owner, grant)
+
+    def _is_current(self, island: IslandId, grant: int) -> bool:
+        place = self._ledger.place_of(island)
+        return place is not None and place.grant == grant
+
+    def _may_go_on(self, end: TaskEnd, island: int, snapshot: IslandSnapshot) -> bool:
+        run = self._ledger.plan.runs[end.run.name]
+        if run.state.is_over or end.failure is not None or end.fit:
+            return False
+        counters = snapshot.counters
+        share = run.budget.share(island, len(run.tasks[end.task].islands))
+        return not share.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
+
+    # --- closing ---------------------------------------------------------------------------------
+
+    def _waited(self, end: TaskEnd, now: float) -> None:
+        end.is_due = True
+        if self.ends.get(end.id) is end:
+            self._consider(end, now)
+
+    def _consider(self, end: TaskEnd, now: float) -> None:
+        if not self.is_open or end.stage is not Stage.COLLECTING:
+            return
+        run = self._ledger.plan.runs[end.run.name]
+        if run.state is RunState.PAUSED and not end.fit:
+            return
+        task = run.tasks[end.task]
+        if self._is_complete(end, task, run.state is RunState.CANCELLED) or end.is_due or end.failure is not None:
+            if end.finals or end.fit or end.failure is not None:
+                self._begin(end, run.budget, now)
+            elif run.state is RunState.CANCELLED:
+                self._never_begun(end, task)
+
+    def _is_complete(self, end: TaskEnd, task: TaskPlan, is_cancelled: bool) -> bool:
+        for index, place in enumerate(task.islands):
+            final = end.finals.get(index)
+            rests = (final is not None and final.grant == place.grant) or index in end.empty
+            # What has no place yet has not begun, and of a cancelled run never will.
+            if not rests and not (is_cancelled and not place.owner):
+                return False
+        return True
+
+    def _never_begun(self, end: TaskEnd, task: TaskPlan) -> None:
+        del self.ends[end.id]
+        for index, place in enumerate(task.islands):
+            if place.owner:
+                self._ledger.unplace(IslandId(end.run.name, end.task, index))
+        self._publish()
+
+    def _begin(self, end: TaskEnd, budget: Budget, now: float) -> None:
+        end.guess, end.budget = end.choose(), budget
+        if end.guess is None or end.failure is not None:
+            self._record(end, None)
+            return
+        end.stage = Stage.VERIFYING
+        genome = end.guess.genome
+
+        def looked(verdict: Verified, _now: float) -> None:
+            if self.ends.get(end.id) is end and end.stage is Stage.VERIFYING:
+                self._verified(end, verdict)
+
+        self._verify(end.run, end.task, genome, looked, now)
+
+    def _verified(self, end: TaskEnd, verdict: Verified) -> None:
+        assert end.guess is not None
+        if verdict.error is None and verdict.fitness != end.guess.fitness:
             self._outbox.log(
                 "warning",
                 "the best program has another fitness when evaluated again; is `evaluate` deterministic?",
-                run=event.run,
-                task=event.task,
-                before=work.guess.fitness,
-                after=event.fitness,
+                run=end.run.name,
+                task=end.task,
+                before=end.guess.fitness,
+                after=verdict.fitness,
             )
-        self._record(work, event)
+        self._record(end, verdict)
 
-    def _record(self, work: TaskWork, verdict: Verified | None) -> None:
-        work.stage = Stage.RECORDING
-        sequence = self._next_sequence()
-        islands = [msgspec.structs.replace(s, sequence=sequence) for s in work.snapshots()]
-        guess = work.guess
-        error = work.failure or (verdict.error if verdict is not None else None) or work.warning
+    def _record(self, end: TaskEnd, verdict: Verified | None) -> None:
+        end.stage = Stage.RECORDING
+        guess, counts = end.guess, self._counts(end)
+        error = end.failure or (verdict.error if verdict is not None else None) or end.warning
         result = Result(
-            run=work.run.name,
-            task=work.task,
+            run=end.run.name,
+            task=end.task,
             fit=verdict.fit if verdict is not None and verdict.error is None else guess is not None and guess.fit,
             solved=verdict.solved if verdict is not None else None,
             program=text_of(guess.genome) if guess else None,
             key=guess.key.hex() if guess else None,
-            fitness=list(guess.fitness) if guess else None,
-            evaluations=work.evaluations(),
-            seconds=round(work.seconds(), 3),
+            fitness=[finite(number) for number in guess.fitness] if guess else None,
+            evaluations=counts[0],
+            seconds=round(counts[2], 3),
         )
-        state = Checkpoint(cluster="", member="", boot="", sequence=sequence, islands=islands, resource_usage={})
+        sequence = self._next_sequence()
+        islands = [msgspec.structs.replace(end.finals[index], sequence=sequence) for index in sorted(end.finals)]
+        # Who wrote it is part of the content, so that no two coordinators ever make the same name: one that slept
+        # may still delete what it wrote itself.
+        state = Checkpoint(
+            cluster="", member=self._member, boot=self._boot, sequence=sequence, islands=islands, resource_usage={}
+        )
         data = encode_result(result, self._encoded(state))
-        name = result_name(work.run.name, work.task, result_digest(data))
-        self._outbox.create(name, data, lambda _answer, _now: self._recorded(work, name, result, error))
+        name = result_name(end.run.name, end.task, self.in_force.epoch, result_digest(data))
+        self._outbox.create(name, data, lambda _answer, now: self._recorded(end, name, result, counts[1], error, now))
+
+    def _counts(self, end: TaskEnd) -> tuple[int, int, float]:
+        """(evaluations, duplicates, seconds) of all islands; seconds are those of the one that worked longest."""
+        evaluations, duplicates, seconds = 0, 0, 0.0
+        for index in range(len(self._ledger.plan.runs[end.run.name].tasks[end.task].islands)):
+            final = end.finals.get(index)
+            if final is not None:
+                c = final.counters
+                counts = c.evaluations, c.duplicates, c.seconds
+            else:
+                counts = self._counted(IslandId(end.run.name, end.task, index))
+            evaluations, duplicates = evaluations + counts[0], duplicates + counts[1]
+            seconds = max(seconds, counts[2])
+        return evaluations, duplicates, seconds
 
     def _encoded(self, state: Checkpoint) -> bytes:
         try:
@@ -137,23 +311,23 @@ class Closing:
             self._outbox.log("error", "a result is written without its islands", reason=str(error))
             return encode_checkpoint(msgspec.structs.replace(state, islands=[]))
 
-    def _recorded(self, work: TaskWork, name: str, result: Result, error: str | None) -> None:
-        if self._work.get(work.id) is not work:
+    def _recorded(
+        self, end: TaskEnd, name: str, result: Result, duplicates: int, error: str | None, now: float
+    ) -> None:
+        if self.ends.get(end.id) is not end:
             return  # Another member decides by now.
-        del self._work[work.id]
-        run = self._ledger.plan.runs[work.run.name]
-        self._ledger.close(work.id, name, result, work.duplicates(), error, work.failure is not None)
-        settled = self._ledger.await_swap(f"{work.run.name}/{work.task}")
-        if run.budget != work.budget:
+        del self.ends[end.id]
+        run = self._ledger.plan.runs[end.run.name]
+        self._ledger.close(end.id, name, result, duplicates, error, end.failure is not None)
+        if run.budget != end.budget:
             # Extended while the result was being written.
-            self._ledger.reopen(work.run.name, run.budget, self._work)
+            self._ledger.reopen(end.run.name, run.budget)
         elif run.state.is_over:
-            self._outbox.log("info", f"run {run.state}", run=work.run.name, **run.tally())
+            self._outbox.log("info", f"run {run.state}", run=end.run.name, **run.tally())
 
         def durable(_now: float) -> None:
-            settled()
             if run.state.is_over:
-                self.sweep_results(work.run.name)
+                self.sweep_results(end.run.name)
 
         self._publish(durable)
         self._changed()
@@ -165,10 +339,16 @@ class Closing:
         """
 
         def listed(answer: StoreAnswer, _now: float) -> None:
-            runs = self._ledger.plan.runs.values()
-            named = {task.result for run in runs for task in run.tasks.values()}
-            writing = tuple(run_results(work.run.name) for work in self._work.values())
+            if not self.is_open:
+                return
+            # What is being decided, and what stands as long as that is not durable.
+            plans = (self._ledger.plan, self.in_force)
+            named = {task.result for plan in plans for run in plan.runs.values() for task in run.tasks.values()}
+            writing = tuple(run_results(end.run.name) for end in self.ends.values())
             for candidate in answer.names:
+                epoch = result_epoch(candidate)
+                if epoch is None or epoch > self.in_force.epoch:
+                    continue  # A successor's, if this coordinator slept: to be judged by its plan, not by this one.
                 if candidate not in named and not candidate.startswith(writing):
                     self._outbox.delete(candidate, lambda _answer, _now: None)
 

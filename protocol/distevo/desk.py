@@ -6,7 +6,8 @@ from distevo.command import decode_command
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
 from distevo.ledger import Ledger
-from distevo.names import INBOX, INBOX_COMMANDS, INBOX_RUNS
+from distevo.member import decode_announcement
+from distevo.names import INBOX, INBOX_COMMANDS, INBOX_MEMBERS, INBOX_RUNS
 from distevo.orders import ACCEPTED, Orders
 from distevo.outbox import Outbox, Publish
 from distevo.run import decode_run
@@ -14,23 +15,25 @@ from distevo.run import decode_run
 LIST_SECONDS = 10.0
 """How often the inbox is listed when nobody says that it has changed."""
 UNREADABLE = "unreadable"
-OUTCOMES_KEPT = 1_000
+ANSWER_SECONDS = 20.0
+"""How long the plan keeps what came of an object that is gone: members that only read the store see it, too."""
 
 
 class Desk:
     """Reads new inbox objects, applies them to the plan through the orders, and clears them away.
 
-    `outcomes` says of each object what came of it, once that is durable: `accepted`, or why not. A run's object
-    stays, since the run needs it; everything else is deleted, and the plan remembers it until a listing no
-    longer shows it, so that nothing is applied twice.
+    A run's object stays, since the run needs it; everything else is deleted, and the plan remembers what came of it
+    (`accepted`, or why not) until listings no longer show it, so that nothing is applied twice and whoever asked can
+    read the answer.
     """
 
     def __init__(self, ledger: Ledger, orders: Orders, outbox: Outbox, publish: Publish) -> None:
         self._ledger, self._orders, self._outbox, self._publish = ledger, orders, outbox, publish
-        self.outcomes: dict[str, str] = {}
+        self._gone_at: dict[str, float] = {}
+        """When a listing first lacked each object that the plan has as handled."""
         self._is_listing = False
         self._again = False
-        self._next_listing = 0.0
+        self._next_listing = self._stranger_at = 0.0
         self._reading: set[str] = set()
         self._left_alone: set[str] = set()
         """Objects of a newer distevo."""
@@ -57,6 +60,12 @@ class Desk:
         self._is_listing = True
         self._outbox.list(INBOX, self._listed)
 
+    def look_for_stranger(self, now: float) -> None:
+        """Somebody with an unknown key wants to be taken in: list, but no stranger makes this dearer than it is."""
+        if now >= self._stranger_at:
+            self._stranger_at = now + LIST_SECONDS
+            self.look(now)
+
     def tick(self, now: float) -> None:
         """List the inbox when it is time."""
         if now >= self._next_listing:
@@ -71,23 +80,25 @@ class Desk:
         for name in answer.names:
             if name not in known:
                 self._reading.add(name)
-                self._outbox.read(name, lambda read, _now, name=name: self._read(name, read))  # type: ignore[misc]
-        gone = plan.handled.keys() - set(answer.names)
-        if gone:
-            for name in gone:
-                del plan.handled[name]
+                self._outbox.read(name, lambda read, now, name=name: self._read(name, read, now))  # type: ignore[misc]
+        there = set(answer.names)
+        self._gone_at = {name: self._gone_at.get(name, now) for name in plan.handled if name not in there}
+        old = [name for name, since in self._gone_at.items() if now >= since + ANSWER_SECONDS]
+        for name in old:
+            del plan.handled[name]
+        if old:
             self._publish()
         if self._again:
             self._again = False
             self.look(now)
 
-    def _read(self, name: str, answer: StoreAnswer) -> None:
+    def _read(self, name: str, answer: StoreAnswer, now: float) -> None:
         self._reading.discard(name)
         is_known = name in self._ledger.plan.handled
-        if self.is_open and answer.outcome is Outcome.DONE and not is_known and self.take_in(name, answer.data):
+        if self.is_open and answer.outcome is Outcome.DONE and not is_known and self.take_in(name, answer.data, now):
             self._publish(lambda _now: self.settle(name))
 
-    def take_in(self, name: str, data: bytes) -> bool:
+    def take_in(self, name: str, data: bytes, now: float) -> bool:
         """Apply one object to the plan; if True, whoever calls publishes the plan and then calls `settle`."""
         try:
             if name.startswith(INBOX_RUNS):
@@ -97,7 +108,9 @@ class Desk:
                     self._outbox.log("info", "run taken in", run=run.name, tasks=len(run.tasks))
                     return True
             elif name.startswith(INBOX_COMMANDS):
-                outcome = self._orders.carry_out(decode_command(data))
+                outcome = self._orders.carry_out(decode_command(data), now)
+            elif name.startswith(INBOX_MEMBERS):
+                outcome = self._orders.join(decode_announcement(data))
             else:
                 return False
         except ObjectVersionError as error:
@@ -113,12 +126,8 @@ class Desk:
         return True
 
     def settle(self, name: str) -> None:
-        """What was decided about this object is durable: say so, and clear it away."""
-        plan = self._ledger.plan
-        self.outcomes[name] = plan.handled.get(name, ACCEPTED)
-        while len(self.outcomes) > OUTCOMES_KEPT:
-            del self.outcomes[next(iter(self.outcomes))]
-        if name in plan.handled:
+        """What was decided about this object is durable: clear it away."""
+        if name in self._ledger.plan.handled:
             self._clear_away(name)
 
     def _clear_away(self, name: str) -> None:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from distevo.checkpoint import IslandSnapshot
+from distevo.messages import Head
 
 
 class IslandId(NamedTuple):
@@ -32,6 +33,11 @@ class Outcome(Enum):
     """It may have happened and it may not."""
     UNAVAILABLE = "unavailable"
     """The store cannot do it for now (full, read-only, away)."""
+
+    @property
+    def is_definite(self) -> bool:
+        """Whether the store has answered."""
+        return self not in {Outcome.UNKNOWN, Outcome.UNAVAILABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,10 @@ class IslandReported:
     """Whether the island's budget is used up; it then rests until the budget is raised."""
     warning: str | None = None
     """The first complaint about the problem's code in this generation, if any."""
+    taken: int = 0
+    """Number of the last `TakeMigrants` whose programs are in `snapshot`."""
+    evaluated: bytes = b""
+    """First 16 bytes of the key of each program evaluated in this generation that is not fit, one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +172,52 @@ class CheckpointFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """A connection is there, its key authenticated; nothing was said on it yet."""
+
+    link: int
+    """Chosen by the shell, never used twice."""
+    key: str
+    """Public key of the other side."""
+    dialled: str | None = None
+    """Whom `Dial` named, when this side dialled."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """`Dial` came to nothing."""
+
+    member: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    """A connection is gone."""
+
+    link: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message came over a link."""
+
+    link: int
+    head: Head
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A frame came over a link that is no message; `code` as in `messages.Code`."""
+
+    link: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The platform is to end cleanly."""
 
@@ -184,6 +240,11 @@ Event = (
     | Verified
     | CheckpointSaved
     | CheckpointFailed
+    | LinkOpened
+    | DialFailed
+    | LinkClosed
+    | Received
+    | Malformed
     | StopRequested
     | WorkersFinished
 )

@@ -1,395 +1,550 @@
-"""The foreman: which task is worked on where, and when it is done."""
+"""The foreman: works on the islands that the plan in force gives this platform, in its workers' slots."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from distevo.checkpoint import (
-    IslandSnapshot,
-    decode_checkpoint,
-    restore,
-)
-from distevo.closing import Closing
-from distevo.errors import CheckpointError, CheckpointVersionError, ObjectError, ObjectVersionError
-from distevo.events import (
-    IslandFailed,
-    IslandId,
-    IslandReported,
-    Outcome,
-    ProblemMissing,
-    StoreAnswer,
-    WorkerDied,
-)
-from distevo.instructions import LimitIsland, StartIsland, StopIsland
-from distevo.ledger import Ledger, TaskId
-from distevo.outbox import Outbox, Publish
-from distevo.plan import RunState, TaskState
-from distevo.result import decode_result, text_of
-from distevo.run import Budget
+from distevo.block import pack
+from distevo.checkpoint import IslandSnapshot, restore
+from distevo.errors import LocalProtocolError
+from distevo.events import IslandId, IslandReported, ProblemMissing, WorkerDied
+from distevo.instructions import LimitIsland, StartIsland, StopIsland, TakeMigrants
+from distevo.library import Library
+from distevo.news import News, TaskId
+from distevo.outbox import Outbox
+from distevo.plan import IslandPlace, Plan, RunPlan, RunState, TaskState
+from distevo.policies import admit
+from distevo.program import Program
+from distevo.result import text_of
+from distevo.run import Budget, Run
 from distevo.slots import Slot, Slots
-from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, TaskWork, fresh_snapshot
+from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, Turn, fresh_snapshot, population_of
 
 ISLANDS_AHEAD = 2
 """Each slot has at least this many islands placed, so that a worker never waits for its next one."""
+HAND_OVER_SECONDS = 10.0
+"""How long a new owner waits for the state from a living former owner before it takes what the store has."""
 
 
 class Foreman:
-    """Works through the plan's tasks in order, in the slots of one platform."""
+    """All islands in hand, and the queue of those that are this platform's and not begun."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        owner: str,
+        room: int,
         slots: Slots,
         outbox: Outbox,
-        publish: Publish,
+        library: Library,
+        news: News,
+        *,
         next_sequence: Callable[[], int],
+        may_run: Callable[[Run], str | None],
+        is_alive: Callable[[str], bool],
+        part: Callable[[IslandWork, str], None],
+        unbegun: Callable[[str, list[IslandId]], None],
+        refused: Callable[[], None],
     ) -> None:
-        self._ledger, self._slots, self._outbox = ledger, slots, outbox
-        self._publish = publish
-        self.work: dict[TaskId, TaskWork] = {}
-        self.closing = Closing(ledger, slots, outbox, publish, next_sequence, self.work, self._closed)
+        """`room`: most islands at a time. `is_alive` speaks of owners; `part` sends an island to its new owner, and
+        `unbegun` tells one that nothing was done here; `refused` is told of a run that cannot be worked on here.
+        """
+        self._owner, self._room = owner, room
+        self._slots, self._outbox, self._library, self._news = slots, outbox, library, news
+        self._next_sequence, self._may_run, self._is_alive = next_sequence, may_run, is_alive
+        self._part, self._tell_unbegun, self._tell_refused = part, unbegun, refused
+        self.islands: dict[IslandId, IslandWork] = {}
+        self.refused: dict[str, str] = {}
+        """Runs that this platform cannot work on, and why."""
+        self.evaluated: Callable[[IslandId, int, float], None] = lambda _island, _count, _now: None
+        """Told how many more evaluations an island reported."""
         self.is_working = False
-        """Whether islands may be placed: only under a plan that is in force."""
-        self._snapshots: dict[IslandId, list[IslandSnapshot]] = {}
-        self._queue: deque[TaskId] = deque()
-        self._opening: set[TaskId] = set()
-        self._term = 0
-        """Rises when all is let go of: what was asked for before no longer counts."""
+        self._plan = Plan(epoch=0, version=0)
+        self._queue: dict[IslandId, IslandPlace] = {}
+        self._handed: dict[IslandId, IslandSnapshot | None] = {}
+        """What former owners sent for islands that are this platform's, or soon are; None: they had not begun."""
+        self._live = 0
+        self._is_filling = False
+        self._batches = 0
 
-    def load(self, snapshots: dict[IslandId, list[IslandSnapshot]]) -> None:
-        """Prepare to work under a plan that the ledger holds, from these snapshots."""
-        self._snapshots = snapshots
+    # --- following the plan ----------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """The plan is in force: work. What was begun in runs that are paused is taken in hand, to be kept and shown."""
-        self.is_working = True
-        for name, run in self._ledger.plan.runs.items():
-            if run.state is RunState.PAUSED:
-                self._take_up(name)
-        self.closing.open()
-        self.closing.sweep_results(None)
-        self.requeue()
+    def follow(self, plan: Plan, now: float) -> None:
+        """A plan is in force: let go of what it takes away, take up what it gives."""
+        self._plan, self.is_working = plan, True
+        queued = self._queue
+        for name in [name for name in self.refused if name not in plan.runs]:
+            del self.refused[name]
+        mine = self._mine(plan)
+        for work in list(self.islands.values()):
+            place = mine.pop(work.id, None)
+            if place is None:
+                self._let_go(work, now)
+            else:
+                self._keep(work, place, now)
+        self._queue = mine
+        self._handed = {island: state for island, state in self._handed.items() if self._place_of(island) is not None}
+        self._pass_on([island for island in queued if island not in mine and island not in self.islands])
+        self._report_unbegun(now)
+        self.fill(now)
 
-    def rest(self) -> None:
-        """Place nothing more."""
-        self.is_working = self.closing.is_open = False
+    def _mine(self, plan: Plan) -> dict[IslandId, IslandPlace]:
+        owner = self._owner
+        return {
+            IslandId(name, task, index): place
+            for name, run in plan.runs.items()
+            if not run.state.is_final
+            for task, entry in run.tasks.items()
+            if entry.state is TaskState.OPEN
+            for index, place in enumerate(entry.islands)
+            if place.owner == owner
+        }
 
-    def abandon(self) -> None:
-        """Another member decides now: let go of everything in hand."""
-        self.rest()
-        for work in self.work.values():
-            self._withdraw(work)
-        self.work.clear()
-        self._snapshots, self._queue, self._opening = {}, deque(), set()
-        self._term += 1
+    def _let_go(self, work: IslandWork, now: float) -> None:
+        place = self._place_of(work.id)
+        if place is None or not place.owner:
+            self._drop(work)
+        elif work.stage is Stage.FETCHING:
+            self._remove(work, Turn.MOVED)
+            self._pass_on([work.id])
+        elif work.stage is not Stage.PARTING or place.grant != work.grant:
+            self._free(work)
+            work.step(Turn.MOVED)
+            self._news.take_back(work.id)
+            work.settle_immigrants()
+            work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence())
+            self._part(work, place.owner)
 
-    # --- runs ------------------------------------------------------------------------------------
+    def _pass_on(self, islands: list[IslandId]) -> None:
+        """Islands went to another owner before they were begun here: it need not wait for a state."""
+        owners: dict[str, list[IslandId]] = {}
+        for island in islands:
+            place = self._place_of(island)
+            if place is not None and place.owner:
+                owners.setdefault(place.owner, []).append(island)
+        for owner, unbegun in owners.items():
+            self._tell_unbegun(owner, unbegun)
 
-    def requeue(self) -> None:
-        """What may be worked on has changed."""
-        self._ledger.shed({name for name, _ in self.work})
-        self._queue = deque(self._ledger.waiting(self.work.keys() | self._opening))
-        self._fill()
+    def _place_of(self, island: IslandId) -> IslandPlace | None:
+        """Where an island lives; None when nothing of it is left to do."""
+        run = self._plan.runs.get(island.run)
+        entry = run.tasks.get(island.task) if run is not None else None
+        if run is None or entry is None or not entry.is_open_in(run.state) or island.island >= len(entry.islands):
+            return None
+        return entry.islands[island.island]
 
-    def in_hand(self, name: str) -> list[TaskWork]:
-        """The tasks of a run that have begun and have no result yet."""
-        return [work for work in self.work.values() if work.run.name == name]
-
-    def suspend(self, name: str) -> None:
-        """Let a run's islands rest; they keep their state."""
-        for work in self.in_hand(name):
-            work.is_paused = True
-            if work.stage is Stage.EVOLVING:
-                self._withdraw(work)
-        self.requeue()
-
-    def resume(self, name: str) -> None:
-        """Go on with a suspended run's islands."""
-        for work in self.in_hand(name):
-            work.is_paused = False
-            if work.stage is Stage.EVOLVING and work.is_finished:
-                self._close(work)
-            elif work.stage is Stage.EVOLVING:
+    def _keep(self, work: IslandWork, place: IslandPlace, now: float) -> None:
+        run = self._plan.runs[work.id.run]
+        if place.grant != work.grant:
+            self._regrant(work, place)
+        budget = run.budget.share(work.id.island, len(run.tasks[work.id.task].islands))
+        if budget != work.budget and work.stage is not Stage.FETCHING:
+            self._limit(work, budget)
+        if work.stage in {Stage.EVOLVING, Stage.SUSPENDED}:
+            if run.state is RunState.CANCELLED or work.id[:2] in self._news.fits:
+                self._end(work, now)
+            elif run.state is RunState.PAUSED:
+                self._suspend(work)
+            elif work.stage is Stage.SUSPENDED:
+                work.step(Turn.RESUMED)
+                self._live += 1
                 self._place(work)
-        self.requeue()
 
-    def end(self, name: str) -> None:
-        """Close the tasks of a run as they are, also those that were begun before a restart."""
-        self._take_up(name)
-        for work in self.in_hand(name):
-            self._close(work)
-        self.requeue()
+    def _regrant(self, work: IslandWork, place: IslandPlace) -> None:
+        """It left and came back, or was given to this very platform anew: what is here is the newest there is."""
+        work.grant, work.former = place.grant, tuple(place.former)
+        if work.snapshot is None:
+            return
+        state, sequence = work.settle_immigrants(), self._next_sequence()
+        cover = state.cover | {state.grant: sequence}
+        work.snapshot = msgspec.structs.replace(state, grant=place.grant, sequence=sequence, cover=cover)
+        if work.stage is Stage.PARTING:
+            work.step(Turn.RETURNED)
+            self._live += 1
+            self._place(work)
 
-    def extend(self, name: str, budget: Budget) -> None:
-        """Let a run's islands work on under a higher budget."""
-        for work in self.in_hand(name):
-            # One whose result is being written opens again when that is done.
-            if work.stage is Stage.EVOLVING:
-                work.budget = budget
-                self._relimit(work)
-        self.requeue()
+    def _limit(self, work: IslandWork, budget: Budget) -> None:
+        work.budget = budget
+        if work.stage is Stage.EVOLVING:
+            work.step(Turn.EXTENDED)
+            slot = self._slots.of(work.id)
+            if slot is not None and slot.is_ready:
+                self._outbox.emit(LimitIsland(slot.number, work.id, budget))
+        elif work.stage is Stage.FINAL and not work.is_fit and work.failure is None and not self._is_spent(work):
+            work.step(Turn.EXTENDED)
+            self._news.take_back(work.id)
+            self._live += 1
+            self._place(work)
 
-    # --- placing ---------------------------------------------------------------------------------
+    def _suspend(self, work: IslandWork) -> None:
+        if work.stage is Stage.EVOLVING:
+            self._free(work)
+            work.step(Turn.PAUSED)
 
-    def _closed(self) -> None:
-        """A task has its result. Only when nothing is queued is it worth looking for what else may be worked on."""
-        if self._queue:
-            self._fill()
-        else:
-            self.requeue()
+    def _report_unbegun(self, now: float) -> None:
+        """Of a cancelled run, what was never begun anywhere is over at once."""
+        for island, place in list(self._queue.items()):
+            run = self._plan.runs[island.run]
+            if run.state is RunState.CANCELLED and not place.former and run.tasks[island.task].result is None:
+                del self._queue[island]
+                self._news.final(island, place.grant, None, now)
 
-    def _fill(self) -> None:
-        """Begin tasks while some slot would soon have nothing to do."""
-        while (
-            self.is_working
-            and self._queue
-            and not self._opening
-            and len(self._slots.least_loaded().islands) < ISLANDS_AHEAD
-        ):
-            self._open(self._queue.popleft())
-        if not self._queue and not self._opening:
+    # --- taking islands up -----------------------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        """Islands that are this platform's and not begun."""
+        return len(self._queue)
+
+    def fill(self, now: float) -> None:
+        """Begin islands while there is room and some slot would soon have nothing to do."""
+        if not self.is_working or self._is_filling:
+            return
+        self._is_filling = True  # An island that ends as soon as it begins comes back here.
+        for island in list(self._queue):
+            fetching = self._live - self._slots.placed
+            if self._live >= self._room or fetching >= self._slots.room(ISLANDS_AHEAD):
+                break
+            if island in self._queue and self._is_due(island):
+                self._begin(island, self._queue.pop(island), now)
+        self._is_filling = False
+        if not self._queue:
             self._level()
+
+    def _is_due(self, island: IslandId) -> bool:
+        run = self._plan.runs[island.run]
+        if island.run in self.refused:
+            return False
+        # Of a paused run, what was begun before is taken in hand, to be kept and shown.
+        is_begun = bool(self._queue[island].former) or run.tasks[island.task].result is not None
+        return run.state is not RunState.PAUSED or is_begun
 
     def _level(self) -> None:
         """With nothing left to begin, give a worker without islands one that waits elsewhere."""
-        while self.is_working and (pair := self._slots.uneven()) is not None:
+        while (pair := self._slots.uneven()) is not None:
             fullest, idle = pair
             island = fullest.islands.pop()
             idle.islands.append(island)
-            work = self.work[island.run, island.task]
             if fullest.is_ready:
                 self._outbox.emit(StopIsland(fullest.number, island))
-            self._send(idle, work, work.islands[island.island])
+            self._send(idle, self.islands[island])
 
-    def _take_up(self, name: str) -> None:
-        """Take in hand what a run's checkpoints hold, without working on it."""
-        run = self._ledger.plan.runs[name]
-        for task, entry in run.tasks.items():
-            if entry.state is not TaskState.OPEN or (name, task) in self.work or name not in self._ledger.runs:
-                continue
-            if any(IslandId(name, task, index) in self._snapshots for index in range(len(entry.islands))):
-                self.work[name, task] = self._work_of((name, task), [])
-                self.work[name, task].is_paused = True
+    def _begin(self, island: IslandId, place: IslandPlace, now: float) -> None:
+        work = self.islands[island] = IslandWork(island, place.grant, tuple(place.former))
+        self._live += 1
+        name = self._plan.runs[island.run].object
+        self._library.run(name, lambda run, reason, now: self._has_run(work, run, reason, now), now)
 
-    def _open(self, task: TaskId) -> None:
-        entry = self._ledger.plan.runs[task[0]].tasks[task[1]]
-        if entry.result is None:
-            self._start(task, [])
+    def _has_run(self, work: IslandWork, run: Run | None, reason: str, now: float) -> None:
+        if not self._is_fetching(work):
             return
-        # An extended task: its islands lie in its result.
-        self._opening.add(task)
-        term, result = self._term, entry.result
+        refusal = reason if run is None else self._may_run(run)
+        if refusal is not None:
+            self._refuse(work.id.run, refusal)
+            return
+        work.run = run
+        plan = self._plan.runs[work.id.run]
+        result = plan.tasks[work.id.task].result
+        if result is not None:
+            self._library.result(result, lambda found, refusal, now: self._fetched(work, found, refusal, now))
+        elif not work.former:
+            self._fetched(work, [], "", now)
+        elif work.id in self._handed or not self._is_alive(work.former[-1]):
+            self._fetch(work, now)
+        else:
+            self._outbox.later(now + HAND_OVER_SECONDS, lambda now: self._fetch(work, now))
 
-        def arrived(answer: StoreAnswer, _now: float) -> None:
-            if term != self._term:
-                return
-            self._opening.discard(task)
-            snapshots: list[IslandSnapshot] = []
-            try:
-                if answer.outcome is not Outcome.DONE:
-                    raise ObjectError("is missing from the store")
-                snapshots = decode_checkpoint(decode_result(answer.data)[1]).islands
-            except (ObjectVersionError, CheckpointVersionError) as error:
-                # Not damage: beginning anew would replace what a newer distevo found.
-                self._set_aside(task[0], f"{result}: {error}")
-                return
-            except (ObjectError, CheckpointError) as error:
-                self._outbox.log(
-                    "error",
-                    "a result cannot be read; the task begins anew",
-                    name=result,
-                    reason=str(error),
-                )
-            run = self._ledger.plan.runs.get(task[0])
-            if run is not None and not run.state.is_over and run.state is not RunState.PAUSED:
-                self._start(task, snapshots)
-            self._fill()
+    def _is_fetching(self, work: IslandWork) -> bool:
+        return self.islands.get(work.id) is work and work.stage is Stage.FETCHING
 
-        self._outbox.read(result, arrived)
+    def _fetch(self, work: IslandWork, now: float) -> None:
+        """Take what was handed over, or what the former owners left in the store."""
+        if not self._is_fetching(work) or work.run is None:
+            return
+        handed = self._handed.pop(work.id, None)
+        if handed is not None:
+            self._fetched(work, [handed], "", now)
+        else:
+            self._library.snapshots(
+                work.former, lambda found, refusal, now: self._fetched(work, found, refusal, now), now
+            )
 
-    def _set_aside(self, name: str, reason: str) -> None:
-        """This platform cannot work on a run: take no island of it, and say why."""
-        self._ledger.plan.runs[name].note = reason
-        self._outbox.log("error", "a run is set aside", run=name, reason=reason)
-        for work in self.in_hand(name):
-            if work.stage is Stage.EVOLVING:
-                self._withdraw(work)
-        self._publish()
-        self.requeue()
+    def handed_over(self, snapshot: IslandSnapshot, now: float) -> None:
+        """A former owner sends the state of an island that the plan gives this platform, or will."""
+        island = IslandId(snapshot.run, snapshot.task, snapshot.island)
+        work = self.islands.get(island)
+        if work is None or (work.stage is Stage.FETCHING and snapshot.grant < work.grant):
+            self._await(island, snapshot, snapshot.grant, now)
+        elif snapshot.grant < work.grant and work.snapshot is not None and not _is_covered(work.state, snapshot):
+            # It came late, and was not in the store. Its programs are as welcome as any immigrant's.
+            self.immigrate(island, list(population_of(snapshot)), is_all=True)
+            cover = work.state.cover | {snapshot.grant: snapshot.sequence}
+            work.snapshot = msgspec.structs.replace(work.settle_immigrants(), cover=cover)
 
-    def _work_of(self, task: TaskId, snapshots: list[IslandSnapshot]) -> TaskWork:
-        """A task as its checkpoints, and `snapshots`, have it."""
-        run, plan = self._ledger.runs[task[0]], self._ledger.plan.runs[task[0]]
-        work = TaskWork(run, task[1], plan.budget)
-        for index, place in enumerate(plan.tasks[task[1]].islands):
-            key = IslandId(run.name, task[1], index)
-            known = self._snapshots.pop(key, []) + [s for s in snapshots if s.island == index]
-            own = [snapshot for snapshot in known if snapshot.grant >= plan.first_grant]
-            snapshot = restore(own, place.grant) or fresh_snapshot(run, key, place.grant)
-            work.islands.append(IslandWork(key, msgspec.structs.replace(snapshot, grant=place.grant)))
-        guess = work.choose()
-        work.is_fit = guess is not None and guess.fit
-        for island in work.islands:
-            island.is_resting = work.is_fit or self._is_spent(work, island)
-        return work
+    def not_begun(self, island: IslandId, grant: int, now: float) -> None:
+        """A former owner says that it has nothing of an island."""
+        work = self.islands.get(island)
+        if work is None or (work.stage is Stage.FETCHING and grant <= work.grant):
+            self._await(island, None, grant, now)
 
-    def _start(self, task: TaskId, snapshots: list[IslandSnapshot]) -> None:
-        work = self.work[task] = self._work_of(task, snapshots)
-        if work.is_finished:
-            self._close(work)
+    def _await(self, island: IslandId, snapshot: IslandSnapshot | None, grant: int, now: float) -> None:
+        """Keep what a former owner sent until the island is taken up; it may come before the plan does."""
+        place = self._place_of(island)
+        if place is not None and (place.owner == self._owner or place.grant <= grant):
+            self._handed[island] = snapshot
+            if island in self.islands:
+                self._fetch(self.islands[island], now)
+
+    def _fetched(self, work: IslandWork, snapshots: list[IslandSnapshot], refusal: str, now: float) -> None:
+        if not self._is_fetching(work) or work.run is None:
+            return
+        if refusal:
+            self._refuse(work.id.run, refusal)
+            return
+        plan = self._plan.runs[work.id.run]
+        start = restore(_of(work.id, snapshots, plan), work.grant) or fresh_snapshot(work.run, work.id, work.grant)
+        work.snapshot = msgspec.structs.replace(start, grant=work.grant, sequence=self._next_sequence())
+        work.budget = plan.budget.share(work.id.island, len(plan.tasks[work.id.task].islands))
+        work.step(Turn.RESTORED)
+        task = work.id[:2]
+        fit = [program for program in work.population() if program.fit]
+        if fit:
+            work.is_fit = True
+            self._news.fit(task, work.state.problem, work.state.version, fit, now)
+        if fit or task in self._news.fits or plan.state is RunState.CANCELLED or self._is_spent(work):
+            self._end(work, now)
+        elif plan.state is RunState.PAUSED:
+            work.step(Turn.PAUSED)
+            self._live -= 1
         else:
             self._place(work)
+        self.fill(now)
 
-    def _is_spent(self, work: TaskWork, island: IslandWork) -> bool:
-        counters = island.snapshot.counters
-        return self._share(work, island).is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
+    def _refuse(self, name: str, reason: str) -> None:
+        """This platform cannot work on a run: take no island of it, and say why."""
+        if name not in self.refused:
+            self.refused[name] = reason
+            self._tell_refused()
+            self._outbox.log("error", "a run is set aside", run=name, reason=reason)
+        for work in [work for work in self.islands.values() if work.id.run == name and work.stage is not Stage.FINAL]:
+            if work.stage is not Stage.PARTING:
+                place = self._place_of(work.id)
+                self._drop(work)
+                if place is not None:
+                    self._queue[work.id] = place
 
-    def _share(self, work: TaskWork, island: IslandWork) -> Budget:
-        return work.budget.share(island.id.island, len(work.islands))
+    # --- slots -----------------------------------------------------------------------------------
 
-    def _place(self, work: TaskWork) -> None:
-        for island in work.islands:
-            if not island.is_resting:
-                slot = self._slots.least_loaded()
-                slot.islands.append(island.id)
-                if slot.is_ready:
-                    self._send(slot, work, island)
+    def _place(self, work: IslandWork) -> None:
+        slot = self._slots.least_loaded()
+        slot.islands.append(work.id)
+        if slot.is_ready:
+            self._send(slot, work)
 
-    def _send(self, slot: Slot, work: TaskWork, island: IslandWork) -> None:
+    def _send(self, slot: Slot, work: IslandWork) -> None:
+        assert work.run is not None
+        state = work.settle_immigrants()
+        work.pending.clear()
         self._outbox.emit(
             StartIsland(
                 slot=slot.number,
-                island=island.id,
+                island=work.id,
                 problem=work.run.problem,
-                task=bytes(work.run.tasks[work.task]),
-                islands=len(work.islands),
+                task=bytes(work.run.tasks[work.id.task]),
+                islands=len(self._plan.runs[work.id.run].tasks[work.id.task].islands),
                 population_size=work.run.settings.population_size,
-                budget=self._share(work, island),
-                snapshot=island.snapshot,
-                attempt=island.deaths,
+                budget=work.budget,
+                snapshot=state,
+                attempt=work.deaths,
             )
         )
 
-    def _withdraw(self, work: TaskWork) -> None:
-        for island in work.islands:
-            for slot in self._slots.slots:
-                if island.id in slot.islands:
-                    slot.islands.remove(island.id)
-                    if slot.is_ready:
-                        self._outbox.emit(StopIsland(slot.number, island.id))
+    def _free(self, work: IslandWork) -> None:
+        """It leaves its slot, if it has one, and no longer takes a place."""
+        if work.is_live:
+            self._live -= 1
+        slot = self._slots.of(work.id)
+        if slot is not None:
+            slot.islands.remove(work.id)
+            if slot.is_ready:
+                self._outbox.emit(StopIsland(slot.number, work.id))
 
-    def _relimit(self, work: TaskWork) -> None:
-        if work.stage is not Stage.EVOLVING:
-            return
-        for island in work.islands:
-            for slot in self._slots.slots:
-                if island.id in slot.islands and slot.is_ready:
-                    self._outbox.emit(LimitIsland(slot.number, island.id, self._share(work, island)))
-            if island.is_resting and not work.is_fit:
-                island.is_resting = self._is_spent(work, island)
-                if not island.is_resting and not work.is_paused:
-                    slot = self._slots.least_loaded()
-                    slot.islands.append(island.id)
-                    if slot.is_ready:
-                        self._send(slot, work, island)
+    def _drop(self, work: IslandWork) -> None:
+        self._remove(work, Turn.CLOSED)
 
-    # --- what workers say ------------------------------------------------------------------------
+    def _remove(self, work: IslandWork, turn: Turn) -> None:
+        self._free(work)
+        work.step(turn)
+        self._news.take_back(work.id)
+        del self.islands[work.id]
 
-    def ready(self, number: int) -> None:
+    def handed(self, island: IslandId) -> None:
+        """The new owner has it, and a checkpoint here holds it too."""
+        work = self.islands.get(island)
+        if work is not None and work.stage is Stage.PARTING:
+            self._remove(work, Turn.HANDED_OVER)
+
+    def ready(self, number: int, now: float) -> None:
         """A worker is there: give it what its slot holds."""
         slot = self._slots.ready(number)
         for island in slot.islands:
-            work = self.work[island.run, island.task]
-            self._send(slot, work, work.islands[island.island])
-        self.closing.ready(number)
-        self._fill()
+            self._send(slot, self.islands[island])
+        self.fill(now)
+
+    # --- what workers say ------------------------------------------------------------------------
 
     def reported(self, event: IslandReported, now: float) -> bool:
         """Take a generation in; whether the island still counts (it does not once its task is closed)."""
-        work = self.work.get((event.island.run, event.island.task))
-        if work is None or work.stage is not Stage.EVOLVING:
+        work = self.islands.get(event.island)
+        if work is None or work.stage is Stage.FETCHING:
             return False
-        island = work.islands[event.island.island]
-        plan = self._ledger.plan.runs[work.run.name]
-        if plan.state is RunState.QUEUED:
-            plan.state = RunState.RUNNING
+        if work.stage is not Stage.EVOLVING:
+            work.step(Turn.REPORTED)
+            return False
+        work.step(Turn.REPORTED)
         self._slots.worked(event.slot)
-        before = island.snapshot.counters.evaluations
-        island.report(event.snapshot)
+        before = work.state.counters.evaluations
+        work.report(event.snapshot, event.taken)
+        self.evaluated(work.id, work.state.counters.evaluations - before, now)
+        task = work.id[:2]
+        if event.warning is not None and self._news.warn(task, event.warning):
+            self._outbox.log("warning", "the problem's code misbehaves", island=str(work.id), reason=event.warning)
+        if event.fit:
+            work.is_fit = True
+            fit = [program for program in work.population() if program.fit]
+            self.fit(task, work.state.problem, work.state.version, fit, now)
         # Judged by the budget in force: a worker may not have heard yet that it was raised.
-        island.is_resting = event.fit or self._is_spent(work, island)
-        self._ledger.progress_of(work.run.name).evaluated(island.snapshot.counters.evaluations - before, now)
-        if event.warning is not None and work.warning is None:
-            work.warning = event.warning
-            self._outbox.log("warning", "the problem's code misbehaves", island=str(island.id), reason=event.warning)
-        work.is_fit = work.is_fit or event.fit
-        if island.is_resting:
-            self._slots.release(island.id)
-        elif event.is_spent and not work.is_paused:
-            self._send_again(work, island)
-        if work.is_finished and not work.is_paused:
-            self._close(work)
-        if island.is_resting:
-            self._fill()
+        elif self._is_spent(work):
+            self._end(work, now)
+            self.fill(now)
+        elif event.is_spent:
+            slot = self._slots.of(work.id)
+            if slot is not None and slot.is_ready:
+                self._send(slot, work)
         return True
 
-    def _send_again(self, work: TaskWork, island: IslandWork) -> None:
-        for slot in self._slots.slots:
-            if island.id in slot.islands and slot.is_ready:
-                self._send(slot, work, island)
+    def fit(self, task: TaskId, problem: str, version: str, programs: Iterable[Program], now: float) -> None:
+        """A task is fit, here or elsewhere: its islands stop."""
+        self._news.fit(task, problem, version, programs, now)
+        for work in [work for work in self.islands.values() if work.id[:2] == task]:
+            if work.stage in {Stage.EVOLVING, Stage.SUSPENDED}:
+                self._end(work, now)
+        self.fill(now)
+
+    def _is_spent(self, work: IslandWork) -> bool:
+        counters = work.state.counters
+        return work.budget.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
+
+    def _end(self, work: IslandWork, now: float) -> None:
+        """Nothing is left to evolve: let it rest and tell the coordinator, with all that former owners found."""
+        self._free(work)
+        work.step(Turn.ENDED)
+        work.settle_immigrants()
+        work.pending.clear()
+        if work.former and not work.is_fit:
+            self._library.snapshots(work.former, lambda found, _refusal, now: self._complete(work, found, now), now)
+        else:
+            self._tell(work, now)
+
+    def _complete(self, work: IslandWork, snapshots: list[IslandSnapshot], now: float) -> None:
+        """Merge what a former owner, cut off, wrote after the island was taken from it."""
+        if self.islands.get(work.id) is not work or work.stage is not Stage.FINAL:
+            return
+        plan = self._plan.runs[work.id.run]
+        # Numbered anew, since it is newer than any checkpoint of this grant.
+        state = msgspec.structs.replace(work.state, sequence=self._next_sequence())
+        work.snapshot = restore([*_of(work.id, snapshots, plan), state], work.grant)
+        fit = [program for program in work.population() if program.fit]
+        if fit:
+            work.is_fit = True
+            self.fit(work.id[:2], work.state.problem, work.state.version, fit, now)
+        self._tell(work, now)
+
+    def _tell(self, work: IslandWork, now: float) -> None:
+        work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence())
+        self._news.final(work.id, work.grant, work.snapshot if work.is_begun else None, now)
 
     def missing(self, event: ProblemMissing) -> None:
         """This platform lacks the problem: it takes no island of the run."""
-        if any(event.island in slot.islands for slot in self._slots.slots):
-            self._set_aside(event.island.run, event.error)
+        if self._slots.of(event.island) is not None:
+            self._refuse(event.island.run, event.error)
 
-    def failed(self, event: IslandFailed) -> None:
-        """The problem's code cannot go on."""
-        work = self.work.get((event.island.run, event.island.task))
+    def failed(self, island: IslandId, error: str, now: float) -> None:
+        """The problem's code cannot go on with an island."""
+        work = self.islands.get(island)
         if work is not None and work.stage is Stage.EVOLVING:
-            work.failure = event.error
-            self._close(work)
-            self._fill()
+            work.failure = error
+            self._end(work, now)
+            self._news.failed(island[:2], error, now)
+            self.fill(now)
 
-    def died(self, event: WorkerDied, now: float) -> None:
-        """A worker is gone; what it worked on is judged, and goes on in its replacement."""
-        slot = self._slots.died(event.slot, event.cause.value, now)
-        verdict = "it had no island"
-        # One that died before it said what it was at died of what it was given first.
-        blamed = event.island or next(iter(slot.islands), None)
-        work = self.work.get((blamed.run, blamed.task)) if blamed else None
-        if work is not None and blamed is not None:
-            if work.stage is Stage.VERIFYING:
-                verdict = self.closing.verifier_died(work, event)
-            elif work.stage is Stage.EVOLVING:
-                verdict = self._island_died(work, work.islands[blamed.island], event)
-        self._outbox.log(
-            "warning",
-            "a worker died and is replaced",
-            slot=event.slot,
-            cause=event.cause.value,
-            island=str(blamed) if blamed else None,
-            verdict=verdict,
-        )
-
-    def _close(self, work: TaskWork) -> None:
-        if work.stage is Stage.EVOLVING:
-            self._withdraw(work)
-            self.closing.close(work)
-
-    def _island_died(self, work: TaskWork, island: IslandWork, event: WorkerDied) -> str:
-        verdict = island.blame(event)
-        if event.culprit is not None and work.warning is None:
-            work.warning = f"a worker died ({event.cause.value}) while it evaluated {text_of(event.culprit)[:80]!r}"
-        if island.deaths >= MAX_BLAMELESS_DEATHS:
-            work.failure = (
-                f"{island.deaths} workers died ({event.cause.value}) in generation "
-                f"{island.snapshot.generation + 1} of island {island.id.island} outside `evaluate`"
+    def died(self, event: WorkerDied, blamed: IslandId | None, now: float) -> str:
+        """Judge a worker's death while it worked on an island; returns what was decided, in words."""
+        work = self.islands.get(blamed) if blamed is not None else None
+        if work is None or work.stage is not Stage.EVOLVING:
+            return "it had no island"
+        verdict = work.blame(event)
+        if event.culprit is not None:
+            text = text_of(event.culprit)[:80]
+            self._news.warn(work.id[:2], f"a worker died ({event.cause.value}) while it evaluated {text!r}")
+        if work.deaths >= MAX_BLAMELESS_DEATHS:
+            self.failed(
+                work.id,
+                f"{work.deaths} workers died ({event.cause.value}) in generation "
+                f"{work.state.generation + 1} of island {work.id.island} outside `evaluate`",
+                now,
             )
-            self._close(work)
-            self._fill()
             return "its task is given up"
         return verdict
+
+    # --- migration -------------------------------------------------------------------------------
+
+    def immigrate(self, island: IslandId, programs: list[Program], *, is_all: bool = False) -> tuple[int, int] | None:
+        """Merge programs into an island here, by its replacement policy or all: (accepted, known).
+
+        None: it takes none now.
+        """
+        work = self.islands.get(island)
+        if work is None or work.snapshot is None or work.stage not in {Stage.EVOLVING, Stage.SUSPENDED}:
+            return None
+        assert work.run is not None
+        migration = self._plan.runs[island.run].migration
+        if is_all:
+            migration = msgspec.structs.replace(migration, replacement="merge")
+        resident = list(population_of(work.settle_immigrants()))
+        taken, accepted, known = admit(migration, resident, programs, work.run.settings.population_size)
+        if taken:
+            self._batches += 1
+            work.pending.append((self._batches, taken))
+            slot = self._slots.of(island)
+            if work.stage is Stage.EVOLVING and slot is not None and slot.is_ready:
+                self._outbox.emit(TakeMigrants(slot.number, island, self._batches, pack(taken)))
+        return accepted, known
+
+    def snapshots(self) -> list[IslandSnapshot]:
+        """The states for a checkpoint, without those that hold nothing yet."""
+        return [work.settle_immigrants() for work in self.islands.values() if work.is_begun]
+
+    def validate(self) -> None:
+        """Raises LocalProtocolError when slots, places and stages contradict each other."""
+        live = sum(work.is_live for work in self.islands.values())
+        placed = [island for slot in self._slots.slots for island in slot.islands]
+        evolving = [work.id for work in self.islands.values() if work.stage is Stage.EVOLVING]
+        if live != self._live or sorted(placed) != sorted(evolving):
+            raise LocalProtocolError(f"{live} live islands counted as {self._live}; {placed} placed, {evolving} evolve")
+        if self._queue.keys() & self.islands.keys():
+            raise LocalProtocolError("an island is both queued and in hand")
+
+
+def _of(island: IslandId, snapshots: list[IslandSnapshot], plan: RunPlan) -> list[IslandSnapshot]:
+    """Those of an island, without what a deleted run of the same name left behind."""
+    return [
+        s
+        for s in snapshots
+        if (s.run, s.task, s.island) == (island.run, island.task, island.island) and s.grant >= plan.first_grant
+    ]
+
+
+def _is_covered(state: IslandSnapshot, other: IslandSnapshot) -> bool:
+    return other.sequence <= state.cover.get(other.grant, -1)

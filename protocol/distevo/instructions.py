@@ -1,7 +1,8 @@
 """Instructions: all that the node ever does. The shell around it carries them out and decides nothing.
 
 A store instruction is answered by a `StoreAnswer` with its `op`; `SaveCheckpoint` by `CheckpointSaved` or
-`CheckpointFailed`; `StartWorker` by `WorkerReady` or `WorkerDied`; `VerifyProgram` by `Verified` or `WorkerDied`.
+`CheckpointFailed`; `StartWorker` by `WorkerReady` or `WorkerDied`; `VerifyProgram` by `Verified` or `WorkerDied`;
+`Dial` by `LinkOpened` or `DialFailed`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.events import IslandId
+from distevo.messages import Head
 from distevo.run import Budget, ProblemUse
 
 
@@ -103,6 +105,25 @@ class StopIsland:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeMigrants:
+    """Offer these programs to a running island before its next generation; its reports then carry `number`."""
+
+    slot: int
+    island: IslandId
+    number: int
+    block: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SkipKeys:
+    """Keys (16 bytes of each) evaluated by other islands of the task: a running island need not evaluate them."""
+
+    slot: int
+    island: IslandId
+    keys: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyProgram:
     """Evaluate this program again and, if it is fit, verify it."""
 
@@ -131,6 +152,31 @@ class SaveCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect to a member at one of these endpoints, if it proves to have this key."""
+
+    member: str
+    endpoints: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close a link after what was sent on it; no `LinkClosed` follows."""
+
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message over a link. It may be lost: whoever needs to know waits for an answer."""
+
+    link: int
+    head: Head
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Tell the platform's user."""
 
@@ -154,9 +200,14 @@ Instruction = (
     | StartIsland
     | LimitIsland
     | StopIsland
+    | TakeMigrants
+    | SkipKeys
     | VerifyProgram
     | FinishWorkers
     | SaveCheckpoint
+    | Dial
+    | HangUp
+    | Send
     | Log
     | Exit
 )

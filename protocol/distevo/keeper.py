@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,8 +16,25 @@ from distevo.outbox import RETRY_SECONDS, Outbox
 COVERING_SNAPSHOTS = 2
 """Durable snapshots of the current owner that must cover an island before an older object with it may go."""
 
-Held = list[tuple[IslandId, int, int]]
-"""What an object holds: (island, grant, sequence) of each snapshot."""
+
+class Mark(NamedTuple):
+    """What an object holds of one island."""
+
+    island: IslandId
+    grant: int
+    sequence: int
+    cover: dict[int, int]
+
+    def covers(self, other: Mark) -> bool:
+        """Whether the programs of the other snapshot went into this one."""
+        if other.grant == self.grant:
+            return other.sequence < self.sequence
+        return other.sequence <= self.cover.get(other.grant, -1)
+
+
+def marks_of(islands: Iterable[IslandSnapshot]) -> list[Mark]:
+    """What an object with these snapshots holds."""
+    return [Mark(IslandId(s.run, s.task, s.island), s.grant, s.sequence, s.cover) for s in islands]
 
 
 class Keeper:
@@ -35,8 +53,11 @@ class Keeper:
         self._sequence = 0
         self._last_at = -float("inf")
         self._changed_at: float | None = None
-        self._writing: tuple[int, Held] | None = None
-        self._objects: dict[str, Held] = {}
+        self._is_urgent = False
+        self._writing: tuple[int, list[Mark]] | None = None
+        self._objects: dict[str, list[Mark]] = {}
+        self._unsure: dict[str, list[Mark]] = {}
+        """Checkpoints that may be in the store or not: they cover nothing, and go like the others."""
         self.saved_at: float | None = None
         """When the newest durable checkpoint was confirmed."""
 
@@ -55,9 +76,10 @@ class Keeper:
         self._sequence += 1
         return self._sequence
 
-    def found(self, name: str, islands: Iterable[IslandSnapshot]) -> None:
-        """A checkpoint that an earlier boot left in the store."""
-        self._objects[name] = _held(islands)
+    def change(self, now: float) -> None:
+        """Something is to be kept at once: a state that is handed over."""
+        self._changed_at = now if self._changed_at is None else self._changed_at
+        self._is_urgent = True
 
     def generation(self, island: IslandId, now: float) -> None:
         """An island has finished a generation."""
@@ -69,17 +91,18 @@ class Keeper:
         """When the next checkpoint is due; None while nothing has changed or one is on its way."""
         if self._changed_at is None or self._writing is not None:
             return None
-        wished = 0.0 if max(self._counts.values()) >= self._generations else self._changed_at + self._seconds
+        is_urgent = self._is_urgent or max(self._counts.values(), default=0) >= self._generations
+        wished = 0.0 if is_urgent else self._changed_at + self._seconds
         return max(wished, self._last_at + self._least)
 
     def save(
         self, cluster: str, islands: Iterable[IslandSnapshot], resource_usage: dict[str, float], now: float
-    ) -> None:
-        """Write a checkpoint of these islands."""
+    ) -> int:
+        """Write a checkpoint of these islands; returns its number."""
         sequence = self.next_sequence()
         stamped = [msgspec.structs.replace(island, sequence=sequence) for island in islands]
-        self._writing = sequence, _held(stamped)
-        self._counts, self._changed_at, self._last_at = {}, None, now
+        self._writing = sequence, marks_of(stamped)
+        self._counts, self._changed_at, self._last_at, self._is_urgent = {}, None, now, False
         checkpoint = Checkpoint(
             cluster=cluster,
             member=self._member,
@@ -89,19 +112,29 @@ class Keeper:
             resource_usage=resource_usage,
         )
         self._outbox.emit(SaveCheckpoint(sequence, checkpoint))
+        return sequence
 
-    def saved(self, sequence: int, now: float) -> None:
-        """The checkpoint with this number is durable."""
-        if self._writing is not None and self._writing[0] == sequence:
-            self._objects[checkpoint_name(self._member, self._boot, sequence)] = self._writing[1]
-            self._writing, self.saved_at = None, now
+    def saved(self, sequence: int, now: float) -> list[Mark]:
+        """The checkpoint with this number is durable; returns what it holds."""
+        if self._writing is None or self._writing[0] != sequence:
+            return []
+        marks = self._writing[1]
+        self._objects[checkpoint_name(self._member, self._boot, sequence)] = marks
+        self._writing, self.saved_at = None, now
+        return marks
 
     def failed(self, sequence: int, now: float) -> None:
         """It may be in the store or not; the next one, which holds more, follows soon."""
         if self._writing is not None and self._writing[0] == sequence:
-            self._counts = {island: self._generations for island, _, _ in self._writing[1]} | self._counts
-            self._writing, self._changed_at = None, now if self._counts else None
+            self._unsure[checkpoint_name(self._member, self._boot, sequence)] = self._writing[1]
+            self._writing, self._changed_at, self._is_urgent = None, now, True
             self._last_at = max(self._last_at, now - self._least + RETRY_SECONDS)
+
+    def covers(self, mark: Mark, grant: int) -> bool:
+        """Whether enough durable snapshots of this platform, under its present `grant`, cover that one."""
+        held = (own for marks in self._objects.values() for own in marks)
+        newer = sum(own.island == mark.island and own.grant == grant and own.covers(mark) for own in held)
+        return newer >= COVERING_SNAPSHOTS
 
     def prune(self, grant_of: Callable[[IslandId], int | None]) -> None:
         """Delete what is covered. `grant_of` gives the current grant of an unfinished island, None for a finished one.
@@ -109,22 +142,9 @@ class Keeper:
         An object goes only when each unfinished island in it is covered by two durable snapshots of the current
         owner. That stays true for ever, so a delete that arrives late does no harm.
         """
-        durable: dict[IslandId, list[tuple[int, int]]] = {}
-        for held in self._objects.values():
-            for island, grant, sequence in held:
-                durable.setdefault(island, []).append((grant, sequence))
-        for name, held in list(self._objects.items()):
-            if all(self._is_covered(mark, durable[mark[0]], grant_of(mark[0])) for mark in held):
-                del self._objects[name]
-                self._outbox.delete(name, lambda _answer, _now: None)
-
-    @staticmethod
-    def _is_covered(mark: tuple[IslandId, int, int], durable: list[tuple[int, int]], grant: int | None) -> bool:
-        if grant is None:
-            return True
-        newer = [at for at in durable if at[0] == grant and at > mark[1:]]
-        return len(newer) >= COVERING_SNAPSHOTS
-
-
-def _held(islands: Iterable[IslandSnapshot]) -> Held:
-    return [(IslandId(s.run, s.task, s.island), s.grant, s.sequence) for s in islands]
+        for objects in (self._unsure, self._objects):
+            for name, marks in list(objects.items()):
+                grants = [(mark, grant_of(mark.island)) for mark in marks]
+                if all(grant is None or self.covers(mark, grant) for mark, grant in grants):
+                    del objects[name]
+                    self._outbox.delete(name, lambda _answer, _now: None)

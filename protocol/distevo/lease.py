@@ -18,7 +18,7 @@ from distevo.errors import ClusterGone
 from distevo.events import Outcome, StoreAnswer
 from distevo.names import CLUSTER, plan_name
 from distevo.outbox import RETRY_SECONDS, Outbox
-from distevo.plan import Plan, encode_plan
+from distevo.plan import Plan, decode_plan, encode_plan
 
 Then = Callable[[float], None]
 
@@ -28,6 +28,16 @@ PATIENCE = 1.25
 """An observer takes over when the object has not changed for this many times to live."""
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A plan that is durable and pointed at. Made by a swap that was won, or by reading the pointer: nothing that
+    rests on a plan's being in force can be said without one."""
+
+    name: str
+    epoch: int
+    plan: Plan
+
+
 @dataclass(slots=True)
 class _Write:
     record: ClusterRecord
@@ -35,6 +45,8 @@ class _Write:
     """What the swap compares with: captured when the write is decided, not when it is sent."""
     begun: float
     thens: list[Then]
+    data: bytes | None
+    """The plan that it puts in force; None when it only renews."""
 
 
 class Lease:
@@ -49,9 +61,11 @@ class Lease:
         rng: random.Random,
         outbox: Outbox,
         attic: Attic,
+        in_force: Callable[[InForce, float], None],
     ) -> None:
+        """`in_force` is told of each plan that a swap of ours has put in force, before whoever published it."""
         self._member, self._boot, self._ttl, self._swap_interval = member, boot, ttl, swap_interval
-        self._rng, self._outbox, self._attic = rng, outbox, attic
+        self._rng, self._outbox, self._attic, self._in_force = rng, outbox, attic, in_force
         self.record: ClusterRecord | None = None
         """The object as last seen."""
         self.is_held = False
@@ -67,6 +81,7 @@ class Lease:
         self._is_dirty = False
         self._is_watching = False
         self._is_releasing = False
+        self._has_held = False
 
     # --- observing -------------------------------------------------------------------------------
 
@@ -83,20 +98,30 @@ class Lease:
 
         self._outbox.read(CLUSTER, seen)
 
-    def may_take(self, now: float) -> bool:
-        """Whether trying to take the lease makes sense: it is free, silent for long, or held by a boot of ours.
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody holds it, as last seen, or a boot of ours does.
 
         Our own earlier boot is certainly dead, since this one holds the lock of the state directory.
         """
         record = self.record
-        if self.is_held or self._write is not None:
-            return False
-        return (
-            record is None
-            or not record.holder
-            or record.holder == self._member
-            or now >= self._seen_at + PATIENCE * record.ttl
-        )
+        if record is None or not record.holder:
+            return True
+        # Having held it, this boot is the earlier one itself: a later one has taken its place.
+        return record.holder == self._member and not self._has_held
+
+    def is_expired(self, now: float) -> bool:
+        """Whether the object has not changed for so long that its holder can have renewed nothing."""
+        return self.record is not None and now >= self._seen_at + PATIENCE * self.record.ttl
+
+    def unchanged_for(self, now: float) -> float:
+        """Seconds since this node saw the object change."""
+        return now - self._seen_at
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a write is in flight."""
+        return self._write is not None
 
     def _see(self, answer: StoreAnswer, now: float) -> None:
         if answer.outcome is Outcome.MISSING:
@@ -108,8 +133,7 @@ class Lease:
         if self.record is not None and record.cluster != self.record.cluster:
             raise ClusterGone(f"the store now belongs to cluster {record.cluster}, not {self.record.cluster}")
         if answer.token != self._token:
-            self._seen_at = now
-        self.record, self._token = record, answer.token
+            self.record, self._token, self._seen_at = record, answer.token, now
 
     # --- holding ---------------------------------------------------------------------------------
 
@@ -190,6 +214,7 @@ class Lease:
             token=self._token,
             begun=now,
             thens=self._thens,
+            data=data,
         )
         self._thens, self._is_dirty, self._last_write = [], False, now
         if data is not None and plan is not None:
@@ -226,7 +251,11 @@ class Lease:
         # Counted from the first send: the others' patience may have begun then.
         self._renewed_at, self._seen_at = write.begun, now
         self.is_held = bool(write.record.holder)
+        self._has_held = True
         if not self.is_held:
             self._is_releasing = False
+        if write.data is not None and write.record.plan is not None:
+            # Read back, since the plan in hand goes on changing.
+            self._in_force(InForce(write.record.plan, write.record.epoch, decode_plan(write.data)), now)
         for then in write.thens:
             then(now)

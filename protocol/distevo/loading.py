@@ -1,14 +1,13 @@
-"""Loading: what a platform reads before it takes the lease. Every read has to have a definite answer."""
+"""Loading: what a candidate reads before it takes the lease. Every read has to have a definite answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint
-from distevo.errors import CheckpointError, CheckpointVersionError, ObjectError, kind_of
-from distevo.events import IslandId, Outcome, StoreAnswer
-from distevo.names import CHECKPOINTS, INBOX, PLANS, checkpoint_of
+from distevo.errors import ObjectError, kind_of
+from distevo.events import Outcome, StoreAnswer
+from distevo.names import INBOX, PLANS
 from distevo.outbox import Outbox
 from distevo.plan import Plan, decode_plan
 
@@ -20,26 +19,17 @@ class Loaded:
     plan: Plan
     objects: dict[str, bytes] = field(default_factory=dict)
     """Inbox objects that are new, and the objects of runs that are not over, by name."""
-    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     old_plans: list[str] = field(default_factory=list)
     """Plans that the pointer does not name."""
 
-    def snapshots(self) -> dict[IslandId, list[IslandSnapshot]]:
-        """All verified snapshots by island."""
-        found: dict[IslandId, list[IslandSnapshot]] = {}
-        for name in sorted(self.checkpoints):
-            for snapshot in self.checkpoints[name].islands:
-                key = IslandId(snapshot.run, snapshot.task, snapshot.island)
-                found.setdefault(key, []).append(snapshot)
-        return found
+    def fresh(self) -> list[str]:
+        """The inbox objects that the plan does not know."""
+        known = {run.object for run in self.plan.runs.values()}
+        return [name for name in self.objects if name not in known]
 
 
 class Loading:
-    """Reads the plan in force, then inbox, runs and checkpoints, and calls `then`; or `refuse` with kind and reason.
-
-    A damaged checkpoint is skipped, loudly. One of a newer distevo is not damage: it is refused, since going on
-    from an older one would lose what it holds.
-    """
+    """Reads the plan in force, then inbox and runs, and calls `then`; or `refuse` with kind and reason."""
 
     def __init__(
         self,
@@ -72,9 +62,8 @@ class Loading:
         for run in plan.runs.values():
             if not run.state.is_over:
                 self._fetch(run.object, self._object_read)
-        self._missing += 3
+        self._missing += 2
         self._outbox.list(INBOX, self._inbox_listed)
-        self._outbox.list(CHECKPOINTS, self._checkpoints_listed)
         self._outbox.list(PLANS, self._plans_listed)
 
     def _fetch(self, name: str, take: Callable[[str, StoreAnswer], None]) -> None:
@@ -96,14 +85,6 @@ class Loading:
         for name in answer.names:
             if name not in known:
                 self._fetch(name, self._object_read)
-        for name in plan.handled.keys() - set(answer.names):
-            del plan.handled[name]
-        self._arrived(now)
-
-    def _checkpoints_listed(self, answer: StoreAnswer, now: float) -> None:
-        for name in answer.names:
-            if checkpoint_of(name) is not None:
-                self._fetch(name, self._checkpoint_read)
         self._arrived(now)
 
     def _plans_listed(self, answer: StoreAnswer, now: float) -> None:
@@ -113,13 +94,3 @@ class Loading:
     def _object_read(self, name: str, answer: StoreAnswer) -> None:
         if answer.outcome is Outcome.DONE:
             self._loaded.objects[name] = answer.data
-
-    def _checkpoint_read(self, name: str, answer: StoreAnswer) -> None:
-        if answer.outcome is not Outcome.DONE:
-            return
-        try:
-            self._loaded.checkpoints[name] = decode_checkpoint(answer.data)
-        except CheckpointVersionError as error:
-            self._refuse(kind_of(error), f"{name}: {error}")
-        except CheckpointError as error:
-            self._outbox.log("error", "a damaged checkpoint is skipped", name=name, reason=str(error))

@@ -82,9 +82,19 @@ def checkpoint_of(name: str) -> tuple[str, int] | None:
     return owner, int(sequence)
 
 
-def result_name(run: str, task: str, digest: str) -> str:
-    """A candidate result; it is the result only when the plan names it."""
-    return f"{run_results(run)}{quote(task)}/{digest}"
+def result_name(run: str, task: str, epoch: int, digest: str) -> str:
+    """A candidate result; it is the result only when the plan names it.
+
+    Only a plan of the coordinator's `epoch` may be the first to name it: hence a later coordinator whose plan does
+    not name it may delete it, and an earlier one, that does not know what it is, leaves it alone.
+    """
+    return f"{run_results(run)}{quote(task)}/{epoch}-{digest}"
+
+
+def result_epoch(name: str) -> int | None:
+    """The epoch in a result's name, or None for a foreign name below the prefix."""
+    epoch = name.rpartition("/")[2].partition("-")[0]
+    return int(epoch) if epoch.isascii() and epoch.isdigit() else None
 
 
 def run_results(run: str) -> str:

@@ -1,36 +1,46 @@
-"""The node: everything that a platform decides, as one state machine.
+"""The node: everything that a member decides, as one state machine.
 
 It has one mutating entry, `handle(event, now) -> list[Instruction]`, and `next_deadline()`. Time and the random
 generator are passed in. The same events give the same instructions, always.
 
-Its life: it *watches* the object `cluster`; when it may take the lease it *loads* plan, runs and checkpoints,
-*takes* the lease with a plan that already holds what waited in the inbox, and *works*: the foreman puts tasks
-into the workers' slots, closes them and names their results; the desk takes in what is submitted and commanded;
-the keeper says when a checkpoint is due. `StopRequested` ends it with a last checkpoint and a released lease.
+Every member *follows* the plan in force: it works on the islands that the plan gives it (`foreman`), writes
+checkpoints of them (`keeper`), exchanges programs with the other islands of their tasks (`exchange`), and tells the
+coordinator what rests until a plan shows that it was heard (`news`). It judges who lives by what it hears (`members`,
+`routing`). When the lease seems free (`election`) it *loads* plan, inbox and runs, and tries to *take* the lease; if
+it wins, it *coordinates* for a term (`coordinator`). `StopRequested` ends it with a last checkpoint, a released lease
+and a goodbye.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from functools import partial
 
 import msgspec
 
 from distevo.attic import Attic
-from distevo.checkpoint import IslandSnapshot
-from distevo.desk import Desk
-from distevo.errors import ObjectError, ObjectVersionError, kind_of
+from distevo.cluster import ClusterRecord
+from distevo.coordinator import Coordinator
+from distevo.dispatch import Dispatch
+from distevo.election import Election
+from distevo.errors import LocalProtocolError, ObjectError, kind_of
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
+    DialFailed,
     Event,
     InboxChanged,
     IslandFailed,
+    IslandId,
     IslandReported,
+    LinkClosed,
+    LinkOpened,
+    Malformed,
     OwnSubmission,
     ProblemMissing,
+    Received,
     StopRequested,
     StoreAnswer,
     Tick,
@@ -39,22 +49,39 @@ from distevo.events import (
     WorkerReady,
     WorkersFinished,
 )
+from distevo.exchange import Exchange
+from distevo.following import Following
 from distevo.foreman import Foreman
+from distevo.handover import HandOver
 from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.keeper import Keeper
-from distevo.lease import RENEWALS_PER_TTL, Lease
-from distevo.ledger import Ledger
+from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
+from distevo.library import Library
 from distevo.loading import Loaded, Loading
-from distevo.orders import Orders
+from distevo.machine import Table
+from distevo.member import Announcement, encode_announcement
+from distevo.members import MemberTable, State
+from distevo.names import CLUSTER, inbox_member
+from distevo.news import News
+from distevo.orders import ACCEPTED
 from distevo.outbox import Outbox
-from distevo.plan import MemberPlan
-from distevo.run import Run, decode_run
+from distevo.plan import MemberPlan, MemberState, Plan
+from distevo.run import Run
+from distevo.sharding import island_limit
 from distevo.slots import Slots
+from distevo.speech import member_of
+from distevo.standing import Standing
+from distevo.verifier import Verifier
+from distevo.work import IslandWork
 
 FINISH_SECONDS = 1.0
 """How long a stop waits for generations to end."""
 STOP_SECONDS = 4.0
 """How long a stop takes at most: with the store away it ends without its last checkpoint, from the one before."""
+ANNOUNCE_SECONDS = 60.0
+"""How often a platform that is not in the plan announces itself again."""
+HINT_SECONDS = 1.0
+"""A member that says it follows a newer plan makes this one look at `cluster`, no more often than this."""
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,60 +93,158 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     memory_mb: int
     batch_size: int
+    key: str = ""
+    """Public key, by which links are authenticated."""
+    endpoints: tuple[str, ...] = ()
+    """Where it can be dialled; empty where it cannot."""
+    islands: int | None = None
+    """Most islands at a time (`islands_per_platform`); what the memory has room for is never exceeded."""
+    priority: int = 0
+    """As candidate for coordinator; lower goes first."""
     allow_problems: str = "own"
     built_in: frozenset[str] = frozenset()
     """References of the problems that ship with the daemon."""
     lease_ttl: float = 15.0
     swap_interval: float = 1.2
+    heartbeat_interval: float = 10.0
+    heartbeat_timeout: float = 30.0
+    mail_interval: float = 15.0
     checkpoint_generations: int = 5
     checkpoint_seconds: float = 5.0
     checkpoint_least_seconds: float = 1.0
 
 
-class Phase(Enum):
+class Phase(StrEnum):
     """Where the node is in its life."""
 
     WATCHING = "watching"
     LOADING = "loading"
     TAKING = "taking"
     WORKING = "working"
+    """It coordinates. The name is older than clusters of several."""
     FINISHING = "finishing"
     LEAVING = "leaving"
     GONE = "gone"
 
 
+class Turning(StrEnum):
+    """What leads from one phase to another."""
+
+    ELECTED = "the election says try"
+    LOADED = "plan, inbox and runs are read"
+    WON = "the swap is ours"
+    LOST = "another holds the lease"
+    STOP = "a stop is asked for"
+    FINISHED = "the workers are gone"
+    PARTED = "all is durable and released"
+    OUT_OF_TIME = "the store did not answer in time"
+    FAULT = "nothing can be decided any more"
+
+
+PHASE_TABLE = Table(
+    "node",
+    Phase.WATCHING,
+    {
+        (Phase.WATCHING, Turning.ELECTED): (Phase.LOADING, "read plan, inbox and runs"),
+        (Phase.LOADING, Turning.LOADED): (Phase.TAKING, "swap `cluster`, with a plan that takes the inbox in"),
+        (Phase.LOADING, Turning.LOST): (Phase.WATCHING, "follow"),
+        (Phase.TAKING, Turning.WON): (Phase.WORKING, "coordinate"),
+        (Phase.TAKING, Turning.LOST): (Phase.WATCHING, "drop the term; follow"),
+        (Phase.WORKING, Turning.LOST): (Phase.WATCHING, "drop the term; follow"),
+        (Phase.FINISHING, Turning.FINISHED): (Phase.LEAVING, "write the last checkpoint, release, say goodbye"),
+        (Phase.FINISHING, Turning.OUT_OF_TIME): (Phase.GONE, "end; what is durable stands"),
+        (Phase.LEAVING, Turning.OUT_OF_TIME): (Phase.GONE, "end; what is durable stands"),
+        (Phase.LEAVING, Turning.PARTED): (Phase.GONE, "end"),
+        **{
+            (phase, Turning.STOP): (Phase.FINISHING, "let the workers end their generation")
+            for phase in (Phase.WATCHING, Phase.LOADING, Phase.TAKING, Phase.WORKING)
+        },
+        **{(phase, Turning.FAULT): (Phase.GONE, "end loudly") for phase in Phase if phase is not Phase.GONE},
+    },
+)
+_ENDING = {Phase.FINISHING, Phase.LEAVING}
+
+
 class Node:
-    """One platform's decisions."""
+    """One member's decisions."""
 
     def __init__(
         self, settings: NodeSettings, rng: random.Random, own_submissions: frozenset[str] = frozenset()
     ) -> None:
         self.settings = settings
         self.phase = Phase.WATCHING
-        self._resource_usage: dict[str, float] = {}
+        self.owner = f"{settings.member}-{settings.boot}"
+        self.term: Coordinator | None = None
+        """While this node coordinates, or tries to."""
+        self._now = 0.0
         self._own_submissions = set(own_submissions)
-        self._outbox = Outbox()
-        self._attic = Attic(self._outbox)
+        self._resource_usage: dict[str, float] = {}
+        self.outbox = Outbox()
+        self._attic = Attic(self.outbox)
         self.lease = Lease(
-            settings.member, settings.boot, settings.lease_ttl, settings.swap_interval, rng, self._outbox, self._attic
+            settings.member,
+            settings.boot,
+            settings.lease_ttl,
+            settings.swap_interval,
+            rng,
+            self.outbox,
+            self._attic,
+            self._put_in_force,
         )
-        self.slots = Slots(settings.workers, self._outbox)
+        self.following = Following(self.lease, self.outbox, self._follow)
+        self.standing = Standing()
+        self.table = MemberTable(
+            settings.member, settings.boot, settings.heartbeat_interval, settings.heartbeat_timeout
+        )
         self.keeper = Keeper(
             settings.member,
             settings.boot,
             settings.checkpoint_generations,
             settings.checkpoint_seconds,
             settings.checkpoint_least_seconds,
-            self._outbox,
+            self.outbox,
         )
-        self.ledger = Ledger(f"{settings.member}-{settings.boot}", self._may_run)
-        self.foreman = Foreman(self.ledger, self.slots, self._outbox, self._publish, self.keeper.next_sequence)
-        orders = Orders(self.ledger, self.foreman, self._outbox, self._publish)
-        self.desk = Desk(self.ledger, orders, self._outbox, self._publish)
-        self._next_watch = -float("inf")
+        self.slots = Slots(settings.workers, self.outbox)
+        self.verifier = Verifier(self.slots, self.outbox)
+        self.library = Library(self.outbox)
+        self.dispatch = Dispatch(self)
+        self.news = News(self.dispatch.tell_fit, self.dispatch.tell)
+        room, _ = island_limit(settings.islands, settings.memory_mb)
+        self.foreman = Foreman(
+            self.owner,
+            max(room, settings.workers),
+            self.slots,
+            self.outbox,
+            self.library,
+            self.news,
+            next_sequence=self.keeper.next_sequence,
+            may_run=self.may_run,
+            is_alive=self.is_alive,
+            part=self._part,
+            unbegun=self.dispatch.not_begun,
+            refused=self.dispatch.refused,
+        )
+        self.foreman.evaluated = self._evaluated
+        self.exchange = Exchange(self.owner, self.foreman, self.slots, self.outbox, self.dispatch.send_owner)
+        self.handover = HandOver(self.dispatch.hand_over, self.foreman.handed)
+        self.router = self.dispatch.router
+        self.election = Election(
+            settings.member,
+            settings.boot,
+            self.lease,
+            self.table,
+            rng,
+            ask=self.dispatch.ask,
+            look=self.following.look,
+            run=self._elected,
+        )
+        self._next_watch = self._announce_at = self._hinted_at = -float("inf")
         self._leave_by = float("inf")
-        self._has_mail = False
-        self._was_working = self._has_parted = self._is_released = False
+        self._has_mail = self._is_probing = self._was_member = False
+        self._has_parted = self._is_released = False
+        self._deadline: float | None = None
+        self.handled = 0
+        """Events so far."""
 
     def start(self, now: float) -> list[Instruction]:
         """Begin: workers first, since they take longest."""
@@ -130,189 +255,383 @@ class Node:
         """Take one event in; returns what is to be done, in order."""
         if self.phase is Phase.GONE:
             return []
+        self._now = now
+        self.handled += 1
+        if self._deadline is not None and now > self._deadline:
+            self.table.lagged(now - self._deadline, now)
         try:
             self._dispatch(event, now)
-            self._tick(now)
+            self._react(now)
+            deadline = self._next_deadline()
+            if deadline is not None and deadline <= now:
+                self._tick(now)
+                self._react(now)
+                deadline = self._next_deadline()
         except ObjectError as error:
-            # Only `cluster` itself is read without a guard of its own: without it nothing can be decided.
-            self._exit(kind_of(error), str(error))
-        return self._outbox.take()
+            # Only `cluster` and the plan are read without a guard of their own: without them nothing can be decided.
+            self.leave_with(kind_of(error), str(error))
+            deadline = None
+        # What is due at once is not late yet.
+        self._deadline = None if deadline is None else max(deadline, now)
+        return self.outbox.take()
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due, if no other event comes before."""
-        deadlines = [self._outbox.next_deadline(), self.lease.next_deadline()]
-        if self.phase is Phase.WORKING:
-            deadlines += [self.keeper.due(), self.desk.next_deadline(), self._attic.next_deadline()]
-        if self.phase is Phase.WATCHING:
-            deadlines.append(self._next_watch)
-        if self.phase in {Phase.FINISHING, Phase.LEAVING}:
-            deadlines.append(self._leave_by)
-        if self.phase is Phase.LEAVING and self._was_working:
-            deadlines.append(self.keeper.due())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return self._deadline
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in hand while this node coordinates; else the one in force, as far as it knows."""
+        return self.term.ledger.plan if self.term is not None else self.following.plan
+
+    def outcome(self, name: str) -> str | None:
+        """What came of an inbox object, once that is durable: `accepted`, or why not."""
+        plan = self.following.plan
+        if any(run.object == name for run in plan.runs.values()):
+            return "accepted"
+        return plan.handled.get(name)
 
     # --- events ----------------------------------------------------------------------------------
 
     def _dispatch(self, event: Event, now: float) -> None:
         match event:
             case StoreAnswer():
-                self._outbox.answered(event, now)
+                if event.outcome.is_definite:
+                    self.table.healthy(now)
+                self.outbox.answered(event, now)
+            case Received() | LinkOpened() | LinkClosed() | DialFailed() | Malformed():
+                self.router.handle(event, now)
             case IslandReported():
-                if self.foreman.reported(event, now):
-                    self.keeper.generation(event.island, now)
+                self._reported(event, now)
             case IslandFailed():
-                self.foreman.failed(event)
+                self.foreman.failed(event.island, event.error, now)
             case ProblemMissing():
                 self.foreman.missing(event)
             case Verified():
-                self.foreman.closing.verified(event)
+                self.verifier.verified(event, now)
             case WorkerReady():
-                self.foreman.ready(event.slot)
+                self.foreman.ready(event.slot, now)
+                self.verifier.ready(event.slot)
             case WorkerDied():
-                if self.phase not in {Phase.FINISHING, Phase.LEAVING}:
-                    self.foreman.died(event, now)
+                if self.phase not in _ENDING:
+                    self._worker_died(event, now)
             case CheckpointSaved():
                 self._resource_usage = event.resource_usage
-                self.keeper.saved(event.sequence, now)
-                self.keeper.prune(self.ledger.needed_grant)
+                self._saved(event.sequence, now)
             case CheckpointFailed():
-                self._outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
+                self.outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
                 self.keeper.failed(event.sequence, now)
+                self.exchange.failed(event.sequence)
             case InboxChanged():
-                if self.phase is Phase.WORKING:
-                    self.desk.look(now)
-                else:
-                    self._has_mail = True
+                self._inbox_changed(now)
             case OwnSubmission():
                 self._own_submissions.add(event.nonce)
             case StopRequested():
                 self._stop(now)
             case WorkersFinished():
-                self._leave(now)
+                if self.phase is Phase.FINISHING:
+                    self._turn(Turning.FINISHED)
             case Tick():
                 pass
 
+    def _reported(self, event: IslandReported, now: float) -> None:
+        if self.foreman.reported(event, now):
+            self.keeper.generation(event.island, now)
+            work = self.foreman.islands.get(event.island)
+            if work is not None:
+                self.exchange.reported(work, event.evaluated, now)
+
+    def _evaluated(self, island: IslandId, count: int, now: float) -> None:
+        self.standing.own(self.settings.member, self.foreman.islands[island], now, count)
+
+    def _worker_died(self, event: WorkerDied, now: float) -> None:
+        verdict = self.verifier.died(event, now)
+        slot = self.slots.died(event.slot, event.cause.value, now)
+        # One that died before it said what it was at died of what it was given first.
+        blamed = event.island or next(iter(slot.islands), None)
+        if verdict is None:
+            verdict = self.foreman.died(event, blamed, now)
+        self.outbox.log(
+            "warning",
+            "a worker died and is replaced",
+            slot=event.slot,
+            cause=event.cause.value,
+            island=str(blamed) if blamed else None,
+            verdict=verdict,
+        )
+
+    def _saved(self, sequence: int, now: float) -> None:
+        marks = self.keeper.saved(sequence, now)
+        self.keeper.prune(self._grant_in_force)
+        self.exchange.durable(sequence)
+        self.handover.durable(marks)
+        if self.term is not None:
+            self.term.janitor.tidy()
+
+    def _grant_in_force(self, island: IslandId) -> int | None:
+        """The grant of an unfinished island, by the plan in force; None for one that is finished, durably so."""
+        run = self.following.plan.runs.get(island.run)
+        task = run.tasks.get(island.task) if run is not None else None
+        if run is None or task is None or island.island >= len(task.islands) or not task.is_open_in(run.state):
+            return None
+        return task.islands[island.island].grant
+
+    def _inbox_changed(self, now: float) -> None:
+        if self.phase is Phase.WORKING and self.term is not None:
+            self.term.desk.look(now)
+        else:
+            self._has_mail = True
+            self.dispatch.inbox_changed(now)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _react(self, now: float) -> None:
+        """Do what follows from any event: of members that changed, and of a lease that was lost or seems free."""
+        for member, state in self.table.tick(now):
+            self.dispatch.changed(member, state, now)
+        if self.lease.is_lost and self.phase in {Phase.TAKING, Phase.WORKING}:
+            self._lose(now)
+        if self.phase is Phase.WATCHING and self.following.has_looked:
+            self.election.consider(now)
+
     def _tick(self, now: float) -> None:
-        self._outbox.tick(now)
+        """Do what is due."""
+        self.outbox.tick(now)
+        if self.phase is Phase.WORKING and self.term is not None:
+            # Before the lease, so that what was decided now goes with the write that is due.
+            self.term.tick(now)
+            self.dispatch.verdicts.tick(now)
         self.lease.tick(now)
-        if self.phase in {Phase.TAKING, Phase.WORKING} and self.lease.is_lost:
-            self.foreman.abandon()
-            self.desk.is_open = False
-            self.phase, self._next_watch = Phase.WATCHING, now
+        self.dispatch.beat(now)
+        self.router.tick(now)
+        if self.phase in _ENDING:
+            self._end(now)
+            return
         if self.phase is Phase.WATCHING and now >= self._next_watch:
             self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
-            self.lease.watch(now, self._watched)
-        elif self.phase is Phase.WORKING:
-            self._work(now)
-        elif self.phase in {Phase.FINISHING, Phase.LEAVING} and now >= self._leave_by:
-            self._exit(
-                "store_unavailable",
-                "the store did not take the last checkpoint or the release in time; what it took before stands",
-            )
-        elif self.phase is Phase.LEAVING:
-            self._part(now)
-
-    def _work(self, now: float) -> None:
-        self.desk.tick(now)
-        self._attic.tick(now)
+            self.following.look(now, self._announce)
+        self.news.tick(now)
+        self.handover.tick(now)
+        self.exchange.tick(now)
         due = self.keeper.due()
         if due is not None and now >= due:
             self._checkpoint(now)
 
-    # --- taking the lease ------------------------------------------------------------------------
+    def _next_deadline(self) -> float | None:
+        if self.phase is Phase.GONE:
+            return None
+        deadlines = [
+            self.outbox.next_deadline(),
+            self.lease.next_deadline(),
+            self.table.next_deadline(),
+            self.router.next_deadline(),
+        ]
+        if self.phase in _ENDING:
+            deadlines.append(self._leave_at())
+        else:
+            deadlines += [
+                self.news.next_deadline(),
+                self.handover.next_deadline(),
+                self.exchange.next_deadline(),
+                self.keeper.due(),
+            ]
+            if self.phase is Phase.WATCHING:
+                deadlines += [self._next_watch, self.election.next_deadline()]
+            elif self.term is not None:
+                deadlines += [self.term.next_deadline(), self.dispatch.verdicts.next_deadline()]
+        deadline = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return deadline if deadline != float("inf") else None
 
-    def _watched(self, now: float) -> None:
-        if self.phase is Phase.WATCHING and self.lease.may_take(now):
-            self.phase = Phase.LOADING
-            record = self.lease.record
-            Loading(record.plan if record else None, self._outbox, self._loaded, self._exit)
-
-    def _loaded(self, loaded: Loaded, now: float) -> None:
-        if self.phase is not Phase.LOADING:
+    def probe(self) -> None:
+        """Somebody is suspect: an answer of the store shows that it is not this node that is cut off."""
+        if self._is_probing:
             return
-        self.phase = Phase.TAKING
-        plan = loaded.plan
+        self._is_probing = True
+
+        def answered(_answer: StoreAnswer, _now: float) -> None:
+            self._is_probing = False
+
+        self.outbox.read(CLUSTER, answered)
+
+    # --- following -------------------------------------------------------------------------------
+
+    def _put_in_force(self, in_force: InForce, now: float) -> None:
+        """A swap of ours has put a plan in force."""
+        self.following.told(in_force, now)
+        if self.term is not None:
+            self.term.follow(in_force)
+        self.dispatch.hint(in_force, now)
+
+    def _follow(self, in_force: InForce, now: float) -> None:
+        """A plan is in force."""
+        plan = in_force.plan
+        me = plan.members.get(self.settings.member)
+        if me is not None and me.boot == self.settings.boot:
+            self._was_member = True
+        elif me is not None and self._was_member:
+            self.leave_with("refused", f"another start of {self.settings.member!r} has taken this one's place")
+            return
+        refusal = plan.handled.get(inbox_member(self.settings.member, self.settings.boot), ACCEPTED)
+        if refusal != ACCEPTED and not self._was_member:
+            self.leave_with("refused", f"the cluster does not take this platform in: {refusal}")
+            return
+        self.dispatch.follow(plan, now)
+        self.election.follow(plan)
+        self.standing.follow(plan)
+        self.news.follow(plan)
+        if self.phase not in _ENDING:
+            self.foreman.follow(plan, now)
+            self.handover.keep(self.foreman.islands)
+        self.exchange.follow(plan, now)
+        self.library.keep({run.object for run in plan.runs.values() if not run.state.is_final})
+        self.keeper.prune(self._grant_in_force)
+
+    def _announce(self, now: float) -> None:
+        """Say in the inbox that this platform is there, until the plan has it."""
+        record = self.lease.record
+        me = self.following.plan.members.get(self.settings.member)
+        is_in = me is not None and me.boot == self.settings.boot
+        if is_in or record is None or not record.holder or record.holder == self.settings.member:
+            return
+        if now >= self._announce_at:
+            self._announce_at = now + ANNOUNCE_SECONDS
+            name = inbox_member(self.settings.member, self.settings.boot)
+            data = encode_announcement(Announcement(member=self.settings.member, says=self._says()))
+            self.outbox.create(name, data, lambda _answer, now: self.dispatch.inbox_changed(now))
+
+    def _says(self) -> MemberPlan:
         settings = self.settings
-        plan.members[settings.member] = MemberPlan(
+        return MemberPlan(
             boot=settings.boot,
             kind=settings.kind,
             workers=settings.workers,
             memory_mb=settings.memory_mb,
             batch_size=settings.batch_size,
+            key=settings.key,
+            endpoints=list(settings.endpoints),
+            islands=settings.islands,
+            priority=settings.priority,
         )
-        self._load_runs(loaded)
-        self.foreman.load(loaded.snapshots())
-        for name in loaded.old_plans:
-            self._attic.put(name, now)
-        for name, checkpoint in loaded.checkpoints.items():
-            self.keeper.found(name, checkpoint.islands)
-        fresh = [name for name in loaded.objects if name not in {run.object for run in plan.runs.values()}]
-        taken = [name for name in fresh if self.desk.take_in(name, loaded.objects[name])]
-        self.lease.take(plan, now, partial(self._won, taken))
 
-    def _load_runs(self, loaded: Loaded) -> None:
-        runs: dict[str, Run] = {}
-        useless: dict[str, str] = {}
-        newer: dict[str, str] = {}
-        for name, run in loaded.plan.runs.items():
-            if run.object in loaded.objects:
-                try:
-                    runs[name] = decode_run(loaded.objects[run.object])
-                except ObjectVersionError as error:
-                    newer[name] = str(error)
-                except ObjectError as error:
-                    useless[name] = str(error)
-            elif not run.state.is_over:
-                useless[name] = "is missing from the store"
-        self.ledger.load(loaded.plan, runs)
-        for name, reason in newer.items():
-            # Not damage: the run waits for a platform that can read it.
-            loaded.plan.runs[name].note = reason
-            self._outbox.log("error", "a run is left alone", run=name, reason=reason)
-        for name, reason in useless.items():
-            self.ledger.give_up(name, reason)
-            self._outbox.log("error", "a run cannot go on", run=name, reason=reason)
+    def look_soon(self, now: float) -> None:
+        """Somebody knows a newer plan, or the holder is going."""
+        if self.phase is Phase.WATCHING and now >= self._hinted_at + HINT_SECONDS:
+            self._hinted_at = now
+            self.following.look(now)
 
-    def _won(self, fresh: list[str], now: float) -> None:
-        if self.phase is not Phase.TAKING:
+    def is_alive(self, owner: str) -> bool:
+        """Whether the member of which this is a boot is alive, as far as is known here."""
+        name = member_of(owner)
+        member = self.following.plan.members.get(name)
+        if member is None or member.owner(name) != owner or member.state is not MemberState.ALIVE:
+            return False
+        return owner == self.owner or self.table.state(name) in {State.ALIVE, State.SUSPECT}
+
+    def _part(self, work: IslandWork, owner: str) -> None:
+        self.keeper.change(self._now)
+        self.exchange.let_go(work.id)
+        self.handover.part(work.id, work.state, owner, self._now)
+
+    # --- coordinating ----------------------------------------------------------------------------
+
+    def _elected(self, now: float) -> None:
+        self._turn(Turning.ELECTED)
+        record = self.lease.record
+        name = record.plan if record is not None else None
+        Loading(name, self.outbox, lambda loaded, now: self._loaded(loaded, record, now), self.leave_with)
+
+    def _loaded(self, loaded: Loaded, record: ClusterRecord | None, now: float) -> None:
+        if self.phase is not Phase.LOADING:
+            return
+        if self.lease.record is not record:
+            # Another was faster. The swap would compare with a token that is newer than the plan it builds on.
+            self._turn(Turning.LOST)
+            self.election.lost()
+            return
+        self._turn(Turning.LOADED)
+        self.term = Coordinator(
+            self.settings.member,
+            self._says(),
+            loaded,
+            outbox=self.outbox,
+            attic=self._attic,
+            keeper=self.keeper,
+            standing=self.standing,
+            publish=self._publish,
+            verify=self.dispatch.verdicts.verify,
+            now=now,
+        )
+        dead = {name for name in loaded.plan.members if self.table.state(name) in {State.DEAD, State.LEFT}}
+        if record is not None and record.holder and not self.table.hears(record.holder, record.boot, now):
+            dead.add(record.holder)
+        plan = self.term.prepare(dead - {self.settings.member}, now)
+        self.lease.take(plan, now, partial(self._won, self.term))
+
+    def _won(self, term: Coordinator, now: float) -> None:
+        if self.phase is not Phase.TAKING or self.term is not term:
             return
         record = self.lease.record
-        self._outbox.log(
+        self.outbox.log(
             "info",
             "coordinator",
             cluster=record.cluster if record else "",
             epoch=record.epoch if record else 0,
         )
-        self.phase = Phase.WORKING
-        for name in fresh:
-            self.desk.settle(name)
-        self.desk.begin(now)
-        self.foreman.begin()
+        self._turn(Turning.WON)
+        term.begin(now)
+        # Whoever spoke to the former coordinator alone has to be given time to speak to this one.
+        self.dispatch.grace(list(term.ledger.living()), now)
         if self._has_mail:
             # It may have come after the inbox was listed.
             self._has_mail = False
-            self.desk.look(now)
+            term.desk.look(now)
+
+    def _lose(self, now: float) -> None:
+        if self.term is not None:
+            self.term.end()
+        self.term = None
+        self.dispatch.verdicts.forget()
+        self._turn(Turning.LOST)
+        self.election.lost()
+        self._next_watch = now
+
+    def _publish(self, then: Callable[[float], None] | None = None) -> None:
+        if self.term is not None:
+            self.lease.publish(self.term.ledger.plan, then)
 
     # --- leaving ---------------------------------------------------------------------------------
 
     def _stop(self, now: float) -> None:
-        if self.phase in {Phase.FINISHING, Phase.LEAVING}:
+        if self.phase in _ENDING:
             return
-        self._was_working = self.phase is Phase.WORKING
-        self.foreman.rest()
-        self.desk.is_open = False
-        self.phase, self._leave_by = Phase.FINISHING, now + STOP_SECONDS
-        self._outbox.emit(FinishWorkers(FINISH_SECONDS))
+        self._turn(Turning.STOP)
+        self.foreman.is_working = False
+        if self.term is not None:
+            self.term.close()
+        self._leave_by = now + STOP_SECONDS
+        self.outbox.emit(FinishWorkers(FINISH_SECONDS))
 
-    def _leave(self, now: float) -> None:
-        if self.phase is not Phase.FINISHING:
-            return
-        self.phase = Phase.LEAVING
+    def _leave_at(self) -> float:
+        """When `_end` has something to do: at once, as soon as nothing is on its way."""
+        if self.phase is Phase.LEAVING and not self.keeper.is_writing:
+            if self.keeper.has_news and self._has_parted:
+                return min(self._leave_by, self.keeper.due() or self._leave_by)
+            if self.keeper.has_news or not self._is_released or self.lease.is_settled:
+                return -float("inf")
+        return self._leave_by
 
-    def _part(self, now: float) -> None:
+    def _end(self, now: float) -> None:
+        if now >= self._leave_by:
+            self._turn(Turning.OUT_OF_TIME)
+            reason = "the store did not take the last checkpoint or the release in time; what it took before stands"
+            self.outbox.emit(Exit(reason, "store_unavailable"))
+        elif self.phase is Phase.LEAVING:
+            self._part_from_cluster(now)
+
+    def _part_from_cluster(self, now: float) -> None:
         if self.keeper.is_writing:
             return
-        if self._was_working and self.keeper.has_news:
+        if self.keeper.has_news:
             due = self.keeper.due()
             if not self._has_parted or (due is not None and now >= due):
                 self._has_parted = True
@@ -320,28 +639,34 @@ class Node:
             return
         if self.lease.is_ours and not self._is_released:
             self._is_released = True
+            if self.term is not None:
+                self.lease.publish(self.term.leave(now))
             self.lease.release()
             self.lease.tick(now)
         if self.lease.is_settled:
-            self._exit("", "")
+            self.dispatch.goodbye(now)
+            self._turn(Turning.PARTED)
+            self.outbox.emit(Exit("", ""))
 
-    def _exit(self, kind: str, reason: str) -> None:
-        self.phase = Phase.GONE
-        self._outbox.emit(Exit(reason, kind))
+    def leave_with(self, kind: str, reason: str) -> None:
+        """Nothing can be decided any more: end, and say why."""
+        if self.phase is not Phase.GONE:
+            self._turn(Turning.FAULT)
+            self.outbox.emit(Exit(reason, kind))
 
     # --- helpers ---------------------------------------------------------------------------------
 
+    def _turn(self, turning: Turning) -> None:
+        self.phase = PHASE_TABLE.step(self.phase, turning)
+
     def _checkpoint(self, now: float) -> None:
         record = self.lease.record
-        self.keeper.save(record.cluster if record else "", self._snapshots(), self._resource_usage, now)
+        snapshots = self.foreman.snapshots()
+        sequence = self.keeper.save(record.cluster if record else "", snapshots, self._resource_usage, now)
+        self.exchange.saving(sequence, [IslandId(s.run, s.task, s.island) for s in snapshots])
 
-    def _snapshots(self) -> list[IslandSnapshot]:
-        return [snapshot for work in self.foreman.work.values() for snapshot in work.snapshots()]
-
-    def _publish(self, then: Callable[[float], None] | None = None) -> None:
-        self.lease.publish(self.ledger.plan, then)
-
-    def _may_run(self, run: Run) -> str | None:
+    def may_run(self, run: Run) -> str | None:
+        """Why this platform may not work on a run, or None."""
         allowed = self.settings.allow_problems
         if allowed == "none":
             if run.problem.reference in self.settings.built_in:
@@ -350,3 +675,12 @@ class Node:
         if run.problem.source is None or allowed == "store" or run.nonce in self._own_submissions:
             return None
         return "its problem is a file submitted elsewhere: start the daemon with --allow-problems store to run it"
+
+    def validate(self) -> None:
+        """Raises LocalProtocolError when what the node holds contradicts itself."""
+        self.foreman.validate()
+        if (self.term is not None) != (self.phase in {Phase.TAKING, Phase.WORKING} or self._has_term_left()):
+            raise LocalProtocolError(f"a term in phase {self.phase.value}, or none")
+
+    def _has_term_left(self) -> bool:
+        return self.phase in _ENDING | {Phase.GONE} and self.term is not None

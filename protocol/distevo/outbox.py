@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
-from distevo.events import Outcome, StoreAnswer
+from distevo.events import StoreAnswer
 from distevo.instructions import (
     CreateObject,
     DeleteObject,
@@ -102,7 +102,7 @@ class Outbox:
 
     def _until_definite(self, make: Callable[[int], StoreInstruction], then: Continuation) -> None:
         def resume(answer: StoreAnswer, now: float) -> None:
-            if answer.outcome in {Outcome.UNAVAILABLE, Outcome.UNKNOWN}:
+            if not answer.outcome.is_definite:
                 instruction = make(answer.op)
                 self.log(
                     "warning",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from distevo.run import Budget, ProblemUse
+from distevo.run import Budget, MigrationSettings, ProblemUse
 from distevo.sealed import seal, unseal
 
 _KIND = b"PLAN"
@@ -33,6 +33,11 @@ class RunState(StrEnum):
         """Whether no island of it will be worked on unless it is extended."""
         return self in {RunState.DONE, RunState.CANCELLED, RunState.FAILED}
 
+    @property
+    def is_final(self) -> bool:
+        """Whether no task of it will be closed any more unless it is extended: what a cancelled run began still is."""
+        return self in {RunState.DONE, RunState.FAILED}
+
 
 class TaskState(StrEnum):
     """`open`: islands work or wait; `done`: the result stands; `failed`: the problem's code could not do it."""
@@ -45,8 +50,11 @@ class TaskState(StrEnum):
 class IslandPlace(msgspec.Struct, array_like=True):
     """Where one island lives: the owner as `<id>-<boot>`, and the grant, which rises with each change of owner."""
 
-    owner: str
-    grant: Count
+    owner: str = ""
+    """Empty while it waits for a place; nobody has begun it then, or whoever did is in `former`."""
+    grant: Count = 0
+    former: list[str] = []
+    """Earlier owners, each once, the latest last: where checkpoints may hold more than the owner knows."""
 
 
 class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -65,6 +73,10 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: str | None = None
     """Why it failed; or, of a task that is done, the first complaint about the problem's code."""
 
+    def is_open_in(self, run: RunState) -> bool:
+        """Whether, in a run of this state, something of it is left to do."""
+        return self.state is TaskState.OPEN and not run.is_final
+
 
 class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One run."""
@@ -79,6 +91,7 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     islands_per_task: int
     budget: Budget
     tasks: dict[str, TaskPlan]
+    migration: MigrationSettings = MigrationSettings()
     note: str | None = None
     """Why nothing can take the run, or why it failed."""
 
@@ -94,14 +107,37 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
         }
 
 
+class MemberState(StrEnum):
+    """What the coordinator has decided about a member; only one that is alive owns islands."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    LEFT = "left"
+
+
 class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A platform as the plan knows it."""
+    """A platform as the plan knows it. What it says of itself is also what it puts into the inbox to join."""
 
     boot: str
     kind: str
     workers: int
     memory_mb: int
     batch_size: int
+    key: str = ""
+    """Its public key."""
+    endpoints: list[str] = []
+    """Where it can be dialled; empty for a notebook, which dials out only."""
+    islands: int | None = None
+    """Most islands that it wishes to hold at a time (`islands_per_platform`); None: as many as it has room for."""
+    priority: int = 0
+    """As candidate for coordinator; lower goes first."""
+    joined: Count = 0
+    """Order of arrival: of candidates of one priority the longest-lived goes first."""
+    state: MemberState = MemberState.ALIVE
+
+    def owner(self, member: str) -> str:
+        """Its name as owner of islands; `member` is its id."""
+        return f"{member}-{self.boot}"
 
 
 class Plan(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -113,6 +149,9 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True):
     runs: dict[str, RunPlan] = {}
     next_grant: Count = 1
     """Above every grant that was ever given."""
+    next_joined: Count = 1
+    denied: list[str] = []
+    """Public keys that were revoked."""
     handled: dict[str, str] = {}
     """Inbox objects that are taken in, with what came of them, until a listing no longer shows them."""
 

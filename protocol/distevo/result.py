@@ -8,6 +8,7 @@ from blake3 import blake3
 from distevo.sealed import seal, unseal
 
 _KIND = b"RSLT"
+LARGEST = 1.7976931348623157e308
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,11 @@ def decode_result(data: bytes) -> tuple[Result, bytes]:
 def result_digest(data: bytes) -> str:
     """The digest that ends a result's name."""
     return blake3(data).hexdigest(length=16)
+
+
+def finite(number: float) -> float:
+    """The number as JSON can hold it: infinite ones become the largest there are."""
+    return max(-LARGEST, min(number, LARGEST))
 
 
 def text_of(genome: bytes) -> str:

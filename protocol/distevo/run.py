@@ -33,6 +33,25 @@ class ProblemUse(msgspec.Struct, frozen=True):
     """The text of the file for `file.py:Class`; None for what is installed."""
 
 
+class MigrationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the islands of a task exchange programs; the words are pagmo's."""
+
+    topology: str = "ring"
+    """`unconnected`, `ring`, `bidirectional_ring`, `fully_connected`, `random` or `free_form`."""
+    edges: tuple[tuple[Annotated[int, msgspec.Meta(ge=0)], Annotated[int, msgspec.Meta(ge=0)]], ...] = ()
+    """For `free_form`: (source, target) of each edge."""
+    degree: Annotated[int, msgspec.Meta(ge=1, le=MAX_ISLANDS)] = 2
+    """For `random`: edges that leave each island."""
+    interval: Annotated[int, msgspec.Meta(ge=1, le=10**6)] = 10
+    """Generations of an island from one emigration to the next."""
+    size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+    """Programs in one batch of emigrants."""
+    selection: str = "select_best"
+    """Who emigrates: `select_best`, `select_random` or `select_tournament`."""
+    replacement: str = "fair_replace"
+    """Who of the immigrants is taken: `fair_replace` (against the worst, at most `size` of them) or `merge` (all)."""
+
+
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the submitter chose. Of the two budgets at least one is set; the first that is used up ends a task."""
 
@@ -45,6 +64,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Per task, summed over islands."""
     population_size: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = DEFAULT_POPULATION
     """Programs that an island keeps."""
+    migration: MigrationSettings = MigrationSettings()
 
     def __post_init__(self) -> None:
         if self.cpu_seconds is None and self.evaluations is None:
@@ -62,6 +82,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Task data as JSON, by task id, in the order in which they are worked on."""
     submitted_through: str
     """`<id>-<boot>` of the daemon that took the submission; empty when it was put into the store directly."""
+
+    def problem_without_source(self) -> ProblemUse:
+        """The problem as the plan names it; its source stays in this object."""
+        return msgspec.structs.replace(self.problem, source=None)
 
 
 def encode_run(run: Run) -> bytes:

@@ -72,8 +72,15 @@ class Slots:
         idle = self.least_loaded()
         return (fullest, idle) if idle.is_ready and not idle.islands and len(fullest.islands) > 1 else None
 
-    def release(self, island: IslandId) -> None:
-        """The island no longer occupies its slot, if it had one."""
-        for slot in self.slots:
-            if island in slot.islands:
-                slot.islands.remove(island)
+    @property
+    def placed(self) -> int:
+        """Islands in all slots."""
+        return sum(len(slot.islands) for slot in self.slots)
+
+    def room(self, depth: int) -> int:
+        """How many islands are lacking for each slot to have so many."""
+        return sum(max(depth - len(slot.islands), 0) for slot in self.slots)
+
+    def of(self, island: IslandId) -> Slot | None:
+        """The slot that an island occupies, if it does."""
+        return next((slot for slot in self.slots if island in slot.islands), None)

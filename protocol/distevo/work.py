@@ -1,15 +1,16 @@
-"""Work in hand: the open tasks that have begun on this platform, with their islands."""
+"""Work in hand: an island on this platform, from the plan that gave it to the plan that takes it away."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
-from distevo.block import unpack
+from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.events import IslandId, WorkerDied
+from distevo.machine import Table
 from distevo.merge import PopulationMerger
 from distevo.population import Population
 from distevo.program import Program, keyer
@@ -19,38 +20,154 @@ MAX_BLAMELESS_DEATHS = 3
 """Workers that may die in one generation of an island with no program to blame before the island is given up."""
 
 
+class Stage(StrEnum):
+    """Where an island in hand is."""
+
+    FETCHING = "fetching"
+    EVOLVING = "evolving"
+    SUSPENDED = "suspended"
+    FINAL = "final"
+    PARTING = "parting"
+    GONE = "gone"
+
+
+class Turn(StrEnum):
+    """What happens to an island in hand."""
+
+    RESTORED = "restored"
+    REPORTED = "a generation is reported"
+    ENDED = "nothing is left to evolve"
+    PAUSED = "its run is paused"
+    RESUMED = "its run is resumed"
+    EXTENDED = "its budget is raised"
+    MOVED = "the plan gives it to another"
+    RETURNED = "the plan gives it back"
+    HANDED_OVER = "the new owner has it"
+    CLOSED = "the plan closes its task"
+
+
+ISLAND_TABLE = Table(
+    "island",
+    Stage.FETCHING,
+    {
+        (Stage.FETCHING, Turn.RESTORED): (Stage.EVOLVING, "put it into a slot"),
+        (Stage.FETCHING, Turn.PAUSED): (Stage.FETCHING, "nothing; it is suspended once it is restored"),
+        (Stage.FETCHING, Turn.RESUMED): (Stage.FETCHING, "nothing"),
+        (Stage.FETCHING, Turn.MOVED): (Stage.GONE, "forget it: nothing was done here"),
+        (Stage.FETCHING, Turn.CLOSED): (Stage.GONE, "forget it"),
+        (Stage.EVOLVING, Turn.REPORTED): (Stage.EVOLVING, "keep the state; emigrate when it is time"),
+        (Stage.EVOLVING, Turn.ENDED): (Stage.FINAL, "free the slot; merge what former owners left; tell it"),
+        (Stage.EVOLVING, Turn.PAUSED): (Stage.SUSPENDED, "free the slot, keep the state"),
+        (Stage.EVOLVING, Turn.EXTENDED): (Stage.EVOLVING, "tell the worker"),
+        (Stage.EVOLVING, Turn.MOVED): (Stage.PARTING, "free the slot; checkpoint it; send it to the new owner"),
+        (Stage.EVOLVING, Turn.CLOSED): (Stage.GONE, "free the slot"),
+        (Stage.SUSPENDED, Turn.REPORTED): (Stage.SUSPENDED, "ignore it: it was on its way"),
+        (Stage.SUSPENDED, Turn.ENDED): (Stage.FINAL, "as from evolving"),
+        (Stage.SUSPENDED, Turn.RESUMED): (Stage.EVOLVING, "put it into a slot"),
+        (Stage.SUSPENDED, Turn.MOVED): (Stage.PARTING, "as from evolving"),
+        (Stage.SUSPENDED, Turn.CLOSED): (Stage.GONE, "forget it"),
+        (Stage.FINAL, Turn.REPORTED): (Stage.FINAL, "ignore it: it was on its way"),
+        (Stage.FINAL, Turn.EXTENDED): (Stage.EVOLVING, "put it into a slot; take back what was told"),
+        (Stage.FINAL, Turn.MOVED): (Stage.PARTING, "as from evolving"),
+        (Stage.FINAL, Turn.CLOSED): (Stage.GONE, "forget it"),
+        (Stage.PARTING, Turn.REPORTED): (Stage.PARTING, "ignore it: it was on its way"),
+        (Stage.PARTING, Turn.MOVED): (Stage.PARTING, "send it to the newest owner"),
+        (Stage.PARTING, Turn.RETURNED): (Stage.EVOLVING, "go on from the state at hand under the new grant"),
+        (Stage.PARTING, Turn.HANDED_OVER): (Stage.GONE, "forget it"),
+        (Stage.PARTING, Turn.CLOSED): (Stage.GONE, "forget it"),
+    },
+)
+
+
 @dataclass(slots=True)
 class IslandWork:
-    """One island as this platform knows it: its last reported state, and who works on it."""
+    """One island as this platform knows it: its last reported state, and what is to become of it."""
 
     id: IslandId
-    snapshot: IslandSnapshot
-    is_resting: bool = False
-    """Budget used up, or a fit program found."""
+    grant: int
+    """Under which this platform has it."""
+    former: tuple[str, ...] = ()
+    """Earlier owners, whose checkpoints may hold what the state here does not cover."""
+    stage: Stage = Stage.FETCHING
+    run: Run | None = None
+    snapshot: IslandSnapshot | None = None
+    """None until it is restored."""
+    budget: Budget = field(default_factory=lambda: Budget(None, None))
+    """The island's own share."""
+    is_fit: bool = False
     deaths: int = 0
     """Blameless deaths in the generation after `snapshot`."""
+    failure: str | None = None
+    pending: list[tuple[int, list[Program]]] = field(default_factory=list)
+    """Numbered batches of immigrants that no report contains yet."""
+    _best: tuple[bytes, Program | None] = (b"", None)
+    """The best program of the block that it was looked up in."""
 
-    def report(self, snapshot: IslandSnapshot) -> None:
-        """Take a finished generation in."""
-        # What killed workers is decided here and not in the worker, which may have begun before the verdict.
+    def step(self, turn: Turn) -> None:
+        """Go on to the next stage."""
+        self.stage = ISLAND_TABLE.step(self.stage, turn)
+
+    @property
+    def state(self) -> IslandSnapshot:
+        """The state, which is there from the moment it is restored."""
+        assert self.snapshot is not None
+        return self.snapshot
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it takes one of the platform's places."""
+        return self.stage in {Stage.FETCHING, Stage.EVOLVING}
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether its state holds anything worth keeping."""
+        s = self.snapshot
+        return s is not None and bool(s.generation or s.population or s.invalid or s.suspects)
+
+    def report(self, snapshot: IslandSnapshot, taken: int) -> None:
+        """Take a finished generation in, which contains the immigrants up to batch `taken`."""
+        # What killed workers is decided here and not in the worker, which may have begun before the verdict; and it
+        # may not have heard that the island is here under another grant by now.
+        known = self.state
         self.snapshot = msgspec.structs.replace(
-            snapshot, invalid=self.snapshot.invalid, suspects=self.snapshot.suspects
+            snapshot,
+            grant=known.grant,
+            sequence=known.sequence,
+            cover=known.cover,
+            invalid=known.invalid,
+            suspects=known.suspects,
         )
+        self.pending = [batch for batch in self.pending if batch[0] > taken]
         self.deaths = 0
+
+    def settle_immigrants(self) -> IslandSnapshot:
+        """The state with all immigrants merged in: what a checkpoint, a new worker or a new owner gets."""
+        if self.pending:
+            immigrants = (program for _, batch in self.pending for program in batch)
+            merged = PopulationMerger.merge_populations([self.population(), immigrants])
+            self.snapshot = msgspec.structs.replace(self.state, population=pack(list(merged)))
+        return self.state
 
     def population(self) -> Population:
         """The programs as last reported."""
-        if not self.snapshot.population:
-            return Population()
-        return Population(unpack(self.snapshot.population, keyer(self.snapshot.problem, self.snapshot.version)))
+        return population_of(self.state)
+
+    @property
+    def best(self) -> Program | None:
+        """The best program as last reported."""
+        block = self.state.population
+        if self._best[0] is not block:
+            self._best = block, self.population().best
+        return self._best[1]
 
     def blame(self, death: WorkerDied) -> str:
         """Judge a worker's death while it worked here; returns what was decided, in words."""
         if death.culprit is None:
             self.deaths += 1
             return "no program was being evaluated"
-        key = keyer(self.snapshot.problem, self.snapshot.version)(death.culprit)
-        invalid, suspects = list(self.snapshot.invalid), list(self.snapshot.suspects)
+        state = self.state
+        key = keyer(state.problem, state.version)(death.culprit)
+        invalid, suspects = list(state.invalid), list(state.suspects)
         if death.cause.convicts or key in suspects:
             if key in suspects:
                 suspects.remove(key)
@@ -60,72 +177,15 @@ class IslandWork:
         else:
             suspects.append(key)
             verdict = "its program is invalid if that happens again"
-        self.snapshot = msgspec.structs.replace(self.snapshot, invalid=invalid, suspects=suspects)
+        self.snapshot = msgspec.structs.replace(state, invalid=invalid, suspects=suspects)
         return verdict
 
 
-class Stage(Enum):
-    """How far a task in hand is."""
-
-    EVOLVING = "evolving"
-    VERIFYING = "verifying"
-    RECORDING = "recording"
-
-
-@dataclass(slots=True)
-class TaskWork:
-    """A task in hand."""
-
-    run: Run
-    task: str
-    budget: Budget
-    islands: list[IslandWork] = field(default_factory=list)
-    stage: Stage = Stage.EVOLVING
-    is_fit: bool = False
-    is_paused: bool = False
-    failure: str | None = None
-    guess: Program | None = None
-    verifier: int = 0
-    """Slot whose worker looks at the guess."""
-    verify_deaths: int = 0
-    warning: str | None = None
-    """The first complaint about the problem's code; it stays with the result."""
-
-    @property
-    def id(self) -> tuple[str, str]:
-        """(run, task)."""
-        return self.run.name, self.task
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing is left to evolve: fit, failed, or all islands have used up their budget."""
-        return self.is_fit or self.failure is not None or all(island.is_resting for island in self.islands)
-
-    def population(self) -> Population:
-        """The merged populations of the task's islands, as last reported."""
-        return PopulationMerger().merge_populations(island.population() for island in self.islands)
-
-    def choose(self) -> Program | None:
-        """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""
-        population = self.population()
-        return population.smallest_fit() or population.best
-
-    def snapshots(self) -> list[IslandSnapshot]:
-        """The islands' states, without those that hold nothing yet."""
-        snapshots = [island.snapshot for island in self.islands]
-        return [s for s in snapshots if s.generation or s.invalid or s.suspects]
-
-    def evaluations(self) -> int:
-        """Evaluations so far, all islands."""
-        return sum(island.snapshot.counters.evaluations for island in self.islands)
-
-    def duplicates(self) -> int:
-        """Proposals that were known and not evaluated again, all islands."""
-        return sum(island.snapshot.counters.duplicates for island in self.islands)
-
-    def seconds(self) -> float:
-        """Time of the island that worked longest."""
-        return max((island.snapshot.counters.seconds for island in self.islands), default=0.0)
+def population_of(snapshot: IslandSnapshot) -> Population:
+    """The programs of a snapshot."""
+    if not snapshot.population:
+        return Population()
+    return Population(unpack(snapshot.population, keyer(snapshot.problem, snapshot.version)))
 
 
 def fresh_snapshot(run: Run, island: IslandId, grant: int) -> IslandSnapshot:

@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
 from distevo.block import unpack
-from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
 from distevo.errors import ProblemError
-from distevo.events import IslandId
 from distevo.problem import Contract
-from distevo.run import ProblemUse, Run, RunSettings
-from distevo.work import fresh_snapshot
-from distevod.evolution.island import SWEEP_OVER, Island, IslandSettings
+from distevod.evolution.island import SWEEP_OVER, Island
 from distevod.evolution.page import EVALUATING, Page
 from distevod.problems.grids import Grids
 from distevod.problems.onemax import OneMax
 from distevod.problems.regression import Regression
-
-SETTINGS = IslandSettings(islands=1, population_size=40, batch_size=60, generation_seconds=60)
+from tests.evolution.islands import SETTINGS, Tiny, fresh, stored, trajectory
 
 PROBLEMS: dict[str, Callable[[], Any]] = {
     "onemax": lambda: OneMax({"bits": 200}),
     "regression": lambda: Regression(Regression.tasks("nguyen-7")["nguyen-7"]),
     "grids": lambda: Grids(next(iter(Grids.tasks("training:0-0").values()))),
 }
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    page = Page.create()
-    yield page
-    page.close()
-
-
-def fresh(contract: Contract, seed: int = 1) -> IslandSnapshot:
-    run = Run(
-        name="r",
-        nonce="0",
-        problem=ProblemUse("x", "", contract.name, contract.version),
-        settings=RunSettings(seed=seed, cpu_seconds=1.0),
-        tasks={"t": msgspec.Raw(b"{}")},
-        submitted_through="",
-    )
-    return fresh_snapshot(run, IslandId("r", "t", 0), 1)
-
-
-def stored(snapshot: IslandSnapshot) -> IslandSnapshot:
-    """As it comes back from a checkpoint."""
-    checkpoint = Checkpoint(cluster="c", member="m", boot="b", sequence=1, islands=[snapshot], resource_usage={})
-    return decode_checkpoint(encode_checkpoint(checkpoint)).islands[0]
-
-
-def trajectory(snapshot: IslandSnapshot) -> IslandSnapshot:
-    """Without what depends on the machine or on the window of tried keys, which is not part of the state."""
-    counters = msgspec.structs.replace(
-        snapshot.counters, evaluations=0, duplicates=0, invalid=0, cpu_seconds=0.0, seconds=0.0
-    )
-    return msgspec.structs.replace(snapshot, counters=counters)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -324,29 +286,3 @@ def test_the_page_names_the_program_under_evaluation(page: Page) -> None:
     assert len({reading.counter for reading, _ in readings}) == len(readings)
     for reading, genome in readings:
         assert (reading.state, reading.island, reading.genome) == (EVALUATING, 7, b"%d" % genome)
-
-
-class Tiny:
-    """Whole numbers to 199; the even ones are valid."""
-
-    name, version = "tiny", "1"
-
-    def random(self, rng: Any) -> int:
-        return int(rng.randrange(200))
-
-    def mutate(self, genome: int, rng: Any) -> int:
-        return (genome + int(rng.choice([-3, -2, -1, 1, 2, 3]))) % 200
-
-    def evaluate(self, genome: int) -> float | None:
-        return None if genome % 2 else float(genome * 37 % 101)
-
-    def encode(self, genome: int) -> bytes:
-        return b"%d" % genome
-
-    def decode(self, data: bytes) -> int:
-        return int(data)
-
-    def sweep(self, share: int, shares: int) -> Iterator[tuple[int, float] | None]:
-        for genome in range(share, 200, shares):
-            fitness = self.evaluate(genome)
-            yield None if fitness is None else (genome, fitness)

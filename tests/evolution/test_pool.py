@@ -8,37 +8,29 @@ import os
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
+from distevo.block import pack
 from distevo.events import (
     Death,
-    Event,
     IslandFailed,
     IslandId,
     IslandReported,
     ProblemMissing,
     Verified,
     WorkerDied,
-    WorkerReady,
 )
-from distevo.instructions import LimitIsland, StartIsland, StopIsland, VerifyProgram
+from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
 from distevo.program import MAX_GENOME_BYTES
-from distevo.run import Budget, ProblemUse, Run, RunSettings
-from distevo.work import fresh_snapshot
-from distevod.evolution.pool import BUSY_SECONDS, LATE_SECONDS, Pool
+from distevo.run import Budget, ProblemUse
+from distevod.evolution.pool import BUSY_SECONDS
 from distevod.problems.loader import resolve
+from tests.evolution.bench import ONEMAX, STEP, TIME_OUT, bench, start, verify
 
-E = TypeVar("E", bound=Event)
-
-TIME_OUT = 1.0
-STEP = LATE_SECONDS / 2
-ONEMAX = ProblemUse("onemax", "", "onemax", "1")
-BITS = {"bits": 64}
 STUBBORN = """
 import os, time
 
@@ -67,85 +59,6 @@ class Stubborn:
 """
 
 
-class Bench:
-    """A pool, and what it has said so far."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self._news = asyncio.Event()
-        self.pool = Pool(
-            memory_mb=400,
-            batch_size=20,
-            generation_seconds=1.0,
-            evaluation_timeout_seconds=TIME_OUT,
-            on_event=self._hear,
-        )
-
-    def _hear(self, event: Event) -> None:
-        self.events.append(event)
-        self._news.set()
-
-    async def next(self, kind: type[E], seconds: float = 20) -> E:
-        """Wait for the next event of this kind; those before it are dropped."""
-        async with asyncio.timeout(seconds):
-            while True:
-                while self.events:
-                    event = self.events.pop(0)
-                    if isinstance(event, kind):
-                        return event
-                self._news.clear()
-                await self._news.wait()
-
-    async def ready(self) -> int:
-        """Start a worker in slot 0; its process id."""
-        self.pool.launch(0)
-        await self.next(WorkerReady)
-        return self.pool.pids()[0]
-
-    def look_for(self, seconds: float) -> None:
-        """Look as often as ever for so long, on the pool's own clock."""
-        begun = asyncio.get_running_loop().time()
-        for number in range(int(seconds / STEP) + 1):
-            self.pool.look(begun + number * STEP)
-
-
-@contextlib.asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
-    try:
-        yield made
-    finally:
-        made.pool.kill()
-        await made.pool.finish(5)
-
-
-def start(problem: ProblemUse = ONEMAX, data: Any = BITS, task: str = "t") -> StartIsland:
-    island = IslandId("r", task, 0)
-    run = Run(
-        name="r",
-        nonce="0",
-        problem=problem,
-        settings=RunSettings(seed=1, cpu_seconds=1.0),
-        tasks={task: msgspec.Raw(b"{}")},
-        submitted_through="",
-    )
-    return StartIsland(
-        slot=0,
-        island=island,
-        problem=problem,
-        task=msgspec.json.encode(data),
-        islands=1,
-        population_size=10,
-        budget=Budget(None, 10**6),
-        snapshot=fresh_snapshot(run, island, 1),
-        attempt=0,
-    )
-
-
-def verify(problem: ProblemUse = ONEMAX, genome: bytes = b"0" * 64) -> VerifyProgram:
-    return VerifyProgram(0, "r", "t", problem, msgspec.json.encode(BITS), genome)
-
-
 def stubborn(sign: Path, seconds: float = 60, length: int = 8) -> StartIsland:
     """An island whose first program writes itself to `sign`, sleeps, and ends the worker."""
     ref = resolve("stubborn.py:Stubborn", STUBBORN)
@@ -168,6 +81,8 @@ def test_orders_for_a_slot_without_a_process_come_to_nothing() -> None:
             b.pool.start_island(order)
             b.pool.limit_island(LimitIsland(0, order.island, order.budget))
             b.pool.stop_island(StopIsland(0, order.island))
+            b.pool.take_migrants(TakeMigrants(0, order.island, 1, pack([])))
+            b.pool.skip_keys(SkipKeys(0, order.island, b"0" * 16))
             b.pool.verify(verify())
             # Also while a worker has died and its death is not yet known.
             os.kill(await b.ready(), signal.SIGKILL)

@@ -30,8 +30,10 @@ from distevo.events import (
 from distevo.instructions import (
     CreateObject,
     DeleteObject,
+    Dial,
     Exit,
     FinishWorkers,
+    HangUp,
     Instruction,
     LimitIsland,
     ListObjects,
@@ -39,14 +41,18 @@ from distevo.instructions import (
     ReadObject,
     ReplaceObject,
     SaveCheckpoint,
+    Send,
+    SkipKeys,
     StartIsland,
     StartWorker,
     StopIsland,
     StoreInstruction,
+    TakeMigrants,
     VerifyProgram,
 )
 from distevo.names import checkpoint_name, inbox_command, inbox_run
 from distevo.node import Node, NodeSettings
+from distevo.plan import Plan
 from distevo.program import Program, keyer
 from distevo.run import Budget, ProblemUse, Run, RunSettings, encode_run
 
@@ -74,7 +80,7 @@ class World:
                 boot=boot,
                 kind="local",
                 workers=workers,
-                memory_mb=1000,
+                memory_mb=8192,
                 batch_size=10,
                 swap_interval=0.1,
                 built_in=frozenset({"toy"}),
@@ -92,6 +98,7 @@ class World:
         """Whether workers finish as soon as they are told to."""
         self.exit: str | None = None
         self.swaps: list[float] = []
+        self.taken: dict[IslandId, int] = {}
         self._todo: deque[Event] = deque()
         self.do(self.node.start(self.now))
         self._drain()
@@ -136,6 +143,10 @@ class World:
                     )
                 case StopIsland():
                     self.running.pop(instruction.island, None)
+                case TakeMigrants():
+                    self.taken[instruction.island] = instruction.number
+                case SkipKeys() | Dial() | HangUp() | Send():
+                    pass
                 case VerifyProgram():
                     self.verifying.append(instruction)
                 case FinishWorkers():
@@ -216,7 +227,7 @@ class World:
 
     def command(self, verb: Verb, run: str = "r", budget: Budget | None = None) -> str:
         """Give a command; returns what came of it."""
-        return self.node.desk.outcomes[self.order(verb, run, budget)]
+        return self.node.outcome(self.order(verb, run, budget)) or "no answer"
 
     def order(self, verb: Verb, run: str = "r", budget: Budget | None = None) -> str:
         """Give a command; returns the name of its object."""
@@ -232,6 +243,11 @@ class World:
         self.pass_time(5)
 
     # --- what workers do -------------------------------------------------------------------------
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as the node has it."""
+        return self.node.plan
 
     def generation(self, island: IslandId, *, fitness: float = 0.0, fit: bool = False, evaluations: int = 10) -> None:
         """A worker finishes a generation of an island that was started."""
@@ -261,11 +277,14 @@ class World:
 
     def is_fit(self, order: VerifyProgram) -> bool:
         """Whether the guess of a task is fit."""
-        guess = self.node.foreman.work[order.run, order.task].guess
-        return guess is not None and guess.fit
+        return self._guess(order).fit
 
     def fitness(self, order: VerifyProgram) -> tuple[float, ...]:
         """The fitness of a task's guess."""
-        guess = self.node.foreman.work[order.run, order.task].guess
+        return self._guess(order).fitness
+
+    def _guess(self, order: VerifyProgram) -> Program:
+        assert self.node.term is not None
+        guess = self.node.term.closing.ends[order.run, order.task].guess
         assert guess is not None
-        return guess.fitness
+        return guess

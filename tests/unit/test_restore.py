@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distevo.block import pack, unpack
-from distevo.checkpoint import Counters, IslandSnapshot, restore
+from distevo.checkpoint import Counters, IslandSnapshot, _rank, restore
 from distevo.population import Population
 from distevo.program import Program
 from tests.support.programs import PROBLEM, VERSION, key_of, populations, program
@@ -181,7 +181,7 @@ def test_nothing_uncovered_is_lost(history: list[IslandSnapshot], grant: int) ->
     assert (restored is None) == (not counted)
     if restored is None:
         return
-    start = max(counted, key=lambda s: (s.grant, s.sequence))
+    start = max(counted, key=_rank)
     assert (restored.grant, restored.sequence) == (start.grant, start.sequence)
     kept = {p.key: p for p in programs_of(restored)}
     for other in counted:

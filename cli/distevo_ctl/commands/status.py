@@ -50,13 +50,16 @@ def members_table(view: dict[str, Any], width: int) -> Any:
 
     rows = []
     for member in view["members"]:
-        replaced = ", ".join(f"{number} {cause}" for cause, number in member["workers_replaced"].items())
+        # What only the platform itself can know is null for the others.
+        causes = member["workers_replaced"] or {}
+        replaced = ", ".join(f"{number} {cause}" for cause, number in causes.items())
         age = member["checkpoint_age_s"]
         rows.append(
             (
                 plain(member["id"]),
                 member["kind"],
                 Text(member["state"], "green" if member["state"] == "alive" else "red"),
+                plain(member["path"]),
                 str(member["workers"]),
                 str(member["islands"]),
                 "-" if age is None else f"{duration(age)} ago",
@@ -64,7 +67,7 @@ def members_table(view: dict[str, Any], width: int) -> Any:
             )
         )
     return table(
-        ("PLATFORM…", "KIND", "STATE", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS…"), rows, width
+        ("PLATFORM…", "KIND", "STATE", "PATH", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS…"), rows, width
     )
 
 

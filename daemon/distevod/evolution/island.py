@@ -16,6 +16,7 @@ from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.errors import ProblemError
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
+from distevo.seen import MAX_SEEN_BYTES, SEEN_KEY_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
@@ -27,13 +28,15 @@ FIRST_PART, PART_SECONDS = 16, 0.1
 """Programs in the first part of those that are evaluated together; parts grow while one takes less than this."""
 SWEEP_ATTEMPTS = 2
 """Workers that may die in one round of a sweep before the island goes on without it."""
+LEAST_SHARED_SECONDS = 50e-6
+"""Shorter evaluations are not told to other islands: there are more of them than `distevo.seen` announces."""
 
 
 class IslandSettings(NamedTuple):
     """What an island is told beside its state."""
 
     islands: int
-    """Islands that share the task, hence its sweep."""
+    """Islands that share the task, hence its sweep; they also tell each other what they have evaluated."""
     population_size: int
     batch_size: int
     generation_seconds: float
@@ -49,6 +52,10 @@ class Generation(NamedTuple):
     is_fit: bool
     warning: str | None
     """The first exception of the problem's own code in this generation."""
+    taken: int
+    """Number of the last batch of migrants that went into `snapshot`; 0 before the first."""
+    evaluated: bytes
+    """What the task's other islands may skip: `SEEN_KEY_BYTES` of each key, at most `MAX_SEEN_BYTES`."""
 
 
 class Island:
@@ -59,6 +66,11 @@ class Island:
     evaluated if it is new, and offered to the archive. A generation's random choices come from a generator of its own,
     made of the island's seed and the generation's number: these two are the whole random state, and resuming equals
     never having stopped.
+
+    What other islands send comes in between generations. So the island's way depends on its seed and on what it was
+    sent before which generation, and on nothing else: migrants are taken into the archive, and a proposal that another
+    island has evaluated is skipped, which also keeps it out of this archive until it comes as a migrant. Migrants are
+    state; keys to be skipped are not, and are forgotten when the island is started anew.
     """
 
     def __init__(self, contract: Contract, settings: IslandSettings, snapshot: IslandSnapshot, page: Page) -> None:
@@ -67,6 +79,10 @@ class Island:
         known = unpack(snapshot.population, contract.keyer) if snapshot.population else []
         self._archive = Archive(settings.population_size, known)
         self._tried = Tried(program.key for program in known)
+        self._elsewhere: Tried | None = None
+        """Beginnings of keys that other islands have evaluated; None until there are any."""
+        self._taken = 0
+        self._tally = _Tally()
         self._invalid = frozenset(snapshot.invalid)
         self._genomes: dict[bytes, Any] = {}
         """Genomes of the archive's programs by key, as far as they are there already."""
@@ -77,6 +93,34 @@ class Island:
             self._cursor = SWEEP_OVER
         self._walk: Iterator[tuple[Any, Evaluation] | None] | None = None
 
+    def take(self, number: int, block: bytes) -> None:
+        """Offer a batch of other islands' programs to the archive; none of them is evaluated here ever again.
+
+        One that the problem cannot decode is left out, with a warning. Raises BlockError for what is no block.
+        """
+        migrants = unpack(block, self._contract.keyer)
+        self._tried.unknown(migrant.key for migrant in migrants)
+        offered = []
+        self._fresh: dict[bytes, Any] = {}
+        for migrant in migrants:
+            self._page.step()
+            try:
+                self._fresh[migrant.key] = self._contract.decode_canonical(migrant.genome)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it was made elsewhere: no reason to give this island up
+                self._tally.complain("decoding a migrant raised", error, migrant.genome)
+            else:
+                offered.append(migrant)
+        self._keep(self._archive.offer(offered))
+        self._taken = number
+
+    def skip(self, keys: bytes) -> None:
+        """Other islands have evaluated programs whose keys begin so, `SEEN_KEY_BYTES` for each."""
+        if self._elsewhere is None:
+            self._elsewhere = Tried()
+        self._elsewhere.unknown(keys[at : at + SEEN_KEY_BYTES] for at in range(0, len(keys), SEEN_KEY_BYTES))
+
     def generation(self, most: int | None = None) -> Generation:
         """Run one generation of at most `batch_size` proposals, and of at most `most` evaluations.
 
@@ -85,16 +129,14 @@ class Island:
         self._rebuild_walk()
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
-        self._tally = _Tally()
-        self._fresh: dict[bytes, Any] = {}
+        self._fresh = {}
         count = self._settings.batch_size if most is None else max(1, min(most, self._settings.batch_size))
         offered = self._propose_and_evaluate(count)
-        taken = self._archive.offer(offered)
-        if taken:
-            self._keep_genomes(taken)
+        self._keep(self._archive.offer(offered))
         self._attempt = 0
         old, tally = self._snapshot.counters, self._tally
-        is_changed = bool(taken) or not self._snapshot.population
+        self._tally = _Tally()
+        is_changed = tally.is_changed or not self._snapshot.population
         self._snapshot = msgspec.structs.replace(
             self._snapshot,
             generation=self._snapshot.generation + 1,
@@ -110,7 +152,7 @@ class Island:
                 seconds=old.seconds + time.perf_counter() - begun,
             ),
         )
-        return Generation(self._snapshot, any(program.fit for program in taken), tally.complaint)
+        return Generation(self._snapshot, tally.is_fit, tally.complaint, self._taken, tally.evaluated)
 
     def _propose_and_evaluate(self, count: int) -> list[Program]:
         if self._cursor != SWEEP_OVER and self._contract.has_sweep:
@@ -126,8 +168,12 @@ class Island:
         genomes = self._guarded(lambda: self._optimizer.ask(self._stream(self._snapshot.generation), count))
         return self._evaluate(genomes)[0]
 
-    def _keep_genomes(self, taken: list[Program]) -> None:
-        """Remember the genomes of those that were taken in; a problem's genome holds nothing beyond its bytes."""
+    def _keep(self, taken: list[Program]) -> None:
+        """The archive has taken these: remember their genomes. A problem's genome holds nothing beyond its bytes."""
+        if not taken:
+            return
+        self._tally.is_changed = True
+        self._tally.is_fit |= any(program.fit for program in taken)
         self._contract.decode_canonical(taken[0].genome)  # One of each generation: the check costs as much as a parent.
         fresh, self._fresh = self._fresh, {}
         for program in taken:
@@ -192,10 +238,17 @@ class Island:
         encoded = [contract.encode(genome) for genome in genomes]
         keys = [contract.keyer(data) for data in encoded]
         are_new = self._tried.unknown(keys)
+        if (elsewhere := self._elsewhere) is not None:
+            are_new = [
+                is_new and key[:SEEN_KEY_BYTES] not in elsewhere for is_new, key in zip(are_new, keys, strict=True)
+            ]
         chosen = [place for place, key in enumerate(keys) if are_new[place] and key not in self._invalid]
         # Which program of many at once killed a worker is not known, so the next attempt is one by one.
         evaluate = self._together if contract.has_batch and not self._attempt else self._one_by_one
+        begun = time.perf_counter()
         evaluations = evaluate([genomes[place] for place in chosen], [encoded[place] for place in chosen])
+        if self._settings.islands > 1 and time.perf_counter() - begun >= LEAST_SHARED_SECONDS * len(evaluations):
+            tally.evaluated = _skippable(keys, chosen, evaluations)
         looked_at = len(genomes) if len(evaluations) == len(chosen) else chosen[len(evaluations)]
         self._tried.forget(keys[place] for place in chosen[len(evaluations) :])
         known = looked_at - sum(are_new[:looked_at])
@@ -238,7 +291,8 @@ class Island:
             except (MemoryError, ProblemError):
                 raise  # Of a lack of memory the worker dies, with this program on its page.
             except Exception as error:  # noqa: BLE001 - the problem's own code: the program is invalid, the user is told
-                tally.complain(error, data)
+                tally.errors += 1
+                tally.complain("evaluate raised", error, data)
                 evaluations.append(None)
             end()
             if clock() >= deadline:
@@ -285,16 +339,33 @@ class Island:
 
 
 class _Tally:
-    """Counts of one generation."""
+    """What happened since the last generation ended."""
 
     def __init__(self) -> None:
         self.evaluations = self.duplicates = self.invalid = self.errors = 0
+        self.is_changed = self.is_fit = False
+        """Whether the archive has taken something, and something fit."""
+        self.evaluated = b""
         self.complaint: str | None = None
 
-    def complain(self, error: Exception, genome: bytes) -> None:
-        self.errors += 1
+    def complain(self, what: str, error: Exception, genome: bytes) -> None:
         if self.complaint is None:
-            self.complaint = f"evaluate raised {_words(error)}; the program was {genome[:80]!r}"
+            self.complaint = f"{what} {_words(error)}; the program was {genome[:80]!r}"
+
+
+def _skippable(keys: list[bytes], chosen: list[int], evaluations: list[Evaluation | None]) -> bytes:
+    """Beginnings of the keys of the programs evaluated that no other island of the task needs to evaluate.
+
+    Not of a fit one: were it lost here, somebody has to find it again. Nor of one that raised, which may be this
+    platform's fault. The nodes of a sweep are not told at all: they are small and what all others are made of, and an
+    island that could not look at the other islands' shares would do without most of them.
+    """
+    # More than a message's worth in one generation is evaluated faster than it is told.
+    return b"".join(
+        keys[place][:SEEN_KEY_BYTES]
+        for place, evaluation in zip(chosen, evaluations, strict=False)
+        if evaluation is not None and not evaluation.fit
+    )[:MAX_SEEN_BYTES]
 
 
 def _program(data: bytes, key: bytes, evaluation: Evaluation) -> Program:

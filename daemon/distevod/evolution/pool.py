@@ -28,7 +28,7 @@ from distevo.events import (
     WorkerDied,
     WorkerReady,
 )
-from distevo.instructions import LimitIsland, StartIsland, StopIsland, VerifyProgram
+from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
 from distevod.evolution.page import EVALUATING, IDLE, Page, Reading
 from distevod.evolution.wire import (
     EXIT_MEMORY,
@@ -40,9 +40,11 @@ from distevod.evolution.wire import (
     Missing,
     Ready,
     Report,
+    Skip,
     Start,
     Stop,
     Stopped,
+    Take,
     ToWorker,
     Verify,
     decode_from_worker,
@@ -56,6 +58,8 @@ LATE_SECONDS = 1.0
 """A look that comes so long after the one before says that the daemon was held up itself, and its workers maybe too."""
 BUSY_SECONDS = 30.0
 """How long a worker may owe something outside any evaluation without a sign of life: starting, loading, varying."""
+UNREAD_BYTES = 1 << 20
+"""When a worker in a long evaluation has left so much unread, keys that it could skip are not worth keeping for it."""
 
 log = logging.getLogger("distevod.workers")
 
@@ -193,20 +197,25 @@ class Pool:
 
     def limit_island(self, order: LimitIsland) -> None:
         """Carry out `LimitIsland`."""
-        process = self._processes.get(order.slot)
-        if process is None:
-            return
-        for number in self._numbers_of(process, order.island):
+        for process, number in self._starts_of(order.slot, order.island):
             self._send(process, Limit(number, order.budget))
 
     def stop_island(self, order: StopIsland) -> None:
         """Carry out `StopIsland`. Reports that are on their way no longer count."""
-        process = self._processes.get(order.slot)
-        if process is None:
-            return
-        for number in self._numbers_of(process, order.island):
+        for process, number in self._starts_of(order.slot, order.island):
             process.islands[number].is_stopped = True
             self._send(process, Stop(number))
+
+    def take_migrants(self, order: TakeMigrants) -> None:
+        """Carry out `TakeMigrants`. For an island that has just ended it comes to nothing."""
+        for process, number in self._starts_of(order.slot, order.island):
+            self._send(process, Take(number, order.number, order.block))
+
+    def skip_keys(self, order: SkipKeys) -> None:
+        """Carry out `SkipKeys`, or not: it only saves evaluations."""
+        for process, number in self._starts_of(order.slot, order.island):
+            if process.transport is not None and process.transport.get_write_buffer_size() < UNREAD_BYTES:
+                self._send(process, Skip(number, order.keys))
 
     def verify(self, order: VerifyProgram) -> None:
         """Carry out `VerifyProgram`."""
@@ -241,10 +250,13 @@ class Pool:
             self._all_gone.clear()
             await self._all_gone.wait()
 
-    @staticmethod
-    def _numbers_of(process: _Process, island: IslandId) -> list[int]:
+    def _starts_of(self, slot: int, island: IslandId) -> list[tuple[_Process, int]]:
+        """The start of this island that the slot's worker goes by, with the worker; none if it has none."""
+        process = self._processes.get(slot)
+        if process is None:
+            return []
         return [
-            number
+            (process, number)
             for number, known in process.islands.items()
             if known.id == island and known.snapshot is not None and not known.is_stopped
         ]
@@ -284,7 +296,16 @@ class Pool:
                 if message.is_fit or message.is_spent:
                     del process.islands[message.number]
                 self._on_event(
-                    IslandReported(slot, known.id, known.snapshot, message.is_fit, message.is_spent, message.warning)
+                    IslandReported(
+                        slot=slot,
+                        island=known.id,
+                        snapshot=known.snapshot,
+                        fit=message.is_fit,
+                        is_spent=message.is_spent,
+                        warning=message.warning,
+                        taken=message.taken,
+                        evaluated=message.evaluated,
+                    )
                 )
             case Failed():
                 del process.islands[message.number]

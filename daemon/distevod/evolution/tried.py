@@ -11,7 +11,7 @@ WINDOW_KEYS = 40_000
 class Tried:
     """At least the last `WINDOW_KEYS` keys added; at most twice as many, and what is added at once.
 
-    It may save evaluations and never steers the search, so it is in no checkpoint and may be lost at any time.
+    It is there to save evaluations only, so it is in no checkpoint and may be lost at any time.
     """
 
     def __init__(self, keys: Iterable[bytes] = ()) -> None:
@@ -30,6 +30,9 @@ class Tried:
         if len(recent) >= WINDOW_KEYS:
             self._older, self._recent = recent, set()
         return answers
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._recent or key in self._older
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """These were not tried after all."""

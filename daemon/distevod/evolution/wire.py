@@ -54,6 +54,21 @@ class Stop(_Message):
     number: int
 
 
+class Take(_Message):
+    """To a worker: offer a batch of programs of other islands to an island. Reports carry `batch` from then on."""
+
+    number: int
+    batch: int
+    block: bytes
+
+
+class Skip(_Message):
+    """To a worker: an island need not evaluate these, `SEEN_KEY_BYTES` of each key one after another."""
+
+    number: int
+    keys: bytes
+
+
 class Verify(_Message):
     """To a worker: evaluate a program again and, if it is fit, verify it."""
 
@@ -83,6 +98,10 @@ class Report(_Message):
     is_fit: bool
     is_spent: bool
     warning: str | None
+    taken: int
+    """The last batch of `Take` that went into this state; 0 before the first."""
+    evaluated: bytes
+    """What other islands may skip: `SEEN_KEY_BYTES` of each key."""
 
 
 class Failed(_Message):
@@ -115,7 +134,7 @@ class Looked(_Message):
     error: str | None
 
 
-ToWorker = Start | Limit | Stop | Verify | Finish
+ToWorker = Start | Limit | Stop | Take | Skip | Verify | Finish
 FromWorker = Ready | Report | Failed | Missing | Stopped | Looked
 
 _encoder = msgspec.msgpack.Encoder()

@@ -36,9 +36,12 @@ from distevod.evolution.wire import (
     Missing,
     Ready,
     Report,
+    Skip,
     Start,
     Stop,
     Stopped,
+    Take,
+    ToWorker,
     Verify,
     decode_to_worker,
     frame,
@@ -81,6 +84,8 @@ class Running:
             is_fit=done.is_fit,
             is_spent=self.budget.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates),
             warning=done.warning,
+            taken=done.taken,
+            evaluated=done.evaluated,
         )
 
     def _most(self) -> int | None:
@@ -134,19 +139,25 @@ class Worker:
                 self._obey(decode_to_worker(body))
             flags = socket.MSG_DONTWAIT
 
-    def _obey(self, message: Start | Limit | Stop | Verify | Finish) -> None:
+    def _obey(self, message: ToWorker) -> None:
+        # An island that has just ended is not among those running: what is for it comes to nothing.
         match message:
             case Start():
                 self._start(message)
             case Limit():
-                for running in self._all():
-                    if running.number == message.number:
-                        running.budget = message.budget
+                for running in self._running(message.number):
+                    running.budget = message.budget
             case Stop():
-                for running in self._all():
-                    if running.number == message.number:
-                        self._drop(running)
+                for running in self._running(message.number):
+                    self._drop(running)
                 self._send(Stopped(message.number))
+            case Take():
+                for running in self._running(message.number):
+                    self._page.busy(message.number)
+                    running.island.take(message.batch, message.block)
+            case Skip():
+                for running in self._running(message.number):
+                    running.island.skip(message.keys)
             case Verify():
                 self._verify(message)
             case Finish():
@@ -236,8 +247,9 @@ class Worker:
             self._classes[key] = made
         return made
 
-    def _all(self) -> list[Running]:
-        return [running for islands in self._tasks.values() for running in islands]
+    def _running(self, number: int) -> list[Running]:
+        """The island with this number; none if it does not run here any more."""
+        return [running for islands in self._tasks.values() for running in islands if running.number == number]
 
     def _drop(self, running: Running) -> None:
         islands = self._tasks[running.key]

@@ -1,0 +1,72 @@
+"""Beats: when each peer is owed a heartbeat, since nothing else was sent to it for an interval."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+
+class Beats:
+    """Keeps the times; sending is the node's business."""
+
+    def __init__(self, interval: Callable[[str], float], shortest: float) -> None:
+        """`interval(member)`: seconds of silence on the path to it that a heartbeat ends, never below `shortest`."""
+        self._interval, self._shortest = interval, shortest
+        self.sent: dict[str, float] = {}
+        """When something was sent to each peer last; whoever sends writes here, and that puts the next beat off."""
+        self._at: dict[str, float] = {}
+        """Time of each peer's entry in the heap, never after its beat is due."""
+        self._heap: list[tuple[float, str]] = []
+
+    def watch(self, member: str, now: float) -> None:
+        """Beat for this peer; something was sent to it just now."""
+        self.sent[member] = now
+        self._bring(member, now + self._shortest)
+
+    def expect(self, member: str, at: float) -> None:
+        """Beat for this peer, at this time if nothing is sent to it before: what was sent last has not arrived."""
+        self.sent[member] = -float("inf")
+        self._bring(member, at)
+
+    def drop(self, member: str) -> None:
+        """Beat no more."""
+        self._at.pop(member, None)
+        self.sent.pop(member, None)
+
+    def due(self, now: float) -> list[str]:
+        """Who is owed a heartbeat now. Each is named once an interval, whether one is then sent or not."""
+        due = []
+        while (at := self.next_deadline()) is not None and at <= now:
+            member = self._heap[0][1]
+            on_path = self.sent[member] + self._interval(member)
+            if on_path <= now:
+                due.append(member)
+                self.sent[member] = now
+            else:
+                # Looked at again soon: by then the path may be another, of a shorter interval.
+                self._replace(member, min(on_path, now + self._shortest))
+        return due
+
+    def next_deadline(self) -> float | None:
+        """When a beat may be due."""
+        heap = self._heap
+        while heap:
+            at, member = heap[0]
+            if self._at.get(member) != at:
+                heapq.heappop(heap)
+                continue
+            soonest = self.sent[member] + self._shortest
+            if soonest <= at:
+                return at
+            self._replace(member, soonest)
+        return None
+
+    def _replace(self, member: str, at: float) -> None:
+        self._at[member] = at
+        heapq.heapreplace(self._heap, (at, member))
+
+    def _bring(self, member: str, at: float) -> None:
+        known = self._at.get(member)
+        if known is None or at < known:
+            self._at[member] = at
+            heapq.heappush(self._heap, (at, member))

@@ -1,0 +1,53 @@
+"""Contacts: whom a member can speak to, and which of them it wants links with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from blake3 import blake3
+
+from distevo.messages import MAX_MEMBERS
+
+FULL_MESH = 32
+"""Up to so many members, oneself included, everybody is linked with everybody."""
+CANDIDATES = 3
+"""In a larger cluster all are linked with the coordinator and the first two standbys: ranks below this."""
+RING_NEIGHBOURS = 3
+"""And each with so many on either side of it in the order of the digests of ids: the ring stays connected as long as
+no three neighbours in a row are away, and says nothing about names or places."""
+FAR = 2**31
+"""Rank of a member that is no candidate for coordinator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One member, as the plan shows it."""
+
+    boot: str
+    key: str
+    endpoints: tuple[str, ...] = ()
+    """Where it can be dialled; empty for who dials out only."""
+    rank: int = FAR
+    """0 for the coordinator, then the standbys in the order in which they would follow."""
+
+
+def wished(me: str, rank: int, contacts: Mapping[str, Contact], wanted: Collection[str] = ()) -> dict[str, Contact]:
+    """The contacts that `me`, itself of this rank, wants to be linked with, in the order of `contacts`.
+
+    All, in a small cluster and for the candidates of a larger one; else candidates, neighbours on the ring, and those
+    who are `wanted` besides.  Apart from `wanted`, if one wants the other, the other wants it too.
+    """
+    if len(contacts) < FULL_MESH or rank < CANDIDATES:
+        return dict(contacts)
+    ring = sorted([*contacts, me], key=_place)
+    place = ring.index(me)
+    near = {ring[(place + step) % len(ring)] for step in range(-RING_NEIGHBOURS, RING_NEIGHBOURS + 1)}
+    near.update(wanted)
+    return {member: contact for member, contact in contacts.items() if contact.rank < CANDIDATES or member in near}
+
+
+@lru_cache(maxsize=2 * MAX_MEMBERS)
+def _place(member: str) -> tuple[bytes, str]:
+    return blake3(member.encode()).digest(length=8), member

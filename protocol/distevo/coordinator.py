@@ -1,0 +1,299 @@
+"""The coordinator: what the holder of the lease decides, for one term.
+
+It takes in what lies in the inbox, places islands on members, closes tasks, and publishes plans. All that it holds
+beside the plan is soft: members tell a successor again. A term that is lost is dropped, and answers to what it asked
+for find it closed.
+"""
+
+from __future__ import annotations
+
+from distevo.attic import Attic
+from distevo.closing import Closing, Verify
+from distevo.desk import Desk
+from distevo.errors import ObjectError, ObjectVersionError
+from distevo.events import IslandId
+from distevo.instructions import Log
+from distevo.janitor import Janitor
+from distevo.keeper import Keeper
+from distevo.lease import InForce
+from distevo.ledger import Ledger
+from distevo.loading import Loaded
+from distevo.news import Report, TaskId
+from distevo.orders import Orders
+from distevo.outbox import Outbox, Publish
+from distevo.placement import Host, OpenIsland, place
+from distevo.plan import MemberPlan, MemberState, Plan, RunPlan, RunState
+from distevo.program import Program
+from distevo.run import decode_run
+from distevo.sharding import capability, island_limit
+from distevo.standing import Standing
+
+PLACING_SECONDS = 0.25
+"""Islands are placed no more often than this: what happens meanwhile is considered together."""
+WAITING_SECONDS = 5.0
+"""While islands wait for room, it is looked for this often: queues get shorter without a word."""
+FORGET_SECONDS = 86_400.0
+"""A member that has been dead or away for so long leaves the plan."""
+
+
+class Coordinator:
+    """One term. Built from what was loaded; `begin` when its first plan is in force, `end` when the lease is lost."""
+
+    def __init__(
+        self,
+        member: str,
+        says: MemberPlan,
+        loaded: Loaded,
+        *,
+        outbox: Outbox,
+        attic: Attic,
+        keeper: Keeper,
+        standing: Standing,
+        publish: Publish,
+        verify: Verify,
+        now: float,
+    ) -> None:
+        """`says`: what this platform says of itself."""
+        self._member, self._owner = member, says.owner(member)
+        self._outbox, self._attic, self._standing, self._publish = outbox, attic, standing, publish
+        self.ledger = Ledger(loaded.plan, {})
+        self._load_runs(loaded)
+        self.closing = Closing(
+            member,
+            says.boot,
+            self.ledger,
+            outbox,
+            publish,
+            keeper.next_sequence,
+            verify,
+            standing.counted,
+            self._change,
+        )
+        self.orders = Orders(self.ledger, self.closing, outbox, publish, self._change)
+        self.desk = Desk(self.ledger, self.orders, outbox, publish)
+        self.janitor = Janitor(self._owner, keeper, outbox)
+        self.is_begun = self.is_over = False
+        self._gone_since: dict[str, float] = {}
+        self._is_changed = True
+        self._placed_at = -float("inf")
+        self._replace_at = float("inf")
+        self._warned: set[str] = set()
+        self._join(says)
+        self._fresh = [name for name in loaded.fresh() if self.desk.take_in(name, loaded.objects[name], now)]
+        for name in loaded.old_plans:
+            attic.put(name, now)
+
+    def _join(self, says: MemberPlan) -> None:
+        known = self.ledger.plan.members.get(self._member)
+        if known is None or known.boot != says.boot:
+            says.joined = self.ledger.plan.next_joined
+            self.ledger.plan.next_joined += 1
+            self.ledger.plan.members[self._member] = says
+        else:
+            known.state = MemberState.ALIVE
+
+    def _load_runs(self, loaded: Loaded) -> None:
+        plan = self.ledger.plan
+        for name, run in plan.runs.items():
+            if run.object in loaded.objects:
+                try:
+                    self.ledger.runs[name] = decode_run(loaded.objects[run.object])
+                except ObjectVersionError as error:
+                    # Not damage: the run waits for a platform that can read it.
+                    run.note = str(error)
+                    self._outbox.log("error", "a run is left alone", run=name, reason=str(error))
+                except ObjectError as error:
+                    self._give_up(name, str(error))
+            elif not run.state.is_over:
+                self._give_up(name, "is missing from the store")
+
+    def _give_up(self, name: str, reason: str) -> None:
+        self.ledger.give_up(name, reason)
+        self._outbox.emit(Log("error", "a run cannot go on", {"run": name, "reason": reason}))
+
+    # --- the term --------------------------------------------------------------------------------
+
+    def prepare(self, dead: set[str], now: float) -> Plan:
+        """The plan to take the lease with; members that are known to be dead own nothing in it."""
+        for member in dead:
+            self.ledger.settle(member, MemberState.DEAD)
+        self._place(now)
+        return self.ledger.plan
+
+    def begin(self, now: float) -> None:
+        """The term's first plan is in force."""
+        self.is_begun = True
+        for name in self._fresh:
+            self.desk.settle(name)
+        self.desk.begin(now)
+        self.closing.open(now)
+        self.closing.sweep_results(None)
+        self.janitor.begin(now)
+
+    def end(self) -> None:
+        """The lease is lost, or given up: decide nothing more."""
+        self.is_over = True
+        self.desk.is_open = self.closing.is_open = self.janitor.is_open = False
+        self.closing.ends.clear()
+
+    def close(self) -> None:
+        """This platform is leaving: take nothing more in."""
+        self.desk.is_open = self.closing.is_open = False
+
+    def leave(self, now: float) -> Plan:
+        """The plan to leave with: what lived here lives elsewhere, if there is an elsewhere."""
+        self.ledger.settle(self._member, MemberState.LEFT)
+        self._place(now)
+        return self.ledger.plan
+
+    def follow(self, in_force: InForce) -> None:
+        """A plan of this term is in force."""
+        self.closing.in_force = in_force.plan
+        self.janitor.follow(in_force.plan)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if not self.is_begun or self.is_over:
+            return
+        self.desk.tick(now)
+        self._attic.tick(now)
+        self.janitor.tick(now)
+        if now >= self._placing_at() and self._place(now):
+            self._publish()
+
+    def _placing_at(self) -> float:
+        return min(self._replace_at, self._placed_at + PLACING_SECONDS if self._is_changed else float("inf"))
+
+    def next_deadline(self) -> float:
+        """When `tick` has something to do."""
+        if not self.is_begun or self.is_over:
+            return float("inf")
+        deadline = min(self.desk.next_deadline(), self.janitor.next_deadline())
+        attic = self._attic.next_deadline()
+        if attic is not None:
+            deadline = min(deadline, attic)
+        return min(deadline, self._placing_at())
+
+    # --- members ---------------------------------------------------------------------------------
+
+    def settle(self, member: str, state: MemberState, now: float) -> None:
+        """A member is alive again, dead, or has left."""
+        if not self.ledger.settle(member, state):
+            return
+        self._outbox.log("info" if state is MemberState.ALIVE else "warning", f"member {state}", member=member)
+        if state is MemberState.ALIVE:
+            self._gone_since.pop(member, None)
+        else:
+            self._gone_since[member] = now
+            self._standing.forget(member)
+            self.janitor.look_soon(now)
+        self._forget(now)
+        self._change()
+        self._placed_at = -float("inf")  # The plan that calls it so is to give its islands away, too.
+        self._publish()
+
+    def _forget(self, now: float) -> None:
+        for member, entry in list(self.ledger.plan.members.items()):
+            if (
+                entry.state is not MemberState.ALIVE
+                and now >= self._gone_since.setdefault(member, now) + FORGET_SECONDS
+            ):
+                del self.ledger.plan.members[member], self._gone_since[member]
+
+    def refused(self) -> None:
+        """Some member's list of runs that it cannot work on has changed."""
+        self._change()
+
+    def report(self, owner: str, report: Report, now: float) -> None:
+        """A member tells of islands of its own that rest."""
+        self.closing.report(owner, report, now)
+        self._change()
+
+    def fit(self, task: TaskId, programs: list[Program], now: float) -> None:
+        """A member tells of a fit task."""
+        self.closing.fit(task, programs, now)
+        self._change()
+
+    # --- placing ---------------------------------------------------------------------------------
+
+    def _change(self) -> None:
+        self._is_changed = True
+
+    def _place(self, now: float) -> bool:
+        """Place islands anew; whether anything changed."""
+        self._is_changed = False
+        hosts = self._hosts()
+        is_changed = self._note_refusals(hosts)
+        islands = self._open_islands({host.owner for host in hosts})
+        owners = place(hosts, islands)
+        for island, owner in owners.items():
+            self.ledger.assign(island, owner)
+            is_changed = True
+        if is_changed:
+            self._placed_at = now
+        has_waiting = any(not owners.get(island.id, island.owner) for island in islands)
+        self._replace_at = now + WAITING_SECONDS if has_waiting else float("inf")
+        return is_changed
+
+    def _hosts(self) -> list[Host]:
+        hosts = []
+        for name, member in self.ledger.living().items():
+            limit, warning = island_limit(member.islands, member.memory_mb)
+            if warning is not None and name not in self._warned:
+                self._warned.add(name)
+                self._outbox.log("warning", warning, member=name)
+            hosts.append(
+                Host(
+                    owner=member.owner(name),
+                    weight=capability(member.workers, member.memory_mb, member.batch_size),
+                    workers=member.workers,
+                    limit=max(limit, member.workers),
+                    refuses=self._standing.refusals.get(name, {}),
+                )
+            )
+        return hosts
+
+    def _note_refusals(self, hosts: list[Host]) -> bool:
+        """Say of a run that nobody can work on why that is; whether any note changed."""
+        is_changed = False
+        for name, run in self.ledger.plan.runs.items():
+            if run.state.is_over or name not in self.ledger.runs:
+                continue
+            note = None
+            if hosts and all(name in host.refuses for host in hosts):
+                note = next(iter(self._standing.refusals.values()))[name]
+                run.state = RunState.QUEUED if run.state is RunState.RUNNING else run.state
+            if run.note != note:
+                run.note, is_changed = note, True
+        return is_changed
+
+    def _open_islands(self, living: set[str]) -> list[OpenIsland]:
+        """The islands that have, or need, an owner; `living` are those who may be one."""
+        islands = []
+        for name, run in self.ledger.plan.runs.items():
+            if name not in self.ledger.runs:
+                continue
+            for task, entry in run.tasks.items():
+                if not entry.is_open_in(run.state):
+                    continue
+                for index, at in enumerate(entry.islands):
+                    # A run that rests or is over begins nothing; what was begun has to have somebody who holds it.
+                    is_resting = run.state in {RunState.CANCELLED, RunState.PAUSED} and not at.grant
+                    island = IslandId(name, task, index)
+                    if not is_resting and not self.closing.is_final(island):
+                        # Of one that lost its owner nobody can say that it was not begun.
+                        is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)
+                        islands.append(OpenIsland(island, at.owner, self._seconds_left(run, island), is_begun))
+        return islands
+
+    def _seconds_left(self, run: RunPlan, island: IslandId) -> float | None:
+        """CPU seconds that an island has left, where its budget says so."""
+        share = run.budget.share(island.island, len(run.tasks[island.task].islands))
+        evaluations, _, seconds = self._standing.counted(island)
+        if run.state in {RunState.CANCELLED, RunState.PAUSED}:
+            return 0.0
+        if share.cpu_seconds is not None:
+            return max(share.cpu_seconds - seconds, 0.0)
+        if share.evaluations is not None and evaluations and seconds:
+            return max(share.evaluations - evaluations, 0) * seconds / evaluations
+        return None

@@ -1,0 +1,462 @@
+"""Dispatch: between the router and the rest of the node. It words what is said, and passes on what is heard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from distevo.checkpoint import IslandSnapshot
+from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.contact import FAR, Contact
+from distevo.election import candidates
+from distevo.errors import ObjectError, RemoteProtocolError
+from distevo.events import IslandId, Verified
+from distevo.lease import InForce
+from distevo.listener import Delivery
+from distevo.members import State
+from distevo.messages import (
+    MAX_ISLANDS,
+    MAX_TEXT_BYTES,
+    VERSION,
+    Code,
+    Control,
+    ControlVerb,
+    ErrorReport,
+    Fit,
+    Goodbye,
+    Head,
+    Heartbeat,
+    Hello,
+    Migrants,
+    MigrantsAck,
+    PlanHint,
+    PopulationKind,
+    PopulationState,
+    PreVote,
+    Seen,
+    Welcome,
+)
+from distevo.news import FitTask, Report, TaskId
+from distevo.path import Path, PathKind
+from distevo.plan import MemberState, Plan, decode_plan, encode_plan
+from distevo.routing import Router
+from distevo.run import Run
+from distevo.speech import (
+    fit_message,
+    fit_programs_in,
+    hand_over_message,
+    heartbeat,
+    member_of,
+    plan_hint,
+    report_in,
+    report_messages,
+    states_in,
+    verdict_in,
+    verdict_message,
+)
+from distevo.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from distevo.node import Node
+
+MEMBER_STATES = {State.ALIVE: MemberState.ALIVE, State.DEAD: MemberState.DEAD, State.LEFT: MemberState.LEFT}
+
+
+class Dispatch:
+    """The node's mouth and ears; it decides nothing. It is the router's listener."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        settings = node.settings
+        self._member, self._boot = settings.member, settings.boot
+        self._mail_interval = settings.mail_interval
+        self.router = Router(
+            settings.member,
+            settings.boot,
+            settings.key,
+            node.outbox,
+            settings.heartbeat_interval,
+            settings.mail_interval,
+            self._hello,
+            self._welcome,
+            self,
+            is_dialable=bool(settings.endpoints),
+        )
+        self.verdicts = Verdicts(node.verifier, node.may_run, self._able, self._send)
+        self._now = 0.0
+        self._coordinator, self._epoch = "", 0
+
+    # --- what is said ----------------------------------------------------------------------------
+
+    def send_owner(self, owner: str, head: Head, payload: bytes) -> None:
+        """Send to an owner; what is for an island that has come here meanwhile is taken in at once."""
+        node = self._node
+        if owner != node.owner:
+            self._send(member_of(owner), head, payload, self._now)
+        elif isinstance(head, Migrants):
+            node.exchange.arrived(owner, head, payload)
+        elif isinstance(head, MigrantsAck):
+            node.exchange.migration.acked(head, owner, self._now)
+
+    def _send(self, to: str, head: Head, payload: bytes, now: float) -> Path | None:
+        if to == self._member:
+            return None
+        return self.router.send(to, head, payload, now)
+
+    def tell_fit(self, task: TaskId, fit: FitTask) -> None:
+        """Tell the coordinator, and whoever works on the task, that it is fit."""
+        term = self._node.term
+        if term is not None:
+            term.fit(task, list(fit.programs.values()), self._now)
+        head, payload = fit_message(task, fit)
+        for to in self._concerned(task):
+            self._send(to, head, payload, self._now)
+
+    def _concerned(self, task: TaskId) -> list[str]:
+        run = self._node.following.plan.runs.get(task[0])
+        entry = run.tasks.get(task[1]) if run is not None else None
+        owners = [member_of(place.owner) for place in entry.islands if place.owner] if entry is not None else []
+        return list(dict.fromkeys(owner for owner in (self._coordinator, *owners) if owner))
+
+    def tell(self, report: Report) -> None:
+        """Tell the coordinator of islands that rest."""
+        node = self._node
+        if node.term is not None:
+            node.term.report(node.owner, report, self._now)
+        elif self._coordinator:
+            for head, payload in report_messages(report, self._member, self._boot):
+                self._send(self._coordinator, head, payload, self._now)
+
+    def hand_over(self, owner: str, snapshot: IslandSnapshot) -> None:
+        """Send an island to its new owner."""
+        head, payload = hand_over_message(snapshot, self._member, self._boot)
+        # What is too large for a message, the new owner takes from the store.
+        if len(payload) <= MAX_PAYLOAD_BYTES:
+            self.send_owner(owner, head, payload)
+
+    def not_begun(self, owner: str, islands: list[IslandId]) -> None:
+        """Tell a new owner that there is no state to wait for."""
+        plan = self._node.following.plan
+        for start in range(0, len(islands), MAX_ISLANDS):
+            empty = [
+                (*island, plan.runs[island.run].tasks[island.task].islands[island.island].grant)
+                for island in islands[start : start + MAX_ISLANDS]
+            ]
+            self.send_owner(owner, PopulationState(kind=PopulationKind.HAND_OVER, empty=empty), b"")
+
+    def ask(self, member: str, vote: PreVote) -> None:
+        """Ask a member whether it hears the holder."""
+        self._send(member, vote, b"", self._now)
+
+    def hint(self, in_force: InForce, now: float) -> None:
+        """Tell all that a plan is in force."""
+        head = plan_hint(in_force)
+        for name, member in in_force.plan.members.items():
+            if member.state is MemberState.ALIVE:
+                self._send(name, head, b"", now)
+
+    def inbox_changed(self, now: float) -> None:
+        """Tell the coordinator that the inbox holds something new."""
+        if self._coordinator:
+            self._send(self._coordinator, Control(verb=ControlVerb.INBOX), b"", now)
+
+    def goodbye(self, now: float) -> None:
+        """Tell all that we leave."""
+        for name in self.router.peers():
+            self._send(name, Goodbye(reason="stopped"), b"", now)
+
+    def refused(self) -> None:
+        """This platform cannot work on a run that it was given: say so at once."""
+        if self._node.term is not None:
+            self._node.standing.refusals[self._member] = dict(self._node.foreman.refused)
+            self._node.term.refused()
+        elif self._coordinator:
+            self._send(self._coordinator, self._heartbeat(), b"", self._now)
+
+    def beat(self, now: float) -> None:
+        """Send heartbeats to those who were sent nothing for long."""
+        self._now = now
+        due = self.router.due_heartbeats(now)
+        if due:
+            head, members = self._heartbeat(), self._node.following.plan.members
+            for to in due:
+                # Nobody speaks to the dead for a day. Whoever is called so and lives speaks itself, and is heard.
+                is_dead = to in members and members[to].state is MemberState.DEAD
+                if not is_dead or self.router.is_linked(to):
+                    self._send(to, head, b"", now)
+
+    def _heartbeat(self, is_answer: bool = False) -> Heartbeat:
+        node = self._node
+        return heartbeat(
+            node.foreman,
+            incarnation=node.table.incarnation,
+            progress=node.handled,
+            interval=node.settings.heartbeat_interval,
+            epoch=node.following.plan.epoch,
+            version=node.following.plan.version,
+            suspects={} if is_answer else node.table.suspects(),
+        )
+
+    def _hello(self) -> Hello:
+        node = self._node
+        return Hello(
+            versions=[VERSION],
+            cluster=self._cluster(),
+            member=self._member,
+            boot=self._boot,
+            incarnation=node.table.incarnation,
+            heartbeat_interval=node.settings.heartbeat_interval,
+        )
+
+    def _welcome(self, version: int) -> Welcome:
+        node = self._node
+        return Welcome(
+            version=version,
+            cluster=self._cluster(),
+            member=self._member,
+            boot=self._boot,
+            incarnation=node.table.incarnation,
+            heartbeat_interval=node.settings.heartbeat_interval,
+        )
+
+    def _cluster(self) -> str:
+        record = self._node.lease.record
+        return record.cluster if record is not None else ""
+
+    def _able(self, run: str, task: str) -> list[str]:
+        """Members that can work on a run, those that work on the task first."""
+        plan, standing = self._node.plan, self._node.standing
+        entry = plan.runs[run].tasks[task]
+        first = [member_of(place.owner) for place in entry.islands if place.owner]
+        return [
+            name
+            for name in dict.fromkeys([*first, *plan.members])
+            if name != self._member
+            and name in plan.members
+            and plan.members[name].state is MemberState.ALIVE
+            and run not in standing.refusals.get(name, {})
+        ]
+
+    # --- the plan --------------------------------------------------------------------------------
+
+    def follow(self, plan: Plan, now: float) -> None:
+        """A plan is in force: who there is, and who coordinates."""
+        self._now = now
+        node = self._node
+        record = node.lease.record
+        holder = record.holder if record is not None else ""
+        order = candidates(plan, holder)
+        contacts = {
+            name: Contact(member.boot, member.key, tuple(member.endpoints), order.get(name, FAR))
+            for name, member in plan.members.items()
+            if name != self._member and member.state is not MemberState.LEFT
+        }
+        new = [name for name in contacts if node.table.state(name) is None]
+        node.table.follow({name: contact.boot for name, contact in contacts.items()}, now)
+        self.router.follow(contacts, plan.denied, self._cluster(), now, order.get(self._member, FAR))
+        self.grace(new, now)
+        self.router.want(self._neighbours(plan), now)
+        if (holder, plan.epoch) != (self._coordinator, self._epoch):
+            self._coordinator, self._epoch = holder, plan.epoch
+            node.news.repeat(now)
+
+    def grace(self, members: list[str], now: float) -> None:
+        """Give those who are not linked as much time to be heard as mail may take."""
+        behind = [name for name in members if not self.router.is_linked(name)]
+        self._node.table.grace(behind, now, self._mail_interval)
+
+    def _neighbours(self, plan: Plan) -> list[str]:
+        """Who has islands of the tasks that this platform works on."""
+        mine = dict.fromkeys(island[:2] for island in self._node.foreman.islands)
+        owners = {
+            member_of(place.owner)
+            for run, task in mine
+            if run in plan.runs and task in plan.runs[run].tasks
+            for place in plan.runs[run].tasks[task].islands
+            if place.owner
+        }
+        return sorted(owners - {self._member})
+
+    # --- the router's listener -------------------------------------------------------------------
+
+    def alive(self, member: str, boot: str, path: Path, now: float) -> None:
+        """A sign of life that was no message for us."""
+        self._credit(member, boot, self._interval(path), now)
+
+    def linked(self, greeting: Hello | Welcome, now: float) -> None:
+        """A link is open."""
+        table = self._node.table
+        table.link_made(greeting.member, now)
+        table.heard(greeting.member, greeting.boot, now, incarnation=greeting.incarnation)
+
+    def unlinked(self, member: str, boot: str, is_evidence: bool, behind: list[str], now: float) -> None:
+        """A link is gone."""
+        table = self._node.table
+        if is_evidence:
+            table.link_lost(member, now)
+        # The next relay may fail as well, and then they are heard by mail.
+        table.grace(behind, now, self._mail_interval)
+
+    def stranger(self, key: str, now: float) -> None:
+        """Somebody waits to be taken in."""
+        if self._node.term is not None:
+            self._node.term.desk.look_for_stranger(now)
+
+    def delivered(self, delivery: Delivery, now: float) -> None:
+        """A message came."""
+        self._now = now
+        head = delivery.head
+        if delivery.is_fresh:
+            interval, incarnation = self._interval(delivery.path), None
+            if isinstance(head, Heartbeat):
+                interval, incarnation = max(interval, head.interval), head.incarnation
+            self._credit(delivery.sender, delivery.boot, interval, now, incarnation)
+        try:
+            self._act(delivery, head, now)
+        except RemoteProtocolError as error:
+            node = self._node
+            node.outbox.log("warning", "a message is refused", sender=delivery.sender, reason=str(error))
+            answer = ErrorReport(code=error.code, reason=str(error)[:MAX_TEXT_BYTES], about=head.command)
+            self._send(delivery.sender, answer, b"", now)
+
+    def _interval(self, path: Path) -> float:
+        return self._mail_interval if path.kind is PathKind.MAIL else 0.0
+
+    def _credit(self, member: str, boot: str, interval: float, now: float, incarnation: int | None = None) -> None:
+        node = self._node
+        if node.table.heard(member, boot, now, interval, incarnation) and node.term is not None:
+            entry = node.term.ledger.plan.members.get(member)
+            if entry is not None and entry.state is MemberState.DEAD and entry.boot == boot:
+                node.term.settle(member, MemberState.ALIVE, now)
+
+    def changed(self, member: str, state: State, now: float) -> None:
+        """The table holds a member to be in another state."""
+        node = self._node
+        if state is State.SUSPECT:
+            node.probe()
+            # It may be only our link that is gone: it hears of the suspicion by another path, and refutes it.
+            self._send(member, self._heartbeat(), b"", now)
+            return
+        if state is State.DEAD:
+            self.router.hang_up(member, now)
+        if node.term is not None:
+            node.term.settle(member, MEMBER_STATES[state], now)
+
+    # --- what is heard ---------------------------------------------------------------------------
+
+    def _act(self, delivery: Delivery, head: Head, now: float) -> None:
+        node, sender, payload = self._node, delivery.sender, delivery.payload
+        owner = f"{sender}-{delivery.boot}"
+        match head:
+            case Heartbeat():
+                self._heartbeat_heard(sender, head, now)
+            case Goodbye():
+                node.table.left(sender, delivery.boot)
+                if sender == self._coordinator:
+                    node.look_soon(now)
+            case PlanHint():
+                self._plan_heard(delivery, head, now)
+            case Migrants():
+                node.exchange.arrived(owner, head, payload)
+            case MigrantsAck():
+                node.exchange.migration.acked(head, owner, now)
+            case PopulationState():
+                self._states_heard(owner, head, payload, now)
+            case Fit():
+                self._fit_heard(head, payload, now)
+            case Seen():
+                node.exchange.heard(head, payload)
+            case PreVote():
+                if head.hears is None:
+                    self._send(sender, node.election.answer(head, now), b"", now)
+                else:
+                    node.election.answered(sender, head)
+            case Control():
+                self._control_heard(sender, head, payload, now)
+            case ErrorReport():
+                node.outbox.log("warning", "a member complains", member=sender, code=head.code, reason=head.reason)
+
+    def _heartbeat_heard(self, sender: str, head: Heartbeat, now: float) -> None:
+        node = self._node
+        if node.standing.heard(sender, head, now) and node.term is not None:
+            node.term.refused()
+        for progress in head.islands:
+            node.handover.taken(IslandId(progress.run, progress.task, progress.island), progress.grant)
+        if (head.epoch, head.version) > node.following.version:
+            node.look_soon(now)
+        suspected = head.suspects.get(self._member)
+        if suspected is not None and node.table.suspected(self._member, suspected, now):
+            # Without our own suspects: else two that suspect each other would answer each other for ever.
+            self._send(sender, self._heartbeat(is_answer=True), b"", now)
+
+    def _plan_heard(self, delivery: Delivery, head: PlanHint, now: float) -> None:
+        """A hint, unless the store is away and the holder itself sends the plan, over its own link."""
+        node, sender, payload = self._node, delivery.sender, delivery.payload
+        following, record = node.following, node.lease.record
+        if head.is_wanted:
+            if node.lease.is_held and following.version > (head.epoch, head.version):
+                answer = PlanHint(epoch=following.plan.epoch, version=following.plan.version, name=following.name)
+                self._send(sender, answer, encode_plan(following.plan), now)
+            return
+        if (head.epoch, head.version) <= following.version:
+            return
+        is_direct = delivery.path.kind is PathKind.DIRECT
+        is_holder = is_direct and record is not None and (record.holder, record.boot) == (sender, delivery.boot)
+        if payload and is_holder and following.is_blind(now):
+            try:
+                plan = decode_plan(payload)
+            except ObjectError as error:
+                raise RemoteProtocolError(Code.MALFORMED, f"PLAN: {error}") from error
+            if plan.epoch == head.epoch and record is not None and plan.epoch == record.epoch:
+                following.told(InForce(head.name, plan.epoch, plan), now)
+        elif following.is_blind(now) and is_holder:
+            version = following.version
+            wish = PlanHint(epoch=version[0], version=version[1], name=following.name, is_wanted=True)
+            self._send(sender, wish, b"", now)
+        else:
+            node.look_soon(now)
+
+    def _states_heard(self, owner: str, head: PopulationState, payload: bytes, now: float) -> None:
+        node = self._node
+        if head.kind is PopulationKind.HAND_OVER:
+            for snapshot in states_in(payload):
+                node.foreman.handed_over(snapshot, now)
+            for run, task, island, grant in head.empty:
+                node.foreman.not_begun(IslandId(run, task, island), grant, now)
+        elif node.term is not None:
+            node.term.report(owner, report_in(head, payload), now)
+
+    def _fit_heard(self, head: Fit, payload: bytes, now: float) -> None:
+        node = self._node
+        run = node.plan.runs.get(head.run)
+        if run is None or (run.problem.name, run.problem.version) != (head.problem, head.problem_version):
+            return
+        entry = run.tasks.get(head.task)
+        if entry is not None and entry.is_open_in(run.state) and (programs := fit_programs_in(head, payload)):
+            node.foreman.fit((head.run, head.task), head.problem, head.problem_version, programs, now)
+
+    def _control_heard(self, sender: str, head: Control, payload: bytes, now: float) -> None:
+        node = self._node
+        match head.verb:
+            case ControlVerb.INBOX:
+                if node.term is not None:
+                    node.term.desk.look(now)
+            case ControlVerb.VERIFY:
+                self._verify(sender, head, payload, now)
+            case ControlVerb.VERDICT:
+                self.verdicts.heard(sender, verdict_in(head, payload), now)
+
+    def _verify(self, sender: str, head: Control, genome: bytes, now: float) -> None:
+        node = self._node
+        entry = node.following.plan.runs.get(head.run or "")
+        task = head.task or ""
+        if entry is None or task not in entry.tasks:
+            return
+
+        def has_run(run: Run | None, _reason: str, _now: float) -> None:
+            if run is not None and node.may_run(run) is None:
+                node.verifier.look(run, task, genome, answer)
+
+        def answer(verdict: Verified, now: float) -> None:
+            self._send(sender, *verdict_message(verdict), now)
+
+        node.library.run(entry.object, has_run, now)

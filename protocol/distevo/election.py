@@ -1,0 +1,240 @@
+"""The election: when a member tries to become coordinator.
+
+Safety never rests on it: any member may try at any moment, and the swap of `cluster` decides. It is there so that
+they try soon when the holder is gone, seldom at the same time, and not at all while somebody still hears the holder.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+from distevo.lease import RENEWALS_PER_TTL, Lease
+from distevo.machine import Table
+from distevo.members import MemberTable, State
+from distevo.messages import PreVote
+from distevo.plan import MemberPlan, MemberState, Plan
+
+RANK_SECONDS = 0.5
+"""Each candidate waits this much longer than the one before it, so that the first is done before the second tries."""
+JITTER_SECONDS = 0.2
+ANSWER_SECONDS = 0.5
+"""How long a pre-vote waits for answers."""
+CALM_SECONDS = 3.0
+"""How long a candidate rests after a member has said that it hears the holder."""
+QUIET_RENEWALS = 1.25
+"""With nobody to ask, the holder counts as gone when it has missed a renewal: so many intervals without a change."""
+
+
+class Standing(StrEnum):
+    """Where a member that does not hold the lease is."""
+
+    CALM = "calm"
+    WAITING = "waiting"
+    ASKING = "asking"
+    TRYING = "trying"
+
+
+class Occasion(StrEnum):
+    """What moves it."""
+
+    DOUBTED = "the holder seems gone"
+    VACANT = "nobody holds the lease, or it has expired"
+    TRUSTED = "there is a holder, and no doubt"
+    TURN = "those before it had their time"
+    HEARD = "a member hears the holder"
+    UNHEARD = "nobody who answers hears the holder"
+    ALONE = "nobody answers"
+    LOST = "another was faster"
+
+
+ELECTION_TABLE = Table(
+    "election",
+    Standing.CALM,
+    {
+        (Standing.CALM, Occasion.TRUSTED): (Standing.CALM, "nothing"),
+        (Standing.CALM, Occasion.DOUBTED): (Standing.WAITING, "wait by rank; look at `cluster`"),
+        (Standing.CALM, Occasion.VACANT): (Standing.WAITING, "wait by rank"),
+        (Standing.WAITING, Occasion.TRUSTED): (Standing.CALM, "nothing"),
+        (Standing.WAITING, Occasion.DOUBTED): (Standing.WAITING, "nothing"),
+        (Standing.WAITING, Occasion.VACANT): (Standing.WAITING, "nothing"),
+        (Standing.WAITING, Occasion.TURN): (
+            Standing.ASKING,
+            "PRE-VOTE to all who may answer; about a vacancy nobody is asked",
+        ),
+        (Standing.ASKING, Occasion.TRUSTED): (Standing.CALM, "nothing"),
+        (Standing.ASKING, Occasion.DOUBTED): (Standing.ASKING, "nothing"),
+        (Standing.ASKING, Occasion.VACANT): (Standing.TRYING, "load, and try the swap"),
+        (Standing.ASKING, Occasion.HEARD): (Standing.CALM, "rest for a while"),
+        (Standing.ASKING, Occasion.UNHEARD): (Standing.TRYING, "load, and try the swap"),
+        (Standing.ASKING, Occasion.ALONE): (Standing.WAITING, "look at `cluster`; try once it has missed a renewal"),
+        (Standing.TRYING, Occasion.LOST): (Standing.CALM, "follow whoever it is"),
+    },
+)
+
+
+def candidates(plan: Plan, holder: str) -> dict[str, int]:
+    """Rank of each member that may coordinate: 0 for who does, then the others in the order in which they would."""
+    living = [(name, member) for name, member in plan.members.items() if member.state is MemberState.ALIVE]
+    ranked = sorted(living, key=lambda entry: (entry[0] != holder, _order(*entry)))
+    return {name: rank for rank, (name, _) in enumerate(ranked)}
+
+
+class Election:
+    """One member's side of it."""
+
+    def __init__(
+        self,
+        member: str,
+        boot: str,
+        lease: Lease,
+        table: MemberTable,
+        rng: random.Random,
+        *,
+        ask: Callable[[str, PreVote], None],
+        look: Callable[[float], None],
+        run: Callable[[float], None],
+    ) -> None:
+        """`ask` sends a pre-vote to a member, `look` reads `cluster`, `run` loads and tries the swap."""
+        self._member, self._boot = member, boot
+        self._lease, self._table, self._rng = lease, table, rng
+        self._ask, self._look, self._run = ask, look, run
+        self.standing = Standing.CALM
+        self._plan = Plan(epoch=0, version=0)
+        self._round = 0
+        self._turn_at = self._answer_by = float("inf")
+        self._rest_until = -float("inf")
+        self._answers: dict[str, bool] = {}
+        self._asked = 0
+
+    def follow(self, plan: Plan) -> None:
+        """A plan is in force: who may be candidates."""
+        self._plan = plan
+
+    @property
+    def _is_trying(self) -> bool:
+        return self.standing is Standing.TRYING
+
+    def consider(self, now: float) -> None:
+        """Look at the lease and at who is heard; to be called after every event of a member without the lease."""
+        if self._is_trying or self._lease.is_writing:
+            return
+        occasion = self._occasion(now)
+        if self.standing is Standing.CALM:
+            if occasion is not Occasion.TRUSTED and now >= self._rest_until:
+                self._step(occasion)
+                self._turn_at = now + self._delay(occasion)
+                if occasion is Occasion.DOUBTED:
+                    self._look(now)
+        else:
+            self._step(occasion)
+        if self.standing is Standing.WAITING and now >= self._turn_at:
+            self._step(Occasion.TURN)
+            self._begin_asking(occasion, now)
+        elif self.standing is Standing.ASKING and (self._is_answered() or now >= self._answer_by):
+            self._conclude(now)
+        if self._is_trying:
+            self._run(now)
+
+    def next_deadline(self) -> float:
+        """When `consider` has something to do."""
+        if self.standing is Standing.WAITING:
+            return self._turn_at
+        if self.standing is Standing.ASKING:
+            return self._answer_by
+        return float("inf")
+
+    def answered(self, sender: str, head: PreVote) -> None:
+        """A member answers."""
+        if self.standing is Standing.ASKING and head.round == self._round and head.hears is not None:
+            self._answers[sender] = head.hears
+
+    def answer(self, head: PreVote, now: float) -> PreVote:
+        """What this member says when it is asked."""
+        record = self._lease.record
+        epoch = record.epoch if record is not None else 0
+        is_holder = self._lease.is_held and (head.holder, head.boot) == (self._member, self._boot)
+        hears = is_holder or epoch > head.epoch or self._table.hears(head.holder, head.boot, now)
+        return PreVote(round=head.round, epoch=head.epoch, holder=head.holder, boot=head.boot, hears=hears)
+
+    def lost(self) -> None:
+        """Another was faster, or what was loaded cannot be used."""
+        if self._is_trying:
+            self._step(Occasion.LOST)
+
+    def rank(self) -> int:
+        """This member's place among the candidates that live: 0 goes first."""
+        return sum(_order(*entry) < _order(self._member, self._me()) for entry in self._candidates())
+
+    # --- helpers ---------------------------------------------------------------------------------
+
+    def _step(self, occasion: Occasion) -> None:
+        self.standing = ELECTION_TABLE.step(self.standing, occasion)
+
+    def _occasion(self, now: float) -> Occasion:
+        lease = self._lease
+        if lease.is_free or lease.is_expired(now):
+            return Occasion.VACANT
+        record = lease.record
+        assert record is not None
+        if self._table.state(record.holder) in {State.SUSPECT, State.DEAD, State.LEFT}:
+            return Occasion.DOUBTED
+        return Occasion.TRUSTED
+
+    def _delay(self, occasion: Occasion) -> float:
+        record = self._lease.record
+        if record is None or record.holder == self._member:
+            return 0.0  # There is nobody else, or nobody else knows yet.
+        return self.rank() * RANK_SECONDS + self._rng.uniform(0, JITTER_SECONDS) * bool(self._plan.members)
+
+    def _me(self) -> MemberPlan | None:
+        return self._plan.members.get(self._member)
+
+    def _candidates(self) -> Iterable[tuple[str, MemberPlan]]:
+        record = self._lease.record
+        holder = record.holder if record is not None else ""
+        for name, member in self._plan.members.items():
+            is_heard = self._table.state(name) is State.ALIVE if name != self._member else True
+            if member.state is MemberState.ALIVE and name not in {holder, self._member} and is_heard:
+                yield name, member
+
+    def _begin_asking(self, occasion: Occasion, now: float) -> None:
+        self._round += 1
+        self._answers = {}
+        self._answer_by = now
+        self._asked = 0
+        if occasion is Occasion.VACANT:
+            self._step(Occasion.VACANT)
+            return
+        record = self._lease.record
+        assert record is not None
+        vote = PreVote(round=self._round, epoch=record.epoch, holder=record.holder, boot=record.boot)
+        self._answer_by = now + ANSWER_SECONDS
+        for name, _ in self._candidates():
+            self._asked += 1
+            self._ask(name, vote)
+
+    def _is_answered(self) -> bool:
+        return self._asked > 0 and (len(self._answers) >= self._asked or True in self._answers.values())
+
+    def _conclude(self, now: float) -> None:
+        if True in self._answers.values():
+            self._step(Occasion.HEARD)
+            self._rest_until = now + CALM_SECONDS
+        elif self._answers:
+            self._step(Occasion.UNHEARD)
+        else:
+            record = self._lease.record
+            interval = record.ttl / RENEWALS_PER_TTL if record is not None else 0.0
+            if self._lease.unchanged_for(now) >= QUIET_RENEWALS * interval:
+                self._step(Occasion.UNHEARD)
+                return
+            self._step(Occasion.ALONE)
+            self._turn_at = now + ANSWER_SECONDS
+            self._look(now)
+
+
+def _order(name: str, member: MemberPlan | None) -> tuple[int, int, str]:
+    """Configured priority, then who has lived longest."""
+    return (member.priority, member.joined, name) if member is not None else (2**31, 0, name)

@@ -1,0 +1,196 @@
+"""The exchange: what the islands of a task give each other while they evolve, programs and keys of programs.
+
+There is no barrier anywhere: an island emigrates when its own generations say so, and takes what has come by then.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import accumulate
+
+from blake3 import blake3
+
+from distevo import seen
+from distevo.block import pack, unpack
+from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.errors import BlockError, RemoteProtocolError
+from distevo.events import IslandId
+from distevo.foreman import Foreman
+from distevo.instructions import SkipKeys
+from distevo.messages import Code, Head, Migrants, MigrantsAck, Seen
+from distevo.migration import Arrivals, Edge, EdgeStatus, Migration
+from distevo.outbox import Outbox
+from distevo.plan import IslandPlace, Plan, TaskState
+from distevo.policies import select
+from distevo.program import Program, keyer
+from distevo.slots import Slots
+from distevo.topology import targets
+from distevo.work import IslandWork, Stage
+
+MAX_EMIGRANT_BYTES = MAX_PAYLOAD_BYTES // 2
+"""Genomes in one batch of emigrants."""
+
+SendTo = Callable[[str, Head, bytes], None]
+"""Sends to an owner: (owner, head, payload)."""
+
+
+class Exchange:
+    """One member's side: emigrants and seen keys out, immigrants and seen keys in."""
+
+    def __init__(self, owner: str, foreman: Foreman, slots: Slots, outbox: Outbox, send: SendTo) -> None:
+        self._owner, self._foreman, self._slots, self._outbox, self._send = owner, foreman, slots, outbox, send
+        self.migration = Migration(send)
+        self._arrivals = Arrivals()
+        self._seen = seen.SeenKeys()
+        self._plan = Plan(epoch=0, version=0)
+        self._within: dict[Edge, EdgeStatus] = {}
+        """Edges between two islands here, which need no message."""
+
+    def follow(self, plan: Plan, now: float) -> None:
+        """A plan is in force."""
+        before, self._plan = self._plan, plan
+        for name, run in before.runs.items():
+            after = plan.runs.get(name)
+            for task, entry in run.tasks.items():
+                if entry.state is TaskState.OPEN and (after is None or not self._places((name, task))):
+                    self._seen.closed(name, task)
+        self.migration.moved(self._owner_of, now)
+        self._within = {
+            edge: status
+            for edge, status in self._within.items()
+            if self._owner_of(edge.run, edge.task, edge.target) == self._owner
+        }
+        self._arrivals.prune(lambda run, task: bool(self._places((run, task))))
+
+    def reported(self, work: IslandWork, evaluated: bytes, now: float) -> None:
+        """An island here has finished a generation, which evaluated these keys."""
+        run = self._plan.runs[work.id.run]
+        islands = len(run.tasks[work.id.task].islands)
+        if islands < 2:
+            return
+        self._seen.reported(work.id, evaluated)
+        settings = run.migration
+        if work.stage is not Stage.EVOLVING or work.state.generation % settings.interval:
+            return
+        to = targets(settings, work.id.island, islands, f"{work.id.run}/{work.id.task}")
+        population = list(work.population()) if to else []
+        if not population:
+            return
+        seed = blake3(f"{work.state.seed}/emigration/{work.state.generation}".encode()).digest()
+        chosen = _bounded(select(settings, population, random.Random(int.from_bytes(seed))))
+        block = b""
+        for target in to:
+            island = IslandId(work.id.run, work.id.task, target)
+            owner = self._owner_of(*island)
+            if owner == self._owner:
+                self._count(work.id, target, self._foreman.immigrate(island, chosen), now)
+            elif owner:
+                block = block or pack(chosen)
+                self.migration.emigrate(work.id, work.grant, target, owner, block, now)
+
+    def _count(self, source: IslandId, target: int, counts: tuple[int, int] | None, now: float) -> None:
+        edge = Edge(source.run, source.task, source.island, target)
+        was = self._within.get(edge) or EdgeStatus(edge, self._owner, False, 0, 0, 0, None)
+        accepted, known = counts or (0, 0)
+        self._within[edge] = was._replace(
+            sent=was.sent + 1,
+            accepted=was.accepted + accepted,
+            known=was.known + known,
+            last_at=was.last_at if counts is None else now,
+        )
+
+    def status(self) -> list[EdgeStatus]:
+        """All edges on which emigrants of islands here have left, in their order, while their tasks are open."""
+        edges = {status.edge: status for status in self.migration.status()} | self._within
+        return [edges[edge] for edge in sorted(edges)]
+
+    def arrived(self, sender: str, head: Migrants, payload: bytes) -> None:
+        """Another owner sends programs; it is told what became of them."""
+        ack = self._arrivals.known(head)
+        if ack is None or self._owner_of(head.run, head.task, head.source) != sender:
+            ack = self._take(sender, head, payload)
+        self._send(sender, ack, b"")
+
+    def _take(self, sender: str, head: Migrants, payload: bytes) -> MigrantsAck:
+        if self._owner_of(head.run, head.task, head.source) != sender:
+            return self._arrivals.took(head, 0, 0, "the source is not yours, by the plan known here")
+        island = IslandId(head.run, head.task, head.target)
+        work = self._foreman.islands.get(island)
+        if work is None or work.run is None:
+            return self._arrivals.took(head, 0, 0, "the island is not in hand here")
+        problem = work.run.problem
+        try:
+            programs = unpack(payload, keyer(problem.name, problem.version))
+        except BlockError as error:
+            raise RemoteProtocolError(Code.MALFORMED, str(error)) from error
+        counts = self._foreman.immigrate(island, programs)
+        if counts is None:
+            return self._arrivals.took(head, 0, 0, "the island rests")
+        return self._arrivals.took(head, *counts, None)
+
+    # --- seen keys -------------------------------------------------------------------------------
+
+    def saving(self, sequence: int, islands: list[IslandId]) -> None:
+        """A checkpoint begins."""
+        self._seen.saving(sequence, islands)
+
+    def durable(self, sequence: int) -> None:
+        """A checkpoint is durable: what was evaluated before it may be told."""
+        self._seen.durable(sequence)
+
+    def failed(self, sequence: int) -> None:
+        """A checkpoint may not be there."""
+        self._seen.failed(sequence)
+
+    def let_go(self, island: IslandId) -> None:
+        """The state of an island here is given up, or replaced by one from elsewhere."""
+        self._seen.let_go(island)
+
+    def heard(self, head: Seen, payload: bytes) -> None:
+        """Another platform tells what it has evaluated."""
+        keys = seen.heard(payload)
+        for index in range(len(self._places((head.run, head.task)))):
+            island = IslandId(head.run, head.task, index)
+            slot = self._slots.of(island)
+            if slot is not None and slot.is_ready:
+                self._outbox.emit(SkipKeys(slot.number, island, keys))
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Send what is due."""
+        self.migration.tick(now)
+        due = self._seen.next_deadline()
+        if due is None or now < due:
+            return
+        for announcement in self._seen.announce(now):
+            head = Seen(run=announcement.run, task=announcement.task)
+            owners = dict.fromkeys(place.owner for place in self._places((head.run, head.task)))
+            for owner in owners:
+                if owner == self._owner:
+                    self.heard(head, announcement.keys)
+                elif owner:
+                    self._send(owner, head, announcement.keys)
+
+    def next_deadline(self) -> float:
+        """When `tick` has something to do."""
+        deadlines = (self.migration.next_deadline(), self._seen.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=float("inf"))
+
+    # --- helpers ---------------------------------------------------------------------------------
+
+    def _places(self, task: tuple[str, str]) -> list[IslandPlace]:
+        run = self._plan.runs.get(task[0])
+        entry = run.tasks.get(task[1]) if run is not None else None
+        return entry.islands if run is not None and entry is not None and entry.is_open_in(run.state) else []
+
+    def _owner_of(self, run: str, task: str, island: int) -> str | None:
+        places = self._places((run, task))
+        return places[island].owner if island < len(places) else None
+
+
+def _bounded(programs: list[Program]) -> list[Program]:
+    """As many of these, from the first on, as a message holds."""
+    sizes = accumulate(program.size for program in programs)
+    return [program for program, size in zip(programs, sizes, strict=True) if size <= MAX_EMIGRANT_BYTES]

@@ -1,0 +1,105 @@
+"""The janitor: clears away what boots that are gone left in the store, once nobody can need it any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from distevo.checkpoint import decode_checkpoint
+from distevo.errors import CheckpointError
+from distevo.events import Outcome, StoreAnswer
+from distevo.keeper import Keeper, Mark, marks_of
+from distevo.names import CHECKPOINTS, MAIL, checkpoint_of, quote
+from distevo.outbox import Outbox
+from distevo.plan import MemberState, Plan
+
+LOOK_SECONDS = 600.0
+"""How often the coordinator looks for what boots that are gone left behind."""
+
+
+class Janitor:
+    """Part of a coordinator's term. It deletes by the plan in force alone, never by one in hand."""
+
+    def __init__(self, owner: str, keeper: Keeper, outbox: Outbox) -> None:
+        """`owner`: this very boot, which prunes its own checkpoints by itself."""
+        self._owner, self._keeper, self._outbox = owner, keeper, outbox
+        self._objects: dict[str, list[Mark]] = {}
+        self._reading: set[str] = set()
+        self._plan = Plan(epoch=0, version=0)
+        self._next_look = float("inf")
+        self.is_open = True
+
+    def begin(self, now: float) -> None:
+        """The term has begun."""
+        self._next_look = now
+
+    def look_soon(self, now: float) -> None:
+        """A member is gone."""
+        self._next_look = min(self._next_look, now + LOOK_SECONDS / 20)
+
+    def next_deadline(self) -> float:
+        """When it looks next."""
+        return self._next_look
+
+    def tick(self, now: float) -> None:
+        """Look when it is time."""
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._outbox.list(CHECKPOINTS, self._listed)
+            self._outbox.list(MAIL, self._mail_listed)
+
+    def follow(self, plan: Plan) -> None:
+        """A plan is in force."""
+        self._plan = plan
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete what is not needed any more."""
+        for name, marks in list(self._objects.items()):
+            if not any(self._is_needed(mark) for mark in marks):
+                del self._objects[name]
+                self._outbox.delete(name, lambda _answer, _now: None)
+
+    def _boots(self, states: Container[MemberState] = tuple(MemberState)) -> set[str]:
+        return {f"{quote(name)}-{member.boot}" for name, member in self._plan.members.items() if member.state in states}
+
+    def _listed(self, answer: StoreAnswer, _now: float) -> None:
+        living = self._boots({MemberState.ALIVE})
+        for name in answer.names if self.is_open else ():
+            at = checkpoint_of(name)
+            if at is not None and at[0] not in living and name not in self._objects and name not in self._reading:
+                self._reading.add(name)
+                self._outbox.read(name, self._reader(name))
+
+    def _reader(self, name: str) -> Callable[[StoreAnswer, float], None]:
+        def read(answer: StoreAnswer, _now: float) -> None:
+            self._reading.discard(name)
+            if answer.outcome is not Outcome.DONE or not self.is_open:
+                return
+            try:
+                self._objects[name] = marks_of(decode_checkpoint(answer.data).islands)
+            except CheckpointError as error:
+                # Whoever restores from it says so too; it stays for a person, or a newer distevo, to look at.
+                self._outbox.log("warning", "a checkpoint cannot be read", name=name, reason=str(error))
+            else:
+                self.tidy()
+
+        return read
+
+    def _mail_listed(self, answer: StoreAnswer, _now: float) -> None:
+        # One that is thought dead may be heard again, and what it writes then is read in order.
+        known = self._boots()
+        for name in answer.names if self.is_open else ():
+            if name.removeprefix(MAIL).partition("/")[0] not in known:
+                self._outbox.delete(name, lambda _answer, _now: None)
+
+    def _is_needed(self, mark: Mark) -> bool:
+        if mark.grant >= self._plan.next_grant:
+            return True  # Given by a later plan than the one known here: this may be the deed of one that slept.
+        run = self._plan.runs.get(mark.island.run)
+        task = run.tasks.get(mark.island.task) if run is not None else None
+        if run is None or task is None or mark.grant < run.first_grant or mark.island.island >= len(task.islands):
+            return False
+        if not task.is_open_in(run.state):
+            return False
+        place = task.islands[mark.island.island]
+        return place.owner != self._owner or not self._keeper.covers(mark, place.grant)

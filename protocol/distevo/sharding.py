@@ -1,0 +1,90 @@
+"""Sharding: what share of a population each platform gets, and how many islands a platform has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from math import isfinite
+from typing import Any
+
+Weigh = Callable[[float, float, float], float]
+"""Makes a platform's weight of its workers, memory in MB and batch size: finite and not negative."""
+
+ISLANDS_PER_4_GB = 3
+"""The tuning guide's "4GB = max 3 islands typically"."""
+
+_NUMBERS = ("workers", "memory_mb", "batch_size")
+
+
+def capability(workers: float, memory_mb: float, batch_size: float) -> float:
+    """The weight of a platform: the tuning guide's product of the three."""
+    return float(workers) * memory_mb * batch_size
+
+
+def calculate_platform_shard_sizes(
+    platforms: Sequence[Mapping[str, Any]], total_population: int, weigh: Weigh = capability
+) -> dict[str, int]:
+    """How many of `total_population` programs each platform gets, by id, in proportion to its weight.
+
+    `platforms`: each with `id`, `workers`, `memory_mb` and `batch_size`. The shares add up to `total_population`:
+    what rounding down leaves over goes, one each, to the largest remainders (Hamilton's method), of equal ones to
+    the lower id. Raises `ValueError` for what cannot be divided so.
+    """
+    if type(total_population) is not int or total_population < 0:
+        raise ValueError(f"total_population is {total_population!r}; give a count of programs, 0 or more")
+    weights: dict[str, Fraction] = {}
+    for platform in platforms:
+        name = platform.get("id")
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"a platform's id is {name!r}; give each platform a name of its own")
+        if name in weights:
+            raise ValueError(f"platform {name!r} is there twice; give each platform an id of its own")
+        weights[name] = _weight(name, platform, weigh)
+    if total_population == 0:
+        return dict.fromkeys(weights, 0)
+    total = sum(weights.values())
+    if not total:
+        raise ValueError(
+            f"no platform can take any of {total_population} programs; give at least one that has workers, memory "
+            "and a batch size"
+        )
+    # Fractions, not floats: the remainders decide, and a sum of floats would not be the total.
+    quotas = {name: total_population * weight / total for name, weight in weights.items()}
+    shares = {name: int(quota) for name, quota in quotas.items()}
+    largest_remainders = sorted(quotas, key=lambda name: (shares[name] - quotas[name], name))
+    for name in largest_remainders[: total_population - sum(shares.values())]:
+        shares[name] += 1
+    return shares
+
+
+def island_room(memory_mb: int) -> int:
+    """How many islands fit into this memory: 3 for each 4096 MB, rounded down, and 1 at least."""
+    return max(1, memory_mb * ISLANDS_PER_4_GB // 4096)
+
+
+def island_limit(wish: int | None, memory_mb: int) -> tuple[int, str | None]:
+    """How many islands a platform may have live, and what to tell its user.
+
+    `wish` is the platform's `islands_per_platform`, None where it has none. The memory has the last word; the second
+    item is then a warning that names both, and otherwise None.
+    """
+    room = island_room(memory_mb)
+    if wish is None:
+        return room, None
+    if wish <= room:
+        return max(0, wish), None
+    return room, (
+        f"islands_per_platform asks for {wish} islands, but memory_mb {memory_mb} has room for {room} "
+        f"({ISLANDS_PER_4_GB} for each 4096 MB): {room} it is; raise memory_mb or lower islands_per_platform"
+    )
+
+
+def _weight(name: str, platform: Mapping[str, Any], weigh: Weigh) -> Fraction:
+    for key in _NUMBERS:
+        number = platform.get(key)
+        if isinstance(number, bool) or not isinstance(number, int | float) or not (isfinite(number) and number >= 0):
+            raise ValueError(f"{key} of platform {name!r} is {number!r}; give a number, 0 or more")
+    weight = weigh(*(platform[key] for key in _NUMBERS))
+    if not (isfinite(weight) and weight >= 0):
+        raise ValueError(f"the weight of platform {name!r} is {weight!r}; a weight is finite and not negative")
+    return Fraction(weight)

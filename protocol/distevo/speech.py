@@ -1,0 +1,192 @@
+"""Speech: what a member says to others in the words of `messages`, and who is to act on what it hears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from distevo.block import pack, unpack
+from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
+from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.errors import BlockError, CheckpointError, RemoteProtocolError
+from distevo.events import IslandId, Verified
+from distevo.foreman import Foreman
+from distevo.lease import InForce
+from distevo.messages import (
+    MAX_TEXT_BYTES,
+    Code,
+    Control,
+    ControlVerb,
+    Fit,
+    Heartbeat,
+    IslandProgress,
+    PlanHint,
+    PopulationKind,
+    PopulationState,
+)
+from distevo.news import FitTask, Report, TaskId
+from distevo.program import Program, keyer
+from distevo.result import finite
+from distevo.work import IslandWork, Stage, population_of
+
+WIRE_LEVEL = 1
+"""zlib's, for states that travel: they are on their way for as long as they are being compressed."""
+MAX_STATE_BYTES = MAX_PAYLOAD_BYTES // 2
+"""Programs in one message of states."""
+MAX_BEST_NUMBERS = 16
+MAX_FIT_PROGRAMS = 8
+
+
+def member_of(owner: str) -> str:
+    """The id of the member that an owner, `<id>-<boot>`, is a boot of."""
+    return owner.rpartition("-")[0]
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
+    """A sign of life, with how far the islands in hand are."""
+    islands = [progress_of(work) for work in foreman.islands.values() if work.stage is not Stage.FETCHING]
+    return Heartbeat(
+        queued=foreman.queued,
+        islands=islands,
+        refuses={run: reason[:MAX_TEXT_BYTES] for run, reason in foreman.refused.items()},
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def progress_of(work: IslandWork) -> IslandProgress:
+    """How far an island in hand is."""
+    state = work.state
+    best = work.best
+    return IslandProgress(
+        run=work.id.run,
+        task=work.id.task,
+        island=work.id.island,
+        grant=work.grant,
+        generation=state.generation,
+        evaluations=state.counters.evaluations,
+        duplicates=state.counters.duplicates,
+        seconds=state.counters.cpu_seconds,
+        is_final=work.stage is Stage.FINAL,
+        best=[finite(number) for number in best.fitness[:MAX_BEST_NUMBERS]] if best is not None else [],
+    )
+
+
+def fit_message(task: TaskId, fit: FitTask) -> tuple[Fit, bytes]:
+    """FIT, with the smallest of the fit programs: one of them will be the guess."""
+    head = Fit(run=task[0], task=task[1], problem=fit.problem, problem_version=fit.version)
+    smallest = sorted(fit.programs.values(), key=lambda program: (program.size, program.key))[:MAX_FIT_PROGRAMS]
+    return head, pack(smallest)
+
+
+def report_messages(report: Report, member: str, boot: str) -> list[tuple[PopulationState, bytes]]:
+    """POPULATION to the coordinator, in as many messages as it takes."""
+    head = PopulationState(
+        kind=PopulationKind.FINAL,
+        empty=[(island.run, island.task, island.island, grant) for island, grant in report.empty],
+        failures=[(run, task, error[:MAX_TEXT_BYTES]) for (run, task), error in report.failures.items()],
+        warnings=[(run, task, warning[:MAX_TEXT_BYTES]) for (run, task), warning in report.warnings.items()],
+    )
+    messages = [(head, b"")] if head.empty or head.failures or not report.finals else []
+    bare = PopulationState(kind=PopulationKind.FINAL, warnings=head.warnings)
+    batch: list[IslandSnapshot] = []
+    size = 0
+    for snapshot in report.finals:
+        if batch and size + len(snapshot.population) > MAX_STATE_BYTES:
+            messages.append((bare, _states(batch, member, boot)))
+            batch, size = [], 0
+        batch.append(_cut(snapshot))
+        size += len(batch[-1].population)
+    if batch:
+        messages.append((bare, _states(batch, member, boot)))
+    return messages
+
+
+def _cut(snapshot: IslandSnapshot) -> IslandSnapshot:
+    """A state that fits into a message: the best of its programs, if there are too many. All lie in a checkpoint."""
+    programs = population_of(snapshot).top(len(population_of(snapshot))) if _is_large(snapshot) else []
+    while _is_large(snapshot):
+        programs = programs[: len(programs) // 2]
+        snapshot = msgspec.structs.replace(snapshot, population=pack(programs))
+    return snapshot
+
+
+def _is_large(snapshot: IslandSnapshot) -> bool:
+    return len(snapshot.population) + len(snapshot.optimizer) > MAX_STATE_BYTES and bool(snapshot.population)
+
+
+def hand_over_message(snapshot: IslandSnapshot, member: str, boot: str) -> tuple[PopulationState, bytes]:
+    """POPULATION to the new owner."""
+    return PopulationState(kind=PopulationKind.HAND_OVER), _states([snapshot], member, boot)
+
+
+def plan_hint(in_force: InForce) -> PlanHint:
+    """PLAN: only of what is in force."""
+    return PlanHint(epoch=in_force.plan.epoch, version=in_force.plan.version, name=in_force.name)
+
+
+def verdict_message(verdict: Verified) -> tuple[Control, bytes]:
+    """CONTROL with what came of looking at a guess."""
+    head = Control(
+        verb=ControlVerb.VERDICT,
+        run=verdict.run,
+        task=verdict.task,
+        fitness=[finite(number) for number in verdict.fitness] if verdict.fitness is not None else None,
+        fit=verdict.fit,
+        solved=verdict.solved,
+        error=verdict.error[:MAX_TEXT_BYTES] if verdict.error is not None else None,
+    )
+    return head, verdict.genome
+
+
+def _states(snapshots: Iterable[IslandSnapshot], member: str, boot: str) -> bytes:
+    state = Checkpoint(cluster="", member=member, boot=boot, sequence=0, islands=list(snapshots), resource_usage={})
+    return encode_checkpoint(state, WIRE_LEVEL)
+
+
+# --- what is heard --------------------------------------------------------------------------------
+
+
+def states_in(payload: bytes) -> list[IslandSnapshot]:
+    """The states that a POPULATION brings. Raises RemoteProtocolError."""
+    if not payload:
+        return []
+    try:
+        return decode_checkpoint(payload).islands
+    except CheckpointError as error:
+        raise RemoteProtocolError(Code.MALFORMED, f"POPULATION: {error}") from error
+
+
+def report_in(head: PopulationState, payload: bytes) -> Report:
+    """What a member reports. Raises RemoteProtocolError."""
+    return Report(
+        finals=states_in(payload),
+        empty=[(IslandId(run, task, island), grant) for run, task, island, grant in head.empty],
+        failures={(run, task): error for run, task, error in head.failures},
+        warnings={(run, task): warning for run, task, warning in head.warnings},
+    )
+
+
+def fit_programs_in(head: Fit, payload: bytes) -> list[Program]:
+    """The fit programs that a FIT brings, their keys made anew. Raises RemoteProtocolError."""
+    try:
+        programs = unpack(payload, keyer(head.problem, head.problem_version))
+    except BlockError as error:
+        raise RemoteProtocolError(Code.MALFORMED, f"FIT: {error}") from error
+    return [program for program in programs if program.fit]
+
+
+def verdict_in(head: Control, payload: bytes) -> Verified:
+    """The verdict that a CONTROL brings."""
+    return Verified(
+        run=head.run or "",
+        task=head.task or "",
+        genome=payload,
+        fitness=tuple(head.fitness) if head.fitness is not None else None,
+        fit=head.fit,
+        solved=head.solved,
+        error=head.error,
+    )

@@ -1,0 +1,86 @@
+"""The standing of the cluster's islands: how far each is, as its owner last said, and what the runs' rates are."""
+
+from __future__ import annotations
+
+from distevo.events import IslandId
+from distevo.messages import Heartbeat, IslandProgress
+from distevo.plan import Plan, TaskState
+from distevo.progress import Progress
+from distevo.speech import progress_of
+from distevo.work import IslandWork
+
+
+class Standing:
+    """Every member keeps one, so that any of them can answer for the whole cluster."""
+
+    def __init__(self) -> None:
+        self.islands: dict[IslandId, tuple[str, IslandProgress]] = {}
+        """(owner's id, progress) of each island that somebody has in hand."""
+        self.queued: dict[str, int] = {}
+        """By member, the islands that it owns and has not begun."""
+        self.refusals: dict[str, dict[str, str]] = {}
+        """By member, the runs that it cannot work on, and why."""
+        self.lag: dict[str, float] = {}
+        self._progress: dict[str, Progress] = {}
+        self._closed: dict[str, int] = {}
+
+    def heard(self, member: str, heartbeat: Heartbeat, now: float) -> bool:
+        """A member says how far it is; whether that concerns the placing of islands: it refuses other runs now."""
+        self.queued[member], self.lag[member] = heartbeat.queued, heartbeat.lag
+        for island in [island for island, (owner, _) in self.islands.items() if owner == member]:
+            if not any((p.run, p.task, p.island) == island for p in heartbeat.islands):
+                del self.islands[island]
+        for progress in heartbeat.islands:
+            island = IslandId(progress.run, progress.task, progress.island)
+            _, known = self.islands.get(island, (member, None))
+            before = known.evaluations if known is not None else progress.evaluations
+            if known is None or progress.grant >= known.grant:
+                self.islands[island] = member, progress
+                self.evaluated(island.run, max(progress.evaluations - before, 0), now)
+        is_new = self.refusals.get(member, {}) != heartbeat.refuses
+        self.refusals[member] = dict(heartbeat.refuses)
+        return is_new
+
+    def own(self, member: str, work: IslandWork, now: float, count: int) -> None:
+        """An island here has finished a generation with so many evaluations."""
+        self.islands[work.id] = member, progress_of(work)
+        self.evaluated(work.id.run, count, now)
+
+    def evaluated(self, run: str, count: int, now: float) -> None:
+        """So many more evaluations of a run were made somewhere."""
+        self.progress(run).evaluated(count, now)
+
+    def counted(self, island: IslandId) -> tuple[int, int, float]:
+        """(evaluations, duplicates, seconds) of an island, as last heard."""
+        entry = self.islands.get(island)
+        return (entry[1].evaluations, entry[1].duplicates, entry[1].seconds) if entry is not None else (0, 0, 0.0)
+
+    def progress(self, run: str) -> Progress:
+        """The rates of a run."""
+        return self._progress.setdefault(run, Progress())
+
+    def follow(self, plan: Plan) -> None:
+        """A plan is in force: count what it closed, and forget what it no longer has."""
+        for name, run in plan.runs.items():
+            closed = sum(task.state is not TaskState.OPEN for task in run.tasks.values())
+            for _ in range(closed - self._closed.get(name, closed)):
+                self.progress(name).finished()
+            self._closed[name] = closed
+        for facts in (self._progress, self._closed):
+            for name in [name for name in facts if name not in plan.runs]:
+                del facts[name]
+        for island in [island for island in self.islands if not _is_open(plan, island)]:
+            del self.islands[island]
+        for member in [member for member in self.queued if member not in plan.members]:
+            self.forget(member)
+
+    def forget(self, member: str) -> None:
+        """A member is gone. How far its islands were is remembered: they were begun."""
+        for facts in (self.queued, self.refusals, self.lag):
+            facts.pop(member, None)
+
+
+def _is_open(plan: Plan, island: IslandId) -> bool:
+    run = plan.runs.get(island.run)
+    task = run.tasks.get(island.task) if run is not None else None
+    return task is not None and task.state is TaskState.OPEN

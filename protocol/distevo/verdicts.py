@@ -1,0 +1,81 @@
+"""Verdicts: the coordinator has guesses looked at, by itself if it has the problem, else by a member that has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from distevo.events import Verified
+from distevo.messages import Control, ControlVerb, Head
+from distevo.run import Run
+from distevo.verifier import TakeVerdict, Verifier
+
+ANSWER_SECONDS = 30.0
+"""How long a member has for a verdict before another is asked."""
+MAX_ASKED = 3
+"""Members that are asked before a guess stands unverified."""
+
+
+@dataclass(slots=True)
+class _Question:
+    run: Run
+    task: str
+    genome: bytes
+    then: TakeVerdict
+    deadline: float
+    asked: list[str] = field(default_factory=list)
+
+
+class Verdicts:
+    """Guesses that wait for a verdict from another platform."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        may_run: Callable[[Run], str | None],
+        able: Callable[[str, str], list[str]],
+        send: Callable[[str, Head, bytes, float], object],
+    ) -> None:
+        """`able`: the members that can work on a run, those with islands of the task first."""
+        self._verifier, self._may_run, self._able, self._send = verifier, may_run, able, send
+        self._questions: dict[tuple[str, str], _Question] = {}
+
+    def verify(self, run: Run, task: str, genome: bytes, then: TakeVerdict, now: float) -> None:
+        """Have a guess looked at."""
+        if self._may_run(run) is None:
+            self._verifier.look(run, task, genome, then)
+            return
+        question = self._questions[run.name, task] = _Question(run, task, genome, then, now)
+        self._ask(question, now)
+
+    def heard(self, sender: str, verdict: Verified, now: float) -> None:
+        """A member has looked."""
+        question = self._questions.get((verdict.run, verdict.task))
+        if question is not None and question.genome == verdict.genome and sender in question.asked:
+            del self._questions[verdict.run, verdict.task]
+            question.then(verdict, now)
+
+    def tick(self, now: float) -> None:
+        """Ask another where there was no answer."""
+        for question in [question for question in self._questions.values() if now >= question.deadline]:
+            self._ask(question, now)
+
+    def next_deadline(self) -> float:
+        """When `tick` has something to do."""
+        return min((question.deadline for question in self._questions.values()), default=float("inf"))
+
+    def forget(self) -> None:
+        """The term is over."""
+        self._questions.clear()
+
+    def _ask(self, question: _Question, now: float) -> None:
+        name = question.run.name
+        member = next((m for m in self._able(name, question.task) if m not in question.asked), None)
+        if member is None or len(question.asked) >= MAX_ASKED:
+            del self._questions[name, question.task]
+            error = "no platform that has the problem looked at the guess"
+            question.then(Verified(name, question.task, question.genome, None, False, None, error), now)
+            return
+        question.asked.append(member)
+        question.deadline = now + ANSWER_SECONDS
+        self._send(member, Control(verb=ControlVerb.VERIFY, run=name, task=question.task), question.genome, now)

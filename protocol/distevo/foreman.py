@@ -105,8 +105,8 @@ class Foreman:
         place = self._place_of(work.id)
         if place is None or not place.owner:
             self._drop(work)
-        elif work.stage is Stage.FETCHING:
-            self._remove(work, Turn.MOVED)
+        elif work.stage is Stage.FETCHING or not work.is_begun:
+            self._remove(work, Turn.MOVED if work.stage is Stage.FETCHING else Turn.CLOSED)
             self._pass_on([work.id])
         elif work.stage is not Stage.PARTING or place.grant != work.grant:
             self._free(work)
@@ -137,7 +137,7 @@ class Foreman:
     def _keep(self, work: IslandWork, place: IslandPlace, now: float) -> None:
         run = self._plan.runs[work.id.run]
         if place.grant != work.grant:
-            self._regrant(work, place)
+            self._regrant(work, place, now)
         budget = run.budget.share(work.id.island, len(run.tasks[work.id.task].islands))
         if budget != work.budget and work.stage is not Stage.FETCHING:
             self._limit(work, budget)
@@ -151,7 +151,7 @@ class Foreman:
                 self._live += 1
                 self._place(work)
 
-    def _regrant(self, work: IslandWork, place: IslandPlace) -> None:
+    def _regrant(self, work: IslandWork, place: IslandPlace, now: float) -> None:
         """It left and came back, or was given to this very platform anew: what is here is the newest there is."""
         work.grant, work.former = place.grant, tuple(place.former)
         if work.snapshot is None:
@@ -162,7 +162,12 @@ class Foreman:
         if work.stage is Stage.PARTING:
             work.step(Turn.RETURNED)
             self._live += 1
-            self._place(work)
+            if work.is_fit or work.failure is not None or self._is_spent(work):
+                self._end(work, now)
+            else:
+                self._place(work)
+        elif work.stage is Stage.FINAL:
+            self._tell(work, now)
 
     def _limit(self, work: IslandWork, budget: Budget) -> None:
         work.budget = budget

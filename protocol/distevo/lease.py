@@ -11,11 +11,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from distevo.attic import Attic
 from distevo.cluster import ClusterRecord, decode_cluster, encode_cluster
 from distevo.errors import ClusterGone
 from distevo.events import Outcome, StoreAnswer
+from distevo.machine import Table
 from distevo.names import CLUSTER, plan_name
 from distevo.outbox import RETRY_SECONDS, Outbox
 from distevo.plan import Plan, decode_plan, encode_plan
@@ -26,6 +28,53 @@ RENEWALS_PER_TTL = 3
 """A holder renews this often within the time to live, so that two lost writes do not cost the lease."""
 PATIENCE = 1.25
 """An observer takes over when the object has not changed for this many times to live."""
+
+
+class WriteState(StrEnum):
+    """Where the one write in flight is."""
+
+    NONE = "none"
+    PLANNING = "planning"
+    """The plan object is being created; nothing points at it."""
+    SWAPPING = "swapping"
+    SETTLING = "settling"
+    """`cluster` is being read, to see what became of the swap."""
+    WAITING = "waiting"
+    """The swap has not happened, and will be sent again."""
+
+
+class WriteEvent(StrEnum):
+    """What happens to it."""
+
+    BEGUN_WITH_PLAN = "begun, with a plan"
+    BEGUN = "begun, to renew or release only"
+    CREATED = "the plan object is there"
+    DONE = "the store says done"
+    DOUBT = "the store says conflict, or nothing definite"
+    MINE = "`cluster` has the write's nonce"
+    UNMOVED = "`cluster` has the token that the write compares with"
+    MOVED = "`cluster` has moved, without the nonce"
+    RETRY = "time to try again"
+
+
+WRITE_TABLE = Table(
+    "write of `cluster`",
+    WriteState.NONE,
+    {
+        (WriteState.NONE, WriteEvent.BEGUN_WITH_PLAN): (
+            WriteState.PLANNING,
+            "capture epoch and token, draw a nonce; create the plan object",
+        ),
+        (WriteState.NONE, WriteEvent.BEGUN): (WriteState.SWAPPING, "capture epoch and token, draw a nonce; swap"),
+        (WriteState.PLANNING, WriteEvent.CREATED): (WriteState.SWAPPING, "swap"),
+        (WriteState.SWAPPING, WriteEvent.DONE): (WriteState.NONE, "won; the lease counts from when it was begun"),
+        (WriteState.SWAPPING, WriteEvent.DOUBT): (WriteState.SETTLING, "read `cluster`"),
+        (WriteState.SETTLING, WriteEvent.MINE): (WriteState.NONE, "won, as from swapping"),
+        (WriteState.SETTLING, WriteEvent.UNMOVED): (WriteState.WAITING, "wait a second"),
+        (WriteState.SETTLING, WriteEvent.MOVED): (WriteState.NONE, "the lease is another's: decide nothing more"),
+        (WriteState.WAITING, WriteEvent.RETRY): (WriteState.SWAPPING, "the same swap, token and nonce"),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +124,7 @@ class Lease:
         self._seen_at = 0.0
         self._renewed_at = 0.0
         self._write: _Write | None = None
+        self._state = WriteState.NONE
         self._last_write = -float("inf")
         self._plan: Plan | None = None
         self._thens: list[Then] = []
@@ -218,15 +268,23 @@ class Lease:
         )
         self._thens, self._is_dirty, self._last_write = [], False, now
         if data is not None and plan is not None:
-            self._outbox.create(plan, data, lambda _, now: self._send(write))
+            self._step(WriteEvent.BEGUN_WITH_PLAN)
+            self._outbox.create(plan, data, lambda _, now: self._send(write, WriteEvent.CREATED))
         else:
-            self._send(write)
+            self._send(write, WriteEvent.BEGUN)
 
-    def _send(self, write: _Write) -> None:
+    def _step(self, event: WriteEvent) -> None:
+        self._state = WRITE_TABLE.step(self._state, event)
+
+    def _send(self, write: _Write, event: WriteEvent) -> None:
+        self._step(event)
+
         def answered(answer: StoreAnswer, now: float) -> None:
             if answer.outcome is Outcome.DONE:
+                self._step(WriteEvent.DONE)
                 self._won(write, answer.token, now)
             else:
+                self._step(WriteEvent.DOUBT)
                 self._outbox.read(CLUSTER, lambda seen, now: self._settle(write, answer, seen, now))
 
         self._outbox.swap(CLUSTER, encode_cluster(write.record), write.token, answered)
@@ -234,11 +292,14 @@ class Lease:
     def _settle(self, write: _Write, answer: StoreAnswer, seen: StoreAnswer, now: float) -> None:
         is_there = seen.outcome is Outcome.DONE
         if is_there and decode_cluster(seen.data).nonce == write.record.nonce:
+            self._step(WriteEvent.MINE)
             self._won(write, seen.token, now)
         elif (seen.token if is_there else None) == write.token:
             self._outbox.log("warning", "the lease could not be written; trying again", reason=answer.reason)
-            self._outbox.later(now + RETRY_SECONDS, lambda _: self._send(write))
+            self._step(WriteEvent.UNMOVED)
+            self._outbox.later(now + RETRY_SECONDS, lambda _: self._send(write, WriteEvent.RETRY))
         else:
+            self._step(WriteEvent.MOVED)
             self._write = None
             self.is_held, self.is_lost = False, True
             self._see(seen, now)

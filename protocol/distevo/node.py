@@ -616,7 +616,8 @@ class Node:
         if self.phase is Phase.LEAVING and not self.keeper.is_writing:
             if self.keeper.has_news and self._has_parted:
                 return min(self._leave_by, self.keeper.due() or self._leave_by)
-            if self.keeper.has_news or not self._is_released or self.lease.is_settled:
+            is_to_release = self.lease.is_ours and not self._is_released
+            if self.keeper.has_news or is_to_release or self.lease.is_settled:
                 return -float("inf")
         return self._leave_by
 

@@ -82,7 +82,6 @@ class Closing:
         ledger: Ledger,
         outbox: Outbox,
         publish: Publish,
-        next_sequence: Callable[[], int],
         verify: Verify,
         counted: Callable[[IslandId], tuple[int, int, float]],
         changed: Callable[[], None],
@@ -90,7 +89,7 @@ class Closing:
         """`counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was closed."""
         self._member, self._boot = member, boot
         self._ledger, self._outbox, self._publish = ledger, outbox, publish
-        self._next_sequence, self._verify, self._counted, self._changed = next_sequence, verify, counted, changed
+        self._verify, self._counted, self._changed = verify, counted, changed
         self.ends: dict[TaskId, TaskEnd] = {}
         self.is_open = False
         """Whether the plan is in force, so that results may be written."""
@@ -278,12 +277,11 @@ class Closing:
             evaluations=counts[0],
             seconds=round(counts[2], 3),
         )
-        sequence = self._next_sequence()
-        islands = [msgspec.structs.replace(end.finals[index], sequence=sequence) for index in sorted(end.finals)]
+        islands = [end.finals[index] for index in sorted(end.finals)]
         # Who wrote it is part of the content, so that no two coordinators ever make the same name: one that slept
         # may still delete what it wrote itself.
         state = Checkpoint(
-            cluster="", member=self._member, boot=self._boot, sequence=sequence, islands=islands, resource_usage={}
+            cluster="", member=self._member, boot=self._boot, sequence=0, islands=islands, resource_usage={}
         )
         data = encode_result(result, self._encoded(state))
         name = result_name(end.run.name, end.task, self.in_force.epoch, result_digest(data))

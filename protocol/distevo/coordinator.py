@@ -64,7 +64,6 @@ class Coordinator:
             self.ledger,
             outbox,
             publish,
-            keeper.next_sequence,
             verify,
             standing.counted,
             self._change,

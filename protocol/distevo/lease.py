@@ -139,11 +139,13 @@ class Lease:
         """Read the object; `then` runs when it was seen. Overlapping calls are one."""
         if self._is_watching or self._write is not None:
             return
-        self._is_watching = True
+        self._is_watching, last_write = True, self._last_write
 
         def seen(answer: StoreAnswer, now: float) -> None:
             self._is_watching = False
-            self._see(answer, now)
+            if self._write is None and self._last_write == last_write:
+                self._see(answer, now)
+            # Else it may show what was there before a write of ours, whose own answer tells more.
             then(now)
 
         self._outbox.read(CLUSTER, seen)

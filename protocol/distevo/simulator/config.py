@@ -1,0 +1,235 @@
+"""Scenarios: which cluster is simulated, what is asked of it, and what goes wrong.
+
+A scenario is plain data, so that it can be written by hand, drawn from a seed (`expand`) and printed again. With a
+seed it determines everything that happens.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from distevo.command import Verb
+from distevo.errors import DistevoError
+from distevo.names import MAX_ID_BYTES
+from distevo.run import MigrationSettings
+from distevo.simulator.faults import AnyFault, Fault, Moment, Share, Span, end_of, members_of
+
+MAX_MEMBERS = 2000
+COORDINATOR = "coordinator"
+"""Names, in a fault, whoever is coordinator when it strikes; nobody, and it does nothing."""
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class ScenarioError(DistevoError):
+    """A scenario that cannot be simulated; the message names the field."""
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A part of a scenario: unknown fields are mistakes."""
+
+
+class Group(_Part, frozen=True, kw_only=True):
+    """Members of one kind. They are named after it: `server-1`, `server-2`, and on through all groups of the kind."""
+
+    kind: Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES - 8, pattern=r"^[a-z0-9_]+\Z")] = "server"
+    count: Positive = 1
+    workers: Positive = 1
+    memory_mb: Positive = 4096
+    batch_size: Positive = 100
+    islands: Positive | None = None
+    """Most islands that each wishes to hold."""
+    is_behind_nat: bool = False
+    """It dials and cannot be dialled, as a notebook."""
+    latency: Annotated[float, Meta(ge=0)] = 0.02
+    """Seconds from it to the middle of the network."""
+    priority: int = 0
+    """As candidate for coordinator; lower goes first."""
+    starts_at: Moment = 0.0
+    clock_offset: float = 0.0
+    """Seconds that its clock is ahead."""
+    clock_rate: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
+    """Seconds that its clock counts in a second."""
+    crashes_per_hour: Annotated[float, Meta(ge=0)] = 0.0
+    """How often each of them crashes in the mean."""
+    downtime: Span = 60.0
+    """Seconds until it is back, in the mean."""
+
+
+class Times(_Part, frozen=True, kw_only=True):
+    """Settings of every node that are times, in seconds."""
+
+    lease_ttl: Span = 15.0
+    swap_interval: Span = 1.2
+    heartbeat_interval: Span = 10.0
+    heartbeat_timeout: Span = 30.0
+    mail_interval: Span = 15.0
+    checkpoint_generations: Positive = 5
+    checkpoint_seconds: Span = 10.0
+    checkpoint_least_seconds: Span = 5.0
+
+
+class Network(_Part, frozen=True, kw_only=True):
+    """The network at its best; faults make it worse for a while."""
+
+    jitter: Annotated[float, Meta(ge=0)] = 0.02
+    """Seconds that a frame takes longer, at most."""
+    dial_timeout: Span = 5.0
+    has_codec: bool = False
+    """Whether frames travel as bytes, through the codec; else as heads and payloads, which is faster."""
+
+
+class Bucket(_Part, frozen=True, kw_only=True):
+    """The store at its best."""
+
+    latency: Annotated[float, Meta(ge=0)] = 0.06
+    """Seconds that a request takes in the mean."""
+    has_write_limit: bool = True
+    """Whether an object that was written less than a second ago refuses to be written."""
+
+
+class Work(_Part, frozen=True, kw_only=True):
+    """What workers do."""
+
+    generation_seconds: tuple[Span, Span] = (2.0, 8.0)
+    """Least and most that a generation of an island takes."""
+    evaluations: Positive = 10
+    """Of each generation."""
+    fit: Share = 0.0
+    """Of all programs, those that are fit."""
+    deaths: Share = 0.0
+    """Generations in which the worker dies."""
+    start_seconds: Span = 0.3
+    """How long a worker takes to start."""
+
+
+class Submission(_Part, frozen=True, kw_only=True):
+    """A run that a user submits."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
+    at: Moment = 0.0
+    tasks: Annotated[int, Meta(ge=1, le=10_000)] = 2
+    islands_per_task: Annotated[int, Meta(ge=1, le=1024)] = 2
+    evaluations: Positive = 300
+    """Budget of each task."""
+    population_size: Annotated[int, Meta(ge=2)] = 5
+    migration: MigrationSettings = MigrationSettings(interval=3, size=2)
+
+
+class Order(_Part, frozen=True, kw_only=True):
+    """A command that a user gives."""
+
+    at: Moment
+    verb: Verb
+    run: str
+    evaluations: Positive | None = None
+    """For `extend`: the new budget of each task."""
+
+
+class Scenario(_Part, frozen=True, kw_only=True):
+    """A whole simulation, but for its seed."""
+
+    minutes: Annotated[float, Meta(gt=0, le=24 * 60)] = 5.0
+    """Virtual time."""
+    calm_minutes: Annotated[float, Meta(ge=0)] = 0.0
+    """At the end, without a fault: the cluster then has to heal within stated times. 0: nothing is asked of it."""
+    must_finish: bool = False
+    """Whether every run has to be over at the end."""
+    members: Annotated[list[Group], Meta(min_length=1)]
+    times: Times = Times()
+    network: Network = Network()
+    store: Bucket = Bucket()
+    work: Work = Work()
+    runs: list[Submission] = []
+    commands: list[Order] = []
+    faults: list[AnyFault] = []
+    validate_every: Positive = 1
+    """Steps of a node from one check of its own bounds to the next."""
+
+    @property
+    def seconds(self) -> float:
+        """Virtual time, seconds."""
+        return 60 * self.minutes
+
+    @property
+    def calm_from(self) -> float:
+        """When the calm at the end begins, seconds; the end itself where there is none."""
+        return self.seconds - 60 * self.calm_minutes
+
+
+def names_of(scenario: Scenario) -> dict[str, Group]:
+    """Every member by name, with its group."""
+    counts: dict[str, int] = {}
+    named = {}
+    for group in scenario.members:
+        for _ in range(group.count):
+            counts[group.kind] = counts.get(group.kind, 0) + 1
+            named[f"{group.kind}-{counts[group.kind]}"] = group
+    return named
+
+
+def scenario_of(content: Any) -> Scenario:
+    """The scenario in plain data (as JSON or YAML give it). Raises ScenarioError."""
+    if content is None:
+        raise ScenarioError("the scenario is empty; it needs at least `members`")
+    try:
+        scenario = msgspec.convert(content, Scenario)
+    except msgspec.ValidationError as error:
+        raise ScenarioError(_friendly(str(error))) from error
+    return checked(scenario)
+
+
+def plain(scenario: Scenario) -> Any:
+    """The scenario as plain data, from which `scenario_of` makes it again."""
+    return msgspec.to_builtins(scenario)
+
+
+def text(scenario: Scenario) -> str:
+    """The scenario as text that a scenario's file may hold: JSON, which is YAML too."""
+    return msgspec.json.format(msgspec.json.encode(scenario), indent=2).decode()
+
+
+def checked(scenario: Scenario) -> Scenario:
+    """The same scenario, if its parts fit together. Raises ScenarioError."""
+    named = names_of(scenario)
+    if len(named) > MAX_MEMBERS:
+        raise ScenarioError(f"members: {len(named)} are more than {MAX_MEMBERS}")
+    if scenario.calm_minutes >= scenario.minutes:
+        raise ScenarioError("calm_minutes: has to be less than minutes")
+    times = scenario.times
+    if times.heartbeat_timeout <= times.heartbeat_interval:
+        raise ScenarioError("times.heartbeat_timeout: has to be more than heartbeat_interval")
+    least, most = scenario.work.generation_seconds
+    if most < least:
+        raise ScenarioError("work.generation_seconds: is [least, most]")
+    runs = [run.name for run in scenario.runs]
+    for at, name in enumerate(runs):
+        if name in runs[:at]:
+            raise ScenarioError(f"runs[{at}].name: there is a run {name!r} already")
+    for at, order in enumerate(scenario.commands):
+        if order.run not in runs:
+            raise ScenarioError(f"commands[{at}].run: there is no run {order.run!r}")
+    for at, fault in enumerate(scenario.faults):
+        _check_fault(f"faults[{at}]", fault, scenario, named)
+    return scenario
+
+
+def _check_fault(where: str, fault: Fault, scenario: Scenario, named: dict[str, Group]) -> None:
+    for member in members_of(fault):
+        if member not in named and member != COORDINATOR:
+            known = ", ".join(list(named)[:6]) + (", ..." if len(named) > 6 else "")
+            raise ScenarioError(f"{where}: there is no member {member!r}; there are {known}")
+    if scenario.calm_minutes and end_of(fault) > scenario.calm_from:
+        raise ScenarioError(
+            f"{where}: lasts until {end_of(fault):g} s, into the calm that begins at {scenario.calm_from:g} s"
+        )
+
+
+def _friendly(message: str) -> str:
+    """What msgspec says about a field, with the field first, as in `members[0].workers: ...`."""
+    what, at, path = message.partition(" - at `")
+    if not at:
+        return what
+    return f"{path.removesuffix('`').removeprefix('$').removeprefix('.')}: {what}"

@@ -1,0 +1,294 @@
+"""From a seed to a scenario: a small cluster, a few runs, and faults that heal before a calm at the end.
+
+Every draw comes from the seed, so that a seed means the same scenario for ever, or until this file changes; then the
+printed scenario still replays it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from distevo.command import Verb
+from distevo.run import MigrationSettings
+from distevo.simulator import config as c
+from distevo.simulator import faults as f
+from distevo.simulator.invariants.calm import Bounds
+
+MINUTES = 5.0
+FIRST_FAULT = 8.0
+"""Seconds: some faults strike while the cluster is still finding itself."""
+FEW = 4
+"""Members that have enough to do with one task."""
+WORK_SECONDS = 85.0
+"""Of the calm, for the last run to be done after everything has healed."""
+
+_TIMES = (
+    c.Times(lease_ttl=8.0, heartbeat_interval=3.0, heartbeat_timeout=9.0, mail_interval=4.0),
+    c.Times(lease_ttl=10.0, heartbeat_interval=5.0, heartbeat_timeout=15.0, mail_interval=5.0),
+    c.Times(lease_ttl=15.0, heartbeat_interval=5.0, heartbeat_timeout=15.0, mail_interval=10.0),
+    c.Times(lease_ttl=15.0, heartbeat_interval=10.0, heartbeat_timeout=30.0, mail_interval=15.0),
+)
+"""Low-latency to stable."""
+
+
+def expand(seed: int) -> c.Scenario:
+    """The scenario of a seed."""
+    return _Draw(seed).scenario()
+
+
+class _Draw:
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(f"scenario {seed}")
+        self._times = self._rng.choice(_TIMES)
+        self._work = c.Work(
+            generation_seconds=(2.0, 5.0),
+            fit=self._rng.choice((0.0, 0.0, 0.002, 0.02)),
+            deaths=self._rng.choice((0.0, 0.0, 0.01)),
+        )
+        self._bounds = Bounds.of(self._times, self._work.generation_seconds[1])
+        self._calm = self._bounds.islands + WORK_SECONDS
+        self._calm_from = 60 * MINUTES - self._calm
+
+    def scenario(self) -> c.Scenario:
+        rng = self._rng
+        members = self._members()
+        names = list(c.names_of(c.Scenario(members=members)))
+        runs, commands = self._runs(len(names))
+        return c.checked(
+            c.Scenario(
+                minutes=MINUTES,
+                calm_minutes=round(self._calm / 60, 3),
+                must_finish=True,
+                members=members,
+                times=self._times,
+                network=c.Network(jitter=rng.choice((0.0, 0.02, 0.2)), has_codec=rng.random() < 0.2),
+                store=c.Bucket(latency=rng.choice((0.005, 0.06, 0.3))),
+                work=self._work,
+                runs=runs,
+                commands=commands,
+                faults=self._faults(names),
+                validate_every=1 if rng.random() < 0.25 else 8,
+            )
+        )
+
+    # --- members ---------------------------------------------------------------------------------
+
+    def _members(self) -> list[c.Group]:
+        rng = self._rng
+        behind_nat = rng.choice((0.0, 0.0, 0.5, 0.5, 0.5, 1.0))
+        # What goes wrong among many goes wrong among few, and messages grow with the square.
+        sizes, weights = ((3, 4), (2, 1)) if behind_nat == 1.0 else ((3, 4, 5, 6, 7), (40, 30, 15, 10, 5))
+        (size,) = rng.choices(sizes, weights)
+        return [self._member(number, behind_nat) for number in range(size)]
+
+    def _member(self, number: int, behind_nat: float) -> c.Group:
+        rng = self._rng
+        is_behind_nat = rng.random() < behind_nat
+        is_off = rng.random() < 0.1
+        return c.Group(
+            kind="notebook" if is_behind_nat else "server",
+            workers=rng.choice((1, 2, 2)),
+            islands=rng.choice((None, None, None, 3)),
+            is_behind_nat=is_behind_nat,
+            latency=round(rng.uniform(0.001, 0.08), 3),
+            priority=rng.choice((0, 0, 1)),
+            # The first two are there from the beginning.
+            starts_at=round(rng.uniform(0, 0.6 * self._calm_from), 1) if number > 1 and rng.random() < 0.2 else 0.0,
+            clock_offset=round(rng.uniform(-1000, 1e6), 1),
+            clock_rate=round(rng.uniform(0.97, 1.03) if is_off else rng.uniform(0.999, 1.001), 5),
+        )
+
+    # --- what users do ---------------------------------------------------------------------------
+
+    def _runs(self, size: int) -> tuple[list[c.Submission], list[c.Order]]:
+        rng, calm = self._rng, self._calm_from
+        runs = [
+            # One that lasts: there is always something to lose and to migrate, until it is cancelled.
+            c.Submission(
+                name="long",
+                at=round(rng.uniform(0, 10), 1),
+                tasks=rng.randint(1, 2) if size > FEW else 1,
+                islands_per_task=rng.randint(2, 3),
+                evaluations=100_000,
+                population_size=rng.randint(3, 6),
+                migration=self._migration(),
+            ),
+            # One that ends under the faults.
+            c.Submission(
+                name="short",
+                at=round(rng.uniform(0, 0.7 * calm), 1),
+                tasks=rng.randint(1, 2),
+                islands_per_task=rng.randint(1, 2),
+                evaluations=rng.randint(3, 8) * 10,
+                population_size=rng.randint(3, 6),
+                migration=self._migration(),
+            ),
+            # One that comes when all is well again.
+            c.Submission(
+                name="last",
+                at=round(calm + rng.uniform(0, 5), 1),
+                tasks=1,
+                islands_per_task=rng.randint(1, 3),
+                evaluations=rng.randint(4, 8) * 10,
+                population_size=4,
+            ),
+        ]
+        cancelled_at = calm + self._bounds.coordinator + self._bounds.migration + 10.0
+        commands = [c.Order(at=round(cancelled_at, 1), verb=Verb.CANCEL, run="long")]
+        commands += self._commands(runs[1])
+        return runs, sorted(commands, key=lambda order: order.at)
+
+    def _commands(self, run: c.Submission) -> list[c.Order]:
+        rng, calm = self._rng, self._calm_from
+        drawn = rng.random()
+        at = round(run.at + rng.uniform(2, 40), 1)
+        if drawn < 0.15:
+            # Until late, since a command that was given up may arrive late.
+            return [c.Order(at=at, verb=Verb.PAUSE, run=run.name), c.Order(at=calm, verb=Verb.RESUME, run=run.name)]
+        if drawn < 0.3:
+            return [c.Order(at=at, verb=Verb.EXTEND, run=run.name, evaluations=run.evaluations + 40)]
+        if drawn < 0.4:
+            return [c.Order(at=at, verb=Verb.CANCEL, run=run.name), c.Order(at=calm, verb=Verb.DELETE, run=run.name)]
+        if drawn < 0.5:
+            return [
+                c.Order(at=at, verb=Verb.CANCEL, run=run.name),
+                c.Order(at=round(at + 20, 1), verb=Verb.EXTEND, run=run.name, evaluations=run.evaluations + 40),
+            ]
+        return []
+
+    def _migration(self) -> MigrationSettings:
+        rng = self._rng
+        return MigrationSettings(
+            topology=rng.choice(("ring", "bidirectional_ring", "fully_connected", "random")),
+            degree=1,
+            interval=rng.randint(1, 2),
+            size=rng.randint(1, 3),
+            selection=rng.choice(("select_best", "select_random", "select_tournament")),
+            replacement=rng.choice(("fair_replace", "merge")),
+        )
+
+    # --- faults ----------------------------------------------------------------------------------
+
+    def _faults(self, names: list[str]) -> list[f.AnyFault]:
+        rng = self._rng
+        makers: list[tuple[int, Callable[[list[str]], f.AnyFault]]] = [
+            (5, self._crash),
+            (2, self._stop),
+            (3, self._suspend),
+            (3, self._pause),
+            (4, self._partition),
+            (3, self._cut),
+            (2, self._reset),
+            (1, self._undialable),
+            (2, self._lossy),
+            (2, self._store_away),
+            (5, self._store_flaky),
+            (1, self._worker_death),
+        ]
+        weights = [weight for weight, _ in makers]
+        drawn = rng.choices([make for _, make in makers], weights, k=rng.randint(3, 8))
+        faults = [make(names) for make in drawn]
+        # At least two members stay to the end.
+        lost = [fault for fault in faults if isinstance(fault, f.Crash | f.Stop) and fault.back_after is None]
+        for fault in lost[max(len(names) - 2, 0) :]:
+            faults.remove(fault)
+            faults.append(self._reset(names))
+        return sorted(faults, key=lambda fault: fault.at)
+
+    def _span(self, least: float, most: float, after: float = 0.0) -> tuple[float, float]:
+        """(at, seconds) of a fault of which nothing is left when the calm begins, `after` seconds behind its end."""
+        rng = self._rng
+        seconds = round(rng.uniform(least, most), 1)
+        latest = self._calm_from - 1.0 - seconds - after
+        return round(rng.uniform(min(FIRST_FAULT, latest), latest), 1), seconds
+
+    def _member_name(self, names: list[str]) -> str:
+        return c.COORDINATOR if self._rng.random() < 0.4 else self._rng.choice(names)
+
+    def _crash(self, names: list[str]) -> f.AnyFault:
+        rng = self._rng
+        at, back_after = self._span(1, 40)
+        is_for_ever = rng.random() < 0.3
+        return f.Crash(
+            at=at,
+            member=self._member_name(names),
+            back_after=None if is_for_ever else back_after,
+            is_silent=rng.random() < 0.5,
+        )
+
+    def _stop(self, names: list[str]) -> f.AnyFault:
+        # A stop may take some seconds, and its return is counted from there.
+        at, back_after = self._span(1, 30, after=10)
+        return f.Stop(
+            at=at, member=self._member_name(names), back_after=back_after if self._rng.random() < 0.7 else None
+        )
+
+    def _suspend(self, names: list[str]) -> f.AnyFault:
+        at, seconds = self._span(3, 70)
+        return f.Suspend(at=at, member=self._member_name(names), seconds=seconds)
+
+    def _pause(self, names: list[str]) -> f.AnyFault:
+        at, seconds = self._span(1, 40, after=10)
+        return f.Pause(at=at, member=self._member_name(names), seconds=seconds)
+
+    def _closes_after(self) -> float | None:
+        return self._rng.choice((None, round(self._rng.uniform(1, 20), 1)))
+
+    def _partition(self, names: list[str]) -> f.AnyFault:
+        rng = self._rng
+        at, seconds = self._span(5, 80)
+        mixed = rng.sample(names, len(names))
+        first = rng.randint(1, len(names) - 1)
+        return f.Partition(
+            at=at, seconds=seconds, sides=[mixed[:first], mixed[first:]], closes_after=self._closes_after()
+        )
+
+    def _cut(self, names: list[str]) -> f.AnyFault:
+        at, seconds = self._span(5, 80)
+        source, target = self._rng.sample(names, 2)
+        return f.Cut(at=at, seconds=seconds, source=source, target=target, closes_after=self._closes_after())
+
+    def _reset(self, names: list[str]) -> f.AnyFault:
+        return f.Reset(at=self._span(1, 2)[0], member=self._member_name(names))
+
+    def _undialable(self, names: list[str]) -> f.AnyFault:
+        at, seconds = self._span(5, 60)
+        return f.Undialable(at=at, seconds=seconds, member=self._rng.choice(names))
+
+    def _lossy(self, _names: list[str]) -> f.AnyFault:
+        rng = self._rng
+        at, seconds = self._span(20, 90)
+        is_harsh = rng.random() < 0.5
+        return f.Lossy(
+            at=at,
+            seconds=seconds,
+            loss=rng.choice((0.02, 0.1, 0.3)),
+            breaks=rng.choice((0.0, 0.1)),
+            duplicates=0.1 if is_harsh else 0.0,
+            reorders=0.1 if is_harsh else 0.0,
+        )
+
+    def _store_away(self, names: list[str]) -> f.AnyFault:
+        rng = self._rng
+        at, seconds = self._span(2, 50)
+        members = [] if rng.random() < 0.5 else rng.sample(names, rng.randint(1, len(names) - 1))
+        return f.StoreAway(at=at, seconds=seconds, members=members)
+
+    def _store_flaky(self, _names: list[str]) -> f.AnyFault:
+        rng = self._rng
+        late_seconds = rng.choice((5.0, 30.0))
+        at, seconds = self._span(10, 80, after=late_seconds + 5)
+        return f.StoreFlaky(
+            at=at,
+            seconds=seconds,
+            slowness=rng.choice((1.0, 4.0, 20.0)),
+            lost=rng.choice((0.0, 0.1, 0.3)),
+            late=rng.choice((0.0, 0.1, 0.3)),
+            late_seconds=late_seconds,
+            dropped=rng.choice((0.0, 0.05, 0.2)),
+            retried=rng.choice((0.0, 0.1)),
+        )
+
+    def _worker_death(self, names: list[str]) -> f.AnyFault:
+        return f.WorkerDeath(at=self._span(1, 2)[0], member=self._rng.choice(names), slot=self._rng.randint(0, 1))

@@ -1,0 +1,163 @@
+"""After the last fault has healed the cluster heals too, within stated times, and then stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from distevo.cluster import ClusterRecord
+from distevo.events import IslandId
+from distevo.names import INBOX_COMMANDS
+from distevo.plan import MemberState, Plan
+from distevo.simulator.config import Times
+from distevo.simulator.invariants.orphans import open_islands
+from distevo.simulator.invariants.violation import Violation
+
+COORDINATED = "after the faults there is a coordinator within the bound"
+STEADY = "without faults nobody takes the lease from a living coordinator"
+ALL_MEMBERS = "after the faults every platform is a member within the bound"
+EVOLVING = "after the faults islands go on evolving"
+MIGRATING = "after the faults programs migrate"
+FINISHED = "every run ends"
+CARRIED_OUT = "every confirmed command is taken in"
+
+
+class Bounds(NamedTuple):
+    """How long healing may take, seconds from the end of the last fault."""
+
+    coordinator: float
+    members: float
+    islands: float
+    generation: float
+    """Longest time without a generation anywhere, while islands are open."""
+    migration: float
+    """Longest time without migrants, while islands of one task live apart; it begins after that of a coordinator."""
+
+    @classmethod
+    def of(cls, times: Times, slowest_generation: float) -> Bounds:
+        """The bounds that follow from a cluster's settings.
+
+        A coordinator: the longest patience with a silent lease, one look at it, one swap. A member: one listing of the
+        inbox after that. An island: the longest time until a silent owner is given up, over links or mail, whichever
+        is slower, the coordinator's own takeover, one plan, and the hand-over from a former owner.
+        """
+        patience = 1.25 * times.lease_ttl + times.lease_ttl / 3 + 4 * times.swap_interval + SLACK
+        silence = max(times.heartbeat_timeout, 3 * times.mail_interval)
+        return cls(
+            coordinator=patience,
+            members=patience + LISTING + SLACK,
+            islands=patience + silence + LISTING + HAND_OVER + SLACK,
+            generation=patience + silence + HAND_OVER + 4 * slowest_generation,
+            migration=3 * times.mail_interval + 4 * slowest_generation + SLACK,
+        )
+
+
+SLACK = 5.0
+"""Round trips, retries of a second, and generations under way."""
+LISTING = 10.0
+"""Seconds between two listings of the inbox, as the node has it."""
+HAND_OVER = 10.0
+"""Seconds that a new owner waits for the old one, as the node has it."""
+
+
+class Moment(NamedTuple):
+    """What a sweep looks at."""
+
+    now: float
+    record: ClusterRecord | None
+    swapped_at: float
+    """When the store last carried out a write of `cluster`."""
+    plan: Plan | None
+    living: Collection[str]
+    """Owners that run, and have run since the calm began."""
+    generated_at: float
+    """When an island last had a generation."""
+
+
+class CalmJudge:
+    """Follows the calm at the end of a simulation."""
+
+    def __init__(self, bounds: Bounds, since: float) -> None:
+        self.bounds, self.since = bounds, since
+        self._apart = 0.0
+        """Seconds for which some task's islands had several living owners."""
+        self._swept_at = since
+        self._epoch: int | None = None
+
+    def sweep(self, at: Moment) -> None:
+        """Look at the cluster. Raises Violation."""
+        waited = at.now - self.since
+        if waited > self.bounds.coordinator:
+            self._look_for_coordinator(at)
+        if waited > self.bounds.members:
+            self._look_for_members(at)
+        if waited > self.bounds.generation and at.plan is not None and open_islands(at.plan):
+            silent = at.now - at.generated_at
+            if silent > self.bounds.generation:
+                raise Violation(EVOLVING, f"no island had a generation for {silent:.1f} s")
+        if (
+            waited > self.bounds.coordinator
+            and at.plan is not None
+            and _has_neighbours(open_islands(at.plan), at.living)
+        ):
+            self._apart += at.now - self._swept_at
+        self._swept_at = at.now
+
+    def end(
+        self, at: Moment, acknowledged: int, names: Collection[str], orders: Mapping[str, str], must_finish: bool
+    ) -> None:
+        """The simulation is over.
+
+        `acknowledged` batches of migrants in the calm; `names` are in the store; `orders` are confirmed commands, in
+        words by name. Raises Violation.
+        """
+        if self._apart > self.bounds.migration and acknowledged == 0:
+            raise Violation(MIGRATING, f"no batch was acknowledged in {self._apart:.1f} s")
+        for name, order in orders.items():
+            if name in names and not (at.plan is not None and name in at.plan.handled):
+                raise Violation(CARRIED_OUT, f"{order}: {name} still lies in {INBOX_COMMANDS}")
+        if must_finish:
+            self.finished(at.plan)
+
+    @staticmethod
+    def finished(plan: Plan | None) -> None:
+        """Every run has to be over. Raises Violation."""
+        for name, run in plan.runs.items() if plan is not None else ():
+            if not run.state.is_over:
+                counts = run.tally()
+                raise Violation(
+                    FINISHED,
+                    f"{name} is {run.state}, {counts['done']} of {counts['tasks']} tasks done; {run.note or ''}",
+                )
+
+    def _look_for_coordinator(self, at: Moment) -> None:
+        record = at.record
+        if record is None or not record.holder or f"{record.holder}-{record.boot}" not in at.living:
+            holder = (
+                "nobody" if record is None or not record.holder else f"{record.holder}-{record.boot}, which is gone"
+            )
+            raise Violation(COORDINATED, f"{at.now - self.since:.1f} s after the last fault it is {holder}")
+        if at.now - at.swapped_at > record.ttl:
+            raise Violation(
+                COORDINATED, f"{record.holder} has not renewed the lease for {at.now - at.swapped_at:.1f} s"
+            )
+        if self._epoch is not None and record.epoch != self._epoch:
+            raise Violation(STEADY, f"epoch {self._epoch} became {record.epoch}, by {record.holder}")
+        self._epoch = record.epoch
+
+    def _look_for_members(self, at: Moment) -> None:
+        known = set()
+        if at.plan is not None:
+            alive = [(name, m) for name, m in at.plan.members.items() if m.state is MemberState.ALIVE]
+            known = {member.owner(name) for name, member in alive}
+        for owner in at.living:
+            if owner not in known:
+                raise Violation(ALL_MEMBERS, f"{owner} is not alive in the plan")
+
+
+def _has_neighbours(owners: Mapping[IslandId, str], living: Collection[str]) -> bool:
+    tasks: dict[tuple[str, str], set[str]] = {}
+    for island, owner in owners.items():
+        if owner in living:
+            tasks.setdefault((island.run, island.task), set()).add(owner)
+    return any(len(owners) > 1 for owners in tasks.values())

@@ -1,0 +1,52 @@
+"""No island stays without a living owner for longer than a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from distevo.events import IslandId
+from distevo.plan import Plan, RunState, TaskState
+from distevo.simulator.invariants.violation import Violation
+
+ADOPTED_IN_TIME = "an island has a living owner within the bound"
+
+
+def open_islands(plan: Plan) -> dict[IslandId, str]:
+    """The islands that somebody should be working on, with their owners ("" for none)."""
+    return {
+        IslandId(name, task, index): place.owner
+        for name, run in plan.runs.items()
+        if run.state in {RunState.QUEUED, RunState.RUNNING} and run.note is None
+        for task, entry in run.tasks.items()
+        if entry.state is TaskState.OPEN
+        for index, place in enumerate(entry.islands)
+    }
+
+
+class OrphanJudge:
+    """Times how long islands are without a living owner.
+
+    The time counts while the store answers everybody and nobody crashes, starts, leaves or is suspended; each of these
+    begins it anew. An island without any owner counts only while some living member owns none at all: it may wait for
+    its turn.
+    """
+
+    def __init__(self, bound: float) -> None:
+        self.bound = bound
+        self._since: dict[IslandId, float] = {}
+
+    def sweep(self, plan: Plan, living: Collection[str], quiet_since: float, now: float) -> None:
+        """Look at all islands. `living` owners run; `quiet_since` is as the class says. Raises Violation."""
+        owners = open_islands(plan)
+        is_someone_idle = not set(living) <= set(owners.values())
+        orphans = [
+            island for island, owner in owners.items() if owner not in living and (owner != "" or is_someone_idle)
+        ]
+        self._since = {island: self._since.get(island, now) for island in orphans}
+        for island, since in self._since.items():
+            waited = now - max(since, quiet_since)
+            if waited > self.bound:
+                owner = owners[island] or "nobody"
+                raise Violation(
+                    ADOPTED_IN_TIME, f"{island} is {owner}'s, for {waited:.1f} s; the bound is {self.bound:g}"
+                )

@@ -1,0 +1,139 @@
+"""A result is at least as good as the best program in any durable checkpoint of its task.
+
+Which checkpoints count: those that the store confirmed to an owner of an island of the task, for a grant that a plan
+in force had given that owner, and that were there before the result's object was. A *former* owner may write on
+while nobody can reach it; of its checkpoints those count that were there when the platform that closed the task
+last listed the names of that owner's checkpoints. What is written under the grants of a task that has its result
+already counts no more, also when the task is extended later. Moments are counted in writes and listings of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from distevo.block import unpack
+from distevo.checkpoint import IslandSnapshot
+from distevo.events import IslandId
+from distevo.names import RESULTS, owner_checkpoints
+from distevo.plan import Plan, TaskPlan, TaskState
+from distevo.program import keyer
+from distevo.result import Result
+from distevo.simulator.invariants.violation import Violation
+
+NOTHING_LOST = "a result is as good as every durable checkpoint of its task"
+NAMED_STAYS = "what a plan names as result is in the store"
+
+
+class Worth(NamedTuple):
+    """What the best program of a snapshot is worth; the higher the better."""
+
+    fit: bool
+    fitness: tuple[float, ...]
+
+
+class _Durable(NamedTuple):
+    moment: int
+    island: IslandId
+    grant: int
+    owner: str
+    worth: Worth
+
+
+class _Closed(NamedTuple):
+    """When a task had its result, and the highest grant until then."""
+
+    moment: int
+    grant: int
+
+
+_NEVER_CLOSED = _Closed(0, -1)
+
+
+class ResultJudge:
+    """Follows checkpoints, listings and results."""
+
+    def __init__(self, grants: Mapping[IslandId, Mapping[int, str]]) -> None:
+        """`grants`: owner under each grant that a plan in force has named so far."""
+        self._grants = grants
+        self._durable: dict[tuple[str, str], list[_Durable]] = {}
+        self._listings: dict[str, dict[str, int]] = {}
+        self._candidates: dict[str, tuple[str, int]] = {}
+        self._named: set[str] = set()
+        self._closed: dict[tuple[str, str], _Closed] = {}
+        self._worths: dict[bytes, Worth | None] = {}
+
+    def durable(self, owner: str, snapshot: IslandSnapshot, moment: int) -> None:
+        """The store confirmed a checkpoint of `owner` with this snapshot in it, which it took at `moment`."""
+        worth = self._worth(snapshot)
+        if worth is not None:
+            island = IslandId(snapshot.run, snapshot.task, snapshot.island)
+            entry = _Durable(moment, island, snapshot.grant, owner, worth)
+            self._durable.setdefault((island.run, island.task), []).append(entry)
+
+    def listed(self, owner: str, prefix: str, moment: int) -> None:
+        """`owner` was told which objects begin with `prefix`."""
+        self._listings.setdefault(owner, {})[prefix] = moment
+
+    def created(self, name: str, owner: str, moment: int) -> None:
+        """`owner` created an object."""
+        if name.startswith(RESULTS):
+            self._candidates[name] = owner, moment
+
+    def deleted(self, name: str) -> None:
+        """An object was deleted. Raises Violation."""
+        if name in self._named:
+            raise Violation(NAMED_STAYS, f"{name} was deleted")
+
+    def is_new(self, name: str) -> bool:
+        """Whether no plan so far has named this result."""
+        return name not in self._named
+
+    def in_force(self, plan: Plan) -> None:
+        """This plan is in force; what it names no more may go."""
+        self._named = {entry.result for run in plan.runs.values() for entry in run.tasks.values() if entry.result}
+
+    def named(self, run: str, task: str, entry: TaskPlan, first_grant: int, result: Result | None) -> None:
+        """A plan in force names a result for the first time; None: there is no such object. Raises Violation."""
+        name = entry.result or ""
+        if result is None or name not in self._candidates:
+            raise Violation(NAMED_STAYS, f"{name} is not there")
+        if entry.state is TaskState.FAILED:
+            return
+        closer, created = self._candidates[name]
+        reached = Worth(result.fit, tuple(result.fitness or ()))
+        earlier = self._closed.get((run, task), _NEVER_CLOSED)
+        self._closed[run, task] = _Closed(created, max(place.grant for place in entry.islands))
+        for durable in self._durable.get((run, task), ()):
+            if durable.grant < first_grant or self._grants.get(durable.island, {}).get(durable.grant) != durable.owner:
+                continue
+            counts_until = created
+            if durable.grant <= earlier.grant:
+                # The task was closed and extended since; what was still written then belongs to nothing.
+                counts_until = earlier.moment
+            elif durable.grant != entry.islands[durable.island.island].grant and durable.owner != closer:
+                counts_until = self._last_listing(closer, durable.owner, created)
+            if durable.moment < counts_until and _is_worse(reached, durable.worth):
+                raise Violation(
+                    NOTHING_LOST,
+                    f"{name}, by {closer}, is worth {reached}; {durable.owner} had {durable.worth} "
+                    f"for {durable.island} under grant {durable.grant} in a durable checkpoint",
+                )
+
+    def _last_listing(self, closer: str, owner: str, created: int) -> int:
+        wanted = owner_checkpoints(owner)
+        listings = [at for prefix, at in self._listings.get(closer, {}).items() if wanted.startswith(prefix)]
+        return max(listings, default=created)
+
+    def _worth(self, snapshot: IslandSnapshot) -> Worth | None:
+        block = snapshot.population
+        if block not in self._worths:
+            programs = unpack(block, keyer(snapshot.problem, snapshot.version)) if block else []
+            worths = [Worth(program.fit, program.fitness) for program in programs]
+            self._worths[block] = max(worths, default=None)
+        return self._worths[block]
+
+
+def _is_worse(reached: Worth, other: Worth) -> bool:
+    """Of two fit programs neither is worse: the smallest is chosen, whatever its fitness."""
+    return not reached.fit and (other.fit or reached.fitness < other.fitness)

@@ -1,0 +1,47 @@
+"""A run whose `submit` returned is run: it stays until it was deleted, and everything ordered of it is done."""
+
+from __future__ import annotations
+
+from distevo.plan import Plan
+from distevo.simulator.invariants.violation import Violation
+
+RUN_STAYS = "a confirmed run is not forgotten"
+DELETED = "deleted"
+"""What a plan says of the object of a run that was deleted."""
+
+
+class RunJudge:
+    """Follows confirmed runs, by the names of their objects."""
+
+    def __init__(self) -> None:
+        self._confirmed: dict[str, str] = {}
+        """Name of the run by that of its object."""
+        self._taken: set[str] = set()
+        self._deletable: set[str] = set()
+
+    def confirmed(self, name: str, run: str) -> None:
+        """The store said that the object is there."""
+        self._confirmed[name] = run
+
+    def may_delete(self, run: str) -> None:
+        """A user asks for the run to be deleted: from now on it may go."""
+        self._deletable.add(run)
+
+    def deleted(self, name: str) -> None:
+        """The store has deleted this object. Raises Violation."""
+        run = self._confirmed.get(name)
+        if run is not None and run not in self._deletable:
+            raise Violation(RUN_STAYS, f"the object {name} was deleted")
+
+    def in_force(self, plan: Plan) -> None:
+        """This plan is in force. Raises Violation."""
+        objects = {run.object for run in plan.runs.values()}
+        for name, run in self._confirmed.items():
+            if run in self._deletable:
+                continue
+            if name in objects:
+                self._taken.add(name)
+            elif name in self._taken:
+                raise Violation(RUN_STAYS, f"{run} is not in version {plan.version} any more")
+            elif name in plan.handled:
+                raise Violation(RUN_STAYS, f"{run} was refused: {plan.handled[name]}")

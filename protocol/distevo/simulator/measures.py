@@ -1,0 +1,82 @@
+"""What is measured of a simulated cluster: how long it took to come to terms with each change, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from distevo.cluster import ClusterRecord
+from distevo.plan import MemberState, Plan
+from distevo.simulator.invariants.orphans import open_islands
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """How long something took, in seconds, of all the times it happened."""
+
+    count: int
+    median: float
+    p95: float
+    longest: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Spread | None:
+        """None if it never happened."""
+        if not seconds:
+            return None
+        ranked = sorted(seconds)
+        at = [ranked[min(int(share * len(ranked)), len(ranked) - 1)] for share in (0.5, 0.95)]
+        return cls(len(ranked), round(at[0], 3), round(at[1], 3), round(ranked[-1], 3))
+
+
+class Measures:
+    """Collects times and counts as the simulation goes on. Owners are named `<id>-<boot>`."""
+
+    def __init__(self) -> None:
+        self.generations = 0
+        self.migrations = 0
+        self.takeovers = 0
+        self.elections: list[float] = []
+        """From a coordinator's end (at first, from the beginning) to the next one's first write."""
+        self.adoptions: list[float] = []
+        """From the end of a member to a plan in which all its islands are a living member's."""
+        self.arrivals: list[float] = []
+        """From the start of a boot to a plan that shows it alive."""
+        self._vacant_since: float | None = 0.0
+        self._holder = ""
+        self._epoch = 0
+        self._arriving: dict[str, float] = {}
+        self._gone: dict[str, float] = {}
+        self._owners: set[str] = set()
+
+    def began(self, owner: str, now: float) -> None:
+        """A boot started."""
+        self._arriving[owner] = now
+
+    def ended(self, owner: str, now: float) -> None:
+        """A boot ended, in whatever way."""
+        self._arriving.pop(owner, None)
+        if owner == self._holder and self._vacant_since is None:
+            self._vacant_since = now
+        if owner in self._owners:
+            self._gone[owner] = now
+
+    def swapped(self, record: ClusterRecord, now: float) -> None:
+        """`cluster` was written."""
+        if record.epoch > self._epoch:
+            self.takeovers += 1
+            self._epoch = record.epoch
+            if self._vacant_since is not None:
+                self.elections.append(now - self._vacant_since)
+                self._vacant_since = None
+        self._holder = f"{record.holder}-{record.boot}"
+
+    def planned(self, plan: Plan, now: float) -> None:
+        """This plan is in force."""
+        if self._arriving:
+            alive = {member.owner(name) for name, member in plan.members.items() if member.state is MemberState.ALIVE}
+            for owner in [owner for owner in self._arriving if owner in alive]:
+                self.arrivals.append(now - self._arriving.pop(owner))
+        self._owners = set(open_islands(plan).values())
+        for owner in [owner for owner in self._gone if owner not in self._owners]:
+            self.adoptions.append(now - self._gone.pop(owner))

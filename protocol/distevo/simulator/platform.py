@@ -1,0 +1,108 @@
+"""A platform of a simulation: the machine, of which the daemon's boots come and go."""
+
+from __future__ import annotations
+
+import random
+from typing import Protocol
+
+import msgspec
+
+from distevo.events import StopRequested
+from distevo.instructions import Exit
+from distevo.node import NodeSettings
+from distevo.simulator.boot import Boot, Surroundings
+from distevo.simulator.clock import Clock
+from distevo.simulator.config import Group, Scenario
+from distevo.simulator.invariants.violation import Violation
+from distevo.simulator.network import endpoint_of
+from distevo.simulator.workers import PROBLEM, Workers
+
+ENDS_WELL = "a node ends only when it is asked to"
+RESTART_SECONDS = 5.0
+"""How long a service manager waits before it starts a daemon again that ended with an error."""
+
+
+class World(Surroundings, Protocol):
+    """What a platform needs of its world, besides what its boots do."""
+
+    def rng(self, name: str) -> random.Random: ...
+    def began(self, boot: Boot) -> None: ...
+    def ended(self, boot: Boot) -> None: ...
+
+
+class Platform:
+    """One machine with one daemon: the same id, key and clock through all its boots."""
+
+    def __init__(self, name: str, group: Group, scenario: Scenario, world: World) -> None:
+        self.name, self.group = name, group
+        self._scenario, self._world = scenario, world
+        self._rng = world.rng(f"platform {name}")
+        self._clock = Clock(1000.0 + group.clock_offset, group.clock_rate)
+        self.boot: Boot | None = None
+        """The one that runs."""
+        self._back_after: float | None = None
+        """When it was asked to end: after how many seconds it starts again."""
+
+    def start(self, _: object = None) -> None:
+        """Start the daemon."""
+        if self.boot is not None:
+            return
+        world, rng = self._world, random.Random(f"{self._rng.getrandbits(64)}")
+        self.boot = boot = Boot(
+            settings=self._settings(f"{rng.getrandbits(64):016x}"),
+            key=f"key of {self.name}",
+            latency=self.group.latency,
+            clock=self._clock,
+            world=world,
+            make_workers=lambda boot: Workers(self.group.workers, self._scenario.work, boot, world.agenda, rng),
+            rng=random.Random(f"{rng.getrandbits(64)}"),
+        )
+        world.trace.note(world.agenda.now, self.name, f"boot {boot.settings.boot} starts")
+        world.began(boot)
+        boot.begin()
+
+    def crash(self, back_after: float | None, is_silent: bool) -> None:
+        """The daemon is gone, memory and all; silently, with its machine."""
+        if self.boot is None:
+            return
+        self._world.trace.note(self._world.agenda.now, self.name, "crashes silently" if is_silent else "crashes")
+        self._end(self.boot, is_silent)
+        if back_after is not None:
+            self._world.agenda.after(back_after, self.start)
+
+    def stop(self, back_after: float | None) -> None:
+        """Ask the daemon to end."""
+        if self.boot is not None and not self.boot.is_leaving:
+            self.boot.is_leaving, self._back_after = True, back_after
+            self.boot.feed(StopRequested())
+
+    def exited(self, boot: Boot, order: Exit) -> None:
+        """The daemon has ended by itself. Raises Violation if nobody asked it to."""
+        self._end(boot, is_silent=False)
+        if not boot.is_leaving:
+            raise Violation(ENDS_WELL, f"{boot.owner} exits: {order.kind} {order.reason}")
+        if self._back_after is not None:
+            self._world.agenda.after(self._back_after, self.start)
+
+    def _end(self, boot: Boot, is_silent: bool) -> None:
+        boot.end(is_silent)
+        self.boot = None
+        self._world.ended(boot)
+
+    def _settings(self, boot: str) -> NodeSettings:
+        group, times = self.group, self._scenario.times
+        fields = {
+            "member": self.name,
+            "boot": boot,
+            "key": f"key of {self.name}",
+            "endpoints": () if group.is_behind_nat else (endpoint_of(self.name),),
+            "kind": group.kind,
+            "workers": group.workers,
+            "memory_mb": group.memory_mb,
+            "batch_size": group.batch_size,
+            "islands": group.islands,
+            "priority": group.priority,
+            "built_in": frozenset({PROBLEM.reference}),
+            **msgspec.structs.asdict(times),
+        }
+        return NodeSettings(**{name: fields[name] for name in fields if name in NodeSettings.__struct_fields__})

@@ -1,0 +1,205 @@
+"""The referee: tells the judges what the store and the nodes did, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from distevo.box import decode_box
+from distevo.checkpoint import Checkpoint
+from distevo.cluster import ClusterRecord, decode_cluster
+from distevo.errors import ObjectError
+from distevo.instructions import StartIsland
+from distevo.messages import Command
+from distevo.names import CLUSTER, MAIL
+from distevo.plan import Plan, decode_plan
+from distevo.result import decode_result
+from distevo.simulator.agenda import Agenda
+from distevo.simulator.boot import Boot
+from distevo.simulator.config import Scenario
+from distevo.simulator.invariants import plan as plan_judge
+from distevo.simulator.invariants.calm import Bounds, CalmJudge, Moment
+from distevo.simulator.invariants.lease import LeaseJudge
+from distevo.simulator.invariants.orphans import OrphanJudge
+from distevo.simulator.invariants.plan import PlanJudge
+from distevo.simulator.invariants.results import ResultJudge
+from distevo.simulator.invariants.runs import RunJudge
+from distevo.simulator.invariants.starts import StartJudge
+from distevo.simulator.invariants.violation import Violation
+from distevo.simulator.measures import Measures
+from distevo.simulator.network import COMMAND_AT, Network
+from distevo.simulator.store import Client, Store
+
+SWEEP_SECONDS = 5.0
+"""How often the judges that look at time do so."""
+CLUSTER_STAYS = "the object `cluster` is never deleted"
+
+
+class Referee:
+    """Sees everything, says nothing to the nodes, and raises `Violation`."""
+
+    def __init__(
+        self, scenario: Scenario, agenda: Agenda, measures: Measures, boots: Callable[[], Sequence[Boot]]
+    ) -> None:
+        self._scenario, self._agenda, self._measures, self._boots = scenario, agenda, measures, boots
+        self._lease, self._plans, self._runs = LeaseJudge(), PlanJudge(), RunJudge()
+        self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
+        bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
+        self._orphans = OrphanJudge(bounds.islands)
+        self._calm = CalmJudge(bounds, scenario.calm_from) if scenario.calm_minutes else None
+        self._orders: dict[str, str] = {}
+        self._quiet_since = self._swapped_at = self._generated_at = 0.0
+        self._mailed = self._acknowledged_before = 0
+        self._store: Store
+        self._network: Network
+
+    def watch(self, store: Store, network: Network) -> None:
+        """Judge what happens here, from the first write on."""
+        self._store, self._network = store, network
+
+    @property
+    def record(self) -> ClusterRecord | None:
+        """The object `cluster`."""
+        return self._lease.record
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan in force."""
+        return self._plans.plan
+
+    # --- what the store did ----------------------------------------------------------------------
+
+    def swapped(self, client: Client, data: bytes) -> None:
+        """`cluster` was written."""
+        record, before, plan = decode_cluster(data), self._lease.record, self._plans.plan
+        key = getattr(client, "key", None)
+        self._lease.swapped(record, client.owner, is_revoked=plan is not None and key in plan.denied)
+        self._swapped_at = self._agenda.now
+        self._measures.swapped(record, self._agenda.now)
+        if record.plan is not None and (before is None or record.plan != before.plan):
+            self._in_force(record, record.plan)
+
+    def _in_force(self, record: ClusterRecord, name: str) -> None:
+        data = self._store.peek(name)
+        if data is None:
+            raise Violation(plan_judge.POINTER_HOLDS, f"{name} is not there")
+        try:
+            plan = decode_plan(data)
+        except ObjectError as error:
+            raise Violation(plan_judge.POINTER_HOLDS, f"{name}: {error}") from error
+        if (plan.epoch, plan.version) != (record.epoch, record.plan_version):
+            raise Violation(plan_judge.POINTER_HOLDS, f"{name} is of version {plan.epoch}-{plan.version}")
+        self._plans.in_force(plan)
+        self._runs.in_force(plan)
+        for run_name, run in plan.runs.items():
+            for task, entry in run.tasks.items():
+                if entry.result is not None and self._results.is_new(entry.result):
+                    found = self._store.peek(entry.result)
+                    result = None if found is None else decode_result(found)[0]
+                    self._results.named(run_name, task, entry, run.first_grant, result)
+        self._results.in_force(plan)
+        self._measures.planned(plan, self._agenda.now)
+
+    def created(self, client: Client, name: str) -> None:
+        """An object was created."""
+        self._results.created(name, client.owner, self._store.moment)
+        if name.startswith(MAIL) and self._calm is not None and self._agenda.now >= self._calm.since:
+            self._look_for_acknowledgements(client, name)
+
+    def _look_for_acknowledgements(self, client: Client, name: str) -> None:
+        if self._mailed:
+            return  # One is enough, and reading them takes time.
+        _, _, boot = client.owner.rpartition("-")
+        number = int(name.rpartition("/")[2])
+        for letter in decode_box(client.member, boot, number, self._store.peek(name) or b""):
+            self._mailed += letter.frame[COMMAND_AT] == Command.MIGRANTS_ACK
+
+    def deleted(self, name: str) -> None:
+        """An object was deleted."""
+        if name == CLUSTER:
+            raise Violation(CLUSTER_STAYS, "it was deleted")
+        record = self._lease.record
+        if record is not None and name == record.plan:
+            raise Violation(plan_judge.POINTER_HOLDS, f"{name} was deleted")
+        self._results.deleted(name)
+        self._runs.deleted(name)
+
+    def listed(self, client: Client, prefix: str) -> None:
+        """Names were listed."""
+        self._results.listed(client.owner, prefix, self._store.moment)
+
+    def durable(self, client: Client, checkpoint: Checkpoint, moment: int) -> None:
+        """A checkpoint was confirmed to whoever wrote it."""
+        for snapshot in checkpoint.islands:
+            self._results.durable(client.owner, snapshot, moment)
+
+    # --- what users were told --------------------------------------------------------------------
+
+    def run_confirmed(self, name: str, run: str) -> None:
+        """The store said to a user that this run is there."""
+        self._runs.confirmed(name, run)
+
+    def run_may_go(self, run: str) -> None:
+        """A user is about to have this run deleted."""
+        self._runs.may_delete(run)
+
+    def order_confirmed(self, name: str, words: str) -> None:
+        """The store said to a user that this command is there."""
+        self._orders[name] = words
+
+    # --- what nodes did --------------------------------------------------------------------------
+
+    def started(self, boot: Boot, order: StartIsland) -> None:
+        """A node lets a worker begin an island."""
+        self._starts.started(order.island, order.snapshot.grant, boot.owner)
+
+    def disturbed(self) -> None:
+        """Something happened after which the cluster may need time again."""
+        self._quiet_since = self._agenda.now
+
+    def migrated(self) -> None:
+        """A node offered migrants to one of its islands."""
+        self._measures.migrations += 1
+
+    def generated(self) -> None:
+        """An island had a generation."""
+        self._generated_at = self._agenda.now
+        self._measures.generations += 1
+
+    # --- what time shows -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Look at the cluster from time to time."""
+        self._agenda.after(SWEEP_SECONDS, self._sweep)
+
+    def end(self) -> None:
+        """The simulation is over."""
+        must_finish = self._scenario.must_finish
+        if self._calm is not None:
+            acknowledged = self._network.acknowledged - self._acknowledged_before + self._mailed
+            self._calm.end(self._moment(), acknowledged, self._store.names(), self._orders, must_finish)
+        elif must_finish:
+            CalmJudge.finished(self.plan)
+
+    def _sweep(self, _: object) -> None:
+        boots = self._boots()
+        if not self._store.is_well or any(boot.is_suspended for boot in boots):
+            self.disturbed()
+        moment = self._moment()
+        if moment.plan is not None:
+            self._orphans.sweep(moment.plan, moment.living, self._quiet_since, moment.now)
+        if self._calm is not None:
+            if moment.now < self._calm.since:
+                self._acknowledged_before = self._network.acknowledged
+            else:
+                self._calm.sweep(moment)
+        self._agenda.after(SWEEP_SECONDS, self._sweep)
+
+    def _moment(self) -> Moment:
+        return Moment(
+            now=self._agenda.now,
+            record=self.record,
+            swapped_at=self._swapped_at,
+            plan=self.plan,
+            living={boot.owner: None for boot in self._boots() if not boot.is_leaving}.keys(),
+            generated_at=self._generated_at,
+        )

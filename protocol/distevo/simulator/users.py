@@ -1,0 +1,109 @@
+"""The users of a simulated cluster: they submit runs and give commands, through the store and its faults.
+
+What they send is one object with a name of its own, sent again under the same name until there is an answer; so a
+retry changes nothing. What the store has confirmed must be done.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from distevo.command import Command, Verb, encode_command
+from distevo.events import InboxChanged, Outcome, StoreAnswer
+from distevo.instructions import CreateObject
+from distevo.names import inbox_command, inbox_run
+from distevo.run import Budget, Run, RunSettings, encode_run
+from distevo.simulator.agenda import Agenda
+from distevo.simulator.boot import Boot
+from distevo.simulator.config import Order, Scenario, Submission
+from distevo.simulator.store import Store
+from distevo.simulator.trace import Trace
+from distevo.simulator.workers import PROBLEM
+
+RETRY_SECONDS = 2.0
+
+
+class Confirmed(Protocol):
+    """Is told what the store has confirmed to a user."""
+
+    def run_confirmed(self, name: str, run: str) -> None: ...
+    def run_may_go(self, run: str) -> None: ...
+    def order_confirmed(self, name: str, words: str) -> None: ...
+
+
+class Users:
+    """All users together, as one client of the store."""
+
+    member = "users"
+    owner = "users"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        agenda: Agenda,
+        store: Store,
+        trace: Trace,
+        rng: random.Random,
+        witness: Confirmed,
+        boots: Callable[[], Sequence[Boot]],
+    ) -> None:
+        self._agenda, self._store, self._trace, self._rng = agenda, store, trace, rng
+        self._witness, self._boots = witness, boots
+        for number, submission in enumerate(scenario.runs):
+            agenda.at(submission.at, self._submit, (number, submission))
+        for number, order in enumerate(scenario.commands):
+            agenda.at(order.at, self._command, (number, order))
+
+    def _submit(self, planned: tuple[int, Submission]) -> None:
+        number, wish = planned
+        run = Run(
+            name=wish.name,
+            nonce=f"{number:016x}",
+            problem=PROBLEM,
+            settings=RunSettings(
+                seed=number,
+                islands_per_task=wish.islands_per_task,
+                evaluations=wish.evaluations,
+                population_size=wish.population_size,
+                migration=wish.migration,
+            ),
+            tasks={f"t{task}": msgspec.Raw(b"{}") for task in range(wish.tasks)},
+            submitted_through="",
+        )
+        name = inbox_run(run.name, run.nonce)
+        self._create(name, encode_run(run), lambda: self._witness.run_confirmed(name, run.name))
+
+    def _command(self, planned: tuple[int, Order]) -> None:
+        number, order = planned
+        budget = None if order.evaluations is None else Budget(None, order.evaluations)
+        name = inbox_command(f"{number:016x}")
+        if order.verb is Verb.DELETE:
+            self._witness.run_may_go(order.run)
+        data = encode_command(Command(verb=order.verb, run=order.run, budget=budget))
+        self._create(name, data, lambda: self._witness.order_confirmed(name, f"{order.verb} {order.run}"))
+
+    def _create(self, name: str, data: bytes, confirmed: Callable[[], None]) -> None:
+        def answered(answer: StoreAnswer) -> None:
+            # A name that is there already is our own earlier try.
+            if answer.outcome in (Outcome.DONE, Outcome.CONFLICT):
+                self._trace.note(self._agenda.now, "users", f"is told that {name} is there")
+                confirmed()
+                self._knock()
+            else:
+                self._agenda.after(RETRY_SECONDS, ask)
+
+        def ask(_: object = None) -> None:
+            self._trace.note(self._agenda.now, "users", f"writes {name}")
+            self._store.ask(self, CreateObject(0, name, data), answered)
+
+        ask()
+
+    def _knock(self) -> None:
+        """Half of them go through a daemon, which is told; the others write to the store and leave it at that."""
+        boots = self._boots()
+        if boots and self._rng.random() < 0.5:
+            self._rng.choice(boots).feed(InboxChanged())

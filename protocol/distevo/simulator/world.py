@@ -1,0 +1,208 @@
+"""The world of one simulation: platforms, network, store and users on one agenda, and the faults that befall them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from blake3 import blake3
+
+from distevo.instructions import Exit, StartIsland
+from distevo.simulator import faults as f
+from distevo.simulator.agenda import Agenda
+from distevo.simulator.boot import Boot
+from distevo.simulator.config import COORDINATOR, Scenario, names_of
+from distevo.simulator.invariants.violation import Violation
+from distevo.simulator.measures import Measures
+from distevo.simulator.network import Network
+from distevo.simulator.platform import Platform
+from distevo.simulator.referee import Referee
+from distevo.simulator.report import Finding, Report, StoreUse
+from distevo.simulator.store import Store
+from distevo.simulator.trace import Trace
+from distevo.simulator.users import Users
+
+SHOWN_LINES = 120
+"""Of the trace, in a finding."""
+START_SPREAD = 0.5
+"""Seconds within which all members start that start at the same time."""
+
+
+def simulate(scenario: Scenario, seed: int, is_traced: bool = False) -> Report:
+    """Run a scenario with a seed; `is_traced`: the report has every line of the trace."""
+    return _World(scenario, seed, is_traced).run()
+
+
+class _World:
+    def __init__(self, scenario: Scenario, seed: int, is_traced: bool) -> None:
+        self._scenario, self._seed, self._is_traced = scenario, seed, is_traced
+        self.agenda, self.trace = Agenda(), Trace(is_whole=is_traced)
+        self.validate_every = scenario.validate_every
+        self._measures = Measures()
+        self._churned = 0
+        self._boots: Sequence[Boot] | None = None
+        self._referee = Referee(scenario, self.agenda, self._measures, self.boots)
+        self.store = Store(scenario.store, self.agenda, self.rng("store"), self._referee)
+        self.network = Network(scenario.network, self.agenda, self.rng("network"))
+        self._referee.watch(self.store, self.network)
+        self._platforms = {name: Platform(name, group, scenario, self) for name, group in names_of(scenario).items()}
+        self._users = Users(scenario, self.agenda, self.store, self.trace, self.rng("users"), self._referee, self.boots)
+
+    def rng(self, name: str) -> random.Random:
+        """A generator of its own for each part, so that one part's draws do not shift another's."""
+        return random.Random(f"{self._seed} {name}")
+
+    def boots(self) -> Sequence[Boot]:
+        """Everything that runs."""
+        if self._boots is None:
+            self._boots = [platform.boot for platform in self._platforms.values() if platform.boot is not None]
+        return self._boots
+
+    def run(self) -> Report:
+        """From the beginning to the end, or to the first violation."""
+        begins = self.rng("starts")
+        for platform in self._platforms.values():
+            self.agenda.at(platform.group.starts_at + START_SPREAD * begins.random(), platform.start)
+        for fault in self._scenario.faults:
+            self.agenda.at(fault.at, self._strike, fault)
+        self._plan_churn()
+        self._referee.begin()
+        finding = None
+        try:
+            self.agenda.run(until=self._scenario.seconds)
+            self._referee.end()
+            self._take_stock()
+        except Violation as violation:
+            finding = Finding(violation.invariant, violation.message, self.agenda.now, self.trace.lines(SHOWN_LINES))
+        return self._report(finding)
+
+    # --- what happens to boots -------------------------------------------------------------------
+
+    def began(self, boot: Boot) -> None:
+        """A boot is about to start."""
+        self._boots = None
+        self._referee.disturbed()
+        self._measures.began(boot.owner, self.agenda.now)
+
+    def ended(self, boot: Boot) -> None:
+        """A boot is gone."""
+        self._boots = None
+        self._referee.disturbed()
+        self._measures.ended(boot.owner, self.agenda.now)
+
+    def exited(self, boot: Boot, order: Exit) -> None:
+        """A daemon ended by itself."""
+        self._platforms[boot.member].exited(boot, order)
+
+    def started(self, boot: Boot, order: StartIsland) -> None:
+        """A node lets a worker begin an island."""
+        self._referee.started(boot, order)
+
+    def migrated(self) -> None:
+        """Migrants were offered to an island."""
+        self._referee.migrated()
+
+    def generated(self) -> None:
+        """An island had a generation."""
+        self._referee.generated()
+
+    # --- faults ----------------------------------------------------------------------------------
+
+    def _plan_churn(self) -> None:
+        """Crashes of members whose group has a rate of them, each silent or not; all are back before the calm."""
+        rng = self.rng("churn")
+        for name, platform in self._platforms.items():
+            group, at = platform.group, platform.group.starts_at
+            while group.crashes_per_hour:
+                at += rng.expovariate(group.crashes_per_hour / 3600)
+                back_after = max(rng.expovariate(1 / group.downtime), 1.0)
+                if at + back_after > self._scenario.calm_from:
+                    break
+                is_silent = rng.random() < 0.5
+                fault = f.Crash(at=at, member=name, back_after=back_after, is_silent=is_silent)
+                self.agenda.at(at, self._strike, fault)
+                self._churned += 1
+                at += back_after
+
+    def _strike(self, fault: f.Fault) -> None:
+        self.trace.note(self.agenda.now, "fault", str(fault))
+        match fault:
+            case f.Crash() | f.Stop() | f.Reset() | f.Suspend() | f.Pause() | f.WorkerDeath():
+                platform = self._platforms.get(self._name(fault.member))
+                if platform is not None:
+                    self._befall(platform, fault)
+            case f.StoreAway() | f.StoreFlaky():
+                self.store.begin(fault)
+                self.agenda.after(fault.seconds, self._heal, fault)
+            case f.Partition() | f.Cut() | f.Undialable() | f.Lossy():
+                self.network.begin(fault)
+                self.agenda.after(fault.seconds, self._heal, fault)
+
+    def _befall(
+        self, platform: Platform, fault: f.Crash | f.Stop | f.Reset | f.Suspend | f.Pause | f.WorkerDeath
+    ) -> None:
+        boot = platform.boot
+        if boot is None:
+            return
+        match fault:
+            case f.Crash():
+                platform.crash(fault.back_after, fault.is_silent)
+            case f.Stop():
+                platform.stop(fault.back_after)
+            case f.Reset():
+                self.network.reset(platform.name)
+            case f.Suspend(seconds=seconds):
+                boot.suspend(seconds)
+            case f.Pause(seconds=seconds):
+                boot.pause(seconds)
+            case f.WorkerDeath(slot=slot):
+                boot.workers.kill(slot)
+
+    def _name(self, member: str) -> str:
+        record = self._referee.record
+        if member == COORDINATOR:
+            return record.holder if record is not None else ""
+        return member
+
+    def _heal(self, fault: f.Fault) -> None:
+        self.trace.note(self.agenda.now, "fault", f"over: {fault}")
+        match fault:
+            case f.StoreAway() | f.StoreFlaky():
+                self.store.end(fault)
+            case f.Partition() | f.Cut() | f.Undialable() | f.Lossy():
+                self.network.end(fault)
+
+    # --- the report ------------------------------------------------------------------------------
+
+    def _report(self, finding: Finding | None) -> Report:
+        seconds, members, measures = self.agenda.now, len(self._platforms), self._measures
+        messages = sum(self.network.sent.values())
+        plan = self._referee.plan
+        return Report(
+            seed=self._seed,
+            finding=finding,
+            hash=self.trace.digest(),
+            seconds=seconds,
+            members=members,
+            faults=len(self._scenario.faults) + self._churned,
+            events=self.agenda.steps,
+            messages=messages,
+            messages_lost=self.network.lost,
+            messages_per_member_second=round(messages / members / max(seconds, 1e-9), 3),
+            messages_by_command={command.name: count for command, count in sorted(self.network.sent.items())},
+            store=StoreUse.of(self.store.requests, max(seconds, 1e-9)),
+            generations=measures.generations,
+            migrations=measures.migrations,
+            takeovers=measures.takeovers,
+            elections=[round(seconds, 3) for seconds in measures.elections],
+            adoptions=[round(seconds, 3) for seconds in measures.adoptions],
+            arrivals=[round(seconds, 3) for seconds in measures.arrivals],
+            runs={name: run.state.value for name, run in plan.runs.items()} if plan is not None else {},
+            trace=self.trace.lines() if self._is_traced else None,
+        )
+
+    def _take_stock(self) -> None:
+        """Note what the store holds at the end: there, all that differs in content shows."""
+        for name in self.store.names():
+            content = self.store.peek(name) or b""
+            self.trace.note(self.agenda.now, "store", f"holds {name}: {blake3(content).hexdigest(length=8)}")

@@ -53,7 +53,6 @@ ELECTION_TABLE = Table(
     "election",
     Standing.CALM,
     {
-        (Standing.CALM, Occasion.TRUSTED): (Standing.CALM, "nothing"),
         (Standing.CALM, Occasion.DOUBTED): (Standing.WAITING, "wait by rank; look at `cluster`"),
         (Standing.CALM, Occasion.VACANT): (Standing.WAITING, "wait by rank"),
         (Standing.WAITING, Occasion.TRUSTED): (Standing.CALM, "nothing"),

@@ -24,6 +24,8 @@ class Janitor:
         self._owner, self._keeper, self._outbox = owner, keeper, outbox
         self._objects: dict[str, list[Mark]] = {}
         self._reading: set[str] = set()
+        self._strange_since: dict[str, float] = {}
+        """When each box of mail of an unknown boot was first seen."""
         self._plan = Plan(epoch=0, version=0)
         self._next_look = float("inf")
         self.is_open = True
@@ -85,11 +87,14 @@ class Janitor:
 
         return read
 
-    def _mail_listed(self, answer: StoreAnswer, _now: float) -> None:
-        # One that is thought dead may be heard again, and what it writes then is read in order.
+    def _mail_listed(self, answer: StoreAnswer, now: float) -> None:
+        # One that is thought dead may be heard again, and one that is about to join writes already; what they write is
+        # read in order. Only mail that has been nobody's for long is left over.
         known = self._boots()
-        for name in answer.names if self.is_open else ():
-            if name.removeprefix(MAIL).partition("/")[0] not in known:
+        strange = [name for name in answer.names if name.removeprefix(MAIL).partition("/")[0] not in known]
+        self._strange_since = {name: self._strange_since.get(name, now) for name in strange}
+        for name, since in self._strange_since.items() if self.is_open else ():
+            if now >= since + LOOK_SECONDS:
                 self._outbox.delete(name, lambda _answer, _now: None)
 
     def _is_needed(self, mark: Mark) -> bool:

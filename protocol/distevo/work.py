@@ -51,8 +51,6 @@ ISLAND_TABLE = Table(
     Stage.FETCHING,
     {
         (Stage.FETCHING, Turn.RESTORED): (Stage.EVOLVING, "put it into a slot"),
-        (Stage.FETCHING, Turn.PAUSED): (Stage.FETCHING, "nothing; it is suspended once it is restored"),
-        (Stage.FETCHING, Turn.RESUMED): (Stage.FETCHING, "nothing"),
         (Stage.FETCHING, Turn.MOVED): (Stage.GONE, "forget it: nothing was done here"),
         (Stage.FETCHING, Turn.CLOSED): (Stage.GONE, "forget it"),
         (Stage.EVOLVING, Turn.REPORTED): (Stage.EVOLVING, "keep the state; emigrate when it is time"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Home
+from tests.support.daemon import wait_for
 
 MINE = """
 class Mine:
@@ -135,6 +137,32 @@ def test_a_csv_file(platform: Home) -> None:
         (("--problem", "onemax", "--seed", "-1"), 2, "--seed"),
         (("--problem", "onemax", "--islands-per-task", "5000"), 2, "islands_per_task"),
         (("--problem", "onemax", "--name", "a b"), 2, "run name 'a b'"),
+        (
+            ("--problem", "onemax", "--topology", "rings"),
+            2,
+            "the topology 'rings' is unknown; choose one of unconnected",
+        ),
+        (
+            ("--problem", "onemax", "--selection", "best"),
+            2,
+            "the selection 'best' is unknown; choose one of select_best",
+        ),
+        (
+            ("--problem", "onemax", "--replacement", "all"),
+            2,
+            "the replacement 'all' is unknown; choose one of fair_rep",
+        ),
+        (("--problem", "onemax", "--topology", "free_form"), 2, "free_form has no edges"),
+        (("--problem", "onemax", "--edges", "0-1"), 2, "choose free_form for them"),
+        (("--problem", "onemax", "--edges", "0>1"), 2, "write each edge as SOURCE-TARGET"),
+        (
+            ("--problem", "onemax", "--topology", "free_form", "--edges", "0-1,1-2", "--islands-per-task", "2"),
+            2,
+            "the edge 1 -> 2 names an island that is not there",
+        ),
+        (("--problem", "onemax", "--degree", "0"), 2, "migration.degree"),
+        (("--problem", "onemax", "--migration-interval", "0"), 2, "migration.interval"),
+        (("--problem", "onemax", "--migration-size", "1001"), 2, "migration.size"),
         (("--tasks", "8"), 2, "--problem"),
         (("--problem", "onemax", "--wiat"), 2, "--wiat"),
     ],
@@ -161,6 +189,64 @@ def test_a_name_that_exists_is_refused(platform: Home, solved: str) -> None:
 def test_problem_files_that_do_not_work(platform: Home, source: str, message: str) -> None:
     (platform.folder / "bad.py").write_text(source)
     assert message in platform.error("submit", "--problem", "bad.py:Mine", code=4)["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "edges"),
+    [
+        ("ring", (), {(0, 1), (1, 2), (2, 0)}),
+        ("free", ("--topology", "free_form", "--edges", "0-2,1-2"), {(0, 2), (1, 2)}),
+    ],
+)
+def test_islands_give_each_other_programs_along_the_topology(
+    roomy: Home, name: str, options: tuple[str, ...], edges: set[tuple[int, int]]
+) -> None:
+    roomy.ctl(
+        "submit", "--problem", "onemax", "--tasks", "8192", "--name", name, "--islands-per-task", "3",
+        "--evaluations", "1000000", "--migration-interval", "1", "--migration-size", "3", *options,
+    )  # fmt: skip
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+
+    def has_migrated() -> bool:
+        found.update({(edge["source"], edge["target"]): edge for edge in roomy.json("status")["migrations"]})
+        return found.keys() == edges and all(edge["sent"] > 1 and edge["accepted"] for edge in found.values())
+
+    wait_for(has_migrated, "emigrants on every edge", every=0.2)
+    for edge in found.values():
+        assert (edge["run"], edge["task"], edge["is_waiting"]) == (name, "8192", False)
+        assert edge["accepted"] + edge["known"] <= 3 * edge["sent"]
+        assert edge["owner"].startswith("roomy-")
+    shown = roomy.ctl("status", "--islands").stdout
+    for source, target in edges:
+        assert f"{name} 8192 {source} to {target}" in shown
+    roomy.ctl("cancel", name)
+    assert roomy.json("status")["migrations"] == []
+
+
+def test_unconnected_islands_keep_to_themselves(roomy: Home) -> None:
+    roomy.ctl(
+        "submit", "--problem", "onemax", "--tasks", "8192", "--name", "alone", "--islands-per-task", "3",
+        "--evaluations", "1000000", "--migration-interval", "1", "--topology", "unconnected",
+    )  # fmt: skip
+
+    def have_evolved() -> bool:
+        generations = [island["generation"] for island in roomy.json("status", "--islands")["islands"]]
+        return len(generations) == 3 and min(generations) > 2
+
+    wait_for(have_evolved, "some generations of all islands", every=0.2)
+    assert roomy.json("status")["migrations"] == []
+    roomy.ctl("cancel", "alone")
+
+
+@pytest.fixture(scope="module")
+def roomy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with a daemon that lets three islands evolve side by side."""
+    found = Home(tmp_path_factory.mktemp("home"))
+    found.distevod(
+        "start", "--detach", "--workers", "2", "--islands-per-platform", "3", "--metrics-port", "0", "--id", "roomy"
+    )
+    yield found
+    found.distevod("stop")
 
 
 def wait_for_run(platform: Home, name: str) -> dict[str, Any]:

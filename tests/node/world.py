@@ -71,6 +71,7 @@ class World:
         workers: int = 2,
         member: str = "m",
         start: float = 100.0,
+        fault: Callable[[StoreInstruction], Outcome | None] = lambda _: None,
     ) -> None:
         self.objects: Objects = {} if objects is None else objects
         self.now = start
@@ -87,7 +88,7 @@ class World:
             ),
             random.Random(boot),
         )
-        self.fault: Callable[[StoreInstruction], Outcome | None] = lambda _: None
+        self.fault = fault
         """What to answer instead of carrying an instruction out; None: carry it out."""
         self.lost: Callable[[StoreInstruction], bool] = lambda _: False
         """Whether an instruction is carried out but its answer is lost."""

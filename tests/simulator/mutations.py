@@ -25,7 +25,6 @@ from distevo import (
     keeper,
     lease,
     members,
-    migration,
     news,
     node,
     routing,
@@ -292,11 +291,6 @@ def pre_vote_ignored() -> list[Patch]:
     return [(election.Election, "_conclude", conclude)]
 
 
-def migrants_never_sent_again() -> list[Patch]:
-    """A batch of emigrants is sent once, acknowledged or not."""
-    return [(migration.Migration, "tick", lambda *_: None), (migration.Migration, "next_deadline", lambda *_: None)]
-
-
 BUGS: list[Callable[[], list[Patch]]] = [
     token_at_send_time,
     stale_plan_under_a_new_token,
@@ -318,7 +312,6 @@ BUGS: list[Callable[[], list[Patch]]] = [
     late_finals_accepted,
     dead_links_kept,
     pre_vote_ignored,
-    migrants_never_sent_again,
 ]
 
 

@@ -1,5 +1,7 @@
 """Presets: the tuning guide's figures, and how a platform is recognised."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS, detect_kind
@@ -8,7 +10,7 @@ from distevod.settings import SETTINGS
 
 def test_presets_give_values_that_their_settings_allow() -> None:
     settings = {setting.name: setting for setting in SETTINGS}
-    given = [preset.values for preset in PLATFORM_PRESETS.values()] + list(NETWORK_PRESETS.values())
+    given: list[Mapping[str, float]] = [*PLATFORM_PRESETS.values(), *NETWORK_PRESETS.values()]
     assert sum(map(len, given)) > 10
     for values in given:
         for name, value in values.items():
@@ -16,8 +18,13 @@ def test_presets_give_values_that_their_settings_allow() -> None:
 
 
 def test_the_guides_islands_per_platform() -> None:
-    islands = {kind: preset.islands for kind, preset in PLATFORM_PRESETS.items()}
+    islands = {kind: preset.get("islands_per_platform") for kind, preset in PLATFORM_PRESETS.items()}
     assert islands == {"kaggle": 4, "colab": 3, "paperspace": None, "local": 2, "server": 2}
+
+
+def test_kaggle_coordinates_first_and_a_local_machine_last() -> None:
+    order = sorted(PLATFORM_PRESETS, key=lambda kind: PLATFORM_PRESETS[kind]["coordinator_priority"])
+    assert order == ["kaggle", "server", "colab", "paperspace", "local"]
 
 
 def test_every_network_gives_three_heartbeats_before_a_member_is_dead() -> None:

@@ -21,6 +21,7 @@ SAMPLES = {
     "state_dir": ("/flag/state", "/env/state", "/file/state", "gs://bucket/state"),
     "workers": ("3", "4", "5", "two"),
     "memory_mb": ("2000", "3000", "4000", "1.5"),
+    "islands_per_platform": ("5", "6", "7", "0"),
     "batch_size": ("10", "20", "30", "0"),
     "generation_seconds": ("0.5", "2", "3.5", "nan"),
     "evaluation_timeout_seconds": ("1", "2", "3", "-1"),
@@ -30,6 +31,8 @@ SAMPLES = {
     "compression_level": ("1", "2", "3", "10"),
     "heartbeat_interval": ("1", "2", "3", "0"),
     "heartbeat_timeout": ("100", "200", "300", "inf"),
+    "mail_interval": ("0.5", "30", "60", "0"),
+    "coordinator_priority": ("0", "1", "1000", "1001"),
     "lease_ttl": ("20", "30", "40", "4.9"),
     "metrics_port": ("0", "9000", "65535", "65536"),
     "allow_problems": ("store", "none", "own", "all"),
@@ -73,6 +76,8 @@ def test_without_anything_said_the_hardware_and_the_defaults_decide(environ: dic
     assert settings.state_dir == tmp_path / "home/.local/state/distevo"
     assert settings.store == str(settings.state_dir / "store")
     assert settings.memory_mb == hardware.usable_memory_mb() // 2
+    assert settings.islands_per_platform == 2
+    assert (settings.mail_interval, settings.coordinator_priority) == (None, 40)
     assert settings.workers == min(hardware.usable_cores(), settings.memory_mb // WORKER_MEMORY_MB)
     assert (settings.heartbeat_interval, settings.heartbeat_timeout) == (10, 30)
     assert (settings.checkpoint_generations, settings.checkpoint_seconds) == (5, 5)
@@ -113,7 +118,8 @@ def test_flag_beats_environment_beats_file(name: str, environ: dict[str, str], t
 
 
 def typed(name: str, text: str) -> object:
-    kind = typing.get_type_hints(Settings)[name]
+    hint = typing.get_type_hints(Settings)[name]
+    kind = next(iter(typing.get_args(hint)), hint)  # of `float | None` the float
     return {"false": False, "no": False, "off": False}[text] if kind is bool else kind(text)
 
 
@@ -165,8 +171,8 @@ def test_empty_variables_and_our_other_variables_are_not_settings(environ: dict[
 
 
 @pytest.mark.parametrize(
-    ("kind", "workers", "batch_size", "memory_mb", "checkpoint_generations", "islands"),
-    [("kaggle", 2, 500, 4096, 2, 4), ("colab", 2, 250, 12288, 1, 3), ("paperspace", 1, 100, 2048, 1, None)],
+    ("kind", "workers", "batch_size", "memory_mb", "checkpoint_generations", "islands", "priority"),
+    [("kaggle", 2, 500, 4096, 2, 4, 0), ("colab", 2, 250, 12288, 1, 3, 20), ("paperspace", 1, 100, 2048, 1, 1, 30)],
 )
 def test_presets_stand_below_all_that_is_said(
     kind: str,
@@ -174,14 +180,15 @@ def test_presets_stand_below_all_that_is_said(
     batch_size: int,
     memory_mb: int,
     checkpoint_generations: int,
-    islands: int | None,
+    islands: int,
+    priority: int,
     environ: dict[str, str],
     tmp_path: Path,
 ) -> None:
     settings = load_settings({"kind": kind}, environ)
     assert (settings.workers, settings.batch_size) == (workers, batch_size)
     assert (settings.memory_mb, settings.checkpoint_generations) == (memory_mb, checkpoint_generations)
-    assert settings.islands == islands
+    assert (settings.islands_per_platform, settings.coordinator_priority) == (islands, priority)
     assert settings.sources["workers"] == f"preset {kind}"
     said = load_settings({"kind": kind}, environ, written(tmp_path, "batch_size: 7"))
     assert (said.batch_size, said.workers) == (7, workers)
@@ -236,6 +243,29 @@ def test_what_is_hardly_meant_is_a_warning(environ: dict[str, str]) -> None:
     assert warning == (f"workers {cores + 1} (flag --workers) is more than the {cores} that this machine has")
 
 
+def test_more_islands_than_the_memory_has_room_for_is_a_warning(environ: dict[str, str]) -> None:
+    def warnings(**flags: object) -> list[str]:
+        found = load_settings({"kind": "kaggle", **flags}, environ).warnings
+        return [warning for warning in found if warning.startswith("islands_per_platform")]  # this machine may be small
+
+    assert warnings() == [
+        (
+            "islands_per_platform 4 (preset kaggle) is more than memory_mb 4096 (preset kaggle) has room for, "
+            "3 for each 4096 MiB: 3 it is"
+        )
+    ]
+    # no worker idles for want of memory
+    assert warnings(memory_mb=1000, workers=2, islands_per_platform=2) == []
+    (warning,) = warnings(memory_mb=1000, workers=2, islands_per_platform=3)
+    assert warning.endswith("3 for each 4096 MiB: 2 it is")
+
+
+def test_where_no_preset_says_how_many_islands_the_memory_does(environ: dict[str, str]) -> None:
+    for memory_mb, islands in ((1024, 1), (4096, 3), (8192, 6)):
+        settings = load_settings({"kind": "paperspace", "memory_mb": memory_mb}, environ)
+        assert (settings.islands_per_platform, settings.sources["islands_per_platform"]) == (islands, "default")
+
+
 def test_relative_folders_are_taken_from_where_they_are_written(
     environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +296,7 @@ def test_the_manual_has_every_setting_and_what_is_in_force(environ: dict[str, st
         assert setting.variable in text
     assert "  now         1  (flag --workers)" in text
     assert "  now         false  (flag --enable-compression)" in text
+    assert "  now         computed  (default)" in text
     assert "  now " not in explain()
 
 
@@ -277,6 +308,7 @@ def test_the_manual_is_also_json(environ: dict[str, str]) -> None:
     assert workers["yaml"] == ["workers", "platforms[].worker_count"]
     assert workers["presets"] == {"kaggle": 2, "colab": 2, "paperspace": 1}
     assert (workers["value"], workers["source"]) == (1, "flag --workers")
+    assert next(row for row in rows if row["name"] == "mail_interval")["value"] is None
     assert "value" not in explain_data()[0]
 
 

@@ -54,6 +54,20 @@ def test_the_guides_file_gives_each_platform_its_entry(path: Path, name: str, me
     assert found.sources["heartbeat_timeout"] == f"{path} line 11: distributed_evolution.heartbeat_timeout"
 
 
+def test_islands_are_limited_for_one_platform_or_for_all(path: Path) -> None:
+    content = "distributed_evolution:\n  islands_per_platform: 3\n"
+    assert loaded(path, content, id="a").islands_per_platform == 3
+    assert (
+        loaded(path, content + "platforms:\n  - id: a\n    islands_per_platform: 3\n", id="a").islands_per_platform == 3
+    )
+    assert refusal(path, content + "platforms:\n  - id: a\n    islands_per_platform: 5\n", id="a").startswith(
+        "islands_per_platform is given twice: 3 (FILE line 2: distributed_evolution.islands_per_platform) and 5 "
+    )
+    assert refusal(path, "distributed_evolution:\n  islands_per_platform: {kaggle: 4}", id="a") == (
+        "FILE line 2: distributed_evolution.islands_per_platform must be one value"
+    )
+
+
 def test_the_entry_is_also_found_by_the_files_own_id_and_by_the_environment(path: Path) -> None:
     assert loaded(path, "id: colab-1\n" + GUIDE).batch_size == 250
     path.write_text("id: colab-1\n" + GUIDE)
@@ -107,7 +121,10 @@ def test_one_setting_twice_and_differently_in_one_file_is_refused(path: Path) ->
         ),
         (
             "distributed_evolution:\n  zzz: 2",
-            "FILE line 2: unknown key in distributed_evolution 'zzz'; valid: heartbeat_interval, heartbeat_timeout",
+            (
+                "FILE line 2: unknown key in distributed_evolution 'zzz'; valid: islands_per_platform, "
+                "heartbeat_interval, heartbeat_timeout"
+            ),
         ),
         ("workers: 2\nworkers: 2", "FILE line 2: workers is given twice"),
         ("workers: [2]", "FILE line 1: workers must be one value"),

@@ -1,0 +1,202 @@
+"""Rows of the state tables that clusters take seldom: reports that come late, stops and faults at odd moments."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from distevo.checkpoint import IslandSnapshot
+from distevo.cluster import decode_cluster, encode_cluster
+from distevo.command import Verb
+from distevo.events import IslandReported, Outcome, StopRequested, WorkersFinished
+from distevo.instructions import ReadObject, ReplaceObject
+from distevo.node import Phase
+from distevo.plan import MemberPlan, Plan, decode_plan, encode_plan
+from distevo.work import Stage
+from tests.node.test_node import T0
+from tests.node.world import Objects, World
+
+
+def late(world: World, snapshot: IslandSnapshot) -> None:
+    """A report that was on its way when the island stopped."""
+    newer = msgspec.structs.replace(snapshot, generation=snapshot.generation + 1)
+    world.feed(IslandReported(0, T0, newer, fit=False, is_spent=False))
+
+
+def replan(objects: Objects, change: object) -> None:
+    """Another coordinator takes over with a changed plan."""
+    record = decode_cluster(objects["cluster"][0])
+    plan = decode_plan(objects[record.plan or ""][0])
+    plan.epoch, plan.version = record.epoch + 1, record.plan_version + 1
+    assert callable(change)
+    change(plan)
+    name = f"plans/{plan.epoch}-{plan.version}-abc"
+    objects[name] = encode_plan(plan), 1
+    taken = msgspec.structs.replace(
+        record, epoch=plan.epoch, holder="n", boot="b9", nonce="abc", plan=name, plan_version=plan.version
+    )
+    objects["cluster"] = encode_cluster(taken), objects["cluster"][1] + 1
+
+
+def to_another(plan: Plan) -> None:
+    """Give the island to the member `n`."""
+    plan.members["n"] = MemberPlan(boot="b9", kind="local", workers=1, memory_mb=4096, batch_size=1)
+    place = plan.runs["r"].tasks["t0"].islands[0]
+    place.former, place.owner, place.grant = [place.owner], "n-b9", plan.next_grant
+    plan.next_grant += 1
+
+
+def back(plan: Plan) -> None:
+    """Give it back."""
+    place = plan.runs["r"].tasks["t0"].islands[0]
+    place.former, place.owner, place.grant = [*place.former, place.owner], "m-b0", plan.next_grant
+    plan.next_grant += 1
+
+
+@pytest.fixture
+def world() -> World:
+    """One platform with an island in hand."""
+    world = World()
+    world.submit(tasks=1)
+    world.generation(T0, fitness=0.5)
+    return world
+
+
+def test_a_late_report_of_a_suspended_island_changes_nothing(world: World) -> None:
+    snapshot = world.running[T0].snapshot
+    world.command(Verb.PAUSE)
+    late(world, snapshot)
+    assert world.node.foreman.islands[T0].stage is Stage.SUSPENDED
+    assert world.node.foreman.islands[T0].state.generation == 1
+
+
+def test_a_suspended_island_ends_with_its_run(world: World) -> None:
+    world.command(Verb.PAUSE)
+    assert world.command(Verb.CANCEL) == "accepted"
+    assert [order.genome for order in world.verifying] == [b"r/t0/0:1"]
+
+
+def test_a_late_report_of_a_final_island_changes_nothing(world: World) -> None:
+    snapshot = world.running[T0].snapshot
+    world.command(Verb.CANCEL)
+    work = world.node.foreman.islands[T0]
+    assert work.stage is Stage.FINAL
+    late(world, snapshot)
+    assert (work.stage, work.state.generation) == (Stage.FINAL, 1)
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_an_island_that_parts_is_kept_until_it_is_durable_and_may_come_back(world: World, is_paused: bool) -> None:
+    if is_paused:
+        world.command(Verb.PAUSE)
+    snapshot = world.node.foreman.islands[T0].state
+    replan(world.objects, to_another)
+    world.pass_time(6)
+    work = world.node.foreman.islands[T0]
+    assert work.stage is Stage.PARTING
+    assert T0 not in world.running
+    late(world, snapshot)
+    assert work.state.generation == 1
+    old = work.grant
+    replan(world.objects, back)
+    world.pass_time(6)
+    assert work.grant > old
+    assert work.state.grant == work.grant
+    assert old in work.state.cover
+    if not is_paused:
+        assert world.running[T0].snapshot.generation == 1
+
+
+def test_an_island_that_nobody_takes_is_let_go_of_once_it_is_durable(world: World) -> None:
+    replan(world.objects, to_another)
+    for beat in range(12):
+        record = decode_cluster(world.objects["cluster"][0])
+        renewed = msgspec.structs.replace(record, nonce=f"{beat:x}")
+        world.objects["cluster"] = encode_cluster(renewed), world.objects["cluster"][1] + 1
+        world.pass_time(5)
+    assert T0 not in world.node.foreman.islands
+
+
+# --- phases ---------------------------------------------------------------------------------------
+
+
+def test_a_stop_while_the_lease_is_being_taken() -> None:
+    held = World()
+    held.fault = lambda i: Outcome.UNAVAILABLE if isinstance(i, ReplaceObject) else None
+    record = decode_cluster(held.objects["cluster"][0])
+    released = msgspec.structs.replace(record, holder="", boot="", nonce="x")
+    other = World(
+        {**held.objects, "cluster": (encode_cluster(released), 99)},
+        boot="b3",
+        member="o",
+        start=2000.0,
+        fault=lambda i: Outcome.UNAVAILABLE if isinstance(i, ReplaceObject) else None,
+    )
+    other.pass_time(2)
+    assert other.node.phase is Phase.TAKING
+    other.feed(StopRequested())
+    other.pass_time(6)
+    assert other.exit is not None
+
+
+def test_workers_that_never_finish_do_not_keep_the_node() -> None:
+    world = World()
+    world.finishes = False
+    world.feed(StopRequested())
+    world.pass_time(5)
+    assert world.node.phase is Phase.GONE
+    assert "in time" in (world.exit or "")
+
+
+def damage(objects: Objects) -> None:
+    """Flip bytes of `cluster`."""
+    data, token = objects["cluster"]
+    objects["cluster"] = data[:20] + b"?" + data[21:], token + 1
+
+
+def test_a_damaged_cluster_ends_a_node_that_works_or_leaves() -> None:
+    working = World()
+    damage(working.objects)
+    working.fault = lambda i: Outcome.CONFLICT if isinstance(i, ReplaceObject) else None
+    working.pass_time(20)
+    assert "damaged" in (working.exit or "")
+    leaving = World()
+    leaving.submit(tasks=1)
+    leaving.fault = lambda i: Outcome.CONFLICT if isinstance(i, ReplaceObject) else None
+    damage(leaving.objects)
+    leaving.feed(StopRequested())
+    leaving.pass_time(3)
+    assert "damaged" in (leaving.exit or "")
+
+
+def test_a_damaged_cluster_ends_a_node_that_finishes_or_takes() -> None:
+    finishing = World()
+    finishing.finishes = False
+    finishing.pass_time(4)
+    damage(finishing.objects)
+    finishing.fault = lambda i: Outcome.CONFLICT if isinstance(i, ReplaceObject) else None
+    finishing.feed(StopRequested())
+    finishing.pass_time(2)
+    assert "damaged" in (finishing.exit or "")
+    finishing.feed(WorkersFinished())  # Nobody is there any more.
+    taking = World({}, fault=lambda i: Outcome.UNKNOWN if not isinstance(i, ReadObject) and i_is_cluster(i) else None)
+    taking.objects["cluster"] = b"rubbish\n", 7
+    taking.pass_time(3)
+    assert "damaged" in (taking.exit or "")
+
+
+def i_is_cluster(instruction: object) -> bool:
+    """Whether an instruction is about `cluster`."""
+    return getattr(instruction, "name", "") == "cluster"
+
+
+def test_a_plan_that_cannot_be_read_ends_a_node_that_loads_or_watches() -> None:
+    world = World()
+    world.submit(tasks=1)
+    name = decode_cluster(world.objects["cluster"][0]).plan or ""
+    world.objects[name] = b"rubbish", 1
+    again = World(world.objects, boot="b1", start=world.now)
+    assert "cannot be read" in (again.exit or "")
+    watching = World(world.objects, boot="b2", member="w", start=world.now)
+    watching.pass_time(20)
+    assert "cannot be read" in (watching.exit or "")

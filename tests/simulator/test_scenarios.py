@@ -1,0 +1,83 @@
+"""Scenarios: what a file may say, what is wrong with one, and what a seed expands to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from distevo.simulator import ScenarioError, expand, plain, scenario_of, text
+from distevo.simulator.config import names_of
+from distevo.simulator.faults import Crash, Stop, end_of, members_of
+from distevo_ctl.simulate import EXAMPLE
+
+SMALL: dict[str, Any] = {"members": [{"kind": "server", "count": 2}, {"kind": "laptop"}, {"kind": "server"}]}
+
+
+def test_members_are_named_by_kind() -> None:
+    assert list(names_of(scenario_of(SMALL))) == ["server-1", "server-2", "laptop-1", "server-3"]
+
+
+def test_the_example_in_the_help_is_a_scenario() -> None:
+    scenario = scenario_of(yaml.safe_load(EXAMPLE))
+    assert len(names_of(scenario)) == 4
+    assert [type(fault).__name__ for fault in scenario.faults] == ["Crash", "Partition", "StoreAway"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "the scenario is empty; it needs at least `members`"),
+        ({"members": []}, "members: Expected `array` of length >= 1"),
+        ({"members": [{"workers": "two"}]}, "members[0].workers: Expected `int`, got `str`"),
+        ({"memebers": []}, "Object contains unknown field `memebers`"),
+        ({"calm_minutes": 5}, "calm_minutes: has to be less than minutes"),
+        ({"times": {"heartbeat_timeout": 10}}, "times.heartbeat_timeout: has to be more than heartbeat_interval"),
+        ({"work": {"generation_seconds": [3, 2]}}, "work.generation_seconds: is [least, most]"),
+        ({"runs": [{"name": "a"}, {"name": "a"}]}, "runs[1].name: there is a run 'a' already"),
+        ({"commands": [{"at": 1, "verb": "cancel", "run": "b"}]}, "commands[0].run: there is no run 'b'"),
+        ({"faults": [{"fault": "flood", "at": 1}]}, "faults[0].fault: Invalid value 'flood'"),
+        (
+            {"faults": [{"fault": "crash", "at": 1, "member": "server-9"}]},
+            "faults[0]: there is no member 'server-9'; there are server-1, server-2, laptop-1, server-3",
+        ),
+        (
+            {"calm_minutes": 1, "faults": [{"fault": "store_away", "at": 200, "seconds": 60}]},
+            "faults[0]: lasts until 260 s, into the calm that begins at 240 s",
+        ),
+        ({"members": [{"count": 3000}]}, "members: 3000 are more than 2000"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_field(change: dict[str, Any] | None, message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        scenario_of(None if change is None else SMALL | change)
+    assert str(caught.value) == message
+
+
+def test_a_fault_may_strike_whoever_is_coordinator() -> None:
+    scenario_of(SMALL | {"faults": [{"fault": "crash", "at": 1, "member": "coordinator"}]})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_seed_expands_to_a_scenario_that_can_be_printed_and_read_again(seed: int) -> None:
+    scenario = expand(seed)
+    assert expand(seed) == scenario
+    assert scenario_of(yaml.safe_load(text(scenario))) == scenario
+    assert scenario_of(yaml.safe_load(yaml.safe_dump(plain(scenario)))) == scenario
+
+
+def test_what_seeds_expand_to() -> None:
+    scenarios = [expand(seed) for seed in range(300)]
+    assert {len(names_of(scenario)) for scenario in scenarios} == {3, 4, 5, 6, 7}
+    assert all(len(scenario.faults) >= 3 and scenario.seconds == 300 for scenario in scenarios)
+    kinds = {type(fault).__name__ for scenario in scenarios for fault in scenario.faults}
+    assert len(kinds) == 12
+    for scenario in scenarios:
+        assert max(end_of(fault) for fault in scenario.faults) <= scenario.calm_from
+        known = {*names_of(scenario), "coordinator"}
+        assert all(known.issuperset(members_of(fault)) for fault in scenario.faults)
+        gone = [f for f in scenario.faults if isinstance(f, Crash | Stop) and f.back_after is None]
+        assert len(names_of(scenario)) - len(gone) >= 2
+    reaches = [all(group.is_behind_nat for group in scenario.members) for scenario in scenarios]
+    assert 30 < sum(reaches) < 90, "clusters in which nobody can be dialled"

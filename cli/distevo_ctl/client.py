@@ -14,8 +14,8 @@ from distevod.state_lock import Holder, holder
 
 CONNECT_SECONDS = 3.0
 """How long a daemon that holds its state folder may take to answer a first, empty request."""
-ANSWER_SECONDS = 60.0
-"""The longest that a request is waited for: the check of a problem may take 30 s, taking a run in 10 s."""
+ANSWER_SECONDS = 75.0
+"""The longest that a request is waited for: the check of a problem may take 30 s, and taking a run in as long."""
 LOOK_SECONDS = 0.25
 """Between two looks at whether a daemon that has not answered is still there."""
 RECONNECT_MS = 10

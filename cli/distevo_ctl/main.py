@@ -8,6 +8,7 @@ from distevo_ctl.commands.status import status
 from distevo_ctl.commands.submit import submit
 from distevo_ctl.commands.watch import watch
 from distevo_ctl.exits import ExitCodeGroup
+from distevo_ctl.simulate import simulate
 from distevo_ctl.target import group_options
 
 HELP = """Submit runs to a distevo cluster, watch them, and see what they found.
@@ -21,7 +22,7 @@ HELP = """Submit runs to a distevo cluster, watch them, and see what they found.
 Commands find the daemon of this user by themselves; --state-dir names another. With --json, what is printed is JSON,
 errors (on standard error) too."""
 
-COMMANDS = [submit, status, watch, runs, results, cancel, pause, resume, extend, delete, checkpoints, demo]
+COMMANDS = [submit, status, watch, runs, results, cancel, pause, resume, extend, delete, checkpoints, demo, simulate]
 
 main = ExitCodeGroup(
     "distevo-ctl", commands={str(command.name): command for command in COMMANDS}, help=HELP, params=group_options()

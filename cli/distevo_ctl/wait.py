@@ -49,13 +49,15 @@ def wait_for_run(client: Client, state_dir: Path, name: str, *, quiet: bool = Fa
 
 def _views(client: Client, state_dir: Path, name: str) -> Iterator[dict[str, Any]]:
     """The run again and again, until it is over."""
+    is_known = False  # what a follower has just handed in is in no plan yet
     for _, status in follow(state_dir, INTERVAL_SECONDS, first=client):
         run = run_in(status, name)
         if run is not None:
+            is_known = True
             yield run
             if run["state"] in OVER:
                 return
-        elif has_plan(status):  # a daemon that was started again has to read it first
+        elif is_known and has_plan(status):  # a daemon that was started again has to read it first
             raise CliError(ExitCode.RUN_FAILED, f"{name} was deleted")
 
 

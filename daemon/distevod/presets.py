@@ -5,35 +5,42 @@ The figures are the performance tuning guide's ("Platform-Specific Recommendatio
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-
-class PlatformPreset(NamedTuple):
-    """What the guide recommends for one kind of platform."""
-
-    values: Mapping[str, int]
-    """Setting name to value; what is absent is decided by the hardware or by the default."""
-
-    islands: int | None
-    """Islands that the platform should hold; None where the guide names no figure."""
-
-
-PLATFORM_PRESETS: Mapping[str, PlatformPreset] = {
+PLATFORM_PRESETS: Mapping[str, Mapping[str, int]] = {
     # "every 1-2 generations": the dearer end of what is allowed, since Kaggle is the stable one
-    "kaggle": PlatformPreset(
-        {"workers": 2, "batch_size": 500, "memory_mb": 4096, "checkpoint_generations": 2}, islands=4
-    ),
-    "colab": PlatformPreset(
-        {"workers": 2, "batch_size": 250, "memory_mb": 12288, "checkpoint_generations": 1}, islands=3
-    ),
-    "paperspace": PlatformPreset(
-        {"workers": 1, "batch_size": 100, "memory_mb": 2048, "checkpoint_generations": 1}, islands=None
-    ),
+    "kaggle": {
+        "workers": 2,
+        "memory_mb": 4096,
+        "islands_per_platform": 4,
+        "batch_size": 500,
+        "checkpoint_generations": 2,
+        "coordinator_priority": 0,
+    },
+    "colab": {
+        "workers": 2,
+        "memory_mb": 12288,
+        "islands_per_platform": 3,
+        "batch_size": 250,
+        "checkpoint_generations": 1,
+        "coordinator_priority": 20,
+    },
+    # the guide names no islands for it: its memory decides
+    "paperspace": {
+        "workers": 1,
+        "memory_mb": 2048,
+        "batch_size": 100,
+        "checkpoint_generations": 1,
+        "coordinator_priority": 30,
+    },
     # "variable based on hardware", "less frequent": the hardware and the defaults decide
-    "local": PlatformPreset({}, islands=2),
+    "local": {"islands_per_platform": 2, "coordinator_priority": 40},
     # not in the guide: a machine that stays up is a local one that nobody closes
-    "server": PlatformPreset({}, islands=2),
+    "server": {"islands_per_platform": 2, "coordinator_priority": 10},
 }
+"""Kind to setting name to value; what is absent is decided by the hardware or by the default.
+
+Who coordinates: Kaggle first, since its sessions are the most stable of the notebooks, and local as backup.
+"""
 
 NETWORK_PRESETS: Mapping[str, Mapping[str, float]] = {
     "stable": {"heartbeat_interval": 10.0, "heartbeat_timeout": 30.0},

@@ -173,10 +173,12 @@ class Exchange:
                 elif owner:
                     self._send(owner, head, announcement.keys)
 
-    def next_deadline(self) -> float:
+    def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        deadlines = (self.migration.next_deadline(), self._seen.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=float("inf"))
+        migration, seen_keys = self.migration.next_deadline(), self._seen.next_deadline()
+        if migration is None or seen_keys is None:
+            return migration if migration is not None else seen_keys
+        return min(migration, seen_keys)
 
     # --- helpers ---------------------------------------------------------------------------------
 

@@ -238,6 +238,15 @@ class Node:
             look=self.following.look,
             run=self._elected,
         )
+        self._clocks: tuple[Callable[[], float | None], ...] = (
+            self.outbox.next_deadline,
+            self.lease.next_deadline,
+            self.table.next_deadline,
+            self.router.next_deadline,
+            self.news.next_deadline,
+            self.handover.next_deadline,
+            self.exchange.next_deadline,
+        )
         self._next_watch = self._announce_at = self._hinted_at = -float("inf")
         self._leave_by = float("inf")
         self._has_mail = self._is_probing = self._was_member = False
@@ -262,7 +271,7 @@ class Node:
         try:
             self._dispatch(event, now)
             self._react(now)
-            deadline = self._next_deadline()
+            deadline = now if isinstance(event, Tick) else self._next_deadline()
             if deadline is not None and deadline <= now:
                 self._tick(now)
                 self._react(now)
@@ -406,40 +415,35 @@ class Node:
         self.router.tick(now)
         if self.phase in _ENDING:
             self._end(now)
-            return
-        if self.phase is Phase.WATCHING and now >= self._next_watch:
+        elif self.phase is Phase.WATCHING and now >= self._next_watch:
             self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
             self.following.look(now, self._announce)
         self.news.tick(now)
         self.handover.tick(now)
         self.exchange.tick(now)
         due = self.keeper.due()
-        if due is not None and now >= due:
+        if due is not None and now >= due and self.phase not in _ENDING:
             self._checkpoint(now)
 
     def _next_deadline(self) -> float | None:
         if self.phase is Phase.GONE:
             return None
-        deadlines = [
-            self.outbox.next_deadline(),
-            self.lease.next_deadline(),
-            self.table.next_deadline(),
-            self.router.next_deadline(),
-        ]
+        # Asked after every event: hence the plain loop.
+        deadline = float("inf")
+        for ask in self._clocks:
+            at = ask()
+            if at is not None and at < deadline:
+                deadline = at
         if self.phase in _ENDING:
-            deadlines.append(self._leave_at())
-        else:
-            deadlines += [
-                self.news.next_deadline(),
-                self.handover.next_deadline(),
-                self.exchange.next_deadline(),
-                self.keeper.due(),
-            ]
-            if self.phase is Phase.WATCHING:
-                deadlines += [self._next_watch, self.election.next_deadline()]
-            elif self.term is not None:
-                deadlines += [self.term.next_deadline(), self.dispatch.verdicts.next_deadline()]
-        deadline = min((deadline for deadline in deadlines if deadline is not None), default=None)
+            deadline = min(deadline, self._leave_at())
+            return deadline if deadline != float("inf") else None
+        due = self.keeper.due()
+        if due is not None and due < deadline:
+            deadline = due
+        if self.phase is Phase.WATCHING:
+            deadline = min(deadline, self._next_watch, self.election.next_deadline())
+        elif self.term is not None:
+            deadline = min(deadline, self.term.next_deadline(), self.dispatch.verdicts.next_deadline())
         return deadline if deadline != float("inf") else None
 
     def probe(self) -> None:

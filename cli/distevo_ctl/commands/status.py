@@ -15,14 +15,24 @@ RUN_COLUMNS = (
     "RUN…", "PROBLEM…", "STATE", "TASKS>", "FIT>", "SOLVED>", "EVALUATIONS>", "PER S>", "LEFT>"
 )  # fmt: skip
 
+MEMBER_COLUMNS = (
+    "PLATFORM…", "KIND", "STATE", "PATH", "HEARD>", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS…"
+)  # fmt: skip
+HEARD = MEMBER_COLUMNS.index("HEARD>")
+WIDE_ENOUGH = 100
+"""Columns of a screen that has room for HEARD."""
+MEMBER_STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim"}
 
 ISLAND_COLUMNS = (
     "ISLAND…", "GENERATION>", "EVALUATIONS>", "BEST>", "PROGRAMS>", "BEHAVIOURS>", "ENTROPY>", "STATE"
 )  # fmt: skip
+EDGE_COLUMNS = ("FROM ISLAND TO ISLAND…", "ON", "BATCHES>", "TAKEN>", "KNOWN>", "LAST>")
 
 
 @click.command()
-@click.option("--islands", is_flag=True, help="Show the islands in hand, too, and how diverse each is.")
+@click.option(
+    "--islands", is_flag=True, help="Show the islands in hand, too, how diverse each is, and what emigrated from them."
+)
 @target_options
 def status(islands: bool, state_dir: Path, as_json: bool) -> None:
     """Show the cluster, its platforms and its runs."""
@@ -42,10 +52,12 @@ def status(islands: bool, state_dir: Path, as_json: bool) -> None:
         show(out, "\nno runs; distevo-ctl submit --problem grids --tasks training:0-39")
     if islands:
         show(out, "", _islands_table(view["islands"], out.width))
+        if view["migrations"]:
+            show(out, "", _migrations_table(view["migrations"], out.width))
 
 
 def members_table(view: dict[str, Any], width: int) -> Any:
-    """The members of a status as a table."""
+    """The members of a status as a table; a star marks the coordinator."""
     from rich.text import Text
 
     rows = []
@@ -53,22 +65,28 @@ def members_table(view: dict[str, Any], width: int) -> Any:
         # What only the platform itself can know is null for the others.
         causes = member["workers_replaced"] or {}
         replaced = ", ".join(f"{number} {cause}" for cause, number in causes.items())
-        age = member["checkpoint_age_s"]
+        age, heard = member["checkpoint_age_s"], member["last_heard_s"]
+        mark = " *" if member["id"] == view["cluster"]["coordinator"] else ""
         rows.append(
             (
-                plain(member["id"]),
+                plain(member["id"]) + mark,
                 member["kind"],
-                Text(member["state"], "green" if member["state"] == "alive" else "red"),
+                Text(member["state"], MEMBER_STYLES[member["state"]]),
                 plain(member["path"]),
+                "-" if heard is None or member["path"] == "self" else f"{duration(heard)} ago",
                 str(member["workers"]),
                 str(member["islands"]),
                 "-" if age is None else f"{duration(age)} ago",
                 replaced or "-",
             )
         )
-    return table(
-        ("PLATFORM…", "KIND", "STATE", "PATH", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS…"), rows, width
-    )
+    if len(rows) == 1 or width < WIDE_ENOUGH:
+        return table(_without_heard(MEMBER_COLUMNS), map(_without_heard, rows), width)
+    return table(MEMBER_COLUMNS, rows, width)
+
+
+def _without_heard(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return row[:HEARD] + row[HEARD + 1 :]
 
 
 def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
@@ -108,6 +126,21 @@ def _islands_table(islands: list[dict[str, Any]], width: int) -> Any:
         for island in islands
     ]
     return table(ISLAND_COLUMNS, rows, width)
+
+
+def _migrations_table(migrations: list[dict[str, Any]], width: int) -> Any:
+    rows = [
+        (
+            f"{edge['run']} {plain(edge['task'])} {edge['source']} to {edge['target']}",
+            plain(edge["owner"].rpartition("-")[0]) or "-",
+            count(edge["sent"]),
+            count(edge["accepted"]),
+            count(edge["known"]),
+            "-" if edge["last_s"] is None else f"{duration(edge['last_s'])} ago",
+        )
+        for edge in migrations
+    ]
+    return table(EDGE_COLUMNS, rows, width)
 
 
 def _cluster(view: dict[str, Any], store: str) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,8 +20,40 @@ MOST = 2**53
 """The largest whole number that every JSON reader keeps exactly."""
 AT_LEAST_ONE = click.IntRange(1, MOST)
 
+MIGRATION = {
+    "topology": "topology",
+    "edges": "edges",
+    "degree": "degree",
+    "migration_interval": "interval",
+    "migration_size": "size",
+    "selection": "selection",
+    "replacement": "replacement",
+}
+"""Options of migration, and what they are called in a request."""
 
-@click.command()
+
+class _Submit(click.Command):
+    """Its help has migration in a part of its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+        for param in self.get_params(ctx):
+            if (row := param.get_help_record(ctx)) is not None:
+                rows[param.name in MIGRATION].append(row)
+        for title, is_migration in (("Options", False), ("Migration, between the islands of a task", True)):
+            with formatter.section(title):
+                formatter.write_dl(rows[is_migration])
+
+
+def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[tuple[int, ...]] | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,9}-\d{1,9}(,\d{1,9}-\d{1,9})*", text, re.ASCII):
+        raise click.BadParameter(f"{text!r}: write each edge as SOURCE-TARGET, as in 0-1,1-2,2-0")
+    return [tuple(map(int, edge.split("-"))) for edge in text.split(",")]
+
+
+@click.command(cls=_Submit)
 @click.option(
     "--problem",
     required=True,
@@ -46,6 +80,23 @@ AT_LEAST_ONE = click.IntRange(1, MOST)
 @click.option("--evaluations", type=AT_LEAST_ONE, metavar="N", help="Or that: evaluations, summed over its islands.")
 @click.option("--seed", type=click.IntRange(0, MOST), metavar="N", help="Makes islands repeatable. [random]")
 @click.option("--name", metavar="NAME", help="The id of the run; one that exists is refused. [PROBLEM-N]")
+@click.option(
+    "--topology",
+    metavar="NAME",
+    help="Whom an island sends to: unconnected, ring, bidirectional_ring, fully_connected, random, free_form. [ring]",
+)
+@click.option("--edges", metavar="0-1,1-2", callback=_edges, help="For free_form: the edges, islands counted from 0.")
+@click.option("--degree", type=int, metavar="N", help="For random: the edges that leave each island. [2]")
+@click.option("--migration-interval", type=int, metavar="N", help="Generations between two emigrations. [10]")
+@click.option("--migration-size", type=int, metavar="N", help="Programs that emigrate at a time. [5]")
+@click.option(
+    "--selection", metavar="NAME", help="Who emigrates: select_best, select_random, select_tournament. [select_best]"
+)
+@click.option(
+    "--replacement",
+    metavar="NAME",
+    help="Whom the target takes: fair_replace (at most as many as emigrate), merge (all). [fair_replace]",
+)
 @click.option("--wait", is_flag=True, help="Wait until it is done, showing its progress; Ctrl-C leaves it running.")
 @target_options
 def submit(
@@ -60,6 +111,7 @@ def submit(
     wait: bool,
     state_dir: Path,
     as_json: bool,
+    **migration: Any,
 ) -> None:
     """Submit a run: a problem, tasks, and a budget for each.
 
@@ -79,6 +131,7 @@ def submit(
             evaluations=evaluations,
             seed=seed,
             run=name,
+            migration={MIGRATION[key]: value for key, value in migration.items() if value is not None},
         )
         run = answer["run"]
         if not as_json:

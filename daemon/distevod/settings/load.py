@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from distevo.sharding import ISLANDS_PER_4_GB, island_room
 from distevod import hardware, paths
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS, detect_kind
 from distevod.settings.error import SettingsError, unknown
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     state_dir: Path
     workers: int
     memory_mb: int
+    islands_per_platform: int
     batch_size: int
     generation_seconds: float
     evaluation_timeout_seconds: float
@@ -38,6 +40,9 @@ class Settings(NamedTuple):
     compression_level: int
     heartbeat_interval: float
     heartbeat_timeout: float
+    mail_interval: float | None
+    """None: as often as is right for the store."""
+    coordinator_priority: int
     lease_ttl: float
     metrics_port: int
     allow_problems: str
@@ -49,11 +54,6 @@ class Settings(NamedTuple):
 
     warnings: tuple[str, ...]
     """What is allowed but hardly meant; for the log."""
-
-    @property
-    def islands(self) -> int | None:
-        """Islands that the guide recommends for this kind of platform; None where it names no figure."""
-        return PLATFORM_PRESETS[self.kind].islands
 
 
 def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None) -> Settings:
@@ -149,7 +149,7 @@ class _Loader:
             self._set("kind", kind, f"recognised by {variable}" if variable else "default")
         self._take_defaults("network")
         kind, network = self.values["kind"], self.values["network"]
-        for name, value in PLATFORM_PRESETS[kind].values.items():
+        for name, value in PLATFORM_PRESETS[kind].items():
             self._set(name, value, f"preset {kind}")
         for name, seconds in NETWORK_PRESETS[network].items():
             self._set(name, seconds, f"preset of network {network}")
@@ -178,6 +178,13 @@ class _Loader:
 
     def _default_memory_mb(self) -> int:
         return max(WORKER_MEMORY_MB, hardware.usable_memory_mb() // 2)
+
+    def _default_islands_per_platform(self) -> int:
+        self._take_defaults("memory_mb")
+        return island_room(self.values["memory_mb"])
+
+    def _default_mail_interval(self) -> None:
+        """None: only the store itself knows."""
 
     # checks
 
@@ -240,6 +247,12 @@ class _Loader:
         ):
             if values[name] > usable:
                 self.warnings.append(f"{self._told(name)} is more than the {usable} that this machine has")
+        limit = max(island_room(values["memory_mb"]), values["workers"])
+        if values["islands_per_platform"] > limit:
+            self.warnings.append(
+                f"{self._told('islands_per_platform')} is more than {self._told('memory_mb')} has room for, "
+                f"{ISLANDS_PER_4_GB} for each 4096 MiB: {limit} it is"
+            )
 
 
 def _shortened(raw: object) -> str:

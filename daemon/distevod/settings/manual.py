@@ -52,7 +52,6 @@ def explain_data(settings: Settings | None = None) -> list[dict[str, Any]]:
 
 
 def _row(setting: Setting, settings: Settings | None) -> dict[str, Any]:
-    presets = {kind: preset.values for kind, preset in PLATFORM_PRESETS.items()}
     row: dict[str, Any] = {
         "name": setting.name,
         "flag": setting.flag,
@@ -61,14 +60,14 @@ def _row(setting: Setting, settings: Settings | None) -> dict[str, Any]:
         "unit": setting.unit,
         "allowed": setting.value.allowed,
         "default": setting.default,
-        "presets": {kind: values[setting.name] for kind, values in presets.items() if setting.name in values},
+        "presets": {kind: preset[setting.name] for kind, preset in PLATFORM_PRESETS.items() if setting.name in preset},
         "meaning": setting.meaning,
         "formula": setting.formula,
         "tradeoff": setting.tradeoff,
     }
     if settings:
         value = getattr(settings, setting.name)
-        row["value"] = value if isinstance(value, int | float | str) else str(value)
+        row["value"] = value if isinstance(value, int | float | str | None) else str(value)
         row["source"] = settings.sources[setting.name]
     return row
 

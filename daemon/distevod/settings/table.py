@@ -6,6 +6,7 @@ Flags, environment variables, YAML keys, checks, `distevod config --explain` and
 
 from typing import NamedTuple
 
+from distevo.sharding import ISLANDS_PER_4_GB
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS
 from distevod.settings.value import Choice, Identifier, Location, Number, Switch, Value, Whole
 
@@ -116,6 +117,19 @@ SETTINGS: tuple[Setting, ...] = (
         ("platforms[].memory_limit_mb", "platforms[].memory_limit"),
     ),
     Setting(
+        "islands_per_platform",
+        Whole(1, 1024),
+        None,
+        "islands",
+        "The most islands that this platform has in work at a time; the others that it is given wait their turn.",
+        f"The preset, else as many as memory_mb has room for, {ISLANDS_PER_4_GB} for each 4096 MiB; more than that "
+        "is cut to it, with a warning. Fewer than there are workers is raised to these, which would idle; more than two for each worker are never "
+        "in work.",
+        "More let the islands of one task evolve side by side, and exchange programs while they do; each takes "
+        "memory, and the workers share their time among them.",
+        ("platforms[].islands_per_platform", "distributed_evolution.islands_per_platform"),
+    ),
+    Setting(
         "batch_size",
         Whole(1, 100_000),
         250,
@@ -201,6 +215,26 @@ SETTINGS: tuple[Setting, ...] = (
         "presets keep three intervals.",
         "Shorter moves islands sooner, and also those of a member that was merely slow.",
         ("distributed_evolution.heartbeat_timeout",),
+    ),
+    Setting(
+        "mail_interval",
+        Number(0.1, 3600.0),
+        None,
+        "seconds",
+        "The time between two boxes of mail that a member writes for those whom no link reaches.",
+        "By store: 2 in a folder, 15 in a bucket, where each box costs.",
+        "Longer costs less and delays all that goes by mail: programs, submitted runs, signs of life. A member "
+        "that is heard by mail alone is dead after three intervals at the earliest.",
+    ),
+    Setting(
+        "coordinator_priority",
+        Whole(0, 1000),
+        None,
+        "",
+        "The place of this platform among those that may coordinate; the lowest goes first.",
+        "By kind: kaggle 0, server 10, colab 20, paperspace 30, local 40; of equals, whoever is there longest.",
+        "A stable platform in front means fewer changes of coordinator. It counts when one is needed and never "
+        "unseats a coordinator that lives.",
     ),
     Setting(
         "lease_ttl",

@@ -47,6 +47,9 @@ class Store(Protocol):
     swap_interval: float
     """Least seconds between two swaps of one object that the store sustains."""
 
+    mail_interval: float
+    """Seconds between two boxes of mail of one member, where no setting says so: few where each object costs."""
+
     def read(self, name: str) -> tuple[bytes, int]:
         """The bytes of an object, whole, and its token.
 

@@ -82,6 +82,7 @@ class FolderStore:
     """The folder store; see `Store` for its verbs."""
 
     swap_interval: float = 0.2
+    mail_interval: float = 2.0
 
     def __init__(self, root: Path, keep_seconds: float = KEEP_SECONDS) -> None:
         """Open the store at the absolute path `root`; make the folder, for this user alone, if it is absent.

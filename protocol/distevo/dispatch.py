@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from distevo.checkpoint import IslandSnapshot
 from distevo.codec import MAX_PAYLOAD_BYTES
-from distevo.contact import FAR, Contact
+from distevo.contact import FAR, Contact, wished
 from distevo.election import candidates
 from distevo.errors import ObjectError, RemoteProtocolError
 from distevo.events import IslandId, Verified
@@ -53,10 +53,14 @@ from distevo.speech import (
     verdict_in,
     verdict_message,
 )
+from distevo.topology import targets
 from distevo.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from distevo.node import Node
+
+MAX_NEIGHBOURS = 8
+"""Owners of so many of an island's targets are linked with directly, however large the cluster is."""
 
 MEMBER_STATES = {State.ALIVE: MemberState.ALIVE, State.DEAD: MemberState.DEAD, State.LEFT: MemberState.LEFT}
 
@@ -250,11 +254,15 @@ class Dispatch:
             for name, member in plan.members.items()
             if name != self._member and member.state is not MemberState.LEFT
         }
-        new = [name for name in contacts if node.table.state(name) is None]
-        node.table.follow({name: contact.boot for name, contact in contacts.items()}, now)
-        self.router.follow(contacts, plan.denied, self._cluster(), now, order.get(self._member, FAR))
+        rank, wanted = order.get(self._member, FAR), self._neighbours(plan)
+        # In a large cluster most members never speak to each other: who is not expected to, is not missed.
+        expected = wished(self._member, rank, contacts, wanted)
+        heard = {name: at.boot for name, at in contacts.items() if name in expected or self.router.is_linked(name)}
+        new = [name for name in heard if node.table.state(name) is None]
+        node.table.follow(heard, now)
+        self.router.follow(contacts, plan.denied, self._cluster(), now, rank)
+        self.router.want(wanted, now)
         self.grace(new, now)
-        self.router.want(self._neighbours(plan), now)
         if (holder, plan.epoch) != (self._coordinator, self._epoch):
             self._coordinator, self._epoch = holder, plan.epoch
             node.news.repeat(now)
@@ -265,15 +273,17 @@ class Dispatch:
         self._node.table.grace(behind, now, self._mail_interval)
 
     def _neighbours(self, plan: Plan) -> list[str]:
-        """Who has islands of the tasks that this platform works on."""
-        mine = dict.fromkeys(island[:2] for island in self._node.foreman.islands)
-        owners = {
-            member_of(place.owner)
-            for run, task in mine
-            if run in plan.runs and task in plan.runs[run].tasks
-            for place in plan.runs[run].tasks[task].islands
-            if place.owner
-        }
+        """Who has islands that exchange programs with those of this platform."""
+        owners: set[str] = set()
+        for run, task, island in self._node.foreman.islands:
+            entry = plan.runs.get(run)
+            places = entry.tasks[task].islands if entry is not None and task in entry.tasks else []
+            if entry is None or len(places) < 2:
+                continue
+            to = targets(entry.migration, island, len(places), f"{run}/{task}")
+            # Both ends have to want a link, or to look into each other's mail: hence the one before, too.
+            near = [*to[:MAX_NEIGHBOURS], (island - 1) % len(places)]
+            owners.update(member_of(places[index].owner) for index in near if places[index].owner)
         return sorted(owners - {self._member})
 
     # --- the router's listener -------------------------------------------------------------------
@@ -421,7 +431,7 @@ class Dispatch:
             for snapshot in states_in(payload):
                 node.foreman.handed_over(snapshot, now)
             for run, task, island, grant in head.empty:
-                node.foreman.not_begun(IslandId(run, task, island), grant, now)
+                node.foreman.not_begun(owner, IslandId(run, task, island), grant, now)
         elif node.term is not None:
             node.term.report(owner, report_in(head, payload), now)
 

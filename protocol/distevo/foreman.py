@@ -62,8 +62,8 @@ class Foreman:
         self.is_working = False
         self._plan = Plan(epoch=0, version=0)
         self._queue: dict[IslandId, IslandPlace] = {}
-        self._handed: dict[IslandId, IslandSnapshot | None] = {}
-        """What former owners sent for islands that are this platform's, or soon are; None: they had not begun."""
+        self._handed: dict[IslandId, IslandSnapshot | str] = {}
+        """What former owners sent for islands that are this platform's, or soon are; or who of them had not begun."""
         self._live = 0
         self._is_filling = False
         self._batches = 0
@@ -268,9 +268,10 @@ class Foreman:
         if not self._is_fetching(work) or work.run is None:
             return
         handed = self._handed.pop(work.id, None)
-        if handed is not None:
+        if isinstance(handed, IslandSnapshot):
             self._fetched(work, [handed], "", now)
         else:
+            work.former = tuple(owner for owner in work.former if owner != handed)
             self._library.snapshots(
                 work.former, lambda found, refusal, now: self._fetched(work, found, refusal, now), now
             )
@@ -287,17 +288,17 @@ class Foreman:
             cover = work.state.cover | {snapshot.grant: snapshot.sequence}
             work.snapshot = msgspec.structs.replace(work.settle_immigrants(), cover=cover)
 
-    def not_begun(self, island: IslandId, grant: int, now: float) -> None:
-        """A former owner says that it has nothing of an island."""
+    def not_begun(self, owner: str, island: IslandId, grant: int, now: float) -> None:
+        """A former owner says that it has nothing of an island, and will never have: it follows a later plan."""
         work = self.islands.get(island)
         if work is None or (work.stage is Stage.FETCHING and grant <= work.grant):
-            self._await(island, None, grant, now)
+            self._await(island, owner, grant, now)
 
-    def _await(self, island: IslandId, snapshot: IslandSnapshot | None, grant: int, now: float) -> None:
+    def _await(self, island: IslandId, handed: IslandSnapshot | str, grant: int, now: float) -> None:
         """Keep what a former owner sent until the island is taken up; it may come before the plan does."""
         place = self._place_of(island)
         if place is not None and (place.owner == self._owner or place.grant <= grant):
-            self._handed[island] = snapshot
+            self._handed[island] = handed
             if island in self.islands:
                 self._fetch(self.islands[island], now)
 

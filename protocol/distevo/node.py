@@ -529,7 +529,7 @@ class Node:
         member = self.following.plan.members.get(name)
         if member is None or member.owner(name) != owner or member.state is not MemberState.ALIVE:
             return False
-        return owner == self.owner or self.table.state(name) in {State.ALIVE, State.SUSPECT}
+        return owner == self.owner or self.table.state(name) in {State.ALIVE, State.SUSPECT, None}
 
     def _part(self, work: IslandWork, owner: str) -> None:
         self.keeper.change(self._now)

@@ -69,13 +69,14 @@ def _own(node: Node, now: float) -> dict[str, Any]:
 
 def _other(node: Node, name: str, member: MemberPlan, now: float) -> dict[str, Any]:
     """Another member. None stands for what only itself can know."""
-    state = node.table.state(name) if member.state is not MemberState.LEFT else State.LEFT
+    # Of whom this member does not speak to it knows what the plan says.
+    state = (node.table.state(name) if member.state is MemberState.ALIVE else None) or State(member.state.value)
     heard_at = node.table.heard_at(name)
     path = node.router.path(name)
     return {
         "id": name,
         "kind": member.kind,
-        "state": (state or State.ALIVE).value,
+        "state": state.value,
         "boot": member.boot,
         "workers": member.workers,
         "islands": sum(owner == name and not progress.is_final for owner, progress in node.standing.islands.values()),

@@ -68,7 +68,7 @@ class Coordinator:
             standing.counted,
             self._change,
         )
-        self.orders = Orders(self.ledger, self.closing, outbox, publish, self._change)
+        self.orders = Orders(self.ledger, self.closing, outbox, publish, self._change, self._change_now)
         self.desk = Desk(self.ledger, self.orders, outbox, publish)
         self.janitor = Janitor(self._owner, keeper, outbox)
         self.is_begun = self.is_over = False
@@ -187,8 +187,7 @@ class Coordinator:
             self._standing.forget(member)
             self.janitor.look_soon(now)
         self._forget(now)
-        self._change()
-        self._placed_at = -float("inf")  # The plan that calls it so is to give its islands away, too.
+        self._change_now()
         self._publish()
 
     def _forget(self, now: float) -> None:
@@ -217,6 +216,10 @@ class Coordinator:
 
     def _change(self) -> None:
         self._is_changed = True
+
+    def _change_now(self) -> None:
+        """Place before the next write: the plan that calls a member dead, or replaced, is to give its islands away."""
+        self._is_changed, self._placed_at = True, -float("inf")
 
     def _place(self, now: float) -> bool:
         """Place islands anew; whether anything changed."""

@@ -111,10 +111,14 @@ class Lease:
         outbox: Outbox,
         attic: Attic,
         in_force: Callable[[InForce, float], None],
+        is_predecessor: Callable[[ClusterRecord], bool],
     ) -> None:
-        """`in_force` is told of each plan that a swap of ours has put in force, before whoever published it."""
+        """`in_force` is told of each plan that a swap of ours has put in force, before whoever published it;
+        `is_predecessor` knows whether a holder of our id is an earlier boot of this very platform.
+        """
         self._member, self._boot, self._ttl, self._swap_interval = member, boot, ttl, swap_interval
         self._rng, self._outbox, self._attic, self._in_force = rng, outbox, attic, in_force
+        self._is_predecessor = is_predecessor
         self.record: ClusterRecord | None = None
         """The object as last seen."""
         self.is_held = False
@@ -160,7 +164,7 @@ class Lease:
         if record is None or not record.holder:
             return True
         # Having held it, this boot is the earlier one itself: a later one has taken its place.
-        return record.holder == self._member and not self._has_held
+        return record.holder == self._member and not self._has_held and self._is_predecessor(record)
 
     def is_expired(self, now: float) -> bool:
         """Whether the object has not changed for so long that its holder can have renewed nothing."""

@@ -25,15 +25,14 @@ class Ledger:
         """Enter a platform; returns why not, or None.
 
         Another boot with the same key replaces the older one. Another key under a known id is another platform with
-        a copied configuration: it is entered as `id~boot`.
+        a copied configuration: it is told to choose another id.
         """
         says, member = announcement.says, announcement.member
         if says.key and says.key in self.plan.denied:
             return "its key was revoked"
         known = self.plan.members.get(member)
         if known is not None and known.key != says.key:
-            member = f"{member}~{says.boot}"
-            known = self.plan.members.get(member)
+            return f"another platform is called {member!r}: start this one with another --id"
         if known is not None and known.boot == says.boot:
             known.state = MemberState.ALIVE
             return None

@@ -190,6 +190,7 @@ class Node:
             self.outbox,
             self._attic,
             self._put_in_force,
+            self._is_predecessor,
         )
         self.following = Following(self.lease, self.outbox, self._follow)
         self.standing = Standing()
@@ -516,6 +517,13 @@ class Node:
             islands=settings.islands,
             priority=settings.priority,
         )
+
+    def _is_predecessor(self, record: ClusterRecord) -> bool:
+        """Whether the holder of our id is an earlier boot of ours, and no platform with a copied configuration."""
+        if record.plan is None or record.plan != self.following.name:
+            return False  # Not known yet; the plan is being read.
+        entry = self.following.plan.members.get(self.settings.member)
+        return entry is not None and (entry.boot, entry.key) == (record.boot, self.settings.key)
 
     def look_soon(self, now: float) -> None:
         """Somebody knows a newer plan, or the holder is going."""

@@ -27,10 +27,11 @@ class Orders:
         outbox: Outbox,
         publish: Publish,
         changed: Callable[[], None],
+        joined: Callable[[], None],
     ) -> None:
-        """`changed`: islands may have to be placed."""
+        """`changed`: islands may have to be placed; `joined`: at once, since a boot may have taken another's place."""
         self._ledger, self._closing, self._outbox = ledger, closing, outbox
-        self._publish, self._changed = publish, changed
+        self._publish, self._changed, self._joined = publish, changed, joined
 
     def adopt(self, run: Run, name: str) -> str:
         """Take a submitted run in, whose object has this name."""
@@ -47,7 +48,7 @@ class Orders:
         refusal = self._ledger.join(announcement)
         if refusal is None:
             self._outbox.log("info", "member taken in", member=announcement.member, kind=announcement.says.kind)
-            self._changed()
+            self._joined()
         return refusal or ACCEPTED
 
     def carry_out(self, command: Command, now: float) -> str:

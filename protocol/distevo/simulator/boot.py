@@ -55,7 +55,7 @@ class Boot:
     def __init__(
         self,
         settings: NodeSettings,
-        key: str,
+        host: str,
         latency: float,
         clock: Clock,
         world: Surroundings,
@@ -63,7 +63,7 @@ class Boot:
         rng: random.Random,
     ) -> None:
         self.settings, self.member = settings, settings.member
-        self.key, self.latency = key, latency
+        self.host, self.key, self.latency = host, settings.key, latency
         self.owner = f"{settings.member}-{settings.boot}"
         self.links: dict[int, End] = {}
         self.is_over = False
@@ -137,7 +137,7 @@ class Boot:
             if event is None:
                 todo = self.node.start(now)
             else:
-                world.trace.note(agenda.now, self.member, event)
+                world.trace.note(agenda.now, self.host, event)
                 todo = self.node.handle(event, now)
             self._steps += 1
             if self._steps % world.validate_every == 0:
@@ -151,7 +151,7 @@ class Boot:
             raise Violation(RAISED, f"{self.owner}: {type(error).__name__}: {error}, at {where}") from error
         if self._pause and todo:
             seconds, self._pause = self._pause, 0.0
-            world.trace.note(agenda.now, self.member, f"pauses for {seconds:.1f} s with a decision in hand")
+            world.trace.note(agenda.now, self.host, f"pauses for {seconds:.1f} s with a decision in hand")
             agenda.after(seconds, self._carry_out, todo)
             self.suspend(seconds)
         else:
@@ -210,7 +210,7 @@ class Boot:
         for order in todo:
             if self.is_over:
                 return
-            did(now, self.member, order)
+            did(now, self.host, order)
             _CARRY_OUT[type(order)](self, order)
 
     def _ask(self, order: do.StoreInstruction) -> None:

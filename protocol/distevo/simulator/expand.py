@@ -185,6 +185,7 @@ class _Draw:
             (2, self._store_away),
             (5, self._store_flaky),
             (1, self._worker_death),
+            (1, self._twin),
         ]
         weights = [weight for weight, _ in makers]
         drawn = rng.choices([make for _, make in makers], weights, k=rng.randint(3, 8))
@@ -292,3 +293,7 @@ class _Draw:
 
     def _worker_death(self, names: list[str]) -> f.AnyFault:
         return f.WorkerDeath(at=self._span(1, 2)[0], member=self._rng.choice(names), slot=self._rng.randint(0, 1))
+
+    def _twin(self, names: list[str]) -> f.AnyFault:
+        at, seconds = self._span(20, 80, after=5)
+        return f.Twin(at=at, seconds=seconds, member=self._rng.choice(names), has_own_key=self._rng.random() < 0.5)

@@ -141,8 +141,29 @@ class WorkerDeath(Fault, frozen=True, kw_only=True):
     slot: Annotated[int, Meta(ge=0)] = 0
 
 
+class Twin(Fault, frozen=True, kw_only=True):
+    """A second machine starts with a copy of a member's configuration, and stays for so long."""
+
+    member: str
+    seconds: Span
+    has_own_key: bool = True
+    """Else the key was copied too, and the member is the older boot, which has to give way until the twin is gone."""
+
+
 AnyFault = (
-    Crash | Stop | Suspend | Pause | Partition | Cut | Reset | Undialable | Lossy | StoreAway | StoreFlaky | WorkerDeath
+    Twin
+    | Crash
+    | Stop
+    | Suspend
+    | Pause
+    | Partition
+    | Cut
+    | Reset
+    | Undialable
+    | Lossy
+    | StoreAway
+    | StoreFlaky
+    | WorkerDeath
 )
 
 

@@ -30,7 +30,8 @@ OVERTAKEN = 2.0
 class Endpoint(Protocol):
     """A boot, as the network knows it."""
 
-    member: str
+    host: str
+    """Name of its machine, which is the member's, unless somebody copied the machine."""
     key: str
     latency: float
     links: dict[int, End]
@@ -56,9 +57,9 @@ class End:
         """When the last frame on its way here arrives."""
 
 
-def endpoint_of(member: str) -> str:
-    """Where a member can be dialled."""
-    return f"sim://{member}"
+def endpoint_of(host: str) -> str:
+    """Where a machine can be dialled."""
+    return f"sim://{host}"
 
 
 class Network:
@@ -68,7 +69,7 @@ class Network:
         self._settings, self._agenda, self._rng = settings, agenda, rng
         self._up: dict[str, Endpoint] = {}
         self._powered: set[str] = set()
-        """Members whose machine answers, if only that nothing runs there."""
+        """Machines that answer, if only that nothing runs there."""
         self._walls: list[tuple[Partition, dict[str, int]]] = []
         self._cuts: list[Cut] = []
         self._undialable: list[Undialable] = []
@@ -84,14 +85,14 @@ class Network:
 
     def join(self, boot: Endpoint) -> None:
         """A boot can be dialled from now on."""
-        self._up[boot.member] = boot
-        self._powered.add(boot.member)
+        self._up[boot.host] = boot
+        self._powered.add(boot.host)
 
     def leave(self, boot: Endpoint, is_silent: bool) -> None:
         """A boot is gone. Unless its machine is too, its connections close."""
-        del self._up[boot.member]
+        del self._up[boot.host]
         if is_silent:
-            self._powered.discard(boot.member)
+            self._powered.discard(boot.host)
         for end in list(boot.links.values()):
             end.is_open = False
             if not is_silent:
@@ -102,12 +103,12 @@ class Network:
 
     def dial(self, boot: Endpoint, order: Dial) -> None:
         """Try to connect."""
-        members = [endpoint.removeprefix("sim://") for endpoint in order.endpoints]
-        target = members[0] if members else ""
+        hosts = [endpoint.removeprefix("sim://") for endpoint in order.endpoints]
+        target = hosts[0] if hosts else ""
         latency = self._latency(boot, self._up.get(target))
-        if not members:
+        if not hosts:
             self._agenda.after(latency, boot.feed, DialFailed(order.member, "it has no endpoint"))
-        elif self._is_lost_between(boot.member, target) or any(fault.member == target for fault in self._undialable):
+        elif self._is_lost_between(boot.host, target) or any(fault.member == target for fault in self._undialable):
             self._fail_late(boot, order)
         else:
             self._agenda.after(3 * latency, self._connect, (boot, target, order))
@@ -133,7 +134,7 @@ class Network:
             self.lost += 1
             return
         peer = end.peer
-        if (self._walls or self._cuts) and self._is_cut(boot.member, peer.boot.member):
+        if (self._walls or self._cuts) and self._is_cut(boot.host, peer.boot.host):
             self.lost += 1
             return
         moment = self._agenda.now + boot.latency + peer.boot.latency + self._settings.jitter * self._rng.random()
@@ -154,12 +155,12 @@ class Network:
 
     def _connect(self, attempt: tuple[Endpoint, str, Dial]) -> None:
         boot, target, order = attempt
-        if self._up.get(boot.member) is not boot:
+        if self._up.get(boot.host) is not boot:
             return
         other = self._up.get(target)
         if other is None and target in self._powered:
             boot.feed(DialFailed(order.member, "refused"))
-        elif other is None or other.is_suspended or self._is_lost_between(boot.member, target):
+        elif other is None or other.is_suspended or self._is_lost_between(boot.host, target):
             self._fail_late(boot, order)
         elif other.key != order.key:
             boot.feed(DialFailed(order.member, "it has another key"))
@@ -188,7 +189,7 @@ class Network:
         if not end.is_open:
             self.lost += 1
             # Whoever runs there now knows of no such connection.
-            if end.boot.member in self._powered:
+            if end.boot.host in self._powered:
                 self._tell_closed(end)
         elif isinstance(content, tuple):
             end.boot.feed(Received(end.number, *content))
@@ -202,7 +203,7 @@ class Network:
     def _tell_closed(self, end: End) -> None:
         """Word of a closed side goes to the other one, behind what was sent before."""
         peer = end.peer
-        if peer.is_open and not self._is_cut(end.boot.member, peer.boot.member):
+        if peer.is_open and not self._is_cut(end.boot.host, peer.boot.host):
             moment = max(self._agenda.now + self._latency(end.boot, peer.boot), peer.arrival)
             self._agenda.at(moment, self._close, (peer, "closed by the other side"))
 
@@ -265,9 +266,9 @@ class Network:
             case Lossy():
                 self._lossy.remove(fault)
 
-    def reset(self, member: str) -> None:
-        """Close all connections of a member."""
-        boot = self._up.get(member)
+    def reset(self, host: str) -> None:
+        """Close all connections of a machine."""
+        boot = self._up.get(host)
         for end in list(boot.links.values()) if boot is not None else ():
             self._close((end, "reset"))
             self._close((end.peer, "reset"))
@@ -276,7 +277,7 @@ class Network:
         """Both ends of each connection across a cut give it up."""
         for boot in list(self._up.values()):
             for end in list(boot.links.values()):
-                if self._is_lost_between(boot.member, end.peer.boot.member):
+                if self._is_lost_between(boot.host, end.peer.boot.host):
                     self._close((end, "timed out"))
                     self._close((end.peer, "timed out"))
 

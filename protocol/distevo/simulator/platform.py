@@ -33,10 +33,15 @@ class World(Surroundings, Protocol):
 class Platform:
     """One machine with one daemon: the same id, key and clock through all its boots."""
 
-    def __init__(self, name: str, group: Group, scenario: Scenario, world: World) -> None:
+    def __init__(
+        self, name: str, group: Group, scenario: Scenario, world: World, host: str = "", key: str = ""
+    ) -> None:
         self.name, self.group = name, group
+        self.host, self.key = host or name, key or f"key of {name}"
+        self.has_twin = False
+        """Whether another machine has, or had, the same id: one of the two may have to give way."""
         self._scenario, self._world = scenario, world
-        self._rng = world.rng(f"platform {name}")
+        self._rng = world.rng(f"platform {self.host}")
         self._clock = Clock(1000.0 + group.clock_offset, group.clock_rate)
         self.boot: Boot | None = None
         """The one that runs."""
@@ -50,14 +55,14 @@ class Platform:
         world, rng = self._world, random.Random(f"{self._rng.getrandbits(64)}")
         self.boot = boot = Boot(
             settings=self._settings(f"{rng.getrandbits(64):016x}"),
-            key=f"key of {self.name}",
+            host=self.host,
             latency=self.group.latency,
             clock=self._clock,
             world=world,
             make_workers=lambda boot: Workers(self.group.workers, self._scenario.work, boot, world.agenda, rng),
             rng=random.Random(f"{rng.getrandbits(64)}"),
         )
-        world.trace.note(world.agenda.now, self.name, f"boot {boot.settings.boot} starts")
+        world.trace.note(world.agenda.now, self.host, f"boot {boot.settings.boot} starts")
         world.began(boot)
         boot.begin()
 
@@ -65,7 +70,7 @@ class Platform:
         """The daemon is gone, memory and all; silently, with its machine."""
         if self.boot is None:
             return
-        self._world.trace.note(self._world.agenda.now, self.name, "crashes silently" if is_silent else "crashes")
+        self._world.trace.note(self._world.agenda.now, self.host, "crashes silently" if is_silent else "crashes")
         self._end(self.boot, is_silent)
         if back_after is not None:
             self._world.agenda.after(back_after, self.start)
@@ -79,6 +84,8 @@ class Platform:
     def exited(self, boot: Boot, order: Exit) -> None:
         """The daemon has ended by itself. Raises Violation if nobody asked it to."""
         self._end(boot, is_silent=False)
+        if self.has_twin and order.kind == "refused":
+            return
         if not boot.is_leaving:
             raise Violation(ENDS_WELL, f"{boot.owner} exits: {order.kind} {order.reason}")
         if self._back_after is not None:
@@ -94,8 +101,8 @@ class Platform:
         fields = {
             "member": self.name,
             "boot": boot,
-            "key": f"key of {self.name}",
-            "endpoints": () if group.is_behind_nat else (endpoint_of(self.name),),
+            "key": self.key,
+            "endpoints": () if group.is_behind_nat else (endpoint_of(self.host),),
             "kind": group.kind,
             "workers": group.workers,
             "memory_mb": group.memory_mb,

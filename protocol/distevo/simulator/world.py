@@ -92,7 +92,7 @@ class _World:
 
     def exited(self, boot: Boot, order: Exit) -> None:
         """A daemon ended by itself."""
-        self._platforms[boot.member].exited(boot, order)
+        self._platforms[boot.host].exited(boot, order)
 
     def started(self, boot: Boot, order: StartIsland) -> None:
         """A node lets a worker begin an island."""
@@ -131,6 +131,9 @@ class _World:
                 platform = self._platforms.get(self._name(fault.member))
                 if platform is not None:
                     self._befall(platform, fault)
+            case f.Twin():
+                self._copy(fault)
+                self.agenda.after(fault.seconds, self._heal, fault)
             case f.StoreAway() | f.StoreFlaky():
                 self.store.begin(fault)
                 self.agenda.after(fault.seconds, self._heal, fault)
@@ -158,6 +161,19 @@ class _World:
             case f.WorkerDeath(slot=slot):
                 boot.workers.kill(slot)
 
+    def _copy(self, fault: f.Twin) -> None:
+        original = self._platforms[fault.member]
+        host = f"{original.name}~{fault.at:g}"
+        key = f"key of {host}" if fault.has_own_key else original.key
+        twin = Platform(original.name, original.group, self._scenario, self, host, key)
+        original.has_twin = twin.has_twin = True
+        self._platforms[host] = twin
+        twin.start()
+
+    def _end_copy(self, fault: f.Twin) -> None:
+        self._platforms.pop(f"{fault.member}~{fault.at:g}").crash(None, is_silent=False)
+        self._platforms[fault.member].start()
+
     def _name(self, member: str) -> str:
         record = self._referee.record
         if member == COORDINATOR:
@@ -167,6 +183,8 @@ class _World:
     def _heal(self, fault: f.Fault) -> None:
         self.trace.note(self.agenda.now, "fault", f"over: {fault}")
         match fault:
+            case f.Twin():
+                self._end_copy(fault)
             case f.StoreAway() | f.StoreFlaky():
                 self.store.end(fault)
             case f.Partition() | f.Cut() | f.Undialable() | f.Lossy():

@@ -148,10 +148,10 @@ class CalmJudge:
     def _look_for_members(self, at: Moment) -> None:
         known = set()
         if at.plan is not None:
-            alive = [(name, m) for name, m in at.plan.members.items() if m.state is MemberState.ALIVE]
-            known = {member.owner(name) for name, member in alive}
+            # By its boot: of two with one id the later is known by another name.
+            known = {member.boot for member in at.plan.members.values() if member.state is MemberState.ALIVE}
         for owner in at.living:
-            if owner not in known:
+            if owner.rpartition("-")[2] not in known:
                 raise Violation(ALL_MEMBERS, f"{owner} is not alive in the plan")
 
 

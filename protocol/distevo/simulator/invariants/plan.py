@@ -45,7 +45,10 @@ class PlanJudge:
             before = old.tasks.get(task) if old is not None else None
             if before is not None:
                 self._judge_result(f"{name}/{task}", before, entry)
-            was_closed = before is not None and before.state is not TaskState.OPEN
+            # Also between two plans, both of which show it open.
+            was_closed = before is not None and (
+                before.state is not TaskState.OPEN or entry.result not in (None, before.result)
+            )
             for index, place in enumerate(entry.islands):
                 island, at = IslandId(name, task, index), before.islands[index] if before is not None else None
                 self._judge_place(island, place, at, was_closed)

@@ -103,7 +103,9 @@ class ResultJudge:
         closer, created = self._candidates[name]
         reached = Worth(result.fit, tuple(result.fitness or ()))
         earlier = self._closed.get((run, task), _NEVER_CLOSED)
-        self._closed[run, task] = _Closed(created, max(place.grant for place in entry.islands))
+        # Of an extended task the plan may have forgotten who had the islands.
+        grants = [max(self._grants.get(IslandId(run, task, index), [0])) for index in range(len(entry.islands))]
+        self._closed[run, task] = _Closed(created, max(grants))
         for durable in self._durable.get((run, task), ()):
             if durable.grant < first_grant or self._grants.get(durable.island, {}).get(durable.grant) != durable.owner:
                 continue

@@ -71,7 +71,7 @@ class Coordinator:
         self.orders = Orders(self.ledger, self.closing, outbox, publish, self._change, self._change_now)
         self.desk = Desk(self.ledger, self.orders, outbox, publish)
         self.janitor = Janitor(self._owner, keeper, outbox)
-        self.is_begun = self.is_over = False
+        self.is_begun = self.is_over = self._is_leaving = False
         self._gone_since: dict[str, float] = {}
         self._is_changed = True
         self._placed_at = -float("inf")
@@ -138,9 +138,12 @@ class Coordinator:
     def close(self) -> None:
         """This platform is leaving: take nothing more in."""
         self.desk.is_open = self.closing.is_open = False
+        self._is_leaving = True
 
-    def leave(self, now: float) -> Plan:
+    def leave(self, dead: set[str], now: float) -> Plan:
         """The plan to leave with: what lived here lives elsewhere, if there is an elsewhere."""
+        for member in dead:
+            self.ledger.settle(member, MemberState.DEAD)
         self.ledger.settle(self._member, MemberState.LEFT)
         self._place(now)
         return self.ledger.plan
@@ -177,8 +180,8 @@ class Coordinator:
 
     def settle(self, member: str, state: MemberState, now: float) -> None:
         """A member is alive again, dead, or has left."""
-        if not self.ledger.settle(member, state):
-            return
+        if self._is_leaving or not self.ledger.settle(member, state):
+            return  # What is decided on leaving is decided once.
         self._outbox.log("info" if state is MemberState.ALIVE else "warning", f"member {state}", member=member)
         if state is MemberState.ALIVE:
             self._gone_since.pop(member, None)

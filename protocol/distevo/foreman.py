@@ -249,13 +249,7 @@ class Foreman:
             self._refuse(work.id.run, refusal)
             return
         work.run = run
-        plan = self._plan.runs[work.id.run]
-        result = plan.tasks[work.id.task].result
-        if result is not None:
-            self._library.result(result, lambda found, refusal, now: self._fetched(work, found, refusal, now))
-        elif not work.former:
-            self._fetched(work, [], "", now)
-        elif work.id in self._handed or not self._is_alive(work.former[-1]):
+        if not work.former or work.id in self._handed or not self._is_alive(work.former[-1]):
             self._fetch(work, now)
         else:
             self._outbox.later(now + HAND_OVER_SECONDS, lambda now: self._fetch(work, now))
@@ -264,17 +258,27 @@ class Foreman:
         return self.islands.get(work.id) is work and work.stage is Stage.FETCHING
 
     def _fetch(self, work: IslandWork, now: float) -> None:
-        """Take what was handed over, or what the former owners left in the store."""
+        """Take what was handed over, or what the former owners left in the store; and what an extended task's result
+        holds, from which they began themselves."""
         if not self._is_fetching(work) or work.run is None:
             return
-        handed = self._handed.pop(work.id, None)
-        if isinstance(handed, IslandSnapshot):
-            self._fetched(work, [handed], "", now)
+        result = self._plan.runs[work.id.run].tasks[work.id.task].result
+        if result is None:
+            self._fetch_rest(work, [], "", now)
         else:
-            work.former = tuple(owner for owner in work.former if owner != handed)
-            self._library.snapshots(
-                work.former, lambda found, refusal, now: self._fetched(work, found, refusal, now), now
-            )
+            self._library.result(result, lambda found, refusal, now: self._fetch_rest(work, found, refusal, now))
+
+    def _fetch_rest(self, work: IslandWork, known: list[IslandSnapshot], refusal: str, now: float) -> None:
+        if not self._is_fetching(work):
+            return
+        handed = self._handed.pop(work.id, None)
+        if isinstance(handed, IslandSnapshot) or refusal:
+            self._fetched(work, [*known, handed] if isinstance(handed, IslandSnapshot) else known, refusal, now)
+            return
+        work.former = tuple(owner for owner in work.former if owner != handed)
+        self._library.snapshots(
+            work.former, lambda found, refusal, now: self._fetched(work, [*known, *found], refusal, now), now
+        )
 
     def handed_over(self, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""

@@ -573,11 +573,15 @@ class Node:
             verify=self.dispatch.verdicts.verify,
             now=now,
         )
-        dead = {name for name in loaded.plan.members if self.table.state(name) in {State.DEAD, State.LEFT}}
+        dead = self._dead()
         if record is not None and record.holder and not self.table.hears(record.holder, record.boot, now):
             dead.add(record.holder)
         plan = self.term.prepare(dead - {self.settings.member}, now)
         self.lease.take(plan, now, partial(self._won, self.term))
+
+    def _dead(self) -> set[str]:
+        """The members that are known to be gone."""
+        return {name for name in self.plan.members if self.table.state(name) in {State.DEAD, State.LEFT}}
 
     def _won(self, term: Coordinator, now: float) -> None:
         if self.phase is not Phase.TAKING or self.term is not term:
@@ -653,7 +657,7 @@ class Node:
         if self.lease.is_ours and not self._is_released:
             self._is_released = True
             if self.term is not None:
-                self.lease.publish(self.term.leave(now))
+                self.lease.publish(self.term.leave(self._dead(), now))
             self.lease.release()
             self.lease.tick(now)
         if self.lease.is_settled:

@@ -137,7 +137,8 @@ class Boot:
             if event is None:
                 todo = self.node.start(now)
             else:
-                world.trace.note(agenda.now, self.host, event)
+                # Ticks come when a node has asked for them: they follow from what it heard before.
+                (world.trace.did if type(event) is Tick else world.trace.note)(agenda.now, self.host, event)
                 todo = self.node.handle(event, now)
             self._steps += 1
             if self._steps % world.validate_every == 0:

@@ -68,7 +68,7 @@ class _Draw:
                 runs=runs,
                 commands=commands,
                 faults=self._faults(names),
-                validate_every=1 if rng.random() < 0.25 else 8,
+                validate_every=1 if rng.random() < 0.1 else 16,
             )
         )
 

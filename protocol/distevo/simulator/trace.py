@@ -26,9 +26,9 @@ class Trace:
         self._hash = blake3()
         self._unhashed: list[str] = []
 
-    def did(self, now: float, who: str, order: Any) -> None:
-        """Add a line about an instruction. It follows from the events, so the hash can do without it."""
-        self._lines.append((now, who, order))
+    def did(self, now: float, who: str, what: Any) -> None:
+        """Add a line about what follows from events, as instructions do: the hash can do without it."""
+        self._lines.append((now, who, what))
 
     def note(self, now: float, who: str, what: Any) -> None:
         """Add a line: an event, or a text about what the world did."""

@@ -54,7 +54,8 @@ from distevo.instructions import (
     TakeMigrants,
     VerifyProgram,
 )
-from distevo.node import Node, NodeSettings
+from distevo.node import Node
+from distevo.node_settings import NodeSettings
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
 from distevod.logs import fields

@@ -1,14 +1,23 @@
 """What the members of a cluster agree on, and what a problem's author imports. Pure: events in, instructions out.
 
-Reading order, each module above what it builds on:
+Reading order, each line above what it builds on. `SPEC.md`, beside this package, is the same in words.
 
 - values: `program` (genome and key), `population`, `merge` (the laws of union), `diversity`, `block` (programs as
   bytes)
 - the problem's side: `problem` (its contract)
-- what is stored: `names` (of all objects), `sealed` (how they lie there), `run`, `command`, `plan`, `result`,
-  `cluster` (the one mutable object), `checkpoint`
-- the node: `events` and `instructions`, `outbox`, `lease`, `attic`, `slots`, `work`, `ledger`, `closing`,
-  `foreman`, `orders`, `desk`, `keeper`, `loading`, and `node`, which joins them; `progress` and `view` tell others
-  how it is
+- what is stored: `names` (of all objects), `sealed` (how they lie there), `run`, `command`, `plan`, `member` (an
+  announcement), `result`, `cluster` (the one mutable object), `checkpoint`
+- what is said: `messages`, `codec` (their bytes), `machine` (state tables)
+- how it travels: `contact` and `path`, `link` and `links`, `dialling`, `routes`, `beats`, `box`, `mail`, `mailboxes`,
+  `listener`, and `routing`, which joins them
+- who lives: `members`
+- what goes in and out of a node: `events`, `instructions`, `outbox`
+- a member works: `slots`, `work`, `library`, `foreman`, `keeper`, `handover`, `verifier`, `news`
+- islands exchange programs: `topology`, `policies`, `migration`, `seen`, `exchange`
+- a member coordinates: `lease`, `attic`, `loading`, `election`, and for one term `ledger`, `sharding`, `placement`,
+  `orders`, `desk`, `closing`, `verdicts`, `janitor`, `coordinator`
+- the node: `node_settings`, `phase`, `following` (the plan in force), `speech` and `dispatch` (its mouth and ears), and
+  `node`, which joins all; `standing`, `progress` and `view` tell others how it is
+- `simulator`: whole clusters of it in virtual time
 - `errors`: everything that is raised on purpose
 """

@@ -15,10 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from enum import StrEnum
 from functools import partial
-
-import msgspec
 
 from distevo.attic import Attic
 from distevo.cluster import ClusterRecord
@@ -58,13 +55,14 @@ from distevo.keeper import Keeper
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
 from distevo.library import Library
 from distevo.loading import Loaded, Loading
-from distevo.machine import Table
 from distevo.member import Announcement, encode_announcement
 from distevo.members import MemberTable, State
 from distevo.names import CLUSTER, inbox_member
 from distevo.news import News
+from distevo.node_settings import NodeSettings
 from distevo.orders import ACCEPTED
 from distevo.outbox import Outbox
+from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberPlan, MemberState, Plan
 from distevo.run import Run
 from distevo.sharding import island_limit
@@ -82,87 +80,6 @@ ANNOUNCE_SECONDS = 60.0
 """How often a platform that is not in the plan announces itself again."""
 HINT_SECONDS = 1.0
 """A member that says it follows a newer plan makes this one look at `cluster`, no more often than this."""
-
-
-class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the node has to know of its platform. Times are in seconds."""
-
-    member: str
-    boot: str
-    kind: str
-    workers: int
-    memory_mb: int
-    batch_size: int
-    key: str = ""
-    """Public key, by which links are authenticated."""
-    endpoints: tuple[str, ...] = ()
-    """Where it can be dialled; empty where it cannot."""
-    islands: int | None = None
-    """Most islands at a time (`islands_per_platform`); what the memory has room for is never exceeded."""
-    priority: int = 0
-    """As candidate for coordinator; lower goes first."""
-    allow_problems: str = "own"
-    built_in: frozenset[str] = frozenset()
-    """References of the problems that ship with the daemon."""
-    lease_ttl: float = 15.0
-    swap_interval: float = 1.2
-    heartbeat_interval: float = 10.0
-    heartbeat_timeout: float = 30.0
-    mail_interval: float = 15.0
-    checkpoint_generations: int = 5
-    checkpoint_seconds: float = 5.0
-    checkpoint_least_seconds: float = 1.0
-
-
-class Phase(StrEnum):
-    """Where the node is in its life."""
-
-    WATCHING = "watching"
-    LOADING = "loading"
-    TAKING = "taking"
-    WORKING = "working"
-    """It coordinates. The name is older than clusters of several."""
-    FINISHING = "finishing"
-    LEAVING = "leaving"
-    GONE = "gone"
-
-
-class Turning(StrEnum):
-    """What leads from one phase to another."""
-
-    ELECTED = "the election says try"
-    LOADED = "plan, inbox and runs are read"
-    WON = "the swap is ours"
-    LOST = "another holds the lease"
-    STOP = "a stop is asked for"
-    FINISHED = "the workers are gone"
-    PARTED = "all is durable and released"
-    OUT_OF_TIME = "the store did not answer in time"
-    FAULT = "nothing can be decided any more"
-
-
-PHASE_TABLE = Table(
-    "node",
-    Phase.WATCHING,
-    {
-        (Phase.WATCHING, Turning.ELECTED): (Phase.LOADING, "read plan, inbox and runs"),
-        (Phase.LOADING, Turning.LOADED): (Phase.TAKING, "swap `cluster`, with a plan that takes the inbox in"),
-        (Phase.LOADING, Turning.LOST): (Phase.WATCHING, "follow"),
-        (Phase.TAKING, Turning.WON): (Phase.WORKING, "coordinate"),
-        (Phase.TAKING, Turning.LOST): (Phase.WATCHING, "drop the term; follow"),
-        (Phase.WORKING, Turning.LOST): (Phase.WATCHING, "drop the term; follow"),
-        (Phase.FINISHING, Turning.FINISHED): (Phase.LEAVING, "write the last checkpoint, release, say goodbye"),
-        (Phase.FINISHING, Turning.OUT_OF_TIME): (Phase.GONE, "end; what is durable stands"),
-        (Phase.LEAVING, Turning.OUT_OF_TIME): (Phase.GONE, "end; what is durable stands"),
-        (Phase.LEAVING, Turning.PARTED): (Phase.GONE, "end"),
-        **{
-            (phase, Turning.STOP): (Phase.FINISHING, "let the workers end their generation")
-            for phase in (Phase.WATCHING, Phase.LOADING, Phase.TAKING, Phase.WORKING)
-        },
-        **{(phase, Turning.FAULT): (Phase.GONE, "end loudly") for phase in Phase if phase is not Phase.GONE},
-    },
-)
-_ENDING = {Phase.FINISHING, Phase.LEAVING}
 
 
 class Node:
@@ -323,7 +240,7 @@ class Node:
                 self.foreman.ready(event.slot, now)
                 self.verifier.ready(event.slot)
             case WorkerDied():
-                if self.phase not in _ENDING:
+                if self.phase not in ENDING:
                     self._worker_died(event, now)
             case CheckpointSaved():
                 self._resource_usage = event.resource_usage
@@ -414,7 +331,7 @@ class Node:
         self.lease.tick(now)
         self.dispatch.beat(now)
         self.router.tick(now)
-        if self.phase in _ENDING:
+        if self.phase in ENDING:
             self._end(now)
         elif self.phase is Phase.WATCHING and now >= self._next_watch:
             self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
@@ -423,7 +340,7 @@ class Node:
         self.handover.tick(now)
         self.exchange.tick(now)
         due = self.keeper.due()
-        if due is not None and now >= due and self.phase not in _ENDING:
+        if due is not None and now >= due and self.phase not in ENDING:
             self._checkpoint(now)
 
     def _next_deadline(self) -> float | None:
@@ -435,7 +352,7 @@ class Node:
             at = ask()
             if at is not None and at < deadline:
                 deadline = at
-        if self.phase in _ENDING:
+        if self.phase in ENDING:
             deadline = min(deadline, self._leave_at())
             return deadline if deadline != float("inf") else None
         due = self.keeper.due()
@@ -484,7 +401,7 @@ class Node:
         self.election.follow(plan)
         self.standing.follow(plan)
         self.news.follow(plan)
-        if self.phase not in _ENDING:
+        if self.phase not in ENDING:
             self.foreman.follow(plan, now)
             self.handover.keep(self.foreman.islands)
         self.exchange.follow(plan, now)
@@ -618,7 +535,7 @@ class Node:
     # --- leaving ---------------------------------------------------------------------------------
 
     def _stop(self, now: float) -> None:
-        if self.phase in _ENDING:
+        if self.phase in ENDING:
             return
         self._turn(Turning.STOP)
         self.foreman.is_working = False
@@ -700,4 +617,4 @@ class Node:
             raise LocalProtocolError(f"a term in phase {self.phase.value}, or none")
 
     def _has_term_left(self) -> bool:
-        return self.phase in _ENDING | {Phase.GONE} and self.term is not None
+        return self.phase in ENDING | {Phase.GONE} and self.term is not None

@@ -10,7 +10,7 @@ from distevo.cluster import decode_cluster, encode_cluster
 from distevo.command import Verb
 from distevo.events import IslandReported, Outcome, StopRequested, WorkersFinished
 from distevo.instructions import ReadObject, ReplaceObject
-from distevo.node import Phase
+from distevo.phase import Phase
 from distevo.plan import MemberPlan, Plan, decode_plan, encode_plan
 from distevo.work import Stage
 from tests.node.test_node import T0

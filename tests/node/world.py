@@ -51,7 +51,8 @@ from distevo.instructions import (
     VerifyProgram,
 )
 from distevo.names import checkpoint_name, inbox_command, inbox_run
-from distevo.node import Node, NodeSettings
+from distevo.node import Node
+from distevo.node_settings import NodeSettings
 from distevo.plan import Plan
 from distevo.program import Program, keyer
 from distevo.run import Budget, ProblemUse, Run, RunSettings, encode_run

@@ -15,7 +15,7 @@ from distevo.link import LINK_TABLE
 from distevo.machine import Table
 from distevo.members import MEMBER_TABLE
 from distevo.migration import EDGE
-from distevo.node import PHASE_TABLE
+from distevo.phase import PHASE_TABLE
 from distevo.work import ISLAND_TABLE
 
 SPEC = Path(__file__).parents[2] / "protocol" / "SPEC.md"

@@ -10,7 +10,7 @@ import pytest
 from distevo.errors import LocalProtocolError
 from distevo.events import Event, InboxChanged, StoreAnswer, Tick, WorkerReady
 from distevo.instructions import Exit, Instruction, Log, ReadObject, StartWorker
-from distevo.node import NodeSettings
+from distevo.node_settings import NodeSettings
 from distevo.simulator import config
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.boot import BOUNDED, CONTENT, RAISED, SPINS, Boot
@@ -21,7 +21,7 @@ from distevo.simulator.store import Store
 from distevo.simulator.trace import Trace
 from distevo.simulator.workers import Workers
 
-SETTINGS = NodeSettings(member="m", boot="1", kind="server", workers=1, memory_mb=1, batch_size=1)
+SETTINGS = NodeSettings(member="m", boot="1", key="key m", kind="server", workers=1, memory_mb=1, batch_size=1)
 
 
 class FakeNode:
@@ -70,7 +70,7 @@ class Around:
         work = config.Work(start_seconds=1.0)
         self.boot = Boot(
             settings=SETTINGS,
-            key="key m",
+            host="m",
             latency=0.0,
             clock=clock or Clock(0, 1),
             world=self,

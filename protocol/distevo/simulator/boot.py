@@ -15,7 +15,8 @@ from distevo import instructions as do
 from distevo.errors import LocalProtocolError
 from distevo.events import CheckpointFailed, CheckpointSaved, Event, StoreAnswer, Tick
 from distevo.instructions import Instruction
-from distevo.node import Node, NodeSettings
+from distevo.node import Node
+from distevo.node_settings import NodeSettings
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.clock import Clock
 from distevo.simulator.invariants.violation import Violation

@@ -9,7 +9,7 @@ import msgspec
 
 from distevo.events import StopRequested
 from distevo.instructions import Exit
-from distevo.node import NodeSettings
+from distevo.node_settings import NodeSettings
 from distevo.simulator.boot import Boot, Surroundings
 from distevo.simulator.clock import Clock
 from distevo.simulator.config import Group, Scenario

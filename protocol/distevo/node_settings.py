@@ -1,0 +1,35 @@
+"""What a node is told of its platform."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node has to know of its platform. Times are in seconds."""
+
+    member: str
+    boot: str
+    kind: str
+    workers: int
+    memory_mb: int
+    batch_size: int
+    key: str = ""
+    """Public key, by which links are authenticated."""
+    endpoints: tuple[str, ...] = ()
+    """Where it can be dialled; empty where it cannot."""
+    islands: int | None = None
+    """Most islands at a time (`islands_per_platform`); what the memory has room for is never exceeded."""
+    priority: int = 0
+    """As candidate for coordinator; lower goes first."""
+    allow_problems: str = "own"
+    built_in: frozenset[str] = frozenset()
+    """References of the problems that ship with the daemon."""
+    lease_ttl: float = 15.0
+    swap_interval: float = 1.2
+    heartbeat_interval: float = 10.0
+    heartbeat_timeout: float = 30.0
+    mail_interval: float = 15.0
+    checkpoint_generations: int = 5
+    checkpoint_seconds: float = 5.0
+    checkpoint_least_seconds: float = 1.0

@@ -190,6 +190,7 @@ class Dispatch:
 
     def _heartbeat(self, is_answer: bool = False) -> Heartbeat:
         node = self._node
+        lag, node.lag = node.lag, 0.0
         return heartbeat(
             node.foreman,
             incarnation=node.table.incarnation,
@@ -198,6 +199,7 @@ class Dispatch:
             epoch=node.following.plan.epoch,
             version=node.following.plan.version,
             suspects={} if is_answer else node.table.suspects(),
+            lag=round(lag, 3),
         )
 
     def _hello(self) -> Hello:

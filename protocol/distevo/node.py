@@ -172,6 +172,8 @@ class Node:
         self._deadline: float | None = None
         self.handled = 0
         """Events so far."""
+        self.lag = 0.0
+        """By how many seconds an event came late, at most, since that was last told."""
 
     def start(self, now: float) -> list[Instruction]:
         """Begin: workers first, since they take longest."""
@@ -185,6 +187,7 @@ class Node:
         self._now = now
         self.handled += 1
         if self._deadline is not None and now > self._deadline:
+            self.lag = max(self.lag, now - self._deadline)
             self.table.lagged(now - self._deadline, now)
         try:
             self._dispatch(event, now)

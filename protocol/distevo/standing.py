@@ -21,17 +21,21 @@ class Standing:
         self.refusals: dict[str, dict[str, str]] = {}
         """By member, the runs that it cannot work on, and why."""
         self.lag: dict[str, float] = {}
+        """By member, by how many seconds its event loop was late lately."""
+        self._told: dict[str, dict[IslandId, IslandProgress]] = {}
+        """By member, what it last said."""
         self._progress: dict[str, Progress] = {}
         self._closed: dict[str, int] = {}
 
     def heard(self, member: str, heartbeat: Heartbeat, now: float) -> bool:
         """A member says how far it is; whether that concerns the placing of islands: it refuses other runs now."""
         self.queued[member], self.lag[member] = heartbeat.queued, heartbeat.lag
-        for island in [island for island, (owner, _) in self.islands.items() if owner == member]:
-            if not any((p.run, p.task, p.island) == island for p in heartbeat.islands):
+        named = {IslandId(progress.run, progress.task, progress.island): progress for progress in heartbeat.islands}
+        for island in self._told.get(member, {}).keys() - named.keys():
+            if island in self.islands and self.islands[island][0] == member:
                 del self.islands[island]
-        for progress in heartbeat.islands:
-            island = IslandId(progress.run, progress.task, progress.island)
+        self._told[member] = named
+        for island, progress in named.items():
             _, known = self.islands.get(island, (member, None))
             before = known.evaluations if known is not None else progress.evaluations
             if known is None or progress.grant >= known.grant:
@@ -76,7 +80,7 @@ class Standing:
 
     def forget(self, member: str) -> None:
         """A member is gone. How far its islands were is remembered: they were begun."""
-        for facts in (self.queued, self.refusals, self.lag):
+        for facts in (self.queued, self.refusals, self.lag, self._told):
             facts.pop(member, None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from distevo.program import keyer
 from distevod.problems.onemax import OneMax
 from distevod.store import open_store
 from tests.support.daemon import Daemon, DaemonError, wait_for
+
+until = partial(wait_for, seconds=60)
 
 QUICK = (
     "--heartbeat-interval", "0.5", "--heartbeat-timeout", "2", "--mail-interval", "0.5", "--lease-ttl", "5",
@@ -30,10 +33,10 @@ def cluster(folder: Path) -> Iterator[tuple[Daemon, Daemon]]:
     """The coordinator and a follower."""
     options = ("--store", str(folder / "store"), *QUICK)
     with Daemon(folder / "a", *options, id="a") as first:
-        wait_for(lambda: coordinator(first) == "a", "a coordinator")
+        until(lambda: coordinator(first) == "a", "a coordinator")
         with Daemon(folder / "b", *options, id="b") as second:
             for daemon in (first, second):
-                wait_for(lambda: members(daemon) == {"a": "alive", "b": "alive"}, "both to know each other", 30)  # noqa: B023
+                until(lambda: members(daemon) == {"a": "alive", "b": "alive"}, "both to know each other")  # noqa: B023
             yield first, second
 
 
@@ -64,7 +67,7 @@ def test_a_run_that_is_submitted_at_the_follower(pair: tuple[Daemon, Daemon]) ->
     tasks = {f"t{number}": {"bits": 160 + 8 * number, "cost_us": 500} for number in range(2)}
     settings = {"islands_per_task": 3, "evaluations": 10**6, "seed": 7}
     run = second.submit(reference="onemax", data=tasks, **settings)
-    wait_for(lambda: evolving(first) and evolving(second), "islands on both")
+    until(lambda: evolving(first) and evolving(second), "islands on both")
     for daemon in pair:
         assert daemon.wait_done(run)["fit"] == len(tasks)
     results = second.results(run)
@@ -83,7 +86,7 @@ def test_islands_of_one_task_exchange_programs_between_platforms(pair: tuple[Dae
         found = daemon.status()["migrations"]
         return [(e["source"], e["target"], e["owner"].rpartition("-")[0]) for e in found if e["accepted"]]
 
-    wait_for(lambda: edges(first) and edges(second), "emigrants of each to be taken by the other")
+    until(lambda: edges(first) and edges(second), "emigrants of each to be taken by the other")
     assert sorted(edges(first) + edges(second)) in ([(0, 1, "a"), (1, 0, "b")], [(0, 1, "b"), (1, 0, "a")])
     first.ask(do="command", verb="cancel", run=run)
 
@@ -91,7 +94,7 @@ def test_islands_of_one_task_exchange_programs_between_platforms(pair: tuple[Dae
 def test_commands_at_the_follower(pair: tuple[Daemon, Daemon]) -> None:
     first, second = pair
     run = second.submit(reference="onemax", data=HARD, islands_per_task=2, evaluations=10**6)
-    wait_for(lambda: evolving(first) and evolving(second), "islands on both")
+    until(lambda: evolving(first) and evolving(second), "islands on both")
     for verb, more, state in (
         ("pause", {}, "paused"),
         ("resume", {}, "running"),
@@ -99,10 +102,10 @@ def test_commands_at_the_follower(pair: tuple[Daemon, Daemon]) -> None:
         ("cancel", {}, "cancelled"),
     ):
         assert second.ask(do="command", verb=verb, run=run, **more)["state"] == state
-        wait_for(lambda: first.run(run)["state"] == state, f"{verb} on the coordinator")  # noqa: B023
+        until(lambda: first.run(run)["state"] == state, f"{verb} on the coordinator")  # noqa: B023
     with pytest.raises(DaemonError, match="the run is cancelled"):
         second.ask(do="command", verb="resume", run=run)
-    wait_for(lambda: second.results(run)["t"]["state"] == "done", "the best so far as its result")
+    until(lambda: second.results(run)["t"]["state"] == "done", "the best so far as its result")
     assert second.results(run) == first.results(run)
     assert first.run(run)["budget"]["evaluations"] == 10**7
     assert second.ask(do="command", verb="delete", run=run)["state"] == "deleted"
@@ -113,7 +116,7 @@ def test_commands_at_the_follower(pair: tuple[Daemon, Daemon]) -> None:
 def test_a_follower_leaves_and_its_islands_go_on(pair: tuple[Daemon, Daemon]) -> None:
     first, second = pair
     run = first.submit(reference="onemax", data=HARD, islands_per_task=2, evaluations=10**9)
-    wait_for(lambda: evolving(first) and evolving(second), "islands on both")
+    until(lambda: evolving(first) and evolving(second), "islands on both")
     theirs = evolving(second)
     assert second.stop() == 0
     left = sum(snapshot.counters.evaluations for snapshot in checkpointed(first, "b"))
@@ -123,7 +126,7 @@ def test_a_follower_leaves_and_its_islands_go_on(pair: tuple[Daemon, Daemon]) ->
         islands = [i for i in first.ask(do="islands")["islands"] if (i["task"], i["island"]) in theirs]
         return sum(island["evaluations"] for island in islands) > left
 
-    wait_for(go_on, "the follower's islands to go on at the coordinator")
+    until(go_on, "the follower's islands to go on at the coordinator")
     assert members(first)["b"] != "alive"
     first.ask(do="command", verb="cancel", run=run)
 
@@ -131,11 +134,11 @@ def test_a_follower_leaves_and_its_islands_go_on(pair: tuple[Daemon, Daemon]) ->
 def test_the_follower_takes_over_when_the_coordinator_is_killed(tmp_path: Path) -> None:
     with cluster(tmp_path) as (first, second):
         run = first.submit(reference="onemax", data=HARD, islands_per_task=3, evaluations=12_000)
-        wait_for(lambda: evolving(first) and evolving(second), "islands on both")
-        wait_for(lambda: checkpointed(first, "a"), "a checkpoint of the coordinator")
+        until(lambda: evolving(first) and evolving(second), "islands on both")
+        until(lambda: checkpointed(first, "a"), "a checkpoint of the coordinator")
         first.kill()
         durable = best(checkpointed(first, "a"))
-        wait_for(lambda: coordinator(second) == "b", "another coordinator", 30)
+        until(lambda: coordinator(second) == "b", "another coordinator")
         assert second.status()["cluster"]["epoch"] == 2
         assert members(second)["a"] != "alive"
         view = second.wait_done(run)

@@ -137,10 +137,12 @@ def test_an_island_changes_hands_and_its_task_ends_and_is_extended() -> None:
         a_plan(B, 2, task=TaskState.DONE, result="x"),
         a_plan("", 0, result="x"),
         a_plan(A, 3, result="x"),
-        a_plan(A, 3, task=TaskState.DONE, result="y"),
+        a_plan("", 0, result="w"),
+        a_plan(A, 4, result="w"),
+        a_plan(A, 4, task=TaskState.DONE, result="y"),
     ):
         judge.in_force(told)
-    assert judge.grants == {ISLAND: {1: A, 2: B, 3: A}}
+    assert judge.grants == {ISLAND: {1: A, 2: B, 3: A, 4: A}}
 
 
 @pytest.mark.parametrize(

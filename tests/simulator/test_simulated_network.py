@@ -20,7 +20,7 @@ class Peer:
     """A boot that only listens."""
 
     def __init__(self, member: str) -> None:
-        self.member, self.key, self.latency = member, f"key {member}", 0.01
+        self.host, self.key, self.latency = member, f"key {member}", 0.01
         self.links: dict[int, End] = {}
         self.is_suspended = False
         self.heard: list[Event] = []

@@ -374,3 +374,6 @@ class StoreContract:
 
     def test_swap_interval_is_stated(self, store: Store) -> None:
         assert 0 <= store.swap_interval <= 2
+
+    def test_mail_interval_is_stated(self, store: Store) -> None:
+        assert 0.1 <= store.mail_interval <= 60

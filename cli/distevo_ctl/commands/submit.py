@@ -78,7 +78,9 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
     help="Budget of each task: CPU time of variation and evaluation, summed over its islands. [10]",
 )
 @click.option("--evaluations", type=AT_LEAST_ONE, metavar="N", help="Or that: evaluations, summed over its islands.")
-@click.option("--seed", type=click.IntRange(0, MOST), metavar="N", help="Makes islands repeatable. [random]")
+@click.option(
+    "--seed", type=click.IntRange(0, MOST), metavar="N", help="Makes islands repeatable, migration apart. [random]"
+)
 @click.option("--name", metavar="NAME", help="The id of the run; one that exists is refused. [PROBLEM-N]")
 @click.option(
     "--topology",

@@ -119,7 +119,10 @@ class Closing:
                 concerned[end.id] = end
         for island, grant in report.empty:
             end = self._end_of(island[:2])
-            if end is not None and self._is_its(island, owner, grant) and end.stage is Stage.COLLECTING:
+            if end is None or not self._is_its(island, owner, grant):
+                continue
+            # Only what is cancelled or fit elsewhere rests before it has begun; and a run may be extended again.
+            if end.fit or self._ledger.plan.runs[island.run].state is RunState.CANCELLED:
                 end.empty.add(island.island)
                 concerned[end.id] = end
         for task, error in report.failures.items():
@@ -161,6 +164,8 @@ class Closing:
             if end.stage is Stage.COLLECTING:
                 # A budget that was raised gives an island that rested more to do; it will say so when it rests again.
                 end.finals = {i: s for i, s in end.finals.items() if not self._may_go_on(end, i, s)}
+                if not self._ledger.plan.runs[run].state.is_over:
+                    end.empty.clear()
                 self._consider(end, now)
 
     def drop(self, run: str) -> None:
@@ -224,7 +229,7 @@ class Closing:
             final = end.finals.get(index)
             rests = (final is not None and final.grant == place.grant) or index in end.empty
             # What has no place yet has not begun, and of a cancelled run never will.
-            if not rests and not (is_cancelled and not place.owner):
+            if not rests and not (is_cancelled and place.is_nobodys):
                 return False
         return True
 

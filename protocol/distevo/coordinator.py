@@ -76,7 +76,6 @@ class Coordinator:
         self._is_changed = True
         self._placed_at = -float("inf")
         self._replace_at = float("inf")
-        self._warned: set[str] = set()
         self._join(says)
         self._fresh = [name for name in loaded.fresh() if self.desk.take_in(name, loaded.objects[name], now)]
         for name in loaded.old_plans:
@@ -243,10 +242,8 @@ class Coordinator:
     def _hosts(self) -> list[Host]:
         hosts = []
         for name, member in self.ledger.living().items():
-            limit, warning = island_limit(member.islands, member.memory_mb)
-            if warning is not None and name not in self._warned:
-                self._warned.add(name)
-                self._outbox.log("warning", warning, member=name)
+            # Where memory and wish disagree, the member's own daemon has said so when it started.
+            limit, _ = island_limit(member.islands, member.memory_mb)
             hosts.append(
                 Host(
                     owner=member.owner(name),
@@ -283,7 +280,7 @@ class Coordinator:
                     continue
                 for index, at in enumerate(entry.islands):
                     # A run that rests or is over begins nothing; what was begun has to have somebody who holds it.
-                    is_resting = run.state in {RunState.CANCELLED, RunState.PAUSED} and not at.grant
+                    is_resting = run.state in {RunState.CANCELLED, RunState.PAUSED} and at.is_nobodys
                     island = IslandId(name, task, index)
                     if not is_resting and not self.closing.is_final(island):
                         # Of one that lost its owner nobody can say that it was not begun.

@@ -84,9 +84,9 @@ class Ledger:
             run.state = RunState.RUNNING
 
     def unplace(self, island: IslandId) -> None:
-        """Nothing of an island is left to do, and nothing was ever done."""
+        """Nothing of an island is left to do, and nothing was ever done: it is as if it had never been placed."""
         place = self.plan.runs[island.run].tasks[island.task].islands[island.island]
-        place.owner = ""
+        place.owner, place.former = "", []
 
     def place_of(self, island: IslandId) -> IslandPlace | None:
         """Where an island of an open task lives; None when it is not open, or there is no such island."""

@@ -53,6 +53,7 @@ class Mail:
         self._number = 0
         self._is_writing = False
         self._begun_at = -float("inf")
+        self._is_last = False
         self._written: deque[tuple[float, int]] = deque()
         """(when it was there, number) of boxes, the oldest first."""
 
@@ -76,6 +77,15 @@ class Mail:
     def take(self, to: str) -> list[bytes]:
         """Withdraw the frames that wait for a member, to be sent on a better path."""
         return [self._remove(slot).letter.frame for slot in [slot for slot in self._waiting if slot[0] == to]]
+
+    def finish(self) -> None:
+        """Write what waits at once: there will be no other box."""
+        self._is_last = True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing waits and nothing is on its way."""
+        return not self._waiting and not self._is_writing
 
     def is_due(self, now: float) -> bool:
         """Whether a box would be written now."""
@@ -101,6 +111,8 @@ class Mail:
     def _due(self) -> float | None:
         if self._is_writing or not self._waiting:
             return None
+        if self._is_last:
+            return -float("inf")
         return max(self._begun_at + self._interval, self._since + GATHER_SECONDS)
 
     def _write(self, now: float) -> None:

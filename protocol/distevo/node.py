@@ -168,7 +168,7 @@ class Node:
         self._next_watch = self._announce_at = self._hinted_at = -float("inf")
         self._leave_by = float("inf")
         self._has_mail = self._is_probing = self._was_member = False
-        self._has_parted = self._is_released = False
+        self._has_parted = self._is_released = self._has_said_goodbye = False
         self._deadline: float | None = None
         self.handled = 0
         """Events so far."""
@@ -553,7 +553,8 @@ class Node:
             if self.keeper.has_news and self._has_parted:
                 return min(self._leave_by, self.keeper.due() or self._leave_by)
             is_to_release = self.lease.is_ours and not self._is_released
-            if self.keeper.has_news or is_to_release or self.lease.is_settled:
+            is_waiting = self._has_said_goodbye and not self.router.is_finished
+            if self.keeper.has_news or is_to_release or (self.lease.is_settled and not is_waiting):
                 return -float("inf")
         return self._leave_by
 
@@ -580,8 +581,14 @@ class Node:
                 self.lease.publish(self.term.leave(self._dead(), now))
             self.lease.release()
             self.lease.tick(now)
-        if self.lease.is_settled:
+        if not self.lease.is_settled:
+            return
+        if not self._has_said_goodbye:
+            self._has_said_goodbye = True
             self.dispatch.goodbye(now)
+            self.router.finish()
+            self.router.tick(now)
+        if self.router.is_finished:
             self._turn(Turning.PARTED)
             self.outbox.emit(Exit("", ""))
 

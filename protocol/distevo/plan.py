@@ -56,6 +56,11 @@ class IslandPlace(msgspec.Struct, array_like=True):
     former: list[str] = []
     """Earlier owners, each once, the latest last: where checkpoints may hold more than the owner knows."""
 
+    @property
+    def is_nobodys(self) -> bool:
+        """Whether nobody has it, and nobody ever had: there is no state of it anywhere."""
+        return not self.owner and not self.former
+
 
 class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One task of a run."""

@@ -169,6 +169,15 @@ class Router:
         """Whether there is a direct link."""
         return to in self._open
 
+    def finish(self) -> None:
+        """Write the last box of mail, without waiting for the interval."""
+        self._mail.finish()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no mail waits any more."""
+        return self._mail.is_finished
+
     def hang_up(self, member: str, now: float) -> None:
         """A member counts as dead. A link with it may be half open: who was reached through it needs another path."""
         self._now = now

@@ -25,7 +25,7 @@ RECORD = ClusterRecord(
 @given(st.text(min_size=1, max_size=18), st.text(min_size=1, max_size=18))
 def test_whatever_people_call_things_the_names_are_good_and_different(one: str, two: str) -> None:
     check_name(inbox_run(one, "0123456789abcdef"))
-    check_name(result_name(one, two, "0" * 32))
+    check_name(result_name(one, two, 2**53, "0" * 32))
     check_name(checkpoint_name(one, "0" * 16, 1))
     assert (quote(one) == quote(two)) == (one == two)
 

@@ -1,0 +1,208 @@
+"""`distevo-ctl simulate`: try a cluster, with everything that can go wrong with it, before renting it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.target import JSON_HELP
+
+if TYPE_CHECKING:
+    from distevo.simulator import Report, Scenario
+
+LIMIT_BYTES = 1 << 20
+SHOWN_FINDINGS = 1
+"""Findings of which everything is printed; of the others, the seed and one line."""
+
+EXAMPLE = """\
+minutes: 60
+members:                                  # server-1, notebook-1, notebook-2, notebook-3
+  - {kind: server, workers: 4, latency: 0.02}
+  - {kind: notebook, count: 3, workers: 2, is_behind_nat: true, crashes_per_hour: 1, downtime: 120}
+runs:
+  - {name: demo, tasks: 4, islands_per_task: 3, evaluations: 4000}
+faults:                                   # seconds from the start
+  - {fault: crash, at: 300, member: coordinator, back_after: 60}
+  - {fault: partition, at: 900, seconds: 120, sides: [[server-1], [notebook-1, notebook-2]]}
+  - {fault: store_away, at: 1800, seconds: 60}
+"""
+
+HELP = f"""Simulate a cluster: the node that ships, in virtual time, with a network and a store that fail.
+
+CONFIG is a YAML file that says which members there are, what they work on and what goes wrong. Without one, each seed
+draws a small cluster and faults of its own, and after the last fault the cluster has to heal. Every step is judged: a
+lost run, two coordinators or a forgotten island end a simulation as a finding, with what led to it. The same CONFIG
+and seed always give the same simulation.
+
+\b
+An example:
+{chr(10).join("  " + line for line in EXAMPLE.splitlines())}
+
+Other faults: stop, suspend, pause, freeze, cut, reset, undialable, lossy, store_flaky, worker_death, twin. `--print`
+with a seed shows a scenario in full."""
+
+
+@click.command(help=HELP, short_help="Try a cluster in virtual time, with faults.")
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Simulations, each with a next seed.")
+@click.option("--seed", "first", type=click.IntRange(min=0), default=0, metavar="K", help="The first seed; else 0.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="J", help="Processes that share the seeds.")
+@click.option("--trace", "is_traced", is_flag=True, help="Print everything that happened (one seed).")
+@click.option("--print", "is_printed", is_flag=True, help="Print the scenario of the seed as YAML, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
+def simulate(
+    config: Path | None, seeds: int, first: int, jobs: int, is_traced: bool, is_printed: bool, as_json: bool
+) -> int:
+    as_json = as_json or bool(click.get_current_context().find_root().params.get("as_json"))
+    if (is_traced or is_printed) and seeds > 1:
+        raise click.UsageError("--trace and --print are about one seed: leave --seeds out")
+    scenario = None if config is None else _read(config)
+    if is_printed:
+        click.echo(_yaml(scenario, first), nl=False)
+        return ExitCode.OK
+    begun = time.monotonic()
+    reports = []
+    for report in _simulated(scenario, range(first, first + seeds), jobs, is_traced):
+        reports.append(report)
+        if sys.stderr.isatty() and not as_json:
+            found = sum(report.finding is not None for report in reports)
+            click.echo(f"\r{len(reports)} of {seeds} seeds, {found} findings", nl=False, err=True)
+    if sys.stderr.isatty() and not as_json:
+        click.echo("\r\033[K", nl=False, err=True)
+    if as_json:
+        _print_json(reports)
+    else:
+        _print(scenario, reports, time.monotonic() - begun)
+    return ExitCode.INTERNAL_ERROR if any(report.finding for report in reports) else ExitCode.OK
+
+
+def _read(path: Path) -> Scenario:
+    """The scenario in a file. Raises CliError."""
+    import yaml
+
+    from distevo.simulator import ScenarioError, scenario_of
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        raise CliError(ExitCode.NOT_FOUND, f"there is no file {path}", "distevo-ctl simulate --help has one") from None
+    except OSError as error:
+        raise CliError(ExitCode.REFUSED, f"cannot read {path}: {error.strerror}") from None
+    if len(content) > LIMIT_BYTES:
+        raise CliError(ExitCode.REFUSED, f"{path} is larger than {LIMIT_BYTES >> 20} MiB, the most that is read")
+    try:
+        return scenario_of(yaml.safe_load(content))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CliError(ExitCode.USAGE, f"{path} is not YAML: {error}") from None
+    except ScenarioError as error:
+        raise CliError(ExitCode.USAGE, f"{path}: {error}", "distevo-ctl simulate --help has an example") from None
+
+
+def _simulated(scenario: Scenario | None, seeds: range, jobs: int, is_traced: bool) -> Iterator[Report]:
+    calls = [(scenario, seed, is_traced) for seed in seeds]
+    with ExitStack() as stack:
+        if jobs == 1 or len(calls) == 1:
+            yield from map(_one, calls)
+        else:
+            pool = stack.enter_context(ProcessPoolExecutor(min(jobs, len(calls))))
+            yield from pool.map(_one, calls, chunksize=8)
+
+
+def _one(call: tuple[Scenario | None, int, bool]) -> Report:
+    from distevo.simulator import expand
+    from distevo.simulator import simulate as run
+
+    scenario, seed, is_traced = call
+    return run(expand(seed) if scenario is None else scenario, seed, is_traced)
+
+
+def _yaml(scenario: Scenario | None, seed: int) -> str:
+    import yaml
+
+    from distevo.simulator import expand, plain
+
+    text: str = yaml.safe_dump(plain(expand(seed) if scenario is None else scenario), sort_keys=False)
+    return text
+
+
+# --- what is printed -----------------------------------------------------------------------------
+
+
+def _print_json(reports: list[Report]) -> None:
+    import msgspec
+
+    from distevo_ctl.screen import print_json
+
+    found = [report.seed for report in reports if report.finding is not None]
+    print_json({"seeds": len(reports), "findings": found, "reports": msgspec.to_builtins(reports)})
+
+
+def _print(scenario: Scenario | None, reports: list[Report], seconds: float) -> None:
+    from distevo.simulator import Spread
+
+    if reports[0].trace is not None:
+        click.echo("\n".join(reports[0].trace))
+    found = [report for report in reports if report.finding is not None]
+    for report in found[:SHOWN_FINDINGS]:
+        _print_finding(scenario, report)
+    for report in found[SHOWN_FINDINGS:]:
+        assert report.finding is not None
+        click.echo(f"seed {report.seed}: {report.finding.invariant}: {report.finding.message}")
+    simulated = sum(report.seconds for report in reports)
+    member_seconds = sum(report.seconds * report.members for report in reports)
+    lines: list[tuple[str, str]] = [
+        ("seeds", f"{len(reports)}, {len(found)} with a finding"),
+        ("virtual time", f"{simulated / 3600:.2f} h, in {seconds:.1f} s"),
+        ("faults", f"{sum(report.faults for report in reports)}"),
+        (
+            "messages",
+            f"{sum(report.messages for report in reports) / max(member_seconds, 1e-9):.2f} per member and second",
+        ),
+        ("store", _store_line(reports)),
+        ("generations", f"{sum(report.generations for report in reports)}"),
+        ("migrations", f"{sum(report.migrations for report in reports)}"),
+    ]
+    for name, what in (
+        ("elections", "a new coordinator"),
+        ("adoptions", "a gone member's islands elsewhere"),
+        ("arrivals", "a started daemon in the plan"),
+    ):
+        spread = Spread.of([second for report in reports for second in getattr(report, name)])
+        if spread is not None:
+            figures = f"median {spread.median:.1f} s, p95 {spread.p95:.1f} s, longest {spread.longest:.1f} s"
+            lines.append((name, f"{spread.count}: {what} after {figures}"))
+    if len(reports) == 1 and reports[0].runs:
+        lines.append(("runs", ", ".join(f"{name} {state}" for name, state in reports[0].runs.items())))
+        lines.append(("trace hash", reports[0].hash))
+    width = max(len(name) for name, _ in lines)
+    for name, text in lines:
+        click.echo(f"{name:<{width}}  {text}")
+
+
+def _print_finding(scenario: Scenario | None, report: Report) -> None:
+    finding = report.finding
+    assert finding is not None
+    if scenario is None:
+        click.echo(f"# the scenario of seed {report.seed}")
+        click.echo(_yaml(None, report.seed))
+    click.echo("\n".join(finding.trace))
+    click.secho(f"\nseed {report.seed}, at {finding.at:.3f} s: {finding.invariant}", fg="red", bold=True)
+    click.echo(f"{finding.message}\n")
+
+
+def _store_line(reports: list[Report]) -> str:
+    def mean(field: str) -> float:
+        return float(sum(getattr(report.store, field) for report in reports) / len(reports))
+
+    counts: dict[str, Any] = {kind: mean(f"{kind}_per_hour") for kind in ("inserts", "lists", "reads", "deletes")}
+    figures = ", ".join(f"{count:.0f} {kind}" for kind, count in counts.items())
+    return f"{figures} an hour; on Google Cloud Storage ${mean('dollars_per_day'):.2f} a day"

@@ -48,9 +48,9 @@ def inbox_command(nonce: str) -> str:
     return f"{INBOX_COMMANDS}{nonce}"
 
 
-def inbox_member(member: str, boot: str) -> str:
-    """What a platform says of itself to join the cluster; its content is a sealed `MemberPlan` under its id."""
-    return f"{INBOX_MEMBERS}{quote(member)}-{boot}"
+def inbox_member(member: str, boot: str, attempt: int = 1) -> str:
+    """What a platform says of itself to join the cluster; each attempt has a name of its own."""
+    return f"{INBOX_MEMBERS}{quote(member)}-{boot}-{attempt}"
 
 
 def owner_checkpoints(owner: str) -> str:

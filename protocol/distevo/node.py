@@ -167,6 +167,7 @@ class Node:
         )
         self._next_watch = self._announce_at = self._hinted_at = -float("inf")
         self._leave_by = float("inf")
+        self._attempts, self._announcement = 0, ""
         self._has_mail = self._is_probing = self._was_member = False
         self._has_parted = self._is_released = self._has_said_goodbye = False
         self._deadline: float | None = None
@@ -396,10 +397,13 @@ class Node:
         elif me is not None and self._was_member:
             self.leave_with("refused", f"another start of {self.settings.member!r} has taken this one's place")
             return
-        refusal = plan.handled.get(inbox_member(self.settings.member, self.settings.boot), ACCEPTED)
-        if refusal != ACCEPTED and not self._was_member:
-            self.leave_with("refused", f"the cluster does not take this platform in: {refusal}")
-            return
+        answer = plan.handled.get(self._announcement)
+        if answer is not None and not self._was_member:
+            if answer != ACCEPTED:
+                self.leave_with("refused", f"the cluster does not take this platform in: {answer}")
+                return
+            # Taken in, and gone again: an earlier boot's announcement was read after ours.
+            self._announce_at = now
         self.dispatch.follow(plan, now)
         self.election.follow(plan)
         self.standing.follow(plan)
@@ -420,7 +424,8 @@ class Node:
             return
         if now >= self._announce_at:
             self._announce_at = now + ANNOUNCE_SECONDS
-            name = inbox_member(self.settings.member, self.settings.boot)
+            self._attempts += 1
+            name = self._announcement = inbox_member(self.settings.member, self.settings.boot, self._attempts)
             data = encode_announcement(Announcement(member=self.settings.member, says=self._says()))
             self.outbox.create(name, data, lambda _answer, now: self.dispatch.inbox_changed(now))
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ class Service:
             settings = self._settings(request | {"seed": 0}, default_budget=False)
             budget = Budget(settings.cpu_seconds, settings.evaluations)
         command = Command(verb=verb, run=run, budget=budget)
-        outcome = await self._hand_in(inbox_command(secrets.token_hex(8)), encode_command(command))
+        outcome = await self._hand_in(
+            inbox_command(f"{time.time_ns() // 10**6:012x}{secrets.token_hex(4)}"), encode_command(command)
+        )
         if outcome is None:
             raise Refusal(
                 "timed_out",

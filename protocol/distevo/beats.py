@@ -1,4 +1,8 @@
-"""Beats: when each peer is owed a heartbeat, since nothing else was sent to it for an interval."""
+"""Beats: when each peer is owed a heartbeat, since none was sent to it for an interval.
+
+Other messages are signs of life as well, but they put no beat off: a heartbeat alone tells how far islands are, which
+runs are refused, which plan is followed and who is suspected, and peers that exchange programs have to hear that too.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,21 @@ class Beats:
     """Keeps the times; sending is the node's business."""
 
     def __init__(self, interval: Callable[[str], float], shortest: float) -> None:
-        """`interval(member)`: seconds of silence on the path to it that a heartbeat ends, never below `shortest`."""
+        """`interval(member)`: seconds between two heartbeats on the path to it, never below `shortest`."""
         self._interval, self._shortest = interval, shortest
         self.sent: dict[str, float] = {}
-        """When something was sent to each peer last; whoever sends writes here, and that puts the next beat off."""
+        """When a heartbeat was sent to each peer last; whoever sends one writes here, and that puts the next off."""
         self._at: dict[str, float] = {}
         """Time of each peer's entry in the heap, never after its beat is due."""
         self._heap: list[tuple[float, str]] = []
 
     def watch(self, member: str, now: float) -> None:
-        """Beat for this peer; something was sent to it just now."""
+        """Beat for this peer; it was greeted just now."""
         self.sent[member] = now
         self._bring(member, now + self._shortest)
 
     def expect(self, member: str, at: float) -> None:
-        """Beat for this peer, at this time if nothing is sent to it before: what was sent last has not arrived."""
+        """Beat for this peer, at this time if it is sent no heartbeat before: what was sent last has not arrived."""
         self.sent[member] = -float("inf")
         self._bring(member, at)
 

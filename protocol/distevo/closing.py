@@ -106,36 +106,38 @@ class Closing:
     def report(self, owner: str, report: Report, now: float) -> None:
         """Islands of `owner` rest. What is said under another grant than the plan's is the past, and ignored."""
         concerned: dict[TaskId, TaskEnd] = {}
-        for snapshot in report.finals:
-            island = IslandId(snapshot.run, snapshot.task, snapshot.island)
-            end = self._end_of(island[:2])
-            if end is None or end.stage is not Stage.COLLECTING or not self._is_its(island, owner, snapshot.grant):
-                continue
-            # What was said late, before the budget was raised or the island went on, is the past, too.
-            known = end.finals.get(island.island)
-            is_newest = known is None or known.grant < snapshot.grant or known.sequence <= snapshot.sequence
-            if is_newest and not self._may_go_on(end, island.island, snapshot):
-                end.finals[island.island] = snapshot
-                concerned[end.id] = end
-        for island, grant in report.empty:
-            end = self._end_of(island[:2])
-            if end is None or not self._is_its(island, owner, grant):
-                continue
-            # Only what is cancelled or fit elsewhere rests before it has begun; and a run may be extended again.
-            if end.fit or self._ledger.plan.runs[island.run].state is RunState.CANCELLED:
-                end.empty.add(island.island)
-                concerned[end.id] = end
-        for task, error in report.failures.items():
-            end = self._end_of(task)
+        for failed, (grant, error) in report.failures.items():
+            end = self._end_of(failed[:2]) if self._is_its(failed, owner, grant) else None
             if end is not None and end.failure is None:
                 end.failure = error
                 concerned[end.id] = end
+        for snapshot in report.finals:
+            island = IslandId(snapshot.run, snapshot.task, snapshot.island)
+            if self._is_its(island, owner, snapshot.grant) and not self._may_go_on(island, snapshot):
+                end = self._end_of(island[:2])
+                known = end.finals.get(island.island) if end is not None else None
+                # What was said late, before the island went on, is the past, too.
+                is_newest = known is None or (known.grant, known.sequence) <= (snapshot.grant, snapshot.sequence)
+                if end is not None and end.stage is Stage.COLLECTING and is_newest:
+                    end.finals[island.island] = snapshot
+                    concerned[end.id] = end
+        for island, grant in report.empty:
+            end = self.ends.get(island[:2])
+            # Only what is cancelled or fit elsewhere rests before it has begun; and a run may be extended again.
+            if self._is_its(island, owner, grant) and ((end is not None and end.fit) or self._is_cancelled(island.run)):
+                end = self._end_of(island[:2])
+                if end is not None:
+                    end.empty.add(island.island)
+                    concerned[end.id] = end
         for task, warning in report.warnings.items():
-            end = self._end_of(task)
+            end = self.ends.get(task)
             if end is not None and end.warning is None:
                 end.warning = warning
         for end in concerned.values():
             self._consider(end, now)
+
+    def _is_cancelled(self, run: str) -> bool:
+        return self._ledger.plan.runs[run].state is RunState.CANCELLED
 
     def fit(self, task: TaskId, programs: Iterable[Program], now: float) -> None:
         """A task is fit."""
@@ -163,7 +165,11 @@ class Closing:
         for end in [end for end in self.ends.values() if end.run.name == run]:
             if end.stage is Stage.COLLECTING:
                 # A budget that was raised gives an island that rested more to do; it will say so when it rests again.
-                end.finals = {i: s for i, s in end.finals.items() if not self._may_go_on(end, i, s)}
+                end.finals = {
+                    index: snapshot
+                    for index, snapshot in end.finals.items()
+                    if not self._may_go_on(IslandId(*end.id, index), snapshot)
+                }
                 if not self._ledger.plan.runs[run].state.is_over:
                     end.empty.clear()
                 self._consider(end, now)
@@ -175,7 +181,7 @@ class Closing:
 
     def in_hand(self, run: str) -> list[TaskEnd]:
         """Tasks of a run that are ending."""
-        return [end for end in self.ends.values() if end.run.name == run]
+        return [end for end in self.ends.values() if end.run.name == run and (end.finals or end.fit or end.failure)]
 
     def _end_of(self, task: TaskId) -> TaskEnd | None:
         if self._ledger.place_of(IslandId(*task, 0)) is None:
@@ -196,12 +202,13 @@ class Closing:
         place = self._ledger.place_of(island)
         return place is not None and place.grant == grant
 
-    def _may_go_on(self, end: TaskEnd, island: int, snapshot: IslandSnapshot) -> bool:
-        run = self._ledger.plan.runs[end.run.name]
-        if run.state.is_over or end.failure is not None or end.fit:
+    def _may_go_on(self, island: IslandId, snapshot: IslandSnapshot) -> bool:
+        """Whether the budget in force gives an island in this state more to do."""
+        run, end = self._ledger.plan.runs[island.run], self.ends.get(island[:2])
+        if run.state.is_over or (end is not None and (end.failure is not None or end.fit)):
             return False
         counters = snapshot.counters
-        share = run.budget.share(island, len(run.tasks[end.task].islands))
+        share = run.budget.share(island.island, len(run.tasks[island.task].islands))
         return not share.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
 
     # --- closing ---------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ for find it closed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from distevo.attic import Attic
 from distevo.closing import Closing, Verify
-from distevo.desk import Desk
+from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId
 from distevo.instructions import Log
@@ -26,12 +28,15 @@ from distevo.plan import MemberPlan, MemberState, Plan, RunPlan, RunState
 from distevo.program import Program
 from distevo.run import decode_run
 from distevo.sharding import capability, island_limit
+from distevo.speech import member_of
 from distevo.standing import Standing
 
 PLACING_SECONDS = 0.25
 """Islands are placed no more often than this: what happens meanwhile is considered together."""
 WAITING_SECONDS = 5.0
 """While islands wait for room, it is looked for this often: queues get shorter without a word."""
+AGE_SECONDS = 1800.0
+"""How often it is written down how long members have been gone."""
 FORGET_SECONDS = 86_400.0
 """A member that has been dead or away for so long leaves the plan."""
 
@@ -51,10 +56,11 @@ class Coordinator:
         standing: Standing,
         publish: Publish,
         verify: Verify,
+        refusals: Mapping[str, str],
         now: float,
     ) -> None:
-        """`says`: what this platform says of itself."""
-        self._member, self._owner = member, says.owner(member)
+        """`says`: what this platform says of itself; `refusals`: the runs that it cannot work on, as they are."""
+        self._member, self._owner, self._own_refusals = member, says.owner(member), refusals
         self._outbox, self._attic, self._standing, self._publish = outbox, attic, standing, publish
         self.ledger = Ledger(loaded.plan, {})
         self._load_runs(loaded)
@@ -72,14 +78,15 @@ class Coordinator:
         self.desk = Desk(self.ledger, self.orders, outbox, publish)
         self.janitor = Janitor(self._owner, keeper, outbox)
         self.is_begun = self.is_over = self._is_leaving = False
-        self._gone_since: dict[str, float] = {}
+        self._aged_at = now
         self._is_changed = True
         self._placed_at = -float("inf")
         self._replace_at = float("inf")
         self._join(says)
-        self._fresh = [name for name in loaded.fresh() if self.desk.take_in(name, loaded.objects[name], now)]
-        for name in loaded.old_plans:
-            attic.put(name, now)
+        self._fresh = [
+            name for name in sorted(loaded.fresh(), key=in_order) if self.desk.take_in(name, loaded.objects[name], now)
+        ]
+        self._old_plans = loaded.old_plans
 
     def _join(self, says: MemberPlan) -> None:
         known = self.ledger.plan.members.get(self._member)
@@ -102,7 +109,7 @@ class Coordinator:
                     self._outbox.log("error", "a run is left alone", run=name, reason=str(error))
                 except ObjectError as error:
                     self._give_up(name, str(error))
-            elif not run.state.is_over:
+            elif run.is_unfinished:
                 self._give_up(name, "is missing from the store")
 
     def _give_up(self, name: str, reason: str) -> None:
@@ -115,12 +122,16 @@ class Coordinator:
         """The plan to take the lease with; members that are known to be dead own nothing in it."""
         for member in dead:
             self.ledger.settle(member, MemberState.DEAD)
+            self._standing.forget(member)
         self._place(now)
         return self.ledger.plan
 
     def begin(self, now: float) -> None:
         """The term's first plan is in force."""
-        self.is_begun = True
+        self.is_begun, self._aged_at = True, now
+        for name in self._old_plans:
+            # Whoever tried to put one of them in force has lost to this term.
+            self._attic.put(name, now)
         for name in self._fresh:
             self.desk.settle(name)
         self.desk.begin(now)
@@ -159,6 +170,8 @@ class Coordinator:
         self.desk.tick(now)
         self._attic.tick(now)
         self.janitor.tick(now)
+        if now >= self._aged_at + AGE_SECONDS:
+            self._age(now)
         if now >= self._placing_at() and self._place(now):
             self._publish()
 
@@ -169,7 +182,7 @@ class Coordinator:
         """When `tick` has something to do."""
         if not self.is_begun or self.is_over:
             return float("inf")
-        deadline = min(self.desk.next_deadline(), self.janitor.next_deadline())
+        deadline = min(self.desk.next_deadline(), self.janitor.next_deadline(), self._aged_at + AGE_SECONDS)
         attic = self._attic.next_deadline()
         if attic is not None:
             deadline = min(deadline, attic)
@@ -182,23 +195,23 @@ class Coordinator:
         if self._is_leaving or not self.ledger.settle(member, state):
             return  # What is decided on leaving is decided once.
         self._outbox.log("info" if state is MemberState.ALIVE else "warning", f"member {state}", member=member)
-        if state is MemberState.ALIVE:
-            self._gone_since.pop(member, None)
-        else:
-            self._gone_since[member] = now
+        if state is not MemberState.ALIVE:
             self._standing.forget(member)
             self.janitor.look_soon(now)
-        self._forget(now)
         self._change_now()
         self._publish()
 
-    def _forget(self, now: float) -> None:
-        for member, entry in list(self.ledger.plan.members.items()):
-            if (
-                entry.state is not MemberState.ALIVE
-                and now >= self._gone_since.setdefault(member, now) + FORGET_SECONDS
-            ):
-                del self.ledger.plan.members[member], self._gone_since[member]
+    def _age(self, now: float) -> None:
+        """Count how long members have been gone, over all terms; those that were so for a day leave the plan."""
+        elapsed, self._aged_at = now - self._aged_at, now
+        members = self.ledger.plan.members
+        gone = [name for name, member in members.items() if member.state is not MemberState.ALIVE]
+        for name in gone:
+            members[name].gone_s += round(elapsed)
+            if members[name].gone_s >= FORGET_SECONDS:
+                del members[name]
+        if gone:
+            self._publish()
 
     def refused(self) -> None:
         """Some member's list of runs that it cannot work on has changed."""
@@ -250,10 +263,14 @@ class Coordinator:
                     weight=capability(member.workers, member.memory_mb, member.batch_size),
                     workers=member.workers,
                     limit=max(limit, member.workers),
-                    refuses=self._standing.refusals.get(name, {}),
+                    refuses=self._refusals(name),
                 )
             )
         return hosts
+
+    def _refusals(self, member: str) -> Mapping[str, str]:
+        """The runs that a member cannot work on, and why."""
+        return self._own_refusals if member == self._member else self._standing.refusals.get(member, {})
 
     def _note_refusals(self, hosts: list[Host]) -> bool:
         """Say of a run that nobody can work on why that is; whether any note changed."""
@@ -263,7 +280,7 @@ class Coordinator:
                 continue
             note = None
             if hosts and all(name in host.refuses for host in hosts):
-                note = next(iter(self._standing.refusals.values()))[name]
+                note = self._refusals(member_of(hosts[0].owner))[name]
                 run.state = RunState.QUEUED if run.state is RunState.RUNNING else run.state
             if run.note != note:
                 run.note, is_changed = note, True

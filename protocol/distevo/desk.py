@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from distevo.command import decode_command
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
@@ -17,6 +19,12 @@ LIST_SECONDS = 10.0
 UNREADABLE = "unreadable"
 ANSWER_SECONDS = 20.0
 """How long the plan keeps what came of an object that is gone: members that only read the store see it, too."""
+
+
+def in_order(name: str) -> tuple[int, str]:
+    """In which order inbox objects are taken in: members, runs, and commands, which begin with the time."""
+    kinds = (INBOX_MEMBERS, INBOX_RUNS, INBOX_COMMANDS)
+    return next((rank for rank, kind in enumerate(kinds) if name.startswith(kind)), len(kinds)), name
 
 
 class Desk:
@@ -35,6 +43,8 @@ class Desk:
         self._again = False
         self._next_listing = self._stranger_at = 0.0
         self._reading: set[str] = set()
+        self._read: dict[str, bytes] = {}
+        """What was read while others of the same listing are still being read."""
         self._left_alone: set[str] = set()
         """Objects of a newer distevo."""
         self.is_open = False
@@ -80,7 +90,7 @@ class Desk:
         for name in answer.names:
             if name not in known:
                 self._reading.add(name)
-                self._outbox.read(name, lambda read, now, name=name: self._read(name, read, now))  # type: ignore[misc]
+                self._outbox.read(name, lambda read, now, name=name: self._arrived(name, read, now))  # type: ignore[misc]
         there = set(answer.names)
         self._gone_at = {name: self._gone_at.get(name, now) for name in plan.handled if name not in there}
         old = [name for name, since in self._gone_at.items() if now >= since + ANSWER_SECONDS]
@@ -92,11 +102,20 @@ class Desk:
             self._again = False
             self.look(now)
 
-    def _read(self, name: str, answer: StoreAnswer, now: float) -> None:
+    def _arrived(self, name: str, answer: StoreAnswer, now: float) -> None:
         self._reading.discard(name)
-        is_known = name in self._ledger.plan.handled
-        if self.is_open and answer.outcome is Outcome.DONE and not is_known and self.take_in(name, answer.data, now):
-            self._publish(lambda _now: self.settle(name))
+        if answer.outcome is Outcome.DONE:
+            self._read[name] = answer.data
+        if self._reading:
+            return
+        read, self._read = self._read, {}
+        for known in sorted(read, key=in_order):
+            is_known = known in self._ledger.plan.handled
+            if self.is_open and not is_known and self.take_in(known, read[known], now):
+                self._publish(partial(self._settled, known))
+
+    def _settled(self, name: str, _now: float) -> None:
+        self.settle(name)
 
     def take_in(self, name: str, data: bytes, now: float) -> bool:
         """Apply one object to the plan; if True, whoever calls publishes the plan and then calls `settle`."""

@@ -171,13 +171,12 @@ class Dispatch:
     def refused(self) -> None:
         """This platform cannot work on a run that it was given: say so at once."""
         if self._node.term is not None:
-            self._node.standing.refusals[self._member] = dict(self._node.foreman.refused)
             self._node.term.refused()
         elif self._coordinator:
             self._send(self._coordinator, self._heartbeat(), b"", self._now)
 
     def beat(self, now: float) -> None:
-        """Send heartbeats to those who were sent nothing for long."""
+        """Send the heartbeats that are owed."""
         self._now = now
         due = self.router.due_heartbeats(now)
         if due:
@@ -267,7 +266,7 @@ class Dispatch:
         self.grace(new, now)
         if (holder, plan.epoch) != (self._coordinator, self._epoch):
             self._coordinator, self._epoch = holder, plan.epoch
-            node.news.repeat(now)
+            node.news.begin(now)
 
     def grace(self, members: list[str], now: float) -> None:
         """Give those who are not linked as much time to be heard as mail may take."""
@@ -440,11 +439,13 @@ class Dispatch:
     def _fit_heard(self, head: Fit, payload: bytes, now: float) -> None:
         node = self._node
         run = node.plan.runs.get(head.run)
-        if run is None or (run.problem.name, run.problem.version) != (head.problem, head.problem_version):
+        if run is None or run.first_grant != head.first_grant:
+            return  # Of a run that is not known here yet, or of an earlier one of that name.
+        if (run.problem.name, run.problem.version) != (head.problem, head.problem_version):
             return
         entry = run.tasks.get(head.task)
         if entry is not None and entry.is_open_in(run.state) and (programs := fit_programs_in(head, payload)):
-            node.foreman.fit((head.run, head.task), head.problem, head.problem_version, programs, now)
+            node.foreman.fit((head.run, head.task), programs, now)
 
     def _control_heard(self, sender: str, head: Control, payload: bytes, now: float) -> None:
         node = self._node

@@ -124,7 +124,8 @@ class Election:
             if occasion is not Occasion.TRUSTED and now >= self._rest_until:
                 self._step(occasion)
                 self._turn_at = now + self._delay(occasion)
-                if occasion is Occasion.DOUBTED:
+                if self._lease.record is not None:
+                    # What was seen last may be old: this member may have slept.
                     self._look(now)
         else:
             self._step(occasion)

@@ -65,9 +65,9 @@ class Exchange:
 
     def reported(self, work: IslandWork, evaluated: bytes, now: float) -> None:
         """An island here has finished a generation, which evaluated these keys."""
-        run = self._plan.runs[work.id.run]
-        islands = len(run.tasks[work.id.task].islands)
-        if islands < 2:
+        run = self._plan.runs.get(work.id.run)
+        islands = len(self._places(work.id[:2]))
+        if run is None or islands < 2:
             return
         self._seen.reported(work.id, evaluated)
         settings = run.migration
@@ -108,13 +108,13 @@ class Exchange:
     def arrived(self, sender: str, head: Migrants, payload: bytes) -> None:
         """Another owner sends programs; it is told what became of them."""
         ack = self._arrivals.known(head)
-        if ack is None or self._owner_of(head.run, head.task, head.source) != sender:
+        if ack is None or not self._is_source(sender, head):
             ack = self._take(sender, head, payload)
         self._send(sender, ack, b"")
 
     def _take(self, sender: str, head: Migrants, payload: bytes) -> MigrantsAck:
-        if self._owner_of(head.run, head.task, head.source) != sender:
-            return self._arrivals.took(head, 0, 0, "the source is not yours, by the plan known here")
+        if not self._is_source(sender, head):
+            return self._arrivals.took(head, 0, 0, "the source is not yours under that grant, by the plan known here")
         island = IslandId(head.run, head.task, head.target)
         work = self._foreman.islands.get(island)
         if work is None or work.run is None:
@@ -150,6 +150,9 @@ class Exchange:
     def heard(self, head: Seen, payload: bytes) -> None:
         """Another platform tells what it has evaluated."""
         keys = seen.heard(payload)
+        run = self._plan.runs.get(head.run)
+        if run is None or run.first_grant != head.first_grant:
+            return  # Of an earlier run of that name: what it evaluated, this one has not.
         for index in range(len(self._places((head.run, head.task)))):
             island = IslandId(head.run, head.task, index)
             slot = self._slots.of(island)
@@ -165,7 +168,10 @@ class Exchange:
         if due is None or now < due:
             return
         for announcement in self._seen.announce(now):
-            head = Seen(run=announcement.run, task=announcement.task)
+            run = self._plan.runs.get(announcement.run)
+            if run is None:
+                continue
+            head = Seen(run=announcement.run, task=announcement.task, first_grant=run.first_grant)
             owners = dict.fromkeys(place.owner for place in self._places((head.run, head.task)))
             for owner in owners:
                 if owner == self._owner:
@@ -179,6 +185,12 @@ class Exchange:
         if migration is None or seen_keys is None:
             return migration if migration is not None else seen_keys
         return min(migration, seen_keys)
+
+    def _is_source(self, sender: str, head: Migrants) -> bool:
+        places = self._places((head.run, head.task))
+        if head.source >= len(places):
+            return False
+        return (places[head.source].owner, places[head.source].grant) == (sender, head.grant)
 
     # --- helpers ---------------------------------------------------------------------------------
 

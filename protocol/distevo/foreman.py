@@ -46,14 +46,16 @@ class Foreman:
         part: Callable[[IslandWork, str], None],
         unbegun: Callable[[str, list[IslandId]], None],
         refused: Callable[[], None],
+        given_up: Callable[[IslandId], None],
     ) -> None:
         """`room`: most islands at a time. `is_alive` speaks of owners; `part` sends an island to its new owner, and
-        `unbegun` tells one that nothing was done here; `refused` is told of a run that cannot be worked on here.
+        `unbegun` tells one that nothing was done here; `refused` is told of a run that cannot be worked on here, and
+        `given_up` of each island whose state is let go of.
         """
         self._owner, self._room = owner, room
         self._slots, self._outbox, self._library, self._news = slots, outbox, library, news
         self._next_sequence, self._may_run, self._is_alive = next_sequence, may_run, is_alive
-        self._part, self._tell_unbegun, self._tell_refused = part, unbegun, refused
+        self._part, self._tell_unbegun, self._tell_refused, self._given_up = part, unbegun, refused, given_up
         self.islands: dict[IslandId, IslandWork] = {}
         self.refused: dict[str, str] = {}
         """Runs that this platform cannot work on, and why."""
@@ -64,6 +66,8 @@ class Foreman:
         self._queue: dict[IslandId, IslandPlace] = {}
         self._handed: dict[IslandId, IslandSnapshot | str] = {}
         """What former owners sent for islands that are this platform's, or soon are; or who of them had not begun."""
+        self._held: set[IslandId] = set()
+        """Islands of which this boot had a state at some time: its checkpoints may hold them."""
         self._live = 0
         self._is_filling = False
         self._batches = 0
@@ -73,11 +77,16 @@ class Foreman:
     def follow(self, plan: Plan, now: float) -> None:
         """A plan is in force: let go of what it takes away, take up what it gives."""
         self._plan, self.is_working = plan, True
-        queued = self._queue
+        queued = [island for island in self._queue if island not in self._held]
+        self._held = {island for island in self._held if self._place_of(island) is not None}
         for name in [name for name in self.refused if name not in plan.runs]:
             del self.refused[name]
         mine = self._mine(plan)
         for work in list(self.islands.values()):
+            if work.life != self._life_of(work.id):
+                # Plans were skipped: this is of a run that is gone, or from before the task was closed.
+                self._drop(work)
+                continue
             place = mine.pop(work.id, None)
             if place is None:
                 self._let_go(work, now)
@@ -101,15 +110,22 @@ class Foreman:
             if place.owner == owner
         }
 
+    def _life_of(self, island: IslandId) -> tuple[str, str | None]:
+        run = self._plan.runs.get(island.run)
+        entry = run.tasks.get(island.task) if run is not None else None
+        return (run.object, entry.result) if run is not None and entry is not None else ("", None)
+
     def _let_go(self, work: IslandWork, now: float) -> None:
         place = self._place_of(work.id)
         if place is None or not place.owner:
             self._drop(work)
         elif work.stage is Stage.FETCHING or not work.is_begun:
             self._remove(work, Turn.MOVED if work.stage is Stage.FETCHING else Turn.CLOSED)
-            self._pass_on([work.id])
-        elif work.stage is not Stage.PARTING or place.grant != work.grant:
+            if work.id not in self._held:
+                self._pass_on([work.id])
+        elif work.stage is not Stage.PARTING or place.grant != work.parts_for:
             self._free(work)
+            work.parts_for = place.grant
             work.step(Turn.MOVED)
             self._news.take_back(work.id)
             work.settle_immigrants()
@@ -236,7 +252,7 @@ class Foreman:
             self._send(idle, self.islands[island])
 
     def _begin(self, island: IslandId, place: IslandPlace, now: float) -> None:
-        work = self.islands[island] = IslandWork(island, place.grant, tuple(place.former))
+        work = self.islands[island] = IslandWork(island, place.grant, tuple(place.former), self._life_of(island))
         self._live += 1
         name = self._plan.runs[island.run].object
         self._library.run(name, lambda run, reason, now: self._has_run(work, run, reason, now), now)
@@ -287,10 +303,9 @@ class Foreman:
         if work is None or (work.stage is Stage.FETCHING and snapshot.grant < work.grant):
             self._await(island, snapshot, snapshot.grant, now)
         elif snapshot.grant < work.grant and work.snapshot is not None and not _is_covered(work.state, snapshot):
-            # It came late, and was not in the store. Its programs are as welcome as any immigrant's.
+            # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
+            # is merged from the store before the island is told as final.
             self.immigrate(island, list(population_of(snapshot)), is_all=True)
-            cover = work.state.cover | {snapshot.grant: snapshot.sequence}
-            work.snapshot = msgspec.structs.replace(work.settle_immigrants(), cover=cover)
 
     def not_begun(self, owner: str, island: IslandId, grant: int, now: float) -> None:
         """A former owner says that it has nothing of an island, and will never have: it follows a later plan."""
@@ -316,12 +331,14 @@ class Foreman:
         start = restore(_of(work.id, snapshots, plan), work.grant) or fresh_snapshot(work.run, work.id, work.grant)
         work.snapshot = msgspec.structs.replace(start, grant=work.grant, sequence=self._next_sequence())
         work.budget = plan.budget.share(work.id.island, len(plan.tasks[work.id.task].islands))
+        if work.is_begun:
+            self._held.add(work.id)
         work.step(Turn.RESTORED)
         task = work.id[:2]
         fit = [program for program in work.population() if program.fit]
         if fit:
             work.is_fit = True
-            self._news.fit(task, work.state.problem, work.state.version, fit, now)
+            self._tell_fit(task, fit, now)
         if fit or task in self._news.fits or plan.state is RunState.CANCELLED or self._is_spent(work):
             self._end(work, now)
         elif plan.state is RunState.PAUSED:
@@ -337,7 +354,7 @@ class Foreman:
             self.refused[name] = reason
             self._tell_refused()
             self._outbox.log("error", "a run is set aside", run=name, reason=reason)
-        for work in [work for work in self.islands.values() if work.id.run == name and work.stage is not Stage.FINAL]:
+        for work in [work for work in self.islands.values() if work.id.run == name]:
             if work.stage is not Stage.PARTING:
                 place = self._place_of(work.id)
                 self._drop(work)
@@ -387,6 +404,7 @@ class Foreman:
         self._free(work)
         work.step(turn)
         self._news.take_back(work.id)
+        self._given_up(work.id)
         del self.islands[work.id]
 
     def handed(self, island: IslandId) -> None:
@@ -415,6 +433,7 @@ class Foreman:
         work.step(Turn.REPORTED)
         self._slots.worked(event.slot)
         before = work.state.counters.evaluations
+        self._held.add(work.id)
         work.report(event.snapshot, event.taken)
         self.evaluated(work.id, work.state.counters.evaluations - before, now)
         task = work.id[:2]
@@ -423,7 +442,7 @@ class Foreman:
         if event.fit:
             work.is_fit = True
             fit = [program for program in work.population() if program.fit]
-            self.fit(task, work.state.problem, work.state.version, fit, now)
+            self.fit(task, fit, now)
         # Judged by the budget in force: a worker may not have heard yet that it was raised.
         elif self._is_spent(work):
             self._end(work, now)
@@ -434,9 +453,15 @@ class Foreman:
                 self._send(slot, work)
         return True
 
-    def fit(self, task: TaskId, problem: str, version: str, programs: Iterable[Program], now: float) -> None:
-        """A task is fit, here or elsewhere: its islands stop."""
-        self._news.fit(task, problem, version, programs, now)
+    def _tell_fit(self, task: TaskId, programs: Iterable[Program], now: float) -> None:
+        run = self._plan.runs[task[0]]
+        self._news.fit(task, run.first_grant, run.problem.name, run.problem.version, programs, now)
+
+    def fit(self, task: TaskId, programs: Iterable[Program], now: float) -> None:
+        """A task of the plan in force is fit, here or elsewhere: its islands stop."""
+        if task[0] not in self._plan.runs:
+            return
+        self._tell_fit(task, programs, now)
         for work in [work for work in self.islands.values() if work.id[:2] == task]:
             if work.stage in {Stage.EVOLVING, Stage.SUSPENDED}:
                 self._end(work, now)
@@ -453,13 +478,19 @@ class Foreman:
         work.settle_immigrants()
         work.pending.clear()
         if work.former and not work.is_fit:
-            self._library.snapshots(work.former, lambda found, _refusal, now: self._complete(work, found, now), now)
+            self._library.snapshots(
+                work.former, lambda found, refusal, now: self._complete(work, found, refusal, now), now
+            )
         else:
             self._tell(work, now)
 
-    def _complete(self, work: IslandWork, snapshots: list[IslandSnapshot], now: float) -> None:
+    def _complete(self, work: IslandWork, snapshots: list[IslandSnapshot], refusal: str, now: float) -> None:
         """Merge what a former owner, cut off, wrote after the island was taken from it."""
         if self.islands.get(work.id) is not work or work.stage is not Stage.FINAL:
+            return
+        if refusal:
+            # A newer distevo wrote some of it. Whoever can read that has to end this island.
+            self._refuse(work.id.run, refusal)
             return
         plan = self._plan.runs[work.id.run]
         # Numbered anew, since it is newer than any checkpoint of this grant.
@@ -468,7 +499,7 @@ class Foreman:
         fit = [program for program in work.population() if program.fit]
         if fit:
             work.is_fit = True
-            self.fit(work.id[:2], work.state.problem, work.state.version, fit, now)
+            self.fit(work.id[:2], fit, now)
         self._tell(work, now)
 
     def _tell(self, work: IslandWork, now: float) -> None:
@@ -485,8 +516,8 @@ class Foreman:
         work = self.islands.get(island)
         if work is not None and work.stage is Stage.EVOLVING:
             work.failure = error
+            self._news.failed(island, work.grant, error)
             self._end(work, now)
-            self._news.failed(island[:2], error, now)
             self.fill(now)
 
     def died(self, event: WorkerDied, blamed: IslandId | None, now: float) -> str:

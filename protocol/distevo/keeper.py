@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.events import IslandId
 from distevo.instructions import SaveCheckpoint
 from distevo.names import checkpoint_name
-from distevo.outbox import RETRY_SECONDS, Outbox
+from distevo.outbox import Outbox, next_wait
 
 COVERING_SNAPSHOTS = 2
 """Durable snapshots of the current owner that must cover an island before an older object with it may go."""
@@ -55,7 +56,11 @@ class Keeper:
         self._changed_at: float | None = None
         self._is_urgent = False
         self._writing: tuple[int, list[Mark]] | None = None
+        self._wait = 0.0
+        """Seconds between the checkpoint that failed last and the next try; 0 after one that did not fail."""
         self._objects: dict[str, list[Mark]] = {}
+        self._held: dict[tuple[IslandId, int], dict[int, Mark]] = {}
+        """The marks in `_objects` by island and grant, and there by sequence, the newest last."""
         self._unsure: dict[str, list[Mark]] = {}
         """Checkpoints that may be in the store or not: they cover nothing, and go like the others."""
         self.saved_at: float | None = None
@@ -120,21 +125,26 @@ class Keeper:
             return []
         marks = self._writing[1]
         self._objects[checkpoint_name(self._member, self._boot, sequence)] = marks
-        self._writing, self.saved_at = None, now
+        for mark in marks:
+            self._held.setdefault((mark.island, mark.grant), {})[mark.sequence] = mark
+        self._writing, self.saved_at, self._wait = None, now, 0.0
         return marks
 
     def failed(self, sequence: int, now: float) -> None:
-        """It may be in the store or not; the next one, which holds more, follows soon."""
+        """It may be in the store or not; the next one, which holds more, follows, later after each failure in a row."""
         if self._writing is not None and self._writing[0] == sequence:
             self._unsure[checkpoint_name(self._member, self._boot, sequence)] = self._writing[1]
             self._writing, self._changed_at, self._is_urgent = None, now, True
-            self._last_at = max(self._last_at, now - self._least + RETRY_SECONDS)
+            self._wait = next_wait(self._wait)
+            self._last_at = max(self._last_at, now - self._least + self._wait)
 
     def covers(self, mark: Mark, grant: int) -> bool:
         """Whether enough durable snapshots of this platform, under its present `grant`, cover that one."""
-        held = (own for marks in self._objects.values() for own in marks)
-        newer = sum(own.island == mark.island and own.grant == grant and own.covers(mark) for own in held)
-        return newer >= COVERING_SNAPSHOTS
+        held = self._held.get((mark.island, grant), {})
+        if len(held) < COVERING_SNAPSHOTS:
+            return False
+        # A later snapshot of one grant covers what an earlier one does, so none but the newest need be asked.
+        return all(own.covers(mark) for own in islice(reversed(held.values()), COVERING_SNAPSHOTS))
 
     def prune(self, grant_of: Callable[[IslandId], int | None]) -> None:
         """Delete what is covered. `grant_of` gives the current grant of an unfinished island, None for a finished one.
@@ -142,9 +152,24 @@ class Keeper:
         An object goes only when each unfinished island in it is covered by two durable snapshots of the current
         owner. That stays true for ever, so a delete that arrives late does no harm.
         """
+
+        def may_go(mark: Mark) -> bool:
+            grant = grant_of(mark.island)
+            return grant is None or self.covers(mark, grant)
+
         for objects in (self._unsure, self._objects):
             for name, marks in list(objects.items()):
-                grants = [(mark, grant_of(mark.island)) for mark in marks]
-                if all(grant is None or self.covers(mark, grant) for mark, grant in grants):
-                    del objects[name]
-                    self._outbox.delete(name, lambda _answer, _now: None)
+                if not all(may_go(mark) for mark in marks):
+                    continue
+                del objects[name]
+                if objects is self._objects:
+                    self._forget(marks)
+                self._outbox.delete(name, lambda _answer, _now: None)
+
+    def _forget(self, marks: list[Mark]) -> None:
+        """An object with these marks goes: it covers nothing any more."""
+        for mark in marks:
+            held = self._held[mark.island, mark.grant]
+            del held[mark.sequence]
+            if not held:
+                del self._held[mark.island, mark.grant]

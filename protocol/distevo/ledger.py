@@ -10,6 +10,8 @@ from distevo.run import Budget, Run
 
 TaskId = tuple[str, str]
 """(run, task)."""
+OUTDATED = "outdated: another boot is in the plan by now"
+"""The answer to an announcement that has to be made again."""
 
 
 class Ledger:
@@ -24,18 +26,20 @@ class Ledger:
     def join(self, announcement: Announcement) -> str | None:
         """Enter a platform; returns why not, or None.
 
-        Another boot with the same key replaces the older one. Another key under a known id is another platform with
-        a copied configuration: it is told to choose another id.
+        Another boot with the same key replaces the older one. Another key under the id of a member that lives is
+        another platform with a copied configuration: it is told to choose another id. Who is gone defends its id no
+        longer: a notebook begins each session with new keys.
         """
         says, member = announcement.says, announcement.member
         if says.key and says.key in self.plan.denied:
             return "its key was revoked"
         known = self.plan.members.get(member)
-        if known is not None and known.key != says.key:
-            return f"another platform is called {member!r}: start this one with another --id"
         if known is not None and known.boot == says.boot:
-            known.state = MemberState.ALIVE
-            return None
+            return None  # Whether it lives is not for an object to say, that may be old: it has to be heard.
+        if known is not None and known.boot != announcement.after:
+            return OUTDATED
+        if known is not None and known.key != says.key and known.state is MemberState.ALIVE:
+            return f"another platform is called {member!r}: start this one with another --id"
         says.state, says.joined = MemberState.ALIVE, self.plan.next_joined
         self.plan.next_joined += 1
         self.plan.members[member] = says
@@ -46,7 +50,7 @@ class Ledger:
         entry = self.plan.members.get(member)
         if entry is None or entry.state is state:
             return False
-        entry.state = state
+        entry.state, entry.gone_s = state, 0
         return True
 
     def living(self) -> dict[str, MemberPlan]:
@@ -102,8 +106,7 @@ class Ledger:
         for entry in run.tasks.values():
             if entry.state is TaskState.DONE and not entry.fit:
                 entry.state = TaskState.OPEN
-                # All that their islands know lies in the result.
-                entry.islands = [IslandPlace() for _ in entry.islands]
+                entry.islands = [IslandPlace() for _ in range(run.islands_per_task)]
         is_open = sum(entry.state is TaskState.OPEN for entry in run.tasks.values())
         if is_open:
             run.budget = budget
@@ -120,6 +123,7 @@ class Ledger:
         entry.state = TaskState.FAILED if is_failed else TaskState.DONE
         entry.result, entry.fit, entry.solved, entry.error = name, result.fit, result.solved, error
         entry.evaluations, entry.duplicates, entry.seconds = result.evaluations, duplicates, result.seconds
+        entry.islands = []  # All that they know lies in the result.
         states = {entry.state for entry in run.tasks.values()}
         if not run.state.is_over and TaskState.OPEN not in states:
             run.state = RunState.FAILED if states == {TaskState.FAILED} else RunState.DONE

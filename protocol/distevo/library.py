@@ -103,8 +103,13 @@ class Library:
         found: list[IslandSnapshot] = []
         refusals: list[str] = []
         missing = 0
+        is_outdated = False
 
         def done(now: float) -> None:
+            if is_outdated:
+                # Something was superseded between the listing and the reading: what superseded it has to be read.
+                self._look(owner, self._listing.pop(owner))
+                return
             thens = self._listing.pop(owner)
             if owner in self._again:
                 self._look(owner, self._again.pop(owner))
@@ -112,9 +117,11 @@ class Library:
                 then(list(found), "; ".join(refusals), now)
 
         def read(name: str, answer: StoreAnswer, now: float) -> None:
-            nonlocal missing
+            nonlocal missing, is_outdated
             missing -= 1
-            if answer.outcome is Outcome.DONE:
+            if answer.outcome is Outcome.MISSING:
+                is_outdated = True
+            elif answer.outcome is Outcome.DONE:
                 try:
                     found.extend(decode_checkpoint(answer.data).islands)
                 except CheckpointVersionError as error:

@@ -11,6 +11,9 @@ from distevo.names import INBOX, PLANS
 from distevo.outbox import Outbox
 from distevo.plan import Plan, decode_plan
 
+FIRST_PLAN = f"{PLANS}1-1-"
+"""Plans of those who try to be a new cluster's first coordinator."""
+
 
 @dataclass(slots=True)
 class Loaded:
@@ -29,26 +32,30 @@ class Loaded:
 
 
 class Loading:
-    """Reads the plan in force, then inbox and runs, and calls `then`; or `refuse` with kind and reason."""
+    """Reads the plan in force, then inbox and runs, and calls `then`.
+
+    Or `missing`, if that plan is not there; or `refuse`, with kind and reason.
+    """
 
     def __init__(
         self,
         pointer: str | None,
         outbox: Outbox,
         then: Callable[[Loaded, float], None],
+        missing: Callable[[float], None],
         refuse: Callable[[str, str], None],
     ) -> None:
-        self._outbox, self._then, self._refuse = outbox, then, refuse
+        self._outbox, self._then, self._plan_missing, self._refuse = outbox, then, missing, refuse
         self._loaded = Loaded(Plan(epoch=0, version=0))
         self._pointer, self._missing = pointer, 0
         if pointer is None:
             self._read_rest()
         else:
-            outbox.read(pointer, lambda answer, now: self._plan_read(pointer, answer))
+            outbox.read(pointer, lambda answer, now: self._plan_read(pointer, answer, now))
 
-    def _plan_read(self, pointer: str, answer: StoreAnswer) -> None:
+    def _plan_read(self, pointer: str, answer: StoreAnswer, now: float) -> None:
         if answer.outcome is Outcome.MISSING:
-            self._refuse("corrupt", f"the plan {pointer} is missing from the store")
+            self._plan_missing(now)
             return
         try:
             self._loaded.plan = decode_plan(answer.data)
@@ -60,7 +67,7 @@ class Loading:
     def _read_rest(self) -> None:
         plan = self._loaded.plan
         for run in plan.runs.values():
-            if not run.state.is_over:
+            if run.is_unfinished:
                 self._fetch(run.object, self._object_read)
         self._missing += 2
         self._outbox.list(INBOX, self._inbox_listed)
@@ -89,6 +96,10 @@ class Loading:
 
     def _plans_listed(self, answer: StoreAnswer, now: float) -> None:
         self._loaded.old_plans = [name for name in answer.names if name != self._pointer]
+        if self._pointer is None and any(not name.startswith(FIRST_PLAN) for name in answer.names):
+            # Beginning anew would take all that the lost cluster did for leftovers.
+            self._refuse("corrupt", "the store has plans and no object `cluster`: restore it, or use another store")
+            return
         self._arrived(now)
 
     def _object_read(self, name: str, answer: StoreAnswer) -> None:

@@ -1,7 +1,8 @@
 """Mail that comes in: reading the boxes of members who can be heard in no other way.
 
 A reader asks for the next number of each such mailbox once in an interval. Where to begin, a list of the mailbox tells
-once; and again after a pause that is long enough for boxes to have come and gone.
+first; and again whenever no box was found for so long that the next may have come and gone. So a mailbox that stays
+silent costs one listing in RELIST_SECONDS beside the reads, and one in which boxes are found costs none.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from distevo.outbox import Outbox
 from distevo.path import PathKind
 
 RELIST_SECONDS = MAIL_KEEP_SECONDS / 2
-"""After a pause this long a reader lists again: a box that it missed may be gone, and the next number with it."""
+"""A reader that found no box for longer lists again: a box that it missed may be gone, and the next number with it."""
 
 _LONGEST_NUMBER = 16
 _NOT_BY_MAIL = {Command.HELLO, Command.WELCOME}
@@ -40,7 +41,9 @@ class _Mailbox:
     """Number of the next box; 0 until the mailbox was listed."""
     fresh_from: int = 0
     """Lower ones were there when the mailbox was listed, nobody knows for how long."""
-    looked_at: float = 0.0
+    known_at: float = 0.0
+    """When a box was found or the mailbox was listed last. A box that is missing may also be one that is gone already,
+    after a pause or while the store was away, so that its absence does not show that `next` is right."""
     at: float | None = None
     """When it is looked at next."""
     is_busy: bool = False
@@ -113,7 +116,7 @@ class Mailboxes:
 
     def _look(self, member: str, box: _Mailbox, now: float) -> None:
         box.is_busy = True
-        if box.next == 0 or now - box.looked_at > RELIST_SECONDS:
+        if box.next == 0 or now - box.known_at > RELIST_SECONDS:
             self._counts["mail_lists"] += 1
             self._outbox.list(mailbox(member, box.boot), partial(self._listed, member, box))
         else:
@@ -128,7 +131,7 @@ class Mailboxes:
         # The newest is never deleted: where there is none, none was ever written.
         box.next = min(unread, default=max(box.next, 1))
         box.fresh_from = max(unread, default=0) + 1
-        box.looked_at = now
+        box.known_at = now
         if unread:
             self._look(member, box, now)
         else:
@@ -137,10 +140,10 @@ class Mailboxes:
     def _answered(self, member: str, box: _Mailbox, answer: StoreAnswer, now: float) -> None:
         if self._boxes.get(member) is not box:
             return
-        box.looked_at = now
         if answer.outcome is Outcome.MISSING:
             self._rest(member, box, now)
             return
+        box.known_at = now
         box.next += 1
         self._open(member, box, answer.data, now)
         if self._boxes.get(member) is box:

@@ -18,6 +18,9 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 
     member: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]
     says: MemberPlan
+    after: str = ""
+    """The boot of that member in the plan that the sender knows; empty for none. A boot takes the place of that one
+    and of no other, so that an announcement that comes late cannot bring a dead boot back."""
 
 
 def encode_announcement(announcement: Announcement) -> bytes:

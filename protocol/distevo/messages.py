@@ -226,8 +226,8 @@ class PopulationState(Head, frozen=True, kw_only=True):
     kind: PopulationKind
     empty: Annotated[list[IslandRef], Meta(max_length=MAX_ISLANDS)] = []
     """Islands that are over and never had a generation."""
-    failures: Annotated[list[tuple[Id, Task, Text]], Meta(max_length=MAX_ISLANDS)] = []
-    """(run, task, error) of tasks whose problem's code cannot go on."""
+    failures: Annotated[list[tuple[Id, Task, Count, Count, Text]], Meta(max_length=MAX_ISLANDS)] = []
+    """(run, task, island, grant, error) of islands where the problem's code cannot go on: their tasks fail."""
     warnings: Annotated[list[tuple[Id, Task, Text]], Meta(max_length=MAX_ISLANDS)] = []
     """(run, task, first complaint about the problem's code)."""
 
@@ -239,6 +239,8 @@ class Fit(Head, frozen=True, kw_only=True):
 
     run: Id
     task: Task
+    first_grant: Count
+    """The run's, by which it is told from an earlier one of its name."""
     problem: Text
     problem_version: Text
 
@@ -250,6 +252,8 @@ class Seen(Head, frozen=True, kw_only=True):
 
     run: Id
     task: Task
+    first_grant: Count
+    """The run's, as in FIT."""
 
 
 class PreVote(Head, frozen=True, kw_only=True):

@@ -44,7 +44,10 @@ def inbox_run(run: str, nonce: str) -> str:
 
 
 def inbox_command(nonce: str) -> str:
-    """A command (cancel, pause, ...) that waits for the coordinator."""
+    """A command (cancel, pause, ...) that waits for the coordinator.
+
+    The nonce begins with the time, so that of two commands of one person the earlier is carried out first.
+    """
     return f"{INBOX_COMMANDS}{nonce}"
 
 

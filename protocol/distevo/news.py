@@ -16,7 +16,8 @@ from distevo.program import Program
 TaskId = tuple[str, str]
 """(run, task)."""
 REPEAT_SECONDS = 10.0
-"""After how long the coordinator is told again what no plan shows yet."""
+"""After how long the coordinator is told again what no plan shows yet; doubled each time."""
+MAX_REPEAT_SECONDS = 600.0
 MAX_REPORT_ISLANDS = 32
 """States in one report; larger news are told in several."""
 
@@ -25,6 +26,8 @@ MAX_REPORT_ISLANDS = 32
 class FitTask:
     """A task that is fit, with the programs that are."""
 
+    first_grant: int
+    """The run's."""
     problem: str
     version: str
     programs: dict[bytes, Program] = field(default_factory=dict)
@@ -38,7 +41,8 @@ class Report:
     finals: list[IslandSnapshot] = field(default_factory=list)
     empty: list[tuple[IslandId, int]] = field(default_factory=list)
     """(island, grant) of those that are over and never had a generation."""
-    failures: dict[TaskId, str] = field(default_factory=dict)
+    failures: dict[IslandId, tuple[int, str]] = field(default_factory=dict)
+    """(grant, error) of islands where the problem's code cannot go on."""
     warnings: dict[TaskId, str] = field(default_factory=dict)
 
 
@@ -49,13 +53,16 @@ class News:
         self._tell_fit, self._tell = tell_fit, tell
         self.fits: dict[TaskId, FitTask] = {}
         self._finals: dict[IslandId, tuple[int, IslandSnapshot | None]] = {}
-        self._failures: dict[TaskId, str] = {}
+        self._failures: dict[IslandId, tuple[int, str]] = {}
         self._warnings: dict[TaskId, str] = {}
         self._repeat_at = float("inf")
+        self._wait = REPEAT_SECONDS
 
-    def fit(self, task: TaskId, problem: str, version: str, programs: Iterable[Program], now: float) -> bool:
+    def fit(
+        self, task: TaskId, first_grant: int, problem: str, version: str, programs: Iterable[Program], now: float
+    ) -> bool:
         """A task is fit, as found here or heard from another; whether any of the programs is new."""
-        entry = self.fits.setdefault(task, FitTask(problem, version))
+        entry = self.fits.setdefault(task, FitTask(first_grant, problem, version))
         known = len(entry.programs)
         for program in programs:
             entry.programs.setdefault(program.key, program)
@@ -71,11 +78,9 @@ class News:
         self._wake(now)
         self._tell(self._report([island]))
 
-    def failed(self, task: TaskId, error: str, now: float) -> None:
-        """The problem's code cannot go on with a task."""
-        self._failures.setdefault(task, error)
-        self._wake(now)
-        self._tell(Report(failures={task: self._failures[task]}))
+    def failed(self, island: IslandId, grant: int, error: str) -> None:
+        """The problem's code cannot go on with an island; that is told with its last state."""
+        self._failures[island] = grant, error
 
     def warn(self, task: TaskId, warning: str) -> bool:
         """The problem's code complained; whether for the first time. It is told with the states."""
@@ -91,36 +96,46 @@ class News:
     def take_back(self, island: IslandId) -> None:
         """An island goes on after all, or is another's."""
         self._finals.pop(island, None)
+        self._failures.pop(island, None)
 
     def follow(self, plan: Plan) -> None:
-        """A plan is in force: forget what it shows."""
+        """A plan is in force: forget what it shows, and what is no longer ours to say."""
 
         def is_open(task: TaskId) -> bool:
             run = plan.runs.get(task[0])
             entry = run.tasks.get(task[1]) if run is not None else None
             return entry is not None and entry.state is TaskState.OPEN
 
-        for facts in (self.fits, self._failures, self._warnings):
+        for name, run in plan.runs.items():
+            for task in [
+                task for task, fit in self.fits.items() if task[0] == name and fit.first_grant != run.first_grant
+            ]:
+                del self.fits[task]  # Of an earlier run of that name.
+        for facts in (self.fits, self._warnings):
             for task in [task for task in facts if not is_open(task)]:
                 facts.pop(task)
-        for island in [island for island in self._finals if not is_open(island[:2])]:
-            del self._finals[island]
+        for island, (grant, _) in list(self._finals.items()):
+            if not is_open(island[:2]) or plan.runs[island.run].tasks[island.task].grant_of(island.island) != grant:
+                self.take_back(island)
 
-    def repeat(self, now: float) -> None:
-        """Tell everything again: there is another coordinator."""
+    def begin(self, now: float) -> None:
+        """There is another coordinator: tell it everything."""
+        self._wait = REPEAT_SECONDS
+        self._repeat(now)
+
+    def _repeat(self, now: float) -> None:
         for task, entry in self.fits.items():
             self._tell_fit(task, entry)
         islands = list(self._finals)
         for start in range(0, len(islands), MAX_REPORT_ISLANDS):
             self._tell(self._report(islands[start : start + MAX_REPORT_ISLANDS]))
-        if self._failures:
-            self._tell(Report(failures=dict(self._failures)))
-        self._repeat_at = now + REPEAT_SECONDS if self._has_any else float("inf")
+        self._repeat_at = now + self._wait if self._has_any else float("inf")
+        self._wait = min(2 * self._wait, MAX_REPEAT_SECONDS)
 
     def tick(self, now: float) -> None:
         """Tell it again when it is time."""
         if now >= self._repeat_at:
-            self.repeat(now)
+            self._repeat(now)
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
@@ -128,9 +143,10 @@ class News:
 
     @property
     def _has_any(self) -> bool:
-        return bool(self.fits or self._finals or self._failures)
+        return bool(self.fits or self._finals)
 
     def _wake(self, now: float) -> None:
+        self._wait = REPEAT_SECONDS
         self._repeat_at = min(self._repeat_at, now + REPEAT_SECONDS)
 
     def _report(self, islands: list[IslandId]) -> Report:
@@ -141,6 +157,8 @@ class News:
                 report.empty.append((island, grant))
             else:
                 report.finals.append(snapshot)
+            if island in self._failures:
+                report.failures[island] = self._failures[island]
             warning = self._warnings.get(island[:2])
             if warning is not None:
                 report.warnings[island[:2]] = warning

@@ -53,6 +53,7 @@ from distevo.handover import HandOver
 from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.keeper import Keeper
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
+from distevo.ledger import OUTDATED
 from distevo.library import Library
 from distevo.loading import Loaded, Loading
 from distevo.member import Announcement, encode_announcement
@@ -141,6 +142,7 @@ class Node:
             part=self._part,
             unbegun=self.dispatch.not_begun,
             refused=self.dispatch.refused,
+            given_up=lambda island: self.exchange.let_go(island),
         )
         self.foreman.evaluated = self._evaluated
         self.exchange = Exchange(self.owner, self.foreman, self.slots, self.outbox, self.dispatch.send_owner)
@@ -399,10 +401,10 @@ class Node:
             return
         answer = plan.handled.get(self._announcement)
         if answer is not None and not self._was_member:
-            if answer != ACCEPTED:
+            if answer not in {ACCEPTED, OUTDATED}:
                 self.leave_with("refused", f"the cluster does not take this platform in: {answer}")
                 return
-            # Taken in, and gone again: an earlier boot's announcement was read after ours.
+            # Another boot was read before, or after it.
             self._announce_at = now
         self.dispatch.follow(plan, now)
         self.election.follow(plan)
@@ -414,19 +416,24 @@ class Node:
         self.exchange.follow(plan, now)
         self.library.keep({run.object for run in plan.runs.values() if not run.state.is_final})
         self.keeper.prune(self._grant_in_force)
+        if self.phase is Phase.WATCHING:
+            self._announce(now)
 
     def _announce(self, now: float) -> None:
         """Say in the inbox that this platform is there, until the plan has it."""
         record = self.lease.record
         me = self.following.plan.members.get(self.settings.member)
         is_in = me is not None and me.boot == self.settings.boot
-        if is_in or record is None or not record.holder or record.holder == self.settings.member:
+        if is_in or record is None or not record.holder or self.lease.is_free or self.lease.is_ours:
             return
+        if record.plan is not None and record.plan != self.following.name:
+            return  # The plan is being read: whose place is to be taken stands in there.
         if now >= self._announce_at:
             self._announce_at = now + ANNOUNCE_SECONDS
             self._attempts += 1
             name = self._announcement = inbox_member(self.settings.member, self.settings.boot, self._attempts)
-            data = encode_announcement(Announcement(member=self.settings.member, says=self._says()))
+            after = me.boot if me is not None else ""
+            data = encode_announcement(Announcement(member=self.settings.member, says=self._says(), after=after))
             self.outbox.create(name, data, lambda _answer, now: self.dispatch.inbox_changed(now))
 
     def _says(self) -> MemberPlan:
@@ -475,7 +482,26 @@ class Node:
         self._turn(Turning.ELECTED)
         record = self.lease.record
         name = record.plan if record is not None else None
-        Loading(name, self.outbox, lambda loaded, now: self._loaded(loaded, record, now), self.leave_with)
+        Loading(
+            name,
+            self.outbox,
+            lambda loaded, now: self._loaded(loaded, record, now),
+            lambda now: self._plan_missing(record, now),
+            self.leave_with,
+        )
+
+    def _plan_missing(self, record: ClusterRecord | None, now: float) -> None:
+        """The plan is pruned, since it was superseded long ago while this member slept; or something is very wrong."""
+        if self.phase is not Phase.LOADING:
+            return
+        self._turn(Turning.LOST)
+        self.election.lost()
+
+        def looked(_now: float) -> None:
+            if self.lease.record is record and record is not None:
+                self.leave_with("corrupt", f"the plan {record.plan} is missing from the store")
+
+        self.following.look(now, looked)
 
     def _loaded(self, loaded: Loaded, record: ClusterRecord | None, now: float) -> None:
         if self.phase is not Phase.LOADING:
@@ -484,6 +510,11 @@ class Node:
             # Another was faster. The swap would compare with a token that is newer than the plan it builds on.
             self._turn(Turning.LOST)
             self.election.lost()
+            return
+        entry = loaded.plan.members.get(self.settings.member)
+        is_ours = entry is None or entry.key == self.settings.key or entry.state is not MemberState.ALIVE
+        if not is_ours:
+            self.leave_with("refused", f"another platform is called {self.settings.member!r}: choose another --id")
             return
         self._turn(Turning.LOADED)
         self.term = Coordinator(
@@ -496,6 +527,7 @@ class Node:
             standing=self.standing,
             publish=self._publish,
             verify=self.dispatch.verdicts.verify,
+            refusals=self.foreman.refused,
             now=now,
         )
         dead = self._dead()

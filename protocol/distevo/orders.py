@@ -10,11 +10,31 @@ from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
 from distevo.ledger import Ledger
 from distevo.member import Announcement
+from distevo.messages import MAX_TASK_BYTES
 from distevo.outbox import Outbox, Publish
 from distevo.plan import RunState
 from distevo.run import Budget, Run, decode_run
+from distevo.topology import check
 
 ACCEPTED = "accepted"
+MAX_PLACES = 100_000
+"""Most islands of a run, all tasks together: each has a place in the plan."""
+
+
+def check_run(run: Run) -> str | None:
+    """Why a run cannot be taken in, or None: who put it into the store may not have asked a daemon."""
+    if not run.tasks:
+        return "it has no tasks"
+    long = next((task for task in run.tasks if len(task) > MAX_TASK_BYTES), None)
+    if long is not None:
+        return f"the task {long[:60]!r}... has an id of {len(long)} characters; at most {MAX_TASK_BYTES} are allowed"
+    if len(run.tasks) * run.settings.islands_per_task > MAX_PLACES:
+        return f"it has more than {MAX_PLACES} islands: submit it in parts"
+    try:
+        check(run.settings.migration, run.settings.islands_per_task)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 class Orders:
@@ -39,6 +59,9 @@ class Orders:
         if known is not None and known.object != name:
             return f"a run named {run.name!r} exists already"
         if known is None:
+            refusal = check_run(run)
+            if refusal is not None:
+                return refusal
             self._ledger.adopt(run, name)
             self._changed()
         return ACCEPTED

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from distevo.events import StoreAnswer
 from distevo.instructions import (
@@ -28,7 +29,34 @@ class Publish(Protocol):
 
 
 RETRY_SECONDS = 1.0
-"""How long after a store said that it is away it is asked again."""
+"""How long after a store said that it is away it is asked again; twice as long after each further time."""
+LONGEST_RETRY_SECONDS = 30.0
+"""It is never left alone for longer."""
+
+
+def next_wait(wait: float) -> float:
+    """Seconds until the next try, after one that came `wait` seconds after the one before; 0 for the first try."""
+    return min(max(2 * wait, RETRY_SECONDS), LONGEST_RETRY_SECONDS)
+
+
+@dataclass(slots=True)
+class _Request:
+    """A store operation that is repeated until it has a definite answer."""
+
+    make: Callable[[int], StoreInstruction]
+    then: Continuation
+    wait: float = 0.0
+    """Seconds between its last try and the next; 0 while it has not failed."""
+
+
+class _Resting(NamedTuple):
+    """A request between two tries."""
+
+    due: float
+    order: int
+    soonest: float
+    """When it may be tried if the store is seen to answer."""
+    request: _Request
 
 
 class Outbox:
@@ -37,7 +65,12 @@ class Outbox:
     def __init__(self) -> None:
         self._instructions: list[Instruction] = []
         self._waiting: dict[int, Continuation] = {}
-        self._retries: list[tuple[float, int, Callable[[float], None]]] = []
+        self._delayed: list[tuple[float, int, Callable[[float], None]]] = []
+        self._resting: list[_Resting] = []
+        self._is_hastened = True
+        """Whether all that rest have been made due as soon as may be."""
+        self._failing = 0
+        """Requests that have failed and not been answered yet."""
         self._ops = 0
 
     def take(self) -> list[Instruction]:
@@ -79,21 +112,29 @@ class Outbox:
 
     def answered(self, answer: StoreAnswer, now: float) -> None:
         """Resume whoever waits for this answer. An answer that nobody waits for is an error of the shell."""
+        if answer.outcome.is_definite:
+            self._hasten()
         self._waiting.pop(answer.op)(answer, now)
 
     def later(self, when: float, action: Callable[[float], None]) -> None:
         """Run `action` at the first tick at or after `when`."""
         self._ops += 1
-        heapq.heappush(self._retries, (when, self._ops, action))
+        heapq.heappush(self._delayed, (when, self._ops, action))
 
     def tick(self, now: float) -> None:
         """Run what is due."""
-        while self._retries and self._retries[0][0] <= now:
-            heapq.heappop(self._retries)[2](now)
+        while self._resting and self._resting[0].due <= now:
+            self._ask(heapq.heappop(self._resting).request)
+        while self._delayed and self._delayed[0][0] <= now:
+            heapq.heappop(self._delayed)[2](now)
 
     def next_deadline(self) -> float | None:
-        """When the next delayed action is due."""
-        return self._retries[0][0] if self._retries else None
+        """When the next delayed action or try is due."""
+        delayed = self._delayed[0][0] if self._delayed else None
+        if not self._resting:
+            return delayed
+        due = self._resting[0].due
+        return due if delayed is None else min(due, delayed)
 
     def _expect(self, then: Continuation) -> int:
         self._ops += 1
@@ -101,17 +142,38 @@ class Outbox:
         return self._ops
 
     def _until_definite(self, make: Callable[[int], StoreInstruction], then: Continuation) -> None:
-        def resume(answer: StoreAnswer, now: float) -> None:
-            if not answer.outcome.is_definite:
-                instruction = make(answer.op)
-                self.log(
-                    "warning",
-                    "the store does not answer; asking again",
-                    operation=type(instruction).__name__,
-                    reason=answer.reason,
-                )
-                self.later(now + RETRY_SECONDS, lambda _: self.emit(make(self._expect(resume))))
-            else:
-                then(answer, now)
+        self._ask(_Request(make, then))
 
-        self.emit(make(self._expect(resume)))
+    def _ask(self, request: _Request) -> None:
+        self.emit(request.make(self._expect(lambda answer, now: self._resume(request, answer, now))))
+
+    def _resume(self, request: _Request, answer: StoreAnswer, now: float) -> None:
+        if not answer.outcome.is_definite:
+            self._rest(request, answer, now)
+            return
+        if request.wait:
+            self._failing -= 1
+            if not self._failing:
+                self.log("info", "the store answers again")
+        request.then(answer, now)
+
+    def _rest(self, request: _Request, answer: StoreAnswer, now: float) -> None:
+        if not request.wait:
+            self._failing += 1
+            if self._failing == 1:
+                # Once for all that fail: one a try would fill the user's disk while the store is away.
+                operation = type(request.make(answer.op)).__name__
+                message = "the store does not answer; asking again until it does"
+                self.log("warning", message, operation=operation, reason=answer.reason)
+        request.wait = next_wait(request.wait)
+        self._ops += 1
+        heapq.heappush(self._resting, _Resting(now + request.wait, self._ops, now + RETRY_SECONDS, request))
+        self._is_hastened = False
+
+    def _hasten(self) -> None:
+        """The store answers: what rests need not wait longer. One that has just failed still waits its first second,
+        since a store may refuse writes for long while it answers reads."""
+        if not self._is_hastened:
+            self._resting = [rest._replace(due=min(rest.due, rest.soonest)) for rest in self._resting]
+            heapq.heapify(self._resting)
+            self._is_hastened = True

@@ -78,6 +78,12 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: str | None = None
     """Why it failed; or, of a task that is done, the first complaint about the problem's code."""
 
+    def grant_of(self, island: int) -> int | None:
+        """The grant of one of its islands; None where there is no such island, or nobody owns it."""
+        if island >= len(self.islands) or not self.islands[island].owner:
+            return None
+        return self.islands[island].grant
+
     def is_open_in(self, run: RunState) -> bool:
         """Whether, in a run of this state, something of it is left to do."""
         return self.state is TaskState.OPEN and not run.is_final
@@ -99,6 +105,11 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     migration: MigrationSettings = MigrationSettings()
     note: str | None = None
     """Why nothing can take the run, or why it failed."""
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether some task of it may still get a result."""
+        return any(task.is_open_in(self.state) for task in self.tasks.values())
 
     def tally(self) -> dict[str, int]:
         """Tasks by what came of them."""
@@ -139,6 +150,8 @@ class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     joined: Count = 0
     """Order of arrival: of candidates of one priority the longest-lived goes first."""
     state: MemberState = MemberState.ALIVE
+    gone_s: Count = 0
+    """Seconds for which coordinators have seen it dead or away, since it was last alive."""
 
     def owner(self, member: str) -> str:
         """Its name as owner of islands; `member` is its id."""

@@ -156,7 +156,8 @@ class Router:
             self._counts["unroutable"] += 1
             return NONE
         self._sent[head.command] += 1
-        self._beats.sent[to] = now
+        if head.command is Command.HEARTBEAT:
+            self._beats.sent[to] = now
         return path
 
     def path(self, to: str) -> Path:
@@ -188,7 +189,7 @@ class Router:
         return list(dict.fromkeys([*self._wished, *self._open]))
 
     def due_heartbeats(self, now: float) -> list[str]:
-        """Which of them were sent nothing for as long as their path allows. Each is named once an interval."""
+        """Which of them were sent no heartbeat for as long as their path allows. Each is named once an interval."""
         self._now = now
         return self._beats.due(now)
 

@@ -77,7 +77,13 @@ def progress_of(work: IslandWork) -> IslandProgress:
 
 def fit_message(task: TaskId, fit: FitTask) -> tuple[Fit, bytes]:
     """FIT, with the smallest of the fit programs: one of them will be the guess."""
-    head = Fit(run=task[0], task=task[1], problem=fit.problem, problem_version=fit.version)
+    head = Fit(
+        run=task[0],
+        task=task[1],
+        first_grant=fit.first_grant,
+        problem=fit.problem,
+        problem_version=fit.version,
+    )
     smallest = sorted(fit.programs.values(), key=lambda program: (program.size, program.key))[:MAX_FIT_PROGRAMS]
     return head, pack(smallest)
 
@@ -87,35 +93,38 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     head = PopulationState(
         kind=PopulationKind.FINAL,
         empty=[(island.run, island.task, island.island, grant) for island, grant in report.empty],
-        failures=[(run, task, error[:MAX_TEXT_BYTES]) for (run, task), error in report.failures.items()],
+        failures=[(*island, grant, error[:MAX_TEXT_BYTES]) for island, (grant, error) in report.failures.items()],
         warnings=[(run, task, warning[:MAX_TEXT_BYTES]) for (run, task), warning in report.warnings.items()],
     )
-    messages = [(head, b"")] if head.empty or head.failures or not report.finals else []
-    bare = PopulationState(kind=PopulationKind.FINAL, warnings=head.warnings)
+    messages = [(head, b"")] if head.empty or not report.finals else []
+    bare = PopulationState(kind=PopulationKind.FINAL, failures=head.failures, warnings=head.warnings)
     batch: list[IslandSnapshot] = []
     size = 0
-    for snapshot in report.finals:
-        if batch and size + len(snapshot.population) > MAX_STATE_BYTES:
+    for snapshot in map(_cut, report.finals):
+        if batch and size + _bytes_of(snapshot) > MAX_STATE_BYTES:
             messages.append((bare, _states(batch, member, boot)))
             batch, size = [], 0
-        batch.append(_cut(snapshot))
-        size += len(batch[-1].population)
+        batch.append(snapshot)
+        size += _bytes_of(snapshot)
     if batch:
         messages.append((bare, _states(batch, member, boot)))
     return messages
 
 
 def _cut(snapshot: IslandSnapshot) -> IslandSnapshot:
-    """A state that fits into a message: the best of its programs, if there are too many. All lie in a checkpoint."""
-    programs = population_of(snapshot).top(len(population_of(snapshot))) if _is_large(snapshot) else []
-    while _is_large(snapshot):
+    """A final state that fits into a message: without its optimizer and with the best of its programs, if there is
+    too much of them. All of it lies in a checkpoint."""
+    if _bytes_of(snapshot) > MAX_STATE_BYTES:
+        snapshot = msgspec.structs.replace(snapshot, optimizer=b"")
+    programs = list(population_of(snapshot)) if _bytes_of(snapshot) > MAX_STATE_BYTES else []
+    while _bytes_of(snapshot) > MAX_STATE_BYTES and programs:
         programs = programs[: len(programs) // 2]
-        snapshot = msgspec.structs.replace(snapshot, population=pack(programs))
+        snapshot = msgspec.structs.replace(snapshot, population=pack(programs) if programs else b"")
     return snapshot
 
 
-def _is_large(snapshot: IslandSnapshot) -> bool:
-    return len(snapshot.population) + len(snapshot.optimizer) > MAX_STATE_BYTES and bool(snapshot.population)
+def _bytes_of(snapshot: IslandSnapshot) -> int:
+    return len(snapshot.population) + len(snapshot.optimizer)
 
 
 def hand_over_message(snapshot: IslandSnapshot, member: str, boot: str) -> tuple[PopulationState, bytes]:
@@ -165,7 +174,7 @@ def report_in(head: PopulationState, payload: bytes) -> Report:
     return Report(
         finals=states_in(payload),
         empty=[(IslandId(run, task, island), grant) for run, task, island, grant in head.empty],
-        failures={(run, task): error for run, task, error in head.failures},
+        failures={IslandId(run, task, island): (grant, error) for run, task, island, grant, error in head.failures},
         warnings={(run, task): warning for run, task, warning in head.warnings},
     )
 

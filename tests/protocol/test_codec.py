@@ -54,7 +54,7 @@ from tests.protocol.heads import any_message, messages
 from tests.support.programs import program
 
 MIGRANTS = Migrants(run="r", task="t", source=0, target=1, number=2, grant=3)
-SEEN = Seen(run="r", task="t")
+SEEN = Seen(run="r", task="t", first_grant=1)
 BEAT = Heartbeat(incarnation=1, progress=2, interval=10.0)
 
 
@@ -109,7 +109,7 @@ def is_compressed(frame: bytes) -> bool:
 def test_programs_are_compressed_where_it_pays() -> None:
     few, many = programs(2), programs(50)
     assert len(few) < COMPRESS_FROM_BYTES < len(many)
-    for head in (MIGRANTS, Fit(run="r", task="t", problem="p", problem_version="1")):
+    for head in (MIGRANTS, Fit(run="r", task="t", first_grant=1, problem="p", problem_version="1")):
         assert not is_compressed(encode(head, few))
         frame = encode(head, many)
         assert is_compressed(frame)
@@ -173,7 +173,7 @@ LARGEST: list[tuple[Head, int]] = [
     (PlanHint(epoch=1, version=2, name="plans/1-2-a"), MAX_PAYLOAD_BYTES),
     (MIGRANTS, MAX_PAYLOAD_BYTES),
     (PopulationState(kind=PopulationKind.FINAL), MAX_PAYLOAD_BYTES),
-    (Fit(run="r", task="t", problem="p", problem_version="1"), MAX_PAYLOAD_BYTES),
+    (Fit(run="r", task="t", first_grant=1, problem="p", problem_version="1"), MAX_PAYLOAD_BYTES),
     (SEEN, MAX_SEEN_BYTES),
     (Control(verb=ControlVerb.VERIFY), 2**20),
     (BEAT, 0),

@@ -224,7 +224,7 @@ def test_of_two_fields_of_one_name_the_last_counts() -> None:
 FILLERS = {
     "numbers": (Command.HEARTBEAT, BEAT + b',"islands":[["r","t",0,0,0,0,0,0,true,[', b"0,", b"0]]]}"),
     "islands": (Command.HEARTBEAT, BEAT + b',"islands":[', b'["r","t",0,0,0,0,0,0,true],', b"1]}"),
-    "failures": (Command.POPULATION, b'{"kind":1,"failures":[', b'["r","",""],', b"1]}"),
+    "failures": (Command.POPULATION, b'{"kind":1,"failures":[', b'["r","",0,0,""],', b"1]}"),
     "unknown": (Command.GOODBYE, b'{"later":[', b"[],", b"1]}"),
     "escapes": (Command.GOODBYE, b'{"reason":"', b"\\u0000", b'"}'),
 }

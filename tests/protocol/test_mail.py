@@ -15,6 +15,7 @@ from distevo.errors import LocalProtocolError, ObjectError, ObjectFormatError
 from distevo.events import Outcome, StoreAnswer
 from distevo.instructions import CreateObject, DeleteObject, ListObjects, ReadObject
 from distevo.mail import GATHER_SECONDS, MAIL_KEEP_SECONDS, MAX_BOX_BYTES, MAX_WAITING_BYTES
+from distevo.mailboxes import RELIST_SECONDS
 from distevo.messages import (
     Control,
     ControlVerb,
@@ -157,7 +158,7 @@ def test_of_what_is_out_of_date_only_the_newest_is_written() -> None:
     net = cut_off(C)
     net.run(10)
     ack = MigrantsAck(run="r", task="t", source=0, target=0, number=1, grant=1)
-    fit = Fit(run="r", task="t", problem="p", problem_version="1")
+    fit = Fit(run="r", task="t", first_grant=1, problem="p", problem_version="1")
     kept: list[Head] = [heartbeat(3), migrants(3), migrants(1, target=1), ack, fit]
     for n in (1, 2, 3):
         net.send(A, B, heartbeat(n))
@@ -179,7 +180,7 @@ def test_of_what_is_out_of_date_only_the_newest_is_written() -> None:
 def test_keys_and_populations_add_up_but_are_not_repeated() -> None:
     net = cut_off()
     for key in (b"1", b"2", b"1"):
-        net.send(A, B, Seen(run="r", task="t"), 16 * key)
+        net.send(A, B, Seen(run="r", task="t", first_grant=1), 16 * key)
         net.send(A, B, FINAL, key)
     net.run(60)
     assert [delivery.payload for delivery in net.members[B].came] == [b"1" * 16, b"1", b"2" * 16, b"2"]
@@ -191,8 +192,8 @@ def test_what_has_no_room_is_left_out_by_its_worth() -> None:
     block = bytes(MEBI)
     net.send(A, B, heartbeat())
     for n in range(5):
-        net.send(A, B, Seen(run="r", task="t"), bytes([n]) * MAX_SEEN_BYTES)
-    net.send(A, B, Fit(run="r", task="t", problem="p", problem_version="1"))
+        net.send(A, B, Seen(run="r", task="t", first_grant=1), bytes([n]) * MAX_SEEN_BYTES)
+    net.send(A, B, Fit(run="r", task="t", first_grant=1, problem="p", problem_version="1"))
     for n in range(6):
         net.send(A, B, FINAL, block + bytes([n]))
     fill = MAX_BOX_BYTES - 3 * MEBI - 2 * MAX_SEEN_BYTES - 2000
@@ -231,7 +232,7 @@ def test_what_waits_is_bounded_even_when_the_store_is_away() -> None:
     net.run(GATHER_SECONDS)
     for n in range(30):
         net.send(A, B, heartbeat(n))
-        net.send(A, B, Seen(run="r", task="t"), bytes([n]) * 16)
+        net.send(A, B, Seen(run="r", task="t", first_grant=1), bytes([n]) * 16)
         net.send(A, B, FINAL, bytes([n]) * MEBI)
     mail = net.members[A].router._mail
     assert mail._bytes == sum(len(waiting.letter.frame) for waiting in mail._waiting.values()) <= MAX_WAITING_BYTES
@@ -492,6 +493,57 @@ def test_after_a_long_pause_the_mailbox_is_listed_anew() -> None:
     net.run(1)
     assert net.members[A].heads() == [(B, bye("1")), (B, bye("40")), (B, bye("41"))]
     assert len(looks(net, A, ListObjects)) == 2
+
+
+@pytest.mark.parametrize("boxes_before", [0, 3])
+def test_a_silent_mailbox_is_listed_at_times(boxes_before: int) -> None:
+    net = cut_off()
+    for number in range(1, boxes_before + 1):
+        put_box(net, number, bye(str(number)))
+    net.run(3600)
+    times = [at for at, who, done in net.operations if who == A and isinstance(done, ListObjects)]
+    assert len(times) == pytest.approx(3600 / RELIST_SECONDS, abs=1)
+    assert all(0 <= later - earlier - RELIST_SECONDS <= INTERVAL for earlier, later in pairwise(times))
+
+
+def test_a_mailbox_in_which_boxes_are_found_is_not_listed_again() -> None:
+    net = cut_off()
+    net.members[B].beats = True
+    net.run(4 * RELIST_SECONDS)
+    assert len(looks(net, A, ListObjects)) == 1
+
+
+def test_a_mailbox_whose_boxes_went_while_the_store_was_away_is_read_on() -> None:
+    net = cut_off(beats=True)
+    net.run(100)
+    net.kill(B)  # what it goes on to write, the test writes
+    member = net.members[A]
+    number = boxes(net, B)[-1] + 1
+    net.is_store_away = True
+    net.run(MAIL_KEEP_SECONDS + 60)
+    for name in [name for name in net.store if name.startswith(mailbox(B, boot_of(B)))]:
+        del net.store[name]
+    for later in (number + 40, number + 41):
+        put_box(net, later, bye(str(later)))
+    net.is_store_away = False
+    # The store answers again within the longest pause of the outbox; a box is missed, and the next look lists.
+    net.run(60 + 2 * INTERVAL)
+    assert member.heads()[-2:] == [(B, bye(str(later))) for later in (number + 40, number + 41)]
+    put_box(net, number + 42, heartbeat())
+    net.run(INTERVAL)
+    sender, path, at = member.signs[-1]
+    assert (sender, path) == (B, MAIL)
+    assert at >= net.now - INTERVAL
+
+
+def test_a_box_that_somebody_else_deleted_does_not_end_the_reading() -> None:
+    net = cut_off()
+    net.run(20)
+    put_box(net, 1, bye("1"))
+    net.run(INTERVAL)
+    put_box(net, 3, bye("3"))  # and 2 was deleted before it was read
+    net.run(RELIST_SECONDS + 2 * INTERVAL)
+    assert net.members[A].heads() == [(B, bye("1")), (B, bye("3"))]
 
 
 def test_another_boot_has_another_mailbox() -> None:

@@ -419,7 +419,7 @@ def send(end: End, to: str, head: Head) -> None:
     end.a.outbox.take()
 
 
-def test_a_heartbeat_is_due_after_an_interval_without_a_message() -> None:
+def test_a_heartbeat_is_due_after_an_interval_without_one() -> None:
     end = End()
     end.accepted(1)
     assert due(end, HEARTBEAT - 0.1) == []
@@ -427,19 +427,37 @@ def test_a_heartbeat_is_due_after_an_interval_without_a_message() -> None:
     assert due(end) == [], "once an interval, whether it was sent or not"
     assert due(end, HEARTBEAT) == [B]
     for _ in range(30):
-        send(end, B, bye("anything"))
+        send(end, B, heartbeat())
         assert due(end, HEARTBEAT / 2) == []
 
 
-def test_the_deadline_follows_the_messages() -> None:
+def test_the_deadline_follows_the_heartbeats_and_nothing_else() -> None:
     end = End()
     end.accepted(1)
     end.wait(7.0)
-    send(end, B, bye("1"))
+    send(end, B, heartbeat())
     assert end.a.router.next_deadline() == 7.0 + HEARTBEAT
     end.now = 16.0
-    send(end, B, bye("2"))
+    send(end, B, bye("1"))
+    assert end.a.router.next_deadline() == 7.0 + HEARTBEAT
+    send(end, B, heartbeat())
     assert end.a.router.next_deadline() == 16.0 + HEARTBEAT
+
+
+@pytest.mark.parametrize("kind", [PathKind.DIRECT, PathKind.VIA, PathKind.MAIL])
+def test_who_is_sent_much_else_hears_heartbeats_as_often(kind: PathKind) -> None:
+    net = apart("r") if kind is PathKind.VIA else apart()
+    if kind is PathKind.DIRECT:
+        net.heal(A, B)
+        net.run(30)
+    net.members[A].beats = True
+    paths = set()
+    for n in range(150):
+        paths.add(net.send(A, B, bye(str(n))).kind)
+        net.run(2)
+    assert paths == {kind}
+    heard = sum(head == heartbeat() for sender, head in net.members[B].heads() if sender == A)
+    assert heard == pytest.approx(300 / (MAIL_INTERVAL if kind is PathKind.MAIL else HEARTBEAT), abs=2)
 
 
 def test_by_mail_they_are_as_rare_as_boxes() -> None:

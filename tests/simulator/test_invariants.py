@@ -285,6 +285,7 @@ GRANTS = {ISLAND: {1: A, 2: B}}
 def judged(result: Result | None, *told: Callable[[results.ResultJudge], None], entry: TaskPlan = ENTRY) -> None:
     """A result, after what is told; `b` is the owner and closes, `a` is a former owner."""
     judge = results.ResultJudge(GRANTS)
+    judge.in_force(a_plan(B, 2))
     for tell in told:
         tell(judge)
     judge.created(NAME, B, 100)
@@ -307,8 +308,9 @@ def test_a_result_that_is_good_enough() -> None:
     judged(a_result(1.0), durable(B, 2, 2.0, 101))
     judged(a_result(1.0), durable(A, 2, 2.0, 20))
     judged(a_result(1.0), durable(A, 0, 2.0, 20))
-    # Written by a former owner after its checkpoints were last listed.
+    # Written by a former owner after its checkpoints were last listed; what is listed after the result is no help.
     judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20))
+    judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(110))
     # A task that failed promises nothing.
     failed = TaskPlan(state=TaskState.FAILED, islands=ENTRY.islands, result=NAME)
     judged(a_result(1.0), durable(B, 2, 2.0, 20), entry=failed)
@@ -334,9 +336,11 @@ def test_a_result_that_lost_something(told: list[Any]) -> None:
 def test_an_extended_task_keeps_what_its_first_result_had() -> None:
     for fitness, moment in ((2.0, 101), (1.5, 99), (2.0, 99)):
         judge = results.ResultJudge(GRANTS | {ISLAND: {1: A, 2: B, 3: A}})
+        judge.in_force(a_plan(B, 2))
         judge.created(NAME, B, 100)
         judge.named("r", "t", ENTRY, 1, a_result(2.0))
         judge.durable(B, snapshot(2, fitness), moment)
+        judge.in_force(a_plan(A, 3, result=NAME))
         judge.created("results/r/t/1", B, 200)
         extended = TaskPlan(state=TaskState.DONE, islands=[IslandPlace(A, 3)], result="results/r/t/1")
         if (fitness, moment) == (2.0, 99):
@@ -468,6 +472,14 @@ def test_programs_that_do_not_migrate() -> None:
         else:
             with violates(calm.MIGRATING):
                 judge.end(moment(200), 0, [], {}, must_finish=False)
+
+
+def test_members_that_are_not_linked() -> None:
+    judge = calm.CalmJudge(BOUNDS, since=100)
+    judge.linked(["a", "b", "c"], {"a"}, {("a", "b"), ("c", "a")})
+    judge.linked(["b", "c"], set(), set())
+    with violates(calm.LINKED):
+        judge.linked(["a", "b", "c"], {"a"}, {("b", "c"), ("c", "a")})
 
 
 def test_a_run_that_does_not_end() -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from distevo.errors import LocalProtocolError
 from distevo.events import Event, InboxChanged, StoreAnswer, Tick, WorkerReady
-from distevo.instructions import Exit, Instruction, Log, ReadObject, StartWorker
+from distevo.instructions import Exit, Instruction, ReadObject, StartWorker
 from distevo.node_settings import NodeSettings
 from distevo.simulator import config
 from distevo.simulator.agenda import Agenda
-from distevo.simulator.boot import BOUNDED, CONTENT, RAISED, SPINS, Boot
+from distevo.simulator.boot import BOUNDED, RAISED, SPINS, Boot
 from distevo.simulator.clock import Clock
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.network import Network
@@ -82,6 +82,7 @@ class Around:
         self.boot.begin()
 
     def started(self, boot: Any, order: Any) -> None: ...
+    def said(self, boot: Any, line: Any) -> None: ...
     def migrated(self) -> None: ...
     def generated(self) -> None: ...
     def exited(self, boot: Boot, order: Exit) -> None:
@@ -167,18 +168,6 @@ def test_a_node_that_raises(around: Around) -> None:
     with pytest.raises(Violation) as caught:
         around.boot.feed(InboxChanged())
     assert caught.value.invariant == RAISED
-
-
-def test_a_node_that_complains(around: Around) -> None:
-    around.node.says = [
-        Log("error", "a checkpoint could not be written; another follows"),
-        Log("warning", "a nuisance"),
-    ]
-    around.boot.feed(InboxChanged())
-    around.node.says = [Log("error", "a damaged checkpoint is skipped", {"name": "checkpoints/x"})]
-    with pytest.raises(Violation) as caught:
-        around.boot.feed(InboxChanged())
-    assert caught.value.invariant == CONTENT
 
 
 def test_a_node_that_wants_ticks_without_end(around: Around) -> None:

@@ -28,9 +28,6 @@ from distevo.simulator.workers import Workers
 RAISED = "a node raises nothing, whatever it is told"
 SPINS = "a node asks for no more ticks than time allows"
 BOUNDED = "what a node holds is consistent, and within its bounds"
-CONTENT = "a node finds nothing wrong with what nodes have written"
-TOLERATED = {"a checkpoint could not be written; another follows"}
-"""Errors that the faults of a simulation bring with them; whatever else a node complains about, nodes have done."""
 MAX_TICKS = 50
 """Ticks in a row without any time between them."""
 
@@ -45,6 +42,7 @@ class Surroundings(Protocol):
     validate_every: int
 
     def started(self, boot: Boot, order: do.StartIsland) -> None: ...
+    def said(self, boot: Boot, line: do.Log) -> None: ...
     def exited(self, boot: Boot, order: do.Exit) -> None: ...
     def migrated(self) -> None: ...
     def generated(self) -> None: ...
@@ -235,11 +233,6 @@ class Boot:
         self._world.migrated()
         self.workers.take_migrants(order)
 
-    def _log(self, line: do.Log) -> None:
-        if line.level == "error" and line.message not in TOLERATED:
-            fields = ", ".join(f"{key}={value}" for key, value in line.fields.items())
-            raise Violation(CONTENT, f"{self.owner} says: {line.message} ({fields})")
-
     def _exit(self, order: do.Exit) -> None:
         self.end(is_silent=False)
         self._world.exited(self, order)
@@ -263,7 +256,7 @@ _CARRY_OUT: dict[type, Callable[[Boot, Any], None]] = {
     do.Dial: lambda boot, order: boot._world.network.dial(boot, order),
     do.HangUp: lambda boot, order: boot._world.network.hang_up(boot, order.link),
     do.Send: lambda boot, order: boot._world.network.send(boot, order),
-    do.Log: Boot._log,
+    do.Log: lambda boot, order: boot._world.said(boot, order),
     do.Exit: Boot._exit,
 }
 """How each instruction is carried out."""

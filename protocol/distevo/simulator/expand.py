@@ -186,6 +186,7 @@ class _Draw:
             (5, self._store_flaky),
             (1, self._worker_death),
             (1, self._twin),
+            (3, self._freeze),
         ]
         weights = [weight for weight, _ in makers]
         drawn = rng.choices([make for _, make in makers], weights, k=rng.randint(3, 8))
@@ -297,3 +298,7 @@ class _Draw:
     def _twin(self, names: list[str]) -> f.AnyFault:
         at, seconds = self._span(20, 80, after=5)
         return f.Twin(at=at, seconds=seconds, member=self._rng.choice(names), has_own_key=self._rng.random() < 0.5)
+
+    def _freeze(self, _names: list[str]) -> f.AnyFault:
+        at, seconds = self._span(5, 70)
+        return f.Freeze(at=at, seconds=seconds)

@@ -65,6 +65,12 @@ class Pause(Fault, frozen=True, kw_only=True):
     seconds: Span
 
 
+class Freeze(Fault, frozen=True, kw_only=True):
+    """Whoever takes the lease next is suspended as soon as the store has its write, before it hears so."""
+
+    seconds: Span
+
+
 class Partition(Fault, frozen=True, kw_only=True):
     """Members on different sides reach each other no more; whoever is on no side reaches all."""
 
@@ -147,7 +153,7 @@ class Twin(Fault, frozen=True, kw_only=True):
     member: str
     seconds: Span
     has_own_key: bool = True
-    """Else the key was copied too, and the member is the older boot, which has to give way until the twin is gone."""
+    """Else the key was copied too: the older boot has to give way, and is started anew when the twin is gone."""
 
 
 AnyFault = (
@@ -156,6 +162,7 @@ AnyFault = (
     | Stop
     | Suspend
     | Pause
+    | Freeze
     | Partition
     | Cut
     | Reset

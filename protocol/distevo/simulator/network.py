@@ -237,6 +237,15 @@ class Network:
     def _latency(self, boot: Endpoint, other: Endpoint | None) -> float:
         return boot.latency + (other.latency if other is not None else boot.latency) + self._settings.jitter / 2
 
+    def links(self) -> set[tuple[str, str]]:
+        """(machine, machine) of each connection that is open at both ends, each end's node knowing of it."""
+        return {
+            (end.boot.host, end.peer.boot.host)
+            for boot in self._up.values()
+            for end in boot.links.values()
+            if end.is_announced and end.peer.is_open and end.peer.is_announced
+        }
+
     # --- faults ----------------------------------------------------------------------------------
 
     def begin(self, fault: Partition | Cut | Undialable | Lossy) -> None:

@@ -8,9 +8,9 @@ from distevo.box import decode_box
 from distevo.checkpoint import Checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.errors import ObjectError
-from distevo.instructions import StartIsland
+from distevo.instructions import Log, StartIsland
 from distevo.messages import Command
-from distevo.names import CLUSTER, MAIL
+from distevo.names import CLUSTER, MAIL, RESULTS
 from distevo.plan import Plan, decode_plan
 from distevo.result import decode_result
 from distevo.simulator.agenda import Agenda
@@ -31,6 +31,11 @@ from distevo.simulator.store import Client, Store
 
 SWEEP_SECONDS = 5.0
 """How often the judges that look at time do so."""
+FULL_MESH = 16
+"""Members that are certainly all linked with all."""
+SOUND = "a node finds nothing wrong with what nodes have written"
+TOLERATED = {"a checkpoint could not be written; another follows"}
+"""Errors that the faults of a simulation bring with them; whatever else a node complains about, nodes have done."""
 CLUSTER_STAYS = "the object `cluster` is never deleted"
 
 
@@ -38,9 +43,16 @@ class Referee:
     """Sees everything, says nothing to the nodes, and raises `Violation`."""
 
     def __init__(
-        self, scenario: Scenario, agenda: Agenda, measures: Measures, boots: Callable[[], Sequence[Boot]]
+        self,
+        scenario: Scenario,
+        agenda: Agenda,
+        measures: Measures,
+        boots: Callable[[], Sequence[Boot]],
+        taken_over: Callable[[str], None],
     ) -> None:
+        """`taken_over` is told of each owner that has just won an epoch."""
         self._scenario, self._agenda, self._measures, self._boots = scenario, agenda, measures, boots
+        self._taken_over = taken_over
         self._lease, self._plans, self._runs = LeaseJudge(), PlanJudge(), RunJudge()
         self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
         bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
@@ -77,6 +89,8 @@ class Referee:
         self._measures.swapped(record, self._agenda.now)
         if record.plan is not None and (before is None or record.plan != before.plan):
             self._in_force(record, record.plan)
+        if before is None or record.epoch > before.epoch:
+            self._taken_over(client.owner)
 
     def _in_force(self, record: ClusterRecord, name: str) -> None:
         data = self._store.peek(name)
@@ -92,7 +106,7 @@ class Referee:
         self._runs.in_force(plan)
         for run_name, run in plan.runs.items():
             for task, entry in run.tasks.items():
-                if entry.result is not None and self._results.is_new(entry.result):
+                if entry.result is not None and not self._results.is_named(entry.result):
                     found = self._store.peek(entry.result)
                     result = None if found is None else decode_result(found)[0]
                     self._results.named(run_name, task, entry, run.first_grant, result)
@@ -152,6 +166,16 @@ class Referee:
         """A node lets a worker begin an island."""
         self._starts.started(order.island, order.snapshot.grant, boot.owner)
 
+    def said(self, boot: Boot, line: Log) -> None:
+        """A node tells its user something. Raises Violation for an error that nodes must have made themselves."""
+        if line.level != "error" or line.message in TOLERATED:
+            return
+        name = line.fields.get("name")
+        if isinstance(name, str) and name.startswith(RESULTS) and not self._results.is_named(name):
+            return  # Whoever slept goes by an old plan, and finds gone what that named.
+        fields = ", ".join(f"{key}={value}" for key, value in line.fields.items())
+        raise Violation(SOUND, f"{boot.owner} says: {line.message} ({fields})")
+
     def disturbed(self) -> None:
         """Something happened after which the cluster may need time again."""
         self._quiet_since = self._agenda.now
@@ -175,6 +199,10 @@ class Referee:
         """The simulation is over."""
         must_finish = self._scenario.must_finish
         if self._calm is not None:
+            boots = [boot for boot in self._boots() if not boot.is_leaving]
+            if len(boots) <= FULL_MESH:
+                dialable = {boot.host for boot in boots if boot.settings.endpoints}
+                self._calm.linked([boot.host for boot in boots], dialable, self._network.links())
             acknowledged = self._network.acknowledged - self._acknowledged_before + self._mailed
             self._calm.end(self._moment(), acknowledged, self._store.names(), self._orders, must_finish)
         elif must_finish:

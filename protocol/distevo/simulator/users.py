@@ -53,6 +53,9 @@ class Users:
     ) -> None:
         self._agenda, self._store, self._trace, self._rng = agenda, store, trace, rng
         self._witness, self._boots = witness, boots
+        self._confirmed: set[str] = set()
+        self._commands: dict[str, list[str]] = {}
+        """Names of the commands given so far, by run."""
         for number, submission in enumerate(scenario.runs):
             agenda.at(submission.at, self._submit, (number, submission))
         for number, order in enumerate(scenario.commands):
@@ -79,8 +82,14 @@ class Users:
 
     def _command(self, planned: tuple[int, Order]) -> None:
         number, order = planned
+        earlier = self._commands.setdefault(order.run, [])
+        if any(name not in self._confirmed or self._store.has(name) for name in earlier):
+            # Nobody gives a command about a run before the one before was carried out.
+            self._agenda.after(RETRY_SECONDS, self._command, planned)
+            return
         budget = None if order.evaluations is None else Budget(None, order.evaluations)
         name = inbox_command(f"{number:016x}")
+        earlier.append(name)
         if order.verb is Verb.DELETE:
             self._witness.run_may_go(order.run)
         data = encode_command(Command(verb=order.verb, run=order.run, budget=budget))
@@ -91,6 +100,7 @@ class Users:
             # A name that is there already is our own earlier try.
             if answer.outcome in (Outcome.DONE, Outcome.CONFLICT):
                 self._trace.note(self._agenda.now, "users", f"is told that {name} is there")
+                self._confirmed.add(name)
                 confirmed()
                 self._knock()
             else:

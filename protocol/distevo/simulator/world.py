@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from blake3 import blake3
 
-from distevo.instructions import Exit, StartIsland
+from distevo.instructions import Exit, Log, StartIsland
 from distevo.simulator import faults as f
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.boot import Boot
@@ -41,7 +41,8 @@ class _World:
         self._measures = Measures()
         self._churned = 0
         self._boots: Sequence[Boot] | None = None
-        self._referee = Referee(scenario, self.agenda, self._measures, self.boots)
+        self._freezes: list[f.Freeze] = []
+        self._referee = Referee(scenario, self.agenda, self._measures, self.boots, self._taken_over)
         self.store = Store(scenario.store, self.agenda, self.rng("store"), self._referee)
         self.network = Network(scenario.network, self.agenda, self.rng("network"))
         self._referee.watch(self.store, self.network)
@@ -98,6 +99,10 @@ class _World:
         """A node lets a worker begin an island."""
         self._referee.started(boot, order)
 
+    def said(self, boot: Boot, line: Log) -> None:
+        """A node tells its user something."""
+        self._referee.said(boot, line)
+
     def migrated(self) -> None:
         """Migrants were offered to an island."""
         self._referee.migrated()
@@ -131,6 +136,8 @@ class _World:
                 platform = self._platforms.get(self._name(fault.member))
                 if platform is not None:
                     self._befall(platform, fault)
+            case f.Freeze():
+                self._freezes.append(fault)
             case f.Twin():
                 self._copy(fault)
                 self.agenda.after(fault.seconds, self._heal, fault)
@@ -161,6 +168,15 @@ class _World:
             case f.WorkerDeath(slot=slot):
                 boot.workers.kill(slot)
 
+    def _taken_over(self, owner: str) -> None:
+        """An owner has won an epoch, and does not know yet."""
+        if self._freezes:
+            fault = self._freezes.pop(0)
+            if self.agenda.now + fault.seconds <= self._scenario.calm_from:
+                for boot in self.boots():
+                    if boot.owner == owner:  # no longer, if it died while the write was on its way
+                        boot.suspend(fault.seconds)
+
     def _copy(self, fault: f.Twin) -> None:
         original = self._platforms[fault.member]
         host = f"{original.name}~{fault.at:g}"
@@ -172,7 +188,10 @@ class _World:
 
     def _end_copy(self, fault: f.Twin) -> None:
         self._platforms.pop(f"{fault.member}~{fault.at:g}").crash(None, is_silent=False)
-        self._platforms[fault.member].start()
+        original = self._platforms[fault.member]
+        if not fault.has_own_key:
+            original.crash(None, is_silent=False)
+        original.start()
 
     def _name(self, member: str) -> str:
         record = self._referee.record

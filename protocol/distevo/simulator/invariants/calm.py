@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from distevo.cluster import ClusterRecord
@@ -18,6 +18,7 @@ STEADY = "without faults nobody takes the lease from a living coordinator"
 ALL_MEMBERS = "after the faults every platform is a member within the bound"
 EVOLVING = "after the faults islands go on evolving"
 MIGRATING = "after the faults programs migrate"
+LINKED = "after the faults members that can be dialled are linked with everybody"
 FINISHED = "every run ends"
 CARRIED_OUT = "every confirmed command is taken in"
 
@@ -102,6 +103,17 @@ class CalmJudge:
         ):
             self._apart += at.now - self._swept_at
         self._swept_at = at.now
+
+    def linked(self, living: Sequence[str], dialable: Collection[str], links: Collection[tuple[str, str]]) -> None:
+        """Every pair of which one can be dialled has to be in `links`, one way round or the other. Raises Violation.
+
+        For clusters so small that all are linked with all.
+        """
+        for place, one in enumerate(living):
+            for other in living[:place]:
+                is_possible = one in dialable or other in dialable
+                if is_possible and (one, other) not in links and (other, one) not in links:
+                    raise Violation(LINKED, f"{one} and {other} are not")
 
     def end(
         self, at: Moment, acknowledged: int, names: Collection[str], orders: Mapping[str, str], must_finish: bool

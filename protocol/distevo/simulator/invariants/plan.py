@@ -50,7 +50,12 @@ class PlanJudge:
                 before.state is not TaskState.OPEN or entry.result not in (None, before.result)
             )
             for index, place in enumerate(entry.islands):
-                island, at = IslandId(name, task, index), before.islands[index] if before is not None else None
+                # A task that was closed and is open again has places anew.
+                is_known = before is not None and index < len(before.islands)
+                island, at = (
+                    IslandId(name, task, index),
+                    before.islands[index] if before is not None and is_known else None,
+                )
                 self._judge_place(island, place, at, was_closed)
                 is_given = place.owner != "" and (at is None or at.owner != place.owner)
                 if is_given and place.owner not in alive:

@@ -2,21 +2,23 @@
 
 Which checkpoints count: those that the store confirmed to an owner of an island of the task, for a grant that a plan
 in force had given that owner, and that were there before the result's object was. A *former* owner may write on
-while nobody can reach it; of its checkpoints those count that were there when the platform that closed the task
-last listed the names of that owner's checkpoints. What is written under the grants of a task that has its result
-already counts no more, also when the task is extended later. Moments are counted in writes and listings of the store.
+while nobody can reach it; of its checkpoints those count that were there when the island's owner, or the platform
+that closed the task, last listed the names of that owner's checkpoints. What is written under the grants of a task
+that has its result already counts no more, also when the task is extended later. Moments are counted in writes and
+listings of the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot
 from distevo.events import IslandId
 from distevo.names import RESULTS, owner_checkpoints
-from distevo.plan import Plan, TaskPlan, TaskState
+from distevo.plan import IslandPlace, Plan, TaskPlan, TaskState
 from distevo.program import keyer
 from distevo.result import Result
 from distevo.simulator.invariants.violation import Violation
@@ -57,10 +59,13 @@ class ResultJudge:
         """`grants`: owner under each grant that a plan in force has named so far."""
         self._grants = grants
         self._durable: dict[tuple[str, str], list[_Durable]] = {}
-        self._listings: dict[str, dict[str, int]] = {}
+        self._listings: dict[str, dict[str, list[int]]] = {}
+        """Moments, by who listed and prefix."""
         self._candidates: dict[str, tuple[str, int]] = {}
         self._named: set[str] = set()
         self._closed: dict[tuple[str, str], _Closed] = {}
+        self._places: dict[tuple[str, str], list[IslandPlace]] = {}
+        """Where the islands of open tasks are, by the plan in force; a plan that closes a task no longer says it."""
         self._worths: dict[bytes, Worth | None] = {}
 
     def durable(self, owner: str, snapshot: IslandSnapshot, moment: int) -> None:
@@ -73,7 +78,7 @@ class ResultJudge:
 
     def listed(self, owner: str, prefix: str, moment: int) -> None:
         """`owner` was told which objects begin with `prefix`."""
-        self._listings.setdefault(owner, {})[prefix] = moment
+        self._listings.setdefault(owner, {}).setdefault(prefix, []).append(moment)
 
     def created(self, name: str, owner: str, moment: int) -> None:
         """`owner` created an object."""
@@ -85,13 +90,17 @@ class ResultJudge:
         if name in self._named:
             raise Violation(NAMED_STAYS, f"{name} was deleted")
 
-    def is_new(self, name: str) -> bool:
-        """Whether no plan so far has named this result."""
-        return name not in self._named
+    def is_named(self, name: str) -> bool:
+        """Whether the plan in force names this result."""
+        return name in self._named
 
     def in_force(self, plan: Plan) -> None:
         """This plan is in force; what it names no more may go."""
         self._named = {entry.result for run in plan.runs.values() for entry in run.tasks.values() if entry.result}
+        for name, run in plan.runs.items():
+            for task, entry in run.tasks.items():
+                if entry.islands:
+                    self._places[name, task] = entry.islands
 
     def named(self, run: str, task: str, entry: TaskPlan, first_grant: int, result: Result | None) -> None:
         """A plan in force names a result for the first time; None: there is no such object. Raises Violation."""
@@ -104,8 +113,9 @@ class ResultJudge:
         reached = Worth(result.fit, tuple(result.fitness or ()))
         earlier = self._closed.get((run, task), _NEVER_CLOSED)
         # Of an extended task the plan may have forgotten who had the islands.
-        grants = [max(self._grants.get(IslandId(run, task, index), [0])) for index in range(len(entry.islands))]
-        self._closed[run, task] = _Closed(created, max(grants))
+        places = self._places.get((run, task), [])
+        grants = [max(self._grants.get(IslandId(run, task, index), [0])) for index in range(len(places))]
+        self._closed[run, task] = _Closed(created, max(grants, default=0))
         for durable in self._durable.get((run, task), ()):
             if durable.grant < first_grant or self._grants.get(durable.island, {}).get(durable.grant) != durable.owner:
                 continue
@@ -113,8 +123,8 @@ class ResultJudge:
             if durable.grant <= earlier.grant:
                 # The task was closed and extended since; what was still written then belongs to nothing.
                 counts_until = earlier.moment
-            elif durable.grant != entry.islands[durable.island.island].grant and durable.owner != closer:
-                counts_until = self._last_listing(closer, durable.owner, created)
+            elif durable.grant != (place := places[durable.island.island]).grant and durable.owner != closer:
+                counts_until = self._last_listing((closer, place.owner), durable.owner, created)
             if durable.moment < counts_until and _is_worse(reached, durable.worth):
                 raise Violation(
                     NOTHING_LOST,
@@ -122,10 +132,12 @@ class ResultJudge:
                     f"for {durable.island} under grant {durable.grant} in a durable checkpoint",
                 )
 
-    def _last_listing(self, closer: str, owner: str, created: int) -> int:
+    def _last_listing(self, listers: Iterable[str], owner: str, created: int) -> int:
+        """When one of these last listed the owner's checkpoints before `created`; `created` itself if none ever did."""
+        # Whoever lists all checkpoints of the cluster is tidying up, and reads none of them.
         wanted = owner_checkpoints(owner)
-        listings = [at for prefix, at in self._listings.get(closer, {}).items() if wanted.startswith(prefix)]
-        return max(listings, default=created)
+        moments = [self._listings.get(lister, {}).get(wanted, []) for lister in listers]
+        return max((listed[place - 1] for listed in moments if (place := bisect(listed, created))), default=created)
 
     def _worth(self, snapshot: IslandSnapshot) -> Worth | None:
         block = snapshot.population

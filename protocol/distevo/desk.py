@@ -43,6 +43,8 @@ class Desk:
         self._again = False
         self._next_listing = self._stranger_at = 0.0
         self._reading: set[str] = set()
+        self._cleared: set[str] = set()
+        """Handled objects of which that is durable."""
         self._read: dict[str, bytes] = {}
         """What was read while others of the same listing are still being read."""
         self._left_alone: set[str] = set()
@@ -92,6 +94,10 @@ class Desk:
                 self._reading.add(name)
                 self._outbox.read(name, lambda read, now, name=name: self._arrived(name, read, now))  # type: ignore[misc]
         there = set(answer.names)
+        self._cleared &= plan.handled.keys()
+        for name in answer.names:
+            if name in self._cleared:
+                self._clear_away(name)  # The delete was lost, or a try to write it came late.
         self._gone_at = {name: self._gone_at.get(name, now) for name in plan.handled if name not in there}
         old = [name for name, since in self._gone_at.items() if now >= since + ANSWER_SECONDS]
         for name in old:
@@ -150,6 +156,7 @@ class Desk:
             self._clear_away(name)
 
     def _clear_away(self, name: str) -> None:
+        self._cleared.add(name)
         # What cannot be read stays for a person to look at.
         if not self._ledger.plan.handled[name].startswith(UNREADABLE):
             self._outbox.delete(name, lambda _answer, _now: None)

@@ -133,7 +133,7 @@ def test_a_follower_leaves_and_its_islands_go_on(pair: tuple[Daemon, Daemon]) ->
 
 def test_the_follower_takes_over_when_the_coordinator_is_killed(tmp_path: Path) -> None:
     with cluster(tmp_path) as (first, second):
-        run = first.submit(reference="onemax", data=HARD, islands_per_task=3, evaluations=12_000)
+        run = first.submit(reference="onemax", data=HARD, islands_per_task=3, evaluations=24_000)
         until(lambda: evolving(first) and evolving(second), "islands on both")
         until(lambda: checkpointed(first, "a"), "a checkpoint of the coordinator")
         first.kill()
@@ -145,7 +145,7 @@ def test_the_follower_takes_over_when_the_coordinator_is_killed(tmp_path: Path) 
         assert (view["state"], view["tasks_done"]) == ("done", 1)
         result = second.results(run)["t"]
         assert result["fitness"] >= durable
-        assert result["evaluations"] >= 12_000
+        assert result["evaluations"] >= 24_000
 
 
 def checkpointed(daemon: Daemon, member: str) -> list[IslandSnapshot]:

@@ -276,7 +276,7 @@ def test_submitted_code_runs_only_where_it_is_allowed(tmp_path: Path) -> None:
         assert daemon.wait_done(daemon.submit(reference="onemax", data=TASKS, evaluations=10**6))["fit"] == 3
         view = daemon.run(run)
         assert "--allow-problems" in view["note"]
-        assert daemon.ask(do="islands")["islands"] == []
+        wait_for(lambda: daemon.ask(do="islands")["islands"] == [], "no island in hand")
     daemon.options = ()
     with daemon:  # Submitted through this very daemon: it remembers.
         wait_for(lambda: daemon.ask(do="islands")["islands"], "work")

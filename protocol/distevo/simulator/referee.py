@@ -160,6 +160,10 @@ class Referee:
         """The store said to a user that this command is there."""
         self._orders[name] = words
 
+    def is_carried_out(self, name: str) -> bool:
+        """Whether a command was taken in: the plan in force says so, or has said so, and the object is gone."""
+        return not self._store.has(name) or (self.plan is not None and name in self.plan.handled)
+
     # --- what nodes did --------------------------------------------------------------------------
 
     def started(self, boot: Boot, order: StartIsland) -> None:

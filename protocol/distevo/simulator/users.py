@@ -28,11 +28,12 @@ RETRY_SECONDS = 2.0
 
 
 class Confirmed(Protocol):
-    """Is told what the store has confirmed to a user."""
+    """Is told what the store has confirmed to a user, and knows what came of it."""
 
     def run_confirmed(self, name: str, run: str) -> None: ...
     def run_may_go(self, run: str) -> None: ...
     def order_confirmed(self, name: str, words: str) -> None: ...
+    def is_carried_out(self, name: str) -> bool: ...
 
 
 class Users:
@@ -83,7 +84,7 @@ class Users:
     def _command(self, planned: tuple[int, Order]) -> None:
         number, order = planned
         earlier = self._commands.setdefault(order.run, [])
-        if any(name not in self._confirmed or self._store.has(name) for name in earlier):
+        if any(name not in self._confirmed or not self._witness.is_carried_out(name) for name in earlier):
             # Nobody gives a command about a run before the one before was carried out.
             self._agenda.after(RETRY_SECONDS, self._command, planned)
             return

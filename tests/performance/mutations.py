@@ -130,7 +130,7 @@ MUTATIONS = [
         (
             Edit(
                 "news.py",
-                "        if now >= self._repeat_at:\n            self.repeat(now)",
+                "        if now >= self._repeat_at:\n            self._repeat(now)",
                 "        if now >= self._repeat_at:\n            self._repeat_at = float('inf')",
             ),
         ),

@@ -43,7 +43,7 @@ def cluster(members: int, minutes: float) -> Scenario:
         ],
         "times": {"checkpoint_seconds": 30, "checkpoint_least_seconds": 30},
         "work": {"generation_seconds": [10, 30]},
-        "runs": [{"name": "large", "tasks": 2 * members, "islands_per_task": 2, "evaluations": 1000}],
+        "runs": [{"name": "large", "tasks": members // 2, "islands_per_task": 2, "evaluations": 20_000}],
         "faults": [{"fault": "crash", "at": 20 * minutes, "member": "coordinator"}],
     }
     names = list(names_of(scenario_of(content)))

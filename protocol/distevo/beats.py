@@ -9,6 +9,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
+TOGETHER = 0.1
+"""Beats that are due within this part of the shortest interval go together."""
+
 
 class Beats:
     """Keeps the times; sending is the node's business."""
@@ -38,14 +41,19 @@ class Beats:
         self.sent.pop(member, None)
 
     def due(self, now: float) -> list[str]:
-        """Who is owed a heartbeat now. Each is named once an interval, whether one is then sent or not."""
+        """Who is owed a heartbeat now. Each is named once an interval, whether one is then sent or not.
+
+        If anybody is, so are those who nearly are: one heartbeat is made for all of them.
+        """
         due = []
-        while (at := self.next_deadline()) is not None and at <= now:
+        until = now
+        while (at := self.next_deadline()) is not None and at <= until:
             member = self._heap[0][1]
             on_path = self.sent[member] + self._interval(member)
-            if on_path <= now:
+            if on_path <= until:
                 due.append(member)
                 self.sent[member] = now
+                until = now + TOGETHER * self._shortest
             else:
                 # Looked at again soon: by then the path may be another, of a shorter interval.
                 self._replace(member, min(on_path, now + self._shortest))

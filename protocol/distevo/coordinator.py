@@ -60,7 +60,8 @@ class Coordinator:
         now: float,
     ) -> None:
         """`says`: what this platform says of itself; `refusals`: the runs that it cannot work on, as they are."""
-        self._member, self._owner, self._own_refusals = member, says.owner(member), refusals
+        self._member, self._boot, self._owner = member, says.boot, says.owner(member)
+        self._own_refusals = refusals
         self._outbox, self._attic, self._standing, self._publish = outbox, attic, standing, publish
         self.ledger = Ledger(loaded.plan, {})
         self._load_runs(loaded)
@@ -118,11 +119,11 @@ class Coordinator:
 
     # --- the term --------------------------------------------------------------------------------
 
-    def prepare(self, dead: set[str], now: float) -> Plan:
-        """The plan to take the lease with; members that are known to be dead own nothing in it."""
-        for member in dead:
-            self.ledger.settle(member, MemberState.DEAD)
-            self._standing.forget(member)
+    def prepare(self, dead: dict[str, str], now: float) -> Plan:
+        """The plan to take the lease with; members that are known to be dead, with their boots, own nothing in it."""
+        for member, boot in dead.items():
+            if self.ledger.settle(member, boot, MemberState.DEAD):
+                self._standing.forget(member)
         self._place(now)
         return self.ledger.plan
 
@@ -150,11 +151,11 @@ class Coordinator:
         self.desk.is_open = self.closing.is_open = False
         self._is_leaving = True
 
-    def leave(self, dead: set[str], now: float) -> Plan:
+    def leave(self, dead: dict[str, str], now: float) -> Plan:
         """The plan to leave with: what lived here lives elsewhere, if there is an elsewhere."""
-        for member in dead:
-            self.ledger.settle(member, MemberState.DEAD)
-        self.ledger.settle(self._member, MemberState.LEFT)
+        for member, boot in dead.items():
+            self.ledger.settle(member, boot, MemberState.DEAD)
+        self.ledger.settle(self._member, self._boot, MemberState.LEFT)
         self._place(now)
         return self.ledger.plan
 
@@ -190,9 +191,9 @@ class Coordinator:
 
     # --- members ---------------------------------------------------------------------------------
 
-    def settle(self, member: str, state: MemberState, now: float) -> None:
-        """A member is alive again, dead, or has left."""
-        if self._is_leaving or not self.ledger.settle(member, state):
+    def settle(self, member: str, boot: str, state: MemberState, now: float) -> None:
+        """This boot of a member is alive again, dead, or has left."""
+        if self._is_leaving or not self.ledger.settle(member, boot, state):
             return  # What is decided on leaving is decided once.
         self._outbox.log("info" if state is MemberState.ALIVE else "warning", f"member {state}", member=member)
         if state is not MemberState.ALIVE:

@@ -336,8 +336,8 @@ class Dispatch:
         node = self._node
         if node.table.heard(member, boot, now, interval, incarnation) and node.term is not None:
             entry = node.term.ledger.plan.members.get(member)
-            if entry is not None and entry.state is MemberState.DEAD and entry.boot == boot:
-                node.term.settle(member, MemberState.ALIVE, now)
+            if entry is not None and entry.state is MemberState.DEAD:
+                node.term.settle(member, boot, MemberState.ALIVE, now)
 
     def changed(self, member: str, state: State, now: float) -> None:
         """The table holds a member to be in another state."""
@@ -350,7 +350,7 @@ class Dispatch:
         if state is State.DEAD:
             self.router.hang_up(member, now)
         if node.term is not None:
-            node.term.settle(member, MEMBER_STATES[state], now)
+            node.term.settle(member, node.table.boot_of(member) or "", MEMBER_STATES[state], now)
 
     # --- what is heard ---------------------------------------------------------------------------
 

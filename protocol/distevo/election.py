@@ -91,6 +91,7 @@ class Election:
         table: MemberTable,
         rng: random.Random,
         *,
+        is_linked: Callable[[str], bool],
         ask: Callable[[str, PreVote], None],
         look: Callable[[float], None],
         run: Callable[[float], None],
@@ -98,7 +99,7 @@ class Election:
         """`ask` sends a pre-vote to a member, `look` reads `cluster`, `run` loads and tries the swap."""
         self._member, self._boot = member, boot
         self._lease, self._table, self._rng = lease, table, rng
-        self._ask, self._look, self._run = ask, look, run
+        self._is_linked, self._ask, self._look, self._run = is_linked, ask, look, run
         self.standing = Standing.CALM
         self._plan = Plan(epoch=0, version=0)
         self._round = 0
@@ -151,11 +152,16 @@ class Election:
             self._answers[sender] = head.hears
 
     def answer(self, head: PreVote, now: float) -> PreVote:
-        """What this member says when it is asked."""
+        """What this member says when it is asked.
+
+        It vouches for a holder only over a link of its own: what it heard through others, some heartbeats ago, says
+        nothing about now.
+        """
         record = self._lease.record
         epoch = record.epoch if record is not None else 0
         is_holder = self._lease.is_held and (head.holder, head.boot) == (self._member, self._boot)
-        hears = is_holder or epoch > head.epoch or self._table.hears(head.holder, head.boot, now)
+        is_heard = self._is_linked(head.holder) and self._table.hears(head.holder, head.boot, now)
+        hears = is_holder or epoch > head.epoch or is_heard
         return PreVote(round=head.round, epoch=head.epoch, holder=head.holder, boot=head.boot, hears=hears)
 
     def lost(self) -> None:
@@ -178,9 +184,19 @@ class Election:
             return Occasion.VACANT
         record = lease.record
         assert record is not None
-        if self._table.state(record.holder) in {State.SUSPECT, State.DEAD, State.LEFT}:
-            return Occasion.DOUBTED
-        return Occasion.TRUSTED
+        if self._table.state(record.holder) not in {State.SUSPECT, State.DEAD, State.LEFT}:
+            return Occasion.TRUSTED
+        # Only who was heard in its term can fall silent in it. Of one that never was, the object itself has to tell:
+        # else the halves of a cluster that is cut in two would take the lease from each other in turn.
+        heard_at = self._table.heard_at(record.holder)
+        was_heard = heard_at is not None and lease.has_begun_before(heard_at)
+        return Occasion.DOUBTED if was_heard or self._is_quiet(now) else Occasion.TRUSTED
+
+    def _is_quiet(self, now: float) -> bool:
+        """Whether the holder has missed a renewal, as far as `cluster` shows."""
+        record = self._lease.record
+        interval = record.ttl / RENEWALS_PER_TTL if record is not None else 0.0
+        return self._lease.unchanged_for(now) >= QUIET_RENEWALS * interval
 
     def _delay(self, occasion: Occasion) -> float:
         record = self._lease.record
@@ -225,9 +241,7 @@ class Election:
         elif self._answers:
             self._step(Occasion.UNHEARD)
         else:
-            record = self._lease.record
-            interval = record.ttl / RENEWALS_PER_TTL if record is not None else 0.0
-            if self._lease.unchanged_for(now) >= QUIET_RENEWALS * interval:
+            if self._is_quiet(now):
                 self._step(Occasion.UNHEARD)
                 return
             self._step(Occasion.ALONE)

@@ -125,7 +125,7 @@ class Lease:
         self.is_lost = False
         """Whether another member's write came between ours: what we had decided no longer stands."""
         self._token: int | None = None
-        self._seen_at = 0.0
+        self._seen_at = self._term_seen_at = 0.0
         self._renewed_at = 0.0
         self._write: _Write | None = None
         self._state = WriteState.NONE
@@ -174,6 +174,10 @@ class Lease:
         """Seconds since this node saw the object change."""
         return now - self._seen_at
 
+    def has_begun_before(self, at: float) -> bool:
+        """Whether this node knew of the holder's term at that time."""
+        return at >= self._term_seen_at
+
     @property
     def is_writing(self) -> bool:
         """Whether a write is in flight."""
@@ -189,6 +193,8 @@ class Lease:
         if self.record is not None and record.cluster != self.record.cluster:
             raise ClusterGone(f"the store now belongs to cluster {record.cluster}, not {self.record.cluster}")
         if answer.token != self._token:
+            if self.record is None or record.epoch != self.record.epoch:
+                self._term_seen_at = now
             self.record, self._token, self._seen_at = record, answer.token, now
 
     # --- holding ---------------------------------------------------------------------------------

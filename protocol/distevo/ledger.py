@@ -45,10 +45,10 @@ class Ledger:
         self.plan.members[member] = says
         return None
 
-    def settle(self, member: str, state: MemberState) -> bool:
-        """A member is alive, dead or has left; whether that is new."""
+    def settle(self, member: str, boot: str, state: MemberState) -> bool:
+        """This boot of a member is alive, dead or has left; whether that is new, and it is the plan's boot."""
         entry = self.plan.members.get(member)
-        if entry is None or entry.state is state:
+        if entry is None or entry.boot != boot or entry.state is state:
             return False
         entry.state, entry.gone_s = state, 0
         return True

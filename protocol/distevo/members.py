@@ -332,6 +332,11 @@ class MemberTable:
         entry = self._next()
         return None if entry is None else entry.queued_at
 
+    def boot_of(self, member: str) -> str | None:
+        """The boot that is followed, and that all else said here is about; None for an id that is not followed."""
+        entry = self.members.get(member)
+        return entry.boot if entry is not None else None
+
     def state(self, member: str) -> State | None:
         """Its state; None for an id that is not followed."""
         entry = self.members.get(member)

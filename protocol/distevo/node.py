@@ -154,6 +154,7 @@ class Node:
             self.lease,
             self.table,
             rng,
+            is_linked=self.router.is_linked,
             ask=self.dispatch.ask,
             look=self.following.look,
             run=self._elected,
@@ -532,13 +533,14 @@ class Node:
         )
         dead = self._dead()
         if record is not None and record.holder and not self.table.hears(record.holder, record.boot, now):
-            dead.add(record.holder)
-        plan = self.term.prepare(dead - {self.settings.member}, now)
+            dead[record.holder] = record.boot
+        plan = self.term.prepare(dead, now)
         self.lease.take(plan, now, partial(self._won, self.term))
 
-    def _dead(self) -> set[str]:
-        """The members that are known to be gone."""
-        return {name for name in self.plan.members if self.table.state(name) in {State.DEAD, State.LEFT}}
+    def _dead(self) -> dict[str, str]:
+        """The members that are known to be gone, with the boots of which that is known."""
+        gone = (name for name in self.plan.members if self.table.state(name) in {State.DEAD, State.LEFT})
+        return {name: self.table.boot_of(name) or "" for name in gone}
 
     def _won(self, term: Coordinator, now: float) -> None:
         if self.phase is not Phase.TAKING or self.term is not term:

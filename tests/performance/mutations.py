@@ -140,6 +140,18 @@ MUTATIONS = [
         (Edit("node.py", "self.keeper.failed(event.sequence, now)", "self._saved(event.sequence, now)"),),
     ),
     Mutation(
+        "8 a checkpoint that is on its way counts as durable, and one is enough",
+        (
+            Edit(
+                "node.py",
+                "        self.exchange.saving(sequence, [IslandId(s.run, s.task, s.island) for s in snapshots])\n",
+                "        self.exchange.saving(sequence, [IslandId(s.run, s.task, s.island) for s in snapshots])\n"
+                "        self._saved(sequence, now)\n",
+            ),
+            Edit("keeper.py", "COVERING_SNAPSHOTS = 2", "COVERING_SNAPSHOTS = 1"),
+        ),
+    ),
+    Mutation(
         "a new owner looks at no former owner's checkpoints",
         (
             Edit(

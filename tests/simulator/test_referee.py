@@ -79,6 +79,7 @@ def test_an_error_that_a_node_finds_in_what_nodes_wrote(court: Court) -> None:
     court.referee.said(CLIENT, Log("warning", "a nuisance"))
     court.referee.said(CLIENT, Log("error", "a checkpoint could not be written; another follows"))
     court.referee.said(CLIENT, Log("error", "a result cannot be read", {"name": "results/r/t/of-a-former-plan"}))
+    court.referee.said(CLIENT, Log("error", "a run is set aside", {"run": "deleted"}))
     with pytest.raises(Violation) as caught:
         court.referee.said(CLIENT, Log("error", "a damaged checkpoint is skipped", {"name": "checkpoints/a-1/3"}))
     assert caught.value.invariant == SOUND

@@ -152,6 +152,18 @@ def test_a_paused_decision_is_carried_out_late_and_nothing_is_heard_meanwhile(ar
     assert around.heard()[3][0] > 10.0
 
 
+def test_a_boot_that_dies_midway_has_done_a_part(around: Around) -> None:
+    around.boot.die_midway(0.5, lambda: around.boot.end(is_silent=True))
+    around.node.says = [StartWorker(0)]
+    around.boot.feed(InboxChanged())
+    assert not around.boot.is_over, "one thing has no middle"
+    around.node.says = [ReadObject(1, "cluster"), ReadObject(2, "inbox/x")]
+    around.boot.feed(InboxChanged())
+    assert around.boot.is_over
+    around.wait(5)
+    assert around.store.requests["miss"] == 1
+
+
 def test_after_its_end_a_boot_hears_and_does_nothing(around: Around) -> None:
     around.node.deadline = 5.0
     around.node.says = [StartWorker(0), Exit("gone", "refused"), ReadObject(1, "cluster")]

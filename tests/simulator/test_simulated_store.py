@@ -28,6 +28,7 @@ from distevo.simulator.store import Store
 class Client:
     member = "m"
     owner = "m-1"
+    is_over = False
 
 
 class Noted:
@@ -195,6 +196,17 @@ def test_a_checkpoint_is_kept_as_bytes_when_somebody_reads_it() -> None:
     assert done == [(True, "")]
     assert decode_checkpoint(desk.ask(ReadObject(1, "checkpoints/m-1/7")).data) == checkpoint(7)
     assert desk.noted.seen == [("created", "checkpoints/m-1/7"), ("durable", "7 1")]
+
+
+def test_of_what_the_dead_had_asked_for_some_is_done_and_nothing_is_confirmed() -> None:
+    outcomes = set()
+    for seed in range(20):
+        desk, client = Desk(seed), Client()
+        desk.store.save(client, SaveCheckpoint(7, checkpoint(7)), lambda is_saved, _: None)
+        client.is_over = True
+        desk.wait(1)
+        outcomes.add(tuple(what for what, _ in desk.noted.seen))
+    assert outcomes == {(), ("created",)}
 
 
 @pytest.mark.parametrize(("fault", "is_saved"), [({"lost": 1.0}, False), ({"retried": 1.0}, True)])

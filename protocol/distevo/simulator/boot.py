@@ -76,6 +76,7 @@ class Boot:
         self._links_made = 0
         self._held: list[Event] = []
         self._pause = 0.0
+        self._death: tuple[float, Callable[[], None]] | None = None
         self._shown = 0.0
         """What the clock showed last; it never goes back."""
         self._tick_at: float | None = None
@@ -108,6 +109,10 @@ class Boot:
     def pause(self, seconds: float) -> None:
         """Let whatever is decided next lie for so long before it is carried out."""
         self._pause = seconds
+
+    def die_midway(self, share: float, die: Callable[[], None]) -> None:
+        """Carry out only this share of the next several instructions, then die."""
+        self._death = share, die
 
     def next_link(self) -> int:
         """A number for a connection, never used twice."""
@@ -207,11 +212,17 @@ class Boot:
 
     def _carry_out(self, todo: list[Instruction]) -> None:
         did, now = self._world.trace.did, self._world.agenda.now
+        die = None
+        if self._death is not None and len(todo) > 1:
+            share, die = self._death
+            todo = todo[: round(share * len(todo))]
         for order in todo:
             if self.is_over:
                 return
             did(now, self.host, order)
             _CARRY_OUT[type(order)](self, order)
+        if die is not None:
+            die()
 
     def _ask(self, order: do.StoreInstruction) -> None:
         self._world.store.ask(self, order, self._answered)

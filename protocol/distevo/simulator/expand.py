@@ -24,7 +24,7 @@ WORK_SECONDS = 85.0
 """Of the calm, for the last run to be done after everything has healed."""
 
 _TIMES = (
-    c.Times(lease_ttl=8.0, heartbeat_interval=3.0, heartbeat_timeout=9.0, mail_interval=4.0),
+    c.Times(lease_ttl=8.0, heartbeat_interval=4.0, heartbeat_timeout=12.0, mail_interval=5.0),
     c.Times(lease_ttl=10.0, heartbeat_interval=5.0, heartbeat_timeout=15.0, mail_interval=5.0),
     c.Times(lease_ttl=15.0, heartbeat_interval=5.0, heartbeat_timeout=15.0, mail_interval=10.0),
     c.Times(lease_ttl=15.0, heartbeat_interval=10.0, heartbeat_timeout=30.0, mail_interval=15.0),
@@ -160,7 +160,7 @@ class _Draw:
     def _migration(self) -> MigrationSettings:
         rng = self._rng
         return MigrationSettings(
-            topology=rng.choice(("ring", "bidirectional_ring", "fully_connected", "random")),
+            topology=rng.choice(("ring", "bidirectional_ring", "fully_connected", "random", "unconnected")),
             degree=1,
             interval=rng.randint(1, 2),
             size=rng.randint(1, 3),
@@ -210,13 +210,14 @@ class _Draw:
 
     def _crash(self, names: list[str]) -> f.AnyFault:
         rng = self._rng
-        at, back_after = self._span(1, 40)
+        at, back_after = self._span(1, 40, after=f.MIDWAY_SECONDS)
         is_for_ever = rng.random() < 0.3
         return f.Crash(
             at=at,
             member=self._member_name(names),
             back_after=None if is_for_ever else back_after,
             is_silent=rng.random() < 0.5,
+            is_midway=rng.random() < 0.4,
         )
 
     def _stop(self, names: list[str]) -> f.AnyFault:

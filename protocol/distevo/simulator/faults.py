@@ -17,6 +17,10 @@ Span = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
+MIDWAY_SECONDS = 5.0
+"""How long a crash waits for something to be in the middle of."""
+
+
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("_")
 
@@ -42,6 +46,8 @@ class Crash(Fault, frozen=True, kw_only=True):
     back_after: Span | None = None
     is_silent: bool = False
     """Nobody is told, as when a machine loses power; else the others see its connections close."""
+    is_midway: bool = False
+    """It dies in the middle of the next thing that it does, at the latest after `MIDWAY_SECONDS`."""
 
 
 class Stop(Fault, frozen=True, kw_only=True):
@@ -191,6 +197,8 @@ def members_of(fault: Fault) -> list[str]:
 def end_of(fault: Fault) -> float:
     """When nothing of the fault is left, seconds; a crashed member that does not come back is no fault any more."""
     lasts: float = getattr(fault, "seconds", None) or getattr(fault, "back_after", None) or 0.0
+    if isinstance(fault, Crash) and fault.is_midway and fault.back_after is not None:
+        lasts += MIDWAY_SECONDS
     if isinstance(fault, StoreFlaky) and fault.late:
         lasts += fault.late_seconds
     return fault.at + lasts

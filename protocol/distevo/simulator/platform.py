@@ -13,6 +13,7 @@ from distevo.node_settings import NodeSettings
 from distevo.simulator.boot import Boot, Surroundings
 from distevo.simulator.clock import Clock
 from distevo.simulator.config import Group, Scenario
+from distevo.simulator.faults import MIDWAY_SECONDS
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.network import endpoint_of
 from distevo.simulator.workers import PROBLEM, Workers
@@ -65,6 +66,19 @@ class Platform:
         world.trace.note(world.agenda.now, self.host, f"boot {boot.settings.boot} starts")
         world.began(boot)
         boot.begin()
+
+    def crash_midway(self, back_after: float | None, is_silent: bool) -> None:
+        """The daemon is gone as soon as it has carried out a part of what it decides next."""
+        boot = self.boot
+        if boot is None:
+            return
+
+        def die(_: object = None) -> None:
+            if self.boot is boot:
+                self.crash(back_after, is_silent)
+
+        boot.die_midway(self._rng.random(), die)
+        self._world.agenda.after(MIDWAY_SECONDS, die)
 
     def crash(self, back_after: float | None, is_silent: bool) -> None:
         """The daemon is gone, memory and all; silently, with its machine."""

@@ -174,9 +174,12 @@ class Referee:
         """A node tells its user something. Raises Violation for an error that nodes must have made themselves."""
         if line.level != "error" or line.message in TOLERATED:
             return
-        name = line.fields.get("name")
+        # Whoever slept goes by an old plan, and finds gone what that named.
+        name, run = line.fields.get("name"), line.fields.get("run")
         if isinstance(name, str) and name.startswith(RESULTS) and not self._results.is_named(name):
-            return  # Whoever slept goes by an old plan, and finds gone what that named.
+            return
+        if isinstance(run, str) and (self.plan is None or run not in self.plan.runs):
+            return
         fields = ", ".join(f"{key}={value}" for key, value in line.fields.items())
         raise Violation(SOUND, f"{boot.owner} says: {line.message} ({fields})")
 

@@ -45,6 +45,8 @@ class Client(Protocol):
     member: str
     owner: str
     """`<id>-<boot>`; for a user, a name that no owner has."""
+    is_over: bool
+    """Whether it is dead: some of what it had asked for never left it."""
 
 
 class Witness(Protocol):
@@ -86,7 +88,7 @@ class Store:
         def reply(answer: StoreAnswer) -> None:
             # The shell reads the object again after a conflict, and finds its own.
             is_saved = answer.outcome in (Outcome.DONE, Outcome.CONFLICT)
-            if is_saved:
+            if is_saved and not client.is_over:
                 self._witness.durable(client, checkpoint, self._token(create.name))
             done(is_saved, answer.reason)
 
@@ -106,7 +108,12 @@ class Store:
         if rng.random() < 0.5:
             after(delay, reply, self._carry_out(client, order, content))
         else:
-            after(delay, lambda _: reply(self._carry_out(client, order, content)))
+            after(delay, self._arrive, (client, order, content, reply))
+
+    def _arrive(self, request: tuple[Client, StoreInstruction, Checkpoint | None, Reply]) -> None:
+        client, order, content, reply = request
+        if not client.is_over or self._rng.random() < 0.5:
+            reply(self._carry_out(client, order, content))
 
     def _stumbles(
         self, client: Client, order: StoreInstruction, content: Checkpoint | None, reply: Reply, delay: float

@@ -41,6 +41,7 @@ class Users:
 
     member = "users"
     owner = "users"
+    is_over = False
 
     def __init__(
         self,

@@ -156,7 +156,8 @@ class _World:
             return
         match fault:
             case f.Crash():
-                platform.crash(fault.back_after, fault.is_silent)
+                crash = platform.crash_midway if fault.is_midway else platform.crash
+                crash(fault.back_after, fault.is_silent)
             case f.Stop():
                 platform.stop(fault.back_after)
             case f.Reset():

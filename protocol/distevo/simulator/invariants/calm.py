@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from distevo.cluster import ClusterRecord
-from distevo.events import IslandId
 from distevo.names import INBOX_COMMANDS
 from distevo.plan import MemberState, Plan
 from distevo.simulator.config import Times
@@ -53,6 +52,7 @@ class Bounds(NamedTuple):
         )
 
 
+UNCONNECTED = "unconnected"
 SLACK = 5.0
 """Round trips, retries of a second, and generations under way."""
 LISTING = 10.0
@@ -96,11 +96,7 @@ class CalmJudge:
             silent = at.now - at.generated_at
             if silent > self.bounds.generation:
                 raise Violation(EVOLVING, f"no island had a generation for {silent:.1f} s")
-        if (
-            waited > self.bounds.coordinator
-            and at.plan is not None
-            and _has_neighbours(open_islands(at.plan), at.living)
-        ):
+        if waited > self.bounds.coordinator and at.plan is not None and _has_neighbours(at.plan, at.living):
             self._apart += at.now - self._swept_at
         self._swept_at = at.now
 
@@ -167,9 +163,10 @@ class CalmJudge:
                 raise Violation(ALL_MEMBERS, f"{owner} is not alive in the plan")
 
 
-def _has_neighbours(owners: Mapping[IslandId, str], living: Collection[str]) -> bool:
+def _has_neighbours(plan: Plan, living: Collection[str]) -> bool:
+    """Whether islands of one task, which are connected, live apart."""
     tasks: dict[tuple[str, str], set[str]] = {}
-    for island, owner in owners.items():
-        if owner in living:
+    for island, owner in open_islands(plan).items():
+        if owner in living and plan.runs[island.run].migration.topology != UNCONNECTED:
             tasks.setdefault((island.run, island.task), set()).add(owner)
     return any(len(owners) > 1 for owners in tasks.values())

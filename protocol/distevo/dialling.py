@@ -7,12 +7,12 @@ lost; what fails waits longer each time.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from blake3 import blake3
 
+from distevo.alarms import Alarms
 from distevo.contact import Contact
 from distevo.instructions import Dial
 from distevo.outbox import Outbox
@@ -32,8 +32,6 @@ STABLE_SECONDS = 10.0
 class _Aim:
     contact: Contact
     failures: int = 0
-    at: float | None = None
-    """When it is dialled next; None while a dial is under way or a link is there."""
     is_pending: bool = False
     """Whether `Dial` has come to neither an open link nor a failure yet."""
 
@@ -44,7 +42,8 @@ class Dialler:
     def __init__(self, me: str, is_dialable: bool, outbox: Outbox, is_linked: Callable[[str], bool]) -> None:
         self._me, self._is_dialable, self._outbox, self._is_linked = me, is_dialable, outbox, is_linked
         self._aims: dict[str, _Aim] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._alarms: Alarms[str] = Alarms()
+        """When each is dialled next; not while a dial is under way or a link is there."""
 
     def aim(self, wished: Mapping[str, Contact], now: float) -> None:
         """Dial these from now on, and no others. A new boot or endpoint is dialled without waiting."""
@@ -60,6 +59,8 @@ class Dialler:
             if is_new:
                 aim.failures = 0
                 self._schedule(member, aim, now + (0.0 if self._goes_first(member) else YIELD_SECONDS))
+        for member in self._aims.keys() - aims.keys():
+            self._alarms.cancel(member)
         self._aims = aims
 
     def settled(self, member: str) -> None:
@@ -91,34 +92,23 @@ class Dialler:
 
     def tick(self, now: float) -> None:
         """Dial who is due."""
-        while (at := self.next_deadline()) is not None and at <= now:
-            _, member = heapq.heappop(self._heap)
+        while (member := self._alarms.due(now)) is not None:
             aim = self._aims[member]
-            aim.at = None
             if not self._is_linked(member):
                 aim.is_pending = True
                 self._outbox.emit(Dial(member, aim.contact.endpoints, aim.contact.key))
 
     def next_deadline(self) -> float | None:
         """When somebody is to be dialled."""
-        heap = self._heap
-        while heap:
-            at, member = heap[0]
-            aim = self._aims.get(member)
-            if aim is not None and aim.at == at:
-                return at
-            heapq.heappop(heap)
-        return None
+        return self._alarms.next_deadline()
 
     def _goes_first(self, member: str) -> bool:
         # Who cannot be dialled has nobody to wait for.
         return self._me < member or not self._is_dialable
 
     def _schedule(self, member: str, aim: _Aim, at: float) -> None:
-        if aim.is_pending:
-            return
-        aim.at = at
-        heapq.heappush(self._heap, (at, member))
+        if not aim.is_pending:
+            self._alarms.set(member, at)
 
     def _wait(self, member: str, failures: int) -> float:
         """Seconds before the next try: doubled each time, and the upper half of it at random but reproducible.

@@ -152,8 +152,6 @@ class Link:
     """What the other end said."""
     state: LinkState = LINK_TABLE.initial
     opened_at: float = 0.0
-    deadline: float | None = None
-    """When it is hung up unless something happens before."""
     faults: int = 0
     faults_since: float = 0.0
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 
+from distevo.alarms import Alarms
 from distevo.contact import Contact
 from distevo.dialling import Dialler
 from distevo.events import DialFailed, LinkClosed, LinkOpened, Malformed
@@ -56,7 +56,8 @@ class Links:
         """How often `open` has changed."""
         self._links: dict[int, Link] = {}
         self._dialler = Dialler(me, is_dialable, outbox, self.open.__contains__)
-        self._deadlines: list[tuple[float, int]] = []
+        self._alarms: Alarms[int] = Alarms()
+        """When each link, by its number, is hung up unless something happens before."""
         self._contacts: Mapping[str, Contact] = {}
         self._wished: Mapping[str, Contact] = {}
         self._owners: dict[str, str] = {}
@@ -119,9 +120,9 @@ class Links:
         """Set or lift the time at which an open link ends as surplus. Only whoever dialled ends it so: the other end
         may need it, and would be told that the link was cut."""
         if not link.is_ours or link.member in self._wished:
-            link.deadline = None
-        elif link.deadline is None:
-            self._expire(link, now + SURPLUS_SECONDS)
+            self._alarms.cancel(link.number)
+        elif link.number not in self._alarms:
+            self._alarms.set(link.number, now + SURPLUS_SECONDS)
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class Links:
             self._close(link, LinkEvent.UNWANTED, now)
         else:
             link.step(LinkEvent.WE_DIALLED if link.is_ours else LinkEvent.THEY_DIALLED)
-            self._expire(link, now + GREETING_SECONDS)
+            self._alarms.set(link.number, now + GREETING_SECONDS)
             if link.is_ours:
                 self._say(link, self._hello())
 
@@ -182,7 +183,8 @@ class Links:
 
     def tick(self, now: float) -> None:
         """Hang up on who took too long, and dial who is due."""
-        while (link := self._next()) is not None and link.deadline is not None and link.deadline <= now:
+        while (number := self._alarms.due(now)) is not None:
+            link = self._links[number]
             if link.state is _OPEN:
                 self._close(link, LinkEvent.SURPLUS, now)
             else:
@@ -192,10 +194,10 @@ class Links:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        link, dial = self._next(), self._dialler.next_deadline()
-        if link is None or link.deadline is None:
-            return dial
-        return link.deadline if dial is None else min(link.deadline, dial)
+        link, dial = self._alarms.next_deadline(), self._dialler.next_deadline()
+        if link is None or dial is None:
+            return link if dial is None else dial
+        return min(link, dial)
 
     # --- greetings -------------------------------------------------------------------------------
 
@@ -227,7 +229,7 @@ class Links:
         elif fault[0] is not Code.NOT_YET_KNOWN:
             self._close(link, LinkEvent.BAD_GREETING, now, fault)
         else:
-            self._expire(link, link.made_at + STRANGER_SECONDS)
+            self._alarms.set(link.number, link.made_at + STRANGER_SECONDS)
             self._wait(link, fault, now)
 
     def _wait(self, link: Link, fault: Fault, now: float) -> None:
@@ -247,7 +249,7 @@ class Links:
             link.step(LinkEvent.COMPLAINT)
         elif report.code == Code.NOT_YET_KNOWN:
             # Counted from the beginning: saying it again and again holds no link for ever.
-            self._expire(link, link.made_at + STRANGER_SECONDS)
+            self._alarms.set(link.number, link.made_at + STRANGER_SECONDS)
             link.step(LinkEvent.NOT_YET_KNOWN)
         else:
             self._counts["refused_by_others"] += 1
@@ -285,7 +287,8 @@ class Links:
 
     def _opened(self, link: Link, now: float) -> None:
         """The link has become open: say so, and keep one of two."""
-        link.deadline, link.opened_at = None, now
+        self._alarms.cancel(link.number)
+        link.opened_at = now
         rival = self.open.get(link.member)
         if link.is_ours:
             self._dialler.settled(link.member)
@@ -320,6 +323,7 @@ class Links:
         was_open = link.state is _OPEN
         link.step(event)
         del self._links[link.number]
+        self._alarms.cancel(link.number)
         if fault is not None:
             self._counts[f"refused_{fault[0].name.lower()}"] += 1
             self._tell(link, fault, 0 if link.greeting is None else link.greeting.command)
@@ -353,17 +357,3 @@ class Links:
     def _say(self, link: Link, head: Head) -> None:
         self._counts[f"sent_{head.command.name.lower()}"] += 1
         self._outbox.emit(Send(link.number, head))
-
-    def _expire(self, link: Link, at: float) -> None:
-        link.deadline = at
-        heapq.heappush(self._deadlines, (at, link.number))
-
-    def _next(self) -> Link | None:
-        """The link whose deadline is next."""
-        heap = self._deadlines
-        while heap:
-            link = self._links.get(heap[0][1])
-            if link is not None and link.deadline == heap[0][0]:
-                return link
-            heapq.heappop(heap)
-        return None

@@ -7,12 +7,12 @@ silent costs one listing in RELIST_SECONDS beside the reads, and one in which bo
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from distevo.alarms import Alarms
 from distevo.box import decode_box
 from distevo.codec import decode_inner
 from distevo.errors import ObjectError, RemoteProtocolError
@@ -44,8 +44,6 @@ class _Mailbox:
     known_at: float = 0.0
     """When a box was found or the mailbox was listed last. A box that is missing may also be one that is gone already,
     after a pause or while the store was away, so that its absence does not show that `next` is right."""
-    at: float | None = None
-    """When it is looked at next."""
     is_busy: bool = False
 
 
@@ -72,47 +70,37 @@ class Mailboxes:
         self._me, self._boot, self._interval, self._outbox, self._counts = me, boot, mail_interval, outbox, counts
         self._heard_by, self._on_box, self._on_letter = heard_by, on_box, on_letter
         self._boxes: dict[str, _Mailbox] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._alarms: Alarms[str] = Alarms()
+        """When each mailbox is looked at next."""
 
     def watch(self, member: str, boot: str, at: float) -> None:
         """Look at this mailbox from `at` on, whenever its owner is heard in no other way."""
         box = self._boxes.get(member)
         if box is None or box.boot != boot:
             self._boxes[member] = box = _Mailbox(boot)
-        if box.at is None and not box.is_busy:
-            self._schedule(member, box, at)
+            self._alarms.cancel(member)
+        if member not in self._alarms and not box.is_busy:
+            self._alarms.set(member, at)
 
     def forget(self, member: str) -> None:
         """Look no more."""
         self._boxes.pop(member, None)
+        self._alarms.cancel(member)
 
     def tick(self, now: float) -> None:
         """Look where it is time to."""
-        while (at := self.next_deadline()) is not None and at <= now:
-            _, member = heapq.heappop(self._heap)
+        while (member := self._alarms.due(now)) is not None:
             box = self._boxes[member]
-            box.at = None
             kind = self._heard_by(member, now)
             if kind is PathKind.VIA:
-                self._schedule(member, box, now + self._interval)
+                self._alarms.set(member, now + self._interval)
             elif kind is PathKind.MAIL or box.next:
                 # If there was mail before the link, what it wrote last is fetched too.
                 self._look(member, box, now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        heap = self._heap
-        while heap:
-            at, member = heap[0]
-            box = self._boxes.get(member)
-            if box is not None and box.at == at:
-                return at
-            heapq.heappop(heap)
-        return None
-
-    def _schedule(self, member: str, box: _Mailbox, at: float) -> None:
-        box.at = at
-        heapq.heappush(self._heap, (at, member))
+        return self._alarms.next_deadline()
 
     def _look(self, member: str, box: _Mailbox, now: float) -> None:
         box.is_busy = True
@@ -152,7 +140,7 @@ class Mailboxes:
     def _rest(self, member: str, box: _Mailbox, now: float) -> None:
         box.is_busy = False
         if self._heard_by(member, now) is not PathKind.DIRECT:
-            self._schedule(member, box, now + self._interval)
+            self._alarms.set(member, now + self._interval)
 
     def _open(self, member: str, box: _Mailbox, data: bytes, now: float) -> None:
         number = box.next - 1

@@ -8,16 +8,16 @@ Reading order, each line above what it builds on. `SPEC.md`, beside this package
 - what is stored: `names` (of all objects), `sealed` (how they lie there), `run`, `command`, `plan`, `member` (an
   announcement), `result`, `cluster` (the one mutable object), `checkpoint`
 - what is said: `messages`, `codec` (their bytes), `machine` (state tables)
-- how it travels: `contact` and `path`, `link` and `links`, `dialling`, `routes`, `beats`, `box`, `mail`, `mailboxes`,
-  `listener`, and `routing`, which joins them
+- how it travels: `contact` and `path`, `alarms`, `link` and `links`, `dialling`, `routes`, `beats`, `box`, `mail`,
+  `mailboxes`, `listener`, and `routing`, which joins them
 - who lives: `members`
 - what goes in and out of a node: `events`, `instructions`, `outbox`
-- a member works: `slots`, `work`, `library`, `foreman`, `keeper`, `handover`, `verifier`, `news`
+- a member works: `slots`, `work`, `library`, `intake`, `foreman`, `keeper`, `handover`, `verifier`, `news`
 - islands exchange programs: `topology`, `policies`, `migration`, `seen`, `exchange`
 - a member coordinates: `lease`, `attic`, `loading`, `election`, and for one term `ledger`, `sharding`, `placement`,
   `orders`, `desk`, `closing`, `verdicts`, `janitor`, `coordinator`
-- the node: `node_settings`, `phase`, `following` (the plan in force), `speech` and `dispatch` (its mouth and ears), and
-  `node`, which joins all; `standing`, `progress` and `view` tell others how it is
+- the node: `node_settings`, `phase`, `following` (the plan in force), `joining`, `farewell`, `speech` and `dispatch`
+  (its mouth and ears), and `node`, which joins all; `standing`, `progress` and `view` tell others how it is
 - `simulator`: whole clusters of it in virtual time
 - `errors`: everything that is raised on purpose
 """

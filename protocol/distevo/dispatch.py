@@ -86,7 +86,6 @@ class Dispatch:
             is_dialable=bool(settings.endpoints),
         )
         self.verdicts = Verdicts(node.verifier, node.may_run, self._able, self._send)
-        self._now = 0.0
         self._coordinator, self._epoch = "", 0
 
     # --- what is said ----------------------------------------------------------------------------
@@ -95,11 +94,11 @@ class Dispatch:
         """Send to an owner; what is for an island that has come here meanwhile is taken in at once."""
         node = self._node
         if owner != node.owner:
-            self._send(member_of(owner), head, payload, self._now)
+            self._send(member_of(owner), head, payload, self._node.now)
         elif isinstance(head, Migrants):
             node.exchange.arrived(owner, head, payload)
         elif isinstance(head, MigrantsAck):
-            node.exchange.migration.acked(head, owner, self._now)
+            node.exchange.migration.acked(head, owner, self._node.now)
 
     def _send(self, to: str, head: Head, payload: bytes, now: float) -> Path | None:
         if to == self._member:
@@ -110,10 +109,10 @@ class Dispatch:
         """Tell the coordinator, and whoever works on the task, that it is fit."""
         term = self._node.term
         if term is not None:
-            term.fit(task, list(fit.programs.values()), self._now)
+            term.fit(task, list(fit.programs.values()), self._node.now)
         head, payload = fit_message(task, fit)
         for to in self._concerned(task):
-            self._send(to, head, payload, self._now)
+            self._send(to, head, payload, self._node.now)
 
     def _concerned(self, task: TaskId) -> list[str]:
         run = self._node.following.plan.runs.get(task[0])
@@ -125,10 +124,10 @@ class Dispatch:
         """Tell the coordinator of islands that rest."""
         node = self._node
         if node.term is not None:
-            node.term.report(node.owner, report, self._now)
+            node.term.report(node.owner, report, self._node.now)
         elif self._coordinator:
             for head, payload in report_messages(report, self._member, self._boot):
-                self._send(self._coordinator, head, payload, self._now)
+                self._send(self._coordinator, head, payload, self._node.now)
 
     def hand_over(self, owner: str, snapshot: IslandSnapshot) -> None:
         """Send an island to its new owner."""
@@ -149,7 +148,7 @@ class Dispatch:
 
     def ask(self, member: str, vote: PreVote) -> None:
         """Ask a member whether it hears the holder."""
-        self._send(member, vote, b"", self._now)
+        self._send(member, vote, b"", self._node.now)
 
     def hint(self, in_force: InForce, now: float) -> None:
         """Tell all that a plan is in force."""
@@ -173,11 +172,10 @@ class Dispatch:
         if self._node.term is not None:
             self._node.term.refused()
         elif self._coordinator:
-            self._send(self._coordinator, self._heartbeat(), b"", self._now)
+            self._send(self._coordinator, self._heartbeat(), b"", self._node.now)
 
     def beat(self, now: float) -> None:
         """Send the heartbeats that are owed."""
-        self._now = now
         due = self.router.due_heartbeats(now)
         if due:
             head, members = self._heartbeat(), self._node.following.plan.members
@@ -245,7 +243,6 @@ class Dispatch:
 
     def follow(self, plan: Plan, now: float) -> None:
         """A plan is in force: who there is, and who coordinates."""
-        self._now = now
         node = self._node
         record = node.lease.record
         holder = record.holder if record is not None else ""
@@ -253,7 +250,7 @@ class Dispatch:
         contacts = {
             name: Contact(member.boot, member.key, tuple(member.endpoints), order.get(name, FAR))
             for name, member in plan.members.items()
-            if name != self._member and member.state is not MemberState.LEFT
+            if name != self._member and member.state is not MemberState.LEFT and member.key not in plan.denied
         }
         rank, wanted = order.get(self._member, FAR), self._neighbours(plan)
         # In a large cluster most members never speak to each other: who is not expected to, is not missed.
@@ -314,7 +311,6 @@ class Dispatch:
 
     def delivered(self, delivery: Delivery, now: float) -> None:
         """A message came."""
-        self._now = now
         head = delivery.head
         if delivery.is_fresh:
             interval, incarnation = self._interval(delivery.path), None

@@ -27,7 +27,7 @@ QUIET_RENEWALS = 1.25
 """With nobody to ask, the holder counts as gone when it has missed a renewal: so many intervals without a change."""
 
 
-class Standing(StrEnum):
+class Candidacy(StrEnum):
     """Where a member that does not hold the lease is."""
 
     CALM = "calm"
@@ -51,24 +51,24 @@ class Occasion(StrEnum):
 
 ELECTION_TABLE = Table(
     "election",
-    Standing.CALM,
+    Candidacy.CALM,
     {
-        (Standing.CALM, Occasion.DOUBTED): (Standing.WAITING, "wait by rank; look at `cluster`"),
-        (Standing.CALM, Occasion.VACANT): (Standing.WAITING, "wait by rank"),
-        (Standing.WAITING, Occasion.TRUSTED): (Standing.CALM, "nothing"),
-        (Standing.WAITING, Occasion.DOUBTED): (Standing.WAITING, "nothing"),
-        (Standing.WAITING, Occasion.VACANT): (Standing.WAITING, "nothing"),
-        (Standing.WAITING, Occasion.TURN): (
-            Standing.ASKING,
+        (Candidacy.CALM, Occasion.DOUBTED): (Candidacy.WAITING, "wait by rank; look at `cluster`"),
+        (Candidacy.CALM, Occasion.VACANT): (Candidacy.WAITING, "wait by rank"),
+        (Candidacy.WAITING, Occasion.TRUSTED): (Candidacy.CALM, "nothing"),
+        (Candidacy.WAITING, Occasion.DOUBTED): (Candidacy.WAITING, "nothing"),
+        (Candidacy.WAITING, Occasion.VACANT): (Candidacy.WAITING, "nothing"),
+        (Candidacy.WAITING, Occasion.TURN): (
+            Candidacy.ASKING,
             "PRE-VOTE to all who may answer; about a vacancy nobody is asked",
         ),
-        (Standing.ASKING, Occasion.TRUSTED): (Standing.CALM, "nothing"),
-        (Standing.ASKING, Occasion.DOUBTED): (Standing.ASKING, "nothing"),
-        (Standing.ASKING, Occasion.VACANT): (Standing.TRYING, "load, and try the swap"),
-        (Standing.ASKING, Occasion.HEARD): (Standing.CALM, "rest for a while"),
-        (Standing.ASKING, Occasion.UNHEARD): (Standing.TRYING, "load, and try the swap"),
-        (Standing.ASKING, Occasion.ALONE): (Standing.WAITING, "look at `cluster`; try once it has missed a renewal"),
-        (Standing.TRYING, Occasion.LOST): (Standing.CALM, "follow whoever it is"),
+        (Candidacy.ASKING, Occasion.TRUSTED): (Candidacy.CALM, "nothing"),
+        (Candidacy.ASKING, Occasion.DOUBTED): (Candidacy.ASKING, "nothing"),
+        (Candidacy.ASKING, Occasion.VACANT): (Candidacy.TRYING, "load, and try the swap"),
+        (Candidacy.ASKING, Occasion.HEARD): (Candidacy.CALM, "rest for a while"),
+        (Candidacy.ASKING, Occasion.UNHEARD): (Candidacy.TRYING, "load, and try the swap"),
+        (Candidacy.ASKING, Occasion.ALONE): (Candidacy.WAITING, "look at `cluster`; try once it has missed a renewal"),
+        (Candidacy.TRYING, Occasion.LOST): (Candidacy.CALM, "follow whoever it is"),
     },
 )
 
@@ -100,7 +100,7 @@ class Election:
         self._member, self._boot = member, boot
         self._lease, self._table, self._rng = lease, table, rng
         self._is_linked, self._ask, self._look, self._run = is_linked, ask, look, run
-        self.standing = Standing.CALM
+        self.state = Candidacy.CALM
         self._plan = Plan(epoch=0, version=0)
         self._round = 0
         self._turn_at = self._answer_by = float("inf")
@@ -114,41 +114,41 @@ class Election:
 
     @property
     def _is_trying(self) -> bool:
-        return self.standing is Standing.TRYING
+        return self.state is Candidacy.TRYING
 
     def consider(self, now: float) -> None:
         """Look at the lease and at who is heard; to be called after every event of a member without the lease."""
         if self._is_trying or self._lease.is_writing:
             return
         occasion = self._occasion(now)
-        if self.standing is Standing.CALM:
+        if self.state is Candidacy.CALM:
             if occasion is not Occasion.TRUSTED and now >= self._rest_until:
                 self._step(occasion)
-                self._turn_at = now + self._delay(occasion)
+                self._turn_at = now + self._delay()
                 if self._lease.record is not None:
                     # What was seen last may be old: this member may have slept.
                     self._look(now)
         else:
             self._step(occasion)
-        if self.standing is Standing.WAITING and now >= self._turn_at:
+        if self.state is Candidacy.WAITING and now >= self._turn_at:
             self._step(Occasion.TURN)
             self._begin_asking(occasion, now)
-        elif self.standing is Standing.ASKING and (self._is_answered() or now >= self._answer_by):
+        elif self.state is Candidacy.ASKING and (self._is_answered() or now >= self._answer_by):
             self._conclude(now)
         if self._is_trying:
             self._run(now)
 
     def next_deadline(self) -> float:
         """When `consider` has something to do."""
-        if self.standing is Standing.WAITING:
+        if self.state is Candidacy.WAITING:
             return self._turn_at
-        if self.standing is Standing.ASKING:
+        if self.state is Candidacy.ASKING:
             return self._answer_by
         return float("inf")
 
     def answered(self, sender: str, head: PreVote) -> None:
         """A member answers."""
-        if self.standing is Standing.ASKING and head.round == self._round and head.hears is not None:
+        if self.state is Candidacy.ASKING and head.round == self._round and head.hears is not None:
             self._answers[sender] = head.hears
 
     def answer(self, head: PreVote, now: float) -> PreVote:
@@ -176,7 +176,7 @@ class Election:
     # --- helpers ---------------------------------------------------------------------------------
 
     def _step(self, occasion: Occasion) -> None:
-        self.standing = ELECTION_TABLE.step(self.standing, occasion)
+        self.state = ELECTION_TABLE.step(self.state, occasion)
 
     def _occasion(self, now: float) -> Occasion:
         lease = self._lease
@@ -198,7 +198,7 @@ class Election:
         interval = record.ttl / RENEWALS_PER_TTL if record is not None else 0.0
         return self._lease.unchanged_for(now) >= QUIET_RENEWALS * interval
 
-    def _delay(self, occasion: Occasion) -> float:
+    def _delay(self) -> float:
         record = self._lease.record
         if record is None or record.holder == self._member:
             return 0.0  # There is nobody else, or nobody else knows yet.

@@ -11,6 +11,7 @@ from distevo.checkpoint import IslandSnapshot, restore
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId, IslandReported, ProblemMissing, WorkerDied
 from distevo.instructions import LimitIsland, StartIsland, StopIsland, TakeMigrants
+from distevo.intake import Intake
 from distevo.library import Library
 from distevo.news import News, TaskId
 from distevo.outbox import Outbox
@@ -24,8 +25,6 @@ from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, Turn, fresh_sn
 
 ISLANDS_AHEAD = 2
 """Each slot has at least this many islands placed, so that a worker never waits for its next one."""
-HAND_OVER_SECONDS = 10.0
-"""How long a new owner waits for the state from a living former owner before it takes what the store has."""
 
 
 class Foreman:
@@ -54,7 +53,8 @@ class Foreman:
         """
         self._owner, self._room = owner, room
         self._slots, self._outbox, self._library, self._news = slots, outbox, library, news
-        self._next_sequence, self._may_run, self._is_alive = next_sequence, may_run, is_alive
+        self._next_sequence, self._may_run = next_sequence, may_run
+        self._intake = Intake(outbox, library, is_alive, self._fetched)
         self._part, self._tell_unbegun, self._tell_refused, self._given_up = part, unbegun, refused, given_up
         self.islands: dict[IslandId, IslandWork] = {}
         self.refused: dict[str, str] = {}
@@ -64,8 +64,6 @@ class Foreman:
         self.is_working = False
         self._plan = Plan(epoch=0, version=0)
         self._queue: dict[IslandId, IslandPlace] = {}
-        self._handed: dict[IslandId, IslandSnapshot | str] = {}
-        """What former owners sent for islands that are this platform's, or soon are; or who of them had not begun."""
         self._held: set[IslandId] = set()
         """Islands of which this boot had a state at some time: its checkpoints may hold them."""
         self._live = 0
@@ -93,7 +91,7 @@ class Foreman:
             else:
                 self._keep(work, place, now)
         self._queue = mine
-        self._handed = {island: state for island, state in self._handed.items() if self._place_of(island) is not None}
+        self._intake.keep(lambda island: self._place_of(island) is not None)
         self._pass_on([island for island in queued if island not in mine and island not in self.islands])
         self._report_unbegun(now)
         self.fill(now)
@@ -258,43 +256,14 @@ class Foreman:
         self._library.run(name, lambda run, reason, now: self._has_run(work, run, reason, now), now)
 
     def _has_run(self, work: IslandWork, run: Run | None, reason: str, now: float) -> None:
-        if not self._is_fetching(work):
+        if work.stage is not Stage.FETCHING:
             return
         refusal = reason if run is None else self._may_run(run)
         if refusal is not None:
             self._refuse(work.id.run, refusal)
             return
         work.run = run
-        if not work.former or work.id in self._handed or not self._is_alive(work.former[-1]):
-            self._fetch(work, now)
-        else:
-            self._outbox.later(now + HAND_OVER_SECONDS, lambda now: self._fetch(work, now))
-
-    def _is_fetching(self, work: IslandWork) -> bool:
-        return self.islands.get(work.id) is work and work.stage is Stage.FETCHING
-
-    def _fetch(self, work: IslandWork, now: float) -> None:
-        """Take what was handed over, or what the former owners left in the store; and what an extended task's result
-        holds, from which they began themselves."""
-        if not self._is_fetching(work) or work.run is None:
-            return
-        result = self._plan.runs[work.id.run].tasks[work.id.task].result
-        if result is None:
-            self._fetch_rest(work, [], "", now)
-        else:
-            self._library.result(result, lambda found, refusal, now: self._fetch_rest(work, found, refusal, now))
-
-    def _fetch_rest(self, work: IslandWork, known: list[IslandSnapshot], refusal: str, now: float) -> None:
-        if not self._is_fetching(work):
-            return
-        handed = self._handed.pop(work.id, None)
-        if isinstance(handed, IslandSnapshot) or refusal:
-            self._fetched(work, [*known, handed] if isinstance(handed, IslandSnapshot) else known, refusal, now)
-            return
-        work.former = tuple(owner for owner in work.former if owner != handed)
-        self._library.snapshots(
-            work.former, lambda found, refusal, now: self._fetched(work, [*known, *found], refusal, now), now
-        )
+        self._intake.fetch(work, work.life[1], now)
 
     def handed_over(self, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""
@@ -314,19 +283,19 @@ class Foreman:
             self._await(island, owner, grant, now)
 
     def _await(self, island: IslandId, handed: IslandSnapshot | str, grant: int, now: float) -> None:
-        """Keep what a former owner sent until the island is taken up; it may come before the plan does."""
+        """Something came for an island that is this platform's, or was the sender's in the plan known here."""
         place = self._place_of(island)
         if place is not None and (place.owner == self._owner or place.grant <= grant):
-            self._handed[island] = handed
-            if island in self.islands:
-                self._fetch(self.islands[island], now)
+            self._intake.came(island, handed)
+            work = self.islands.get(island)
+            if work is not None and work.run is not None:
+                self._intake.fetch(work, work.life[1], now)
 
     def _fetched(self, work: IslandWork, snapshots: list[IslandSnapshot], refusal: str, now: float) -> None:
-        if not self._is_fetching(work) or work.run is None:
-            return
         if refusal:
             self._refuse(work.id.run, refusal)
             return
+        assert work.run is not None
         plan = self._plan.runs[work.id.run]
         start = restore(_of(work.id, snapshots, plan), work.grant) or fresh_snapshot(work.run, work.id, work.grant)
         work.snapshot = msgspec.structs.replace(start, grant=work.grant, sequence=self._next_sequence())

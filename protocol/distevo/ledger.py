@@ -55,7 +55,12 @@ class Ledger:
 
     def living(self) -> dict[str, MemberPlan]:
         """The members that may own islands, by id."""
-        return {name: member for name, member in self.plan.members.items() if member.state is MemberState.ALIVE}
+        denied = self.plan.denied
+        return {
+            name: member
+            for name, member in self.plan.members.items()
+            if member.state is MemberState.ALIVE and member.key not in denied
+        }
 
     # --- runs ------------------------------------------------------------------------------------
 

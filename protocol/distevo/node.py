@@ -47,24 +47,23 @@ from distevo.events import (
     WorkersFinished,
 )
 from distevo.exchange import Exchange
+from distevo.farewell import Farewell
 from distevo.following import Following
 from distevo.foreman import Foreman
 from distevo.handover import HandOver
 from distevo.instructions import Exit, FinishWorkers, Instruction
+from distevo.joining import Joining, says
 from distevo.keeper import Keeper
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
-from distevo.ledger import OUTDATED
 from distevo.library import Library
 from distevo.loading import Loaded, Loading
-from distevo.member import Announcement, encode_announcement
 from distevo.members import MemberTable, State
-from distevo.names import CLUSTER, inbox_member
+from distevo.names import CLUSTER
 from distevo.news import News
 from distevo.node_settings import NodeSettings
-from distevo.orders import ACCEPTED
 from distevo.outbox import Outbox
 from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
-from distevo.plan import MemberPlan, MemberState, Plan
+from distevo.plan import MemberState, Plan
 from distevo.run import Run
 from distevo.sharding import island_limit
 from distevo.slots import Slots
@@ -75,10 +74,6 @@ from distevo.work import IslandWork
 
 FINISH_SECONDS = 1.0
 """How long a stop waits for generations to end."""
-STOP_SECONDS = 4.0
-"""How long a stop takes at most: with the store away it ends without its last checkpoint, from the one before."""
-ANNOUNCE_SECONDS = 60.0
-"""How often a platform that is not in the plan announces itself again."""
 HINT_SECONDS = 1.0
 """A member that says it follows a newer plan makes this one look at `cluster`, no more often than this."""
 
@@ -94,7 +89,8 @@ class Node:
         self.owner = f"{settings.member}-{settings.boot}"
         self.term: Coordinator | None = None
         """While this node coordinates, or tries to."""
-        self._now = 0.0
+        self.now = 0.0
+        """Time of the event that is being handled."""
         self._own_submissions = set(own_submissions)
         self._resource_usage: dict[str, float] = {}
         self.outbox = Outbox()
@@ -108,7 +104,7 @@ class Node:
             self.outbox,
             self._attic,
             self._put_in_force,
-            self._is_predecessor,
+            lambda record: self.joining.is_predecessor(record),
         )
         self.following = Following(self.lease, self.outbox, self._follow)
         self.standing = Standing()
@@ -127,6 +123,7 @@ class Node:
         self.verifier = Verifier(self.slots, self.outbox)
         self.library = Library(self.outbox)
         self.dispatch = Dispatch(self)
+        self.joining = Joining(settings, self.lease, self.following, self.outbox, self.dispatch.inbox_changed)
         self.news = News(self.dispatch.tell_fit, self.dispatch.tell)
         room, _ = island_limit(settings.islands, settings.memory_mb)
         self.foreman = Foreman(
@@ -159,6 +156,9 @@ class Node:
             look=self.following.look,
             run=self._elected,
         )
+        self.farewell = Farewell(
+            self.keeper, self.lease, self.router, self._checkpoint, self._last_plan, self.dispatch.goodbye
+        )
         self._clocks: tuple[Callable[[], float | None], ...] = (
             self.outbox.next_deadline,
             self.lease.next_deadline,
@@ -168,11 +168,8 @@ class Node:
             self.handover.next_deadline,
             self.exchange.next_deadline,
         )
-        self._next_watch = self._announce_at = self._hinted_at = -float("inf")
-        self._leave_by = float("inf")
-        self._attempts, self._announcement = 0, ""
-        self._has_mail = self._is_probing = self._was_member = False
-        self._has_parted = self._is_released = self._has_said_goodbye = False
+        self._next_watch = self._hinted_at = -float("inf")
+        self._has_mail = self._is_probing = False
         self._deadline: float | None = None
         self.handled = 0
         """Events so far."""
@@ -188,7 +185,7 @@ class Node:
         """Take one event in; returns what is to be done, in order."""
         if self.phase is Phase.GONE:
             return []
-        self._now = now
+        self.now = now
         self.handled += 1
         if self._deadline is not None and now > self._deadline:
             self.lag = max(self.lag, now - self._deadline)
@@ -311,7 +308,7 @@ class Node:
         return task.islands[island.island].grant
 
     def _inbox_changed(self, now: float) -> None:
-        if self.phase is Phase.WORKING and self.term is not None:
+        if self.phase is Phase.COORDINATING and self.term is not None:
             self.term.desk.look(now)
         else:
             self._has_mail = True
@@ -323,7 +320,7 @@ class Node:
         """Do what follows from any event: of members that changed, and of a lease that was lost or seems free."""
         for member, state in self.table.tick(now):
             self.dispatch.changed(member, state, now)
-        if self.lease.is_lost and self.phase in {Phase.TAKING, Phase.WORKING}:
+        if self.lease.is_lost and self.phase in {Phase.TAKING, Phase.COORDINATING}:
             self._lose(now)
         if self.phase is Phase.WATCHING and self.following.has_looked:
             self.election.consider(now)
@@ -331,7 +328,7 @@ class Node:
     def _tick(self, now: float) -> None:
         """Do what is due."""
         self.outbox.tick(now)
-        if self.phase is Phase.WORKING and self.term is not None:
+        if self.phase is Phase.COORDINATING and self.term is not None:
             # Before the lease, so that what was decided now goes with the write that is due.
             self.term.tick(now)
             self.dispatch.verdicts.tick(now)
@@ -342,7 +339,7 @@ class Node:
             self._end(now)
         elif self.phase is Phase.WATCHING and now >= self._next_watch:
             self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
-            self.following.look(now, self._announce)
+            self.following.look(now, self.joining.announce)
         self.news.tick(now)
         self.handover.tick(now)
         self.exchange.tick(now)
@@ -360,7 +357,7 @@ class Node:
             if at is not None and at < deadline:
                 deadline = at
         if self.phase in ENDING:
-            deadline = min(deadline, self._leave_at())
+            deadline = min(deadline, self.farewell.next_deadline(self.phase is Phase.LEAVING))
             return deadline if deadline != float("inf") else None
         due = self.keeper.due()
         if due is not None and due < deadline:
@@ -394,19 +391,10 @@ class Node:
     def _follow(self, in_force: InForce, now: float) -> None:
         """A plan is in force."""
         plan = in_force.plan
-        me = plan.members.get(self.settings.member)
-        if me is not None and me.boot == self.settings.boot:
-            self._was_member = True
-        elif me is not None and self._was_member:
-            self.leave_with("refused", f"another start of {self.settings.member!r} has taken this one's place")
+        refusal = self.joining.follow(plan, now)
+        if refusal:
+            self.leave_with("refused", refusal)
             return
-        answer = plan.handled.get(self._announcement)
-        if answer is not None and not self._was_member:
-            if answer not in {ACCEPTED, OUTDATED}:
-                self.leave_with("refused", f"the cluster does not take this platform in: {answer}")
-                return
-            # Another boot was read before, or after it.
-            self._announce_at = now
         self.dispatch.follow(plan, now)
         self.election.follow(plan)
         self.standing.follow(plan)
@@ -418,45 +406,7 @@ class Node:
         self.library.keep({run.object for run in plan.runs.values() if not run.state.is_final})
         self.keeper.prune(self._grant_in_force)
         if self.phase is Phase.WATCHING:
-            self._announce(now)
-
-    def _announce(self, now: float) -> None:
-        """Say in the inbox that this platform is there, until the plan has it."""
-        record = self.lease.record
-        me = self.following.plan.members.get(self.settings.member)
-        is_in = me is not None and me.boot == self.settings.boot
-        if is_in or record is None or not record.holder or self.lease.is_free or self.lease.is_ours:
-            return
-        if record.plan is not None and record.plan != self.following.name:
-            return  # The plan is being read: whose place is to be taken stands in there.
-        if now >= self._announce_at:
-            self._announce_at = now + ANNOUNCE_SECONDS
-            self._attempts += 1
-            name = self._announcement = inbox_member(self.settings.member, self.settings.boot, self._attempts)
-            after = me.boot if me is not None else ""
-            data = encode_announcement(Announcement(member=self.settings.member, says=self._says(), after=after))
-            self.outbox.create(name, data, lambda _answer, now: self.dispatch.inbox_changed(now))
-
-    def _says(self) -> MemberPlan:
-        settings = self.settings
-        return MemberPlan(
-            boot=settings.boot,
-            kind=settings.kind,
-            workers=settings.workers,
-            memory_mb=settings.memory_mb,
-            batch_size=settings.batch_size,
-            key=settings.key,
-            endpoints=list(settings.endpoints),
-            islands=settings.islands,
-            priority=settings.priority,
-        )
-
-    def _is_predecessor(self, record: ClusterRecord) -> bool:
-        """Whether the holder of our id is an earlier boot of ours, and no platform with a copied configuration."""
-        if record.plan is None or record.plan != self.following.name:
-            return False  # Not known yet; the plan is being read.
-        entry = self.following.plan.members.get(self.settings.member)
-        return entry is not None and (entry.boot, entry.key) == (record.boot, self.settings.key)
+            self.joining.announce(now)
 
     def look_soon(self, now: float) -> None:
         """Somebody knows a newer plan, or the holder is going."""
@@ -473,9 +423,9 @@ class Node:
         return owner == self.owner or self.table.state(name) in {State.ALIVE, State.SUSPECT, None}
 
     def _part(self, work: IslandWork, owner: str) -> None:
-        self.keeper.change(self._now)
+        self.keeper.change(self.now)
         self.exchange.let_go(work.id)
-        self.handover.part(work.id, work.state, owner, self._now)
+        self.handover.part(work.id, work.state, owner, self.now)
 
     # --- coordinating ----------------------------------------------------------------------------
 
@@ -520,7 +470,7 @@ class Node:
         self._turn(Turning.LOADED)
         self.term = Coordinator(
             self.settings.member,
-            self._says(),
+            says(self.settings),
             loaded,
             outbox=self.outbox,
             attic=self._attic,
@@ -583,53 +533,24 @@ class Node:
         self.foreman.is_working = False
         if self.term is not None:
             self.term.close()
-        self._leave_by = now + STOP_SECONDS
+        self.farewell.begin(now)
         self.outbox.emit(FinishWorkers(FINISH_SECONDS))
 
-    def _leave_at(self) -> float:
-        """When `_end` has something to do: at once, as soon as nothing is on its way."""
-        if self.phase is Phase.LEAVING and not self.keeper.is_writing:
-            if self.keeper.has_news and self._has_parted:
-                return min(self._leave_by, self.keeper.due() or self._leave_by)
-            is_to_release = self.lease.is_ours and not self._is_released
-            is_waiting = self._has_said_goodbye and not self.router.is_finished
-            if self.keeper.has_news or is_to_release or (self.lease.is_settled and not is_waiting):
-                return -float("inf")
-        return self._leave_by
-
     def _end(self, now: float) -> None:
-        if now >= self._leave_by:
+        if self.farewell.is_late(now):
             self._turn(Turning.OUT_OF_TIME)
             reason = "the store did not take the last checkpoint or the release in time; what it took before stands"
             self.outbox.emit(Exit(reason, "store_unavailable"))
-        elif self.phase is Phase.LEAVING:
-            self._part_from_cluster(now)
-
-    def _part_from_cluster(self, now: float) -> None:
-        if self.keeper.is_writing:
-            return
-        if self.keeper.has_news:
-            due = self.keeper.due()
-            if not self._has_parted or (due is not None and now >= due):
-                self._has_parted = True
-                self._checkpoint(now)
-            return
-        if self.lease.is_ours and not self._is_released:
-            self._is_released = True
-            if self.term is not None:
-                self.lease.publish(self.term.leave(self._dead(), now))
-            self.lease.release()
-            self.lease.tick(now)
-        if not self.lease.is_settled:
-            return
-        if not self._has_said_goodbye:
-            self._has_said_goodbye = True
-            self.dispatch.goodbye(now)
-            self.router.finish()
-            self.router.tick(now)
-        if self.router.is_finished:
+        elif self.phase is Phase.LEAVING and self.farewell.go_on(now):
             self._turn(Turning.PARTED)
             self.outbox.emit(Exit("", ""))
+
+    def _last_plan(self, now: float) -> None:
+        """Give the lease up, with a plan in which what lived here lives elsewhere."""
+        if self.term is not None:
+            self.lease.publish(self.term.leave(self._dead(), now))
+        self.lease.release()
+        self.lease.tick(now)
 
     def leave_with(self, kind: str, reason: str) -> None:
         """Nothing can be decided any more: end, and say why."""
@@ -662,7 +583,7 @@ class Node:
     def validate(self) -> None:
         """Raises LocalProtocolError when what the node holds contradicts itself."""
         self.foreman.validate()
-        if (self.term is not None) != (self.phase in {Phase.TAKING, Phase.WORKING} or self._has_term_left()):
+        if (self.term is not None) != (self.phase in {Phase.TAKING, Phase.COORDINATING} or self._has_term_left()):
             raise LocalProtocolError(f"a term in phase {self.phase.value}, or none")
 
     def _has_term_left(self) -> bool:

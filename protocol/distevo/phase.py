@@ -13,8 +13,7 @@ class Phase(StrEnum):
     WATCHING = "watching"
     LOADING = "loading"
     TAKING = "taking"
-    WORKING = "working"
-    """It coordinates. The name is older than clusters of several."""
+    COORDINATING = "coordinating"
     FINISHING = "finishing"
     LEAVING = "leaving"
     GONE = "gone"
@@ -41,16 +40,16 @@ PHASE_TABLE = Table(
         (Phase.WATCHING, Turning.ELECTED): (Phase.LOADING, "read plan, inbox and runs"),
         (Phase.LOADING, Turning.LOADED): (Phase.TAKING, "swap `cluster`, with a plan that takes the inbox in"),
         (Phase.LOADING, Turning.LOST): (Phase.WATCHING, "follow"),
-        (Phase.TAKING, Turning.WON): (Phase.WORKING, "coordinate"),
+        (Phase.TAKING, Turning.WON): (Phase.COORDINATING, "coordinate"),
         (Phase.TAKING, Turning.LOST): (Phase.WATCHING, "drop the term; follow"),
-        (Phase.WORKING, Turning.LOST): (Phase.WATCHING, "drop the term; follow"),
+        (Phase.COORDINATING, Turning.LOST): (Phase.WATCHING, "drop the term; follow"),
         (Phase.FINISHING, Turning.FINISHED): (Phase.LEAVING, "write the last checkpoint, release, say goodbye"),
         (Phase.FINISHING, Turning.OUT_OF_TIME): (Phase.GONE, "end; what is durable stands"),
         (Phase.LEAVING, Turning.OUT_OF_TIME): (Phase.GONE, "end; what is durable stands"),
         (Phase.LEAVING, Turning.PARTED): (Phase.GONE, "end"),
         **{
             (phase, Turning.STOP): (Phase.FINISHING, "let the workers end their generation")
-            for phase in (Phase.WATCHING, Phase.LOADING, Phase.TAKING, Phase.WORKING)
+            for phase in (Phase.WATCHING, Phase.LOADING, Phase.TAKING, Phase.COORDINATING)
         },
         **{(phase, Turning.FAULT): (Phase.GONE, "end loudly") for phase in Phase if phase is not Phase.GONE},
     },

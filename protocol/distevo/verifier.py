@@ -40,10 +40,6 @@ class Verifier:
         self._looks[run.name, task] = look
         self._order(look)
 
-    def forget(self) -> None:
-        """Nobody waits for a verdict any more."""
-        self._looks.clear()
-
     def ready(self, slot: int) -> None:
         """A worker is there: give it the guesses that wait for it."""
         for look in self._looks.values():

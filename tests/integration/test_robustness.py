@@ -84,7 +84,7 @@ def test_a_full_disk_is_survived_and_all_heals(tmp_path: Path, small_disk: Path,
         wait_for(lambda: generations(daemon) > generation + 3, "evolution to go on without a store")
         filler.unlink()
         goes_on(daemon)
-        wait_for(lambda: daemon.status()["members"][0]["phase"] == "working", "the lease")
+        wait_for(lambda: daemon.status()["members"][0]["phase"] == "coordinating", "the lease")
         assert daemon.run(run)["state"] == "running"
         daemon.ask(do="command", verb="cancel", run=run)
         assert daemon.wait_done(daemon.submit(reference="onemax", data=TASKS, evaluations=10**6))["fit"] == 3

@@ -1,0 +1,72 @@
+"""The intake: from what an island that is new here goes on.
+
+From what a former owner hands over, else from what all of them left in the store; and, of a task that was extended,
+from its result, from which they began themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from distevo.checkpoint import IslandSnapshot
+from distevo.events import IslandId
+from distevo.library import Library
+from distevo.outbox import Outbox
+from distevo.work import IslandWork, Stage
+
+HAND_OVER_SECONDS = 10.0
+"""How long a new owner waits for the state from a living former owner before it takes what the store has."""
+
+TakeStates = Callable[[IslandWork, list[IslandSnapshot], str, float], None]
+"""(island, verified states, why nothing may be made of them, now)."""
+
+
+class Intake:
+    """Islands that are being fetched, and what came for those that are not here yet."""
+
+    def __init__(self, outbox: Outbox, library: Library, is_alive: Callable[[str], bool], then: TakeStates) -> None:
+        """`is_alive` speaks of owners; `then` gets the states of each island that is still being fetched."""
+        self._outbox, self._library, self._is_alive, self._then = outbox, library, is_alive, then
+        self._handed: dict[IslandId, IslandSnapshot | str] = {}
+        """What former owners sent; or, of those who had not begun, their names."""
+
+    def keep(self, is_open: Callable[[IslandId], bool]) -> None:
+        """A plan is in force: forget what came for islands that are over."""
+        self._handed = {island: handed for island, handed in self._handed.items() if is_open(island)}
+
+    def fetch(self, work: IslandWork, result: str | None, now: float) -> None:
+        """Begin; `result` names the result of a task that was extended."""
+        if not work.former or work.id in self._handed or not self._is_alive(work.former[-1]):
+            self._read(work, result, now)
+        else:
+            self._outbox.later(now + HAND_OVER_SECONDS, lambda now: self._read(work, result, now))
+
+    def came(self, island: IslandId, handed: IslandSnapshot | str) -> None:
+        """A former owner sends a state, or says by its name that it has none. It may come before the plan does."""
+        self._handed[island] = handed
+
+    def _read(self, work: IslandWork, result: str | None, now: float) -> None:
+        if work.stage is not Stage.FETCHING:
+            return
+        if result is None:
+            self._read_rest(work, [], "", now)
+        else:
+            self._library.result(result, lambda found, refusal, now: self._read_rest(work, found, refusal, now))
+
+    def _read_rest(self, work: IslandWork, known: list[IslandSnapshot], refusal: str, now: float) -> None:
+        if work.stage is not Stage.FETCHING:
+            return
+        handed = self._handed.pop(work.id, None)
+        if refusal:
+            self._then(work, [], refusal, now)
+        elif isinstance(handed, IslandSnapshot):
+            self._then(work, [*known, handed], "", now)
+        else:
+            work.former = tuple(owner for owner in work.former if owner != handed)
+            self._library.snapshots(
+                work.former, lambda found, refusal, now: self._found(work, [*known, *found], refusal, now), now
+            )
+
+    def _found(self, work: IslandWork, states: list[IslandSnapshot], refusal: str, now: float) -> None:
+        if work.stage is Stage.FETCHING:
+            self._then(work, states, refusal, now)

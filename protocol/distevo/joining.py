@@ -1,0 +1,96 @@
+"""How a platform gets into the plan: it says in the inbox that it is there, until a plan has it or refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from distevo.cluster import ClusterRecord
+from distevo.following import Following
+from distevo.lease import Lease
+from distevo.ledger import OUTDATED
+from distevo.member import Announcement, encode_announcement
+from distevo.names import inbox_member
+from distevo.node_settings import NodeSettings
+from distevo.orders import ACCEPTED
+from distevo.outbox import Outbox
+from distevo.plan import MemberPlan, Plan
+
+ANNOUNCE_SECONDS = 60.0
+"""How often a platform that is not in the plan announces itself again."""
+
+
+class Joining:
+    """One boot's place in the plan."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        lease: Lease,
+        following: Following,
+        outbox: Outbox,
+        announced: Callable[[float], None],
+    ) -> None:
+        self._settings = settings
+        self._lease = lease
+        self._following = following
+        self._outbox = outbox
+        self._announced = announced
+        self._was_member = False
+        self._attempts, self._name = 0, ""
+        self._announce_at = -float("inf")
+
+    def follow(self, plan: Plan, now: float) -> str:
+        """A plan is in force. Returns why this platform has to leave, or nothing."""
+        me = plan.members.get(self._settings.member)
+        if me is not None and me.boot == self._settings.boot:
+            self._was_member = True
+        if self._was_member:
+            is_replaced = me is not None and me.boot != self._settings.boot
+            return f"another start of {self._settings.member!r} has taken this one's place" if is_replaced else ""
+        answer = plan.handled.get(self._name)
+        if answer in {ACCEPTED, OUTDATED}:
+            # Another boot was read before, or after it.
+            self._announce_at = now
+        elif answer is not None:
+            return f"the cluster does not take this platform in: {answer}"
+        return ""
+
+    def announce(self, now: float) -> None:
+        """Say in the inbox that this platform is there, when that is due and somebody is there to read it."""
+        record = self._lease.record
+        me = self._following.plan.members.get(self._settings.member)
+        is_in = me is not None and me.boot == self._settings.boot
+        if is_in or record is None or not record.holder or self._lease.is_free or self._lease.is_ours:
+            return
+        if record.plan is not None and record.plan != self._following.name:
+            return  # The plan is being read: whose place is to be taken stands in there.
+        if now < self._announce_at:
+            return
+        self._announce_at = now + ANNOUNCE_SECONDS
+        self._attempts += 1
+        self._name = inbox_member(self._settings.member, self._settings.boot, self._attempts)
+        after = me.boot if me is not None else ""
+        announcement = Announcement(member=self._settings.member, says=says(self._settings), after=after)
+        self._outbox.create(self._name, encode_announcement(announcement), lambda _answer, now: self._announced(now))
+
+    def is_predecessor(self, record: ClusterRecord) -> bool:
+        """Whether the holder of our id is an earlier boot of ours, and no platform with a copied configuration."""
+        if record.plan is None or record.plan != self._following.name:
+            return False  # Not known yet; the plan is being read.
+        entry = self._following.plan.members.get(self._settings.member)
+        return entry is not None and (entry.boot, entry.key) == (record.boot, self._settings.key)
+
+
+def says(settings: NodeSettings) -> MemberPlan:
+    """What a platform tells of itself, for the plan."""
+    return MemberPlan(
+        boot=settings.boot,
+        kind=settings.kind,
+        workers=settings.workers,
+        memory_mb=settings.memory_mb,
+        batch_size=settings.batch_size,
+        key=settings.key,
+        endpoints=list(settings.endpoints),
+        islands=settings.islands,
+        priority=settings.priority,
+    )

@@ -47,7 +47,7 @@ class TaskState(StrEnum):
     FAILED = "failed"
 
 
-class IslandPlace(msgspec.Struct, array_like=True):
+class IslandPlace(msgspec.Struct, array_like=True, gc=False):
     """Where one island lives: the owner as `<id>-<boot>`, and the grant, which rises with each change of owner."""
 
     owner: str = ""
@@ -62,7 +62,7 @@ class IslandPlace(msgspec.Struct, array_like=True):
         return not self.owner and not self.former
 
 
-class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
+class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One task of a run."""
 
     state: TaskState = TaskState.OPEN
@@ -89,7 +89,7 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.state is TaskState.OPEN and not run.is_final
 
 
-class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One run."""
 
     object: str
@@ -131,7 +131,7 @@ class MemberState(StrEnum):
     LEFT = "left"
 
 
-class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
+class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A platform as the plan knows it. What it says of itself is also what it puts into the inbox to join."""
 
     boot: str
@@ -158,7 +158,7 @@ class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
         return f"{member}-{self.boot}"
 
 
-class Plan(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Plan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """All that the cluster has decided; its version is (epoch, version)."""
 
     epoch: Count

@@ -143,13 +143,14 @@ class _Draw:
         rng, calm = self._rng, self._calm_from
         drawn = rng.random()
         at = round(run.at + rng.uniform(2, 40), 1)
+        last = max(calm, at + 1)
         if drawn < 0.15:
             # Until late, since a command that was given up may arrive late.
-            return [c.Order(at=at, verb=Verb.PAUSE, run=run.name), c.Order(at=calm, verb=Verb.RESUME, run=run.name)]
+            return [c.Order(at=at, verb=Verb.PAUSE, run=run.name), c.Order(at=last, verb=Verb.RESUME, run=run.name)]
         if drawn < 0.3:
             return [c.Order(at=at, verb=Verb.EXTEND, run=run.name, evaluations=run.evaluations + 40)]
         if drawn < 0.4:
-            return [c.Order(at=at, verb=Verb.CANCEL, run=run.name), c.Order(at=calm, verb=Verb.DELETE, run=run.name)]
+            return [c.Order(at=at, verb=Verb.CANCEL, run=run.name), c.Order(at=last, verb=Verb.DELETE, run=run.name)]
         if drawn < 0.5:
             return [
                 c.Order(at=at, verb=Verb.CANCEL, run=run.name),

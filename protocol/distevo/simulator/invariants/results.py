@@ -116,6 +116,7 @@ class ResultJudge:
         places = self._places.get((run, task), [])
         grants = [max(self._grants.get(IslandId(run, task, index), [0])) for index in range(len(places))]
         self._closed[run, task] = _Closed(created, max(grants, default=0))
+        counted: list[_Durable] = []
         for durable in self._durable.get((run, task), ()):
             if durable.grant < first_grant or self._grants.get(durable.island, {}).get(durable.grant) != durable.owner:
                 continue
@@ -125,12 +126,17 @@ class ResultJudge:
                 counts_until = earlier.moment
             elif durable.grant != (place := places[durable.island.island]).grant and durable.owner != closer:
                 counts_until = self._last_listing((closer, place.owner), durable.owner, created)
-            if durable.moment < counts_until and _is_worse(reached, durable.worth):
+            if durable.moment >= counts_until:
+                continue
+            if _is_worse(reached, durable.worth):
                 raise Violation(
                     NOTHING_LOST,
                     f"{name}, by {closer}, is worth {reached}; {durable.owner} had {durable.worth} "
                     f"for {durable.island} under grant {durable.grant} in a durable checkpoint",
                 )
+            counted.append(durable)
+        # What nobody had to know of when the task was closed, nobody has to know of when it is closed again.
+        self._durable[run, task] = counted
 
     def _last_listing(self, listers: Iterable[str], owner: str, created: int) -> int:
         """When one of these last listed the owner's checkpoints before `created`; `created` itself if none ever did."""

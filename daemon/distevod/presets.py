@@ -6,7 +6,7 @@ The figures are the performance tuning guide's ("Platform-Specific Recommendatio
 
 from collections.abc import Mapping
 
-PLATFORM_PRESETS: Mapping[str, Mapping[str, int]] = {
+PLATFORM_PRESETS: Mapping[str, Mapping[str, int | str]] = {
     # "every 1-2 generations": the dearer end of what is allowed, since Kaggle is the stable one
     "kaggle": {
         "workers": 2,
@@ -14,6 +14,7 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, int]] = {
         "islands_per_platform": 4,
         "batch_size": 500,
         "checkpoint_generations": 2,
+        "listen": "none",
         "coordinator_priority": 0,
     },
     "colab": {
@@ -22,6 +23,7 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, int]] = {
         "islands_per_platform": 3,
         "batch_size": 250,
         "checkpoint_generations": 1,
+        "listen": "none",
         "coordinator_priority": 20,
     },
     # the guide names no islands for it: its memory decides
@@ -30,6 +32,7 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, int]] = {
         "memory_mb": 2048,
         "batch_size": 100,
         "checkpoint_generations": 1,
+        "listen": "none",
         "coordinator_priority": 30,
     },
     # "variable based on hardware", "less frequent": the hardware and the defaults decide
@@ -38,6 +41,8 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, int]] = {
     "server": {"islands_per_platform": 2, "coordinator_priority": 10},
 }
 """Kind to setting name to value; what is absent is decided by the hardware or by the default.
+
+Nobody can dial a notebook: it listens nowhere, and dials out.
 
 Who coordinates: Kaggle first, since its sessions are the most stable of the notebooks, and local as backup.
 """

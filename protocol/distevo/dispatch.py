@@ -247,8 +247,9 @@ class Dispatch:
         record = node.lease.record
         holder = record.holder if record is not None else ""
         order = candidates(plan, holder)
+        peers = node.settings.peers
         contacts = {
-            name: Contact(member.boot, member.key, tuple(member.endpoints), order.get(name, FAR))
+            name: Contact(member.boot, member.key, (*member.endpoints, *peers), order.get(name, FAR))
             for name, member in plan.members.items()
             if name != self._member and member.state is not MemberState.LEFT and member.key not in plan.denied
         }

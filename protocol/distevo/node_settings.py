@@ -18,6 +18,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Public key, by which links are authenticated."""
     endpoints: tuple[str, ...] = ()
     """Where it can be dialled; empty where it cannot."""
+    peers: tuple[str, ...] = ()
+    """Further endpoints at which any other member may be found, beside those that it advertises."""
     islands: int | None = None
     """Most islands at a time (`islands_per_platform`); what the memory has room for is never exceeded."""
     priority: int = 0

@@ -31,6 +31,10 @@ SAMPLES = {
     "compression_level": ("1", "2", "3", "10"),
     "heartbeat_interval": ("1", "2", "3", "0"),
     "heartbeat_timeout": ("100", "200", "300", "inf"),
+    "listen": ("tcp://*:0", "10.0.0.1:5670", "tcp://[::1]:5671", "tcp://*"),
+    "advertise": ("tcp://a.example:1", "b.example:2,c.example:3", "tcp://[fe80::1]:4", "tcp://*:5"),
+    "peer": ("tcp://a.example:1", "none", "b.example:2 c.example:3", "a.example:0"),
+    "socks_proxy": ("127.0.0.1:1080", "proxy:1081", "proxy:1082", "proxy"),
     "mail_interval": ("0.5", "30", "60", "0"),
     "coordinator_priority": ("0", "1", "1000", "1001"),
     "lease_ttl": ("20", "30", "40", "4.9"),
@@ -78,6 +82,7 @@ def test_without_anything_said_the_hardware_and_the_defaults_decide(environ: dic
     assert settings.memory_mb == hardware.usable_memory_mb() // 2
     assert settings.islands_per_platform == 2
     assert (settings.mail_interval, settings.coordinator_priority) == (None, 40)
+    assert (settings.listen, settings.advertise, settings.peer, settings.socks_proxy) == (("tcp://*:0",), (), (), "")
     assert settings.workers == min(hardware.usable_cores(), settings.memory_mb // WORKER_MEMORY_MB)
     assert (settings.heartbeat_interval, settings.heartbeat_timeout) == (10, 30)
     assert (settings.checkpoint_generations, settings.checkpoint_seconds) == (5, 5)
@@ -94,9 +99,8 @@ def test_values_have_the_types_of_their_fields(environ: dict[str, str]) -> None:
     hints = typing.get_type_hints(Settings)
     for settings in (given, load_settings({}, environ)):
         for name in NAMES:
-            assert type(getattr(settings, name)) is hints[name] or isinstance(getattr(settings, name), hints[name]), (
-                name
-            )
+            value, hint = getattr(settings, name), typing.get_origin(hints[name]) or hints[name]
+            assert type(value) is hint or isinstance(value, hints[name]), name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,6 +123,9 @@ def test_flag_beats_environment_beats_file(name: str, environ: dict[str, str], t
 
 def typed(name: str, text: str) -> object:
     hint = typing.get_type_hints(Settings)[name]
+    if hint == tuple[str, ...]:
+        parts = text.replace(",", " ").split()
+        return () if text == "none" else tuple(f"tcp://{part.removeprefix('tcp://')}" for part in parts)
     kind = next(iter(typing.get_args(hint)), hint)  # of `float | None` the float
     return {"false": False, "no": False, "off": False}[text] if kind is bool else kind(text)
 
@@ -322,3 +329,28 @@ def test_starting_pays_for_nothing_that_only_files_and_mistakes_need() -> None:
     modules = set(loaded.stdout.split())
     assert "distevod.settings.load" in modules
     assert not modules & {"yaml", "difflib", "msgspec", "dataclasses", "logging", "socket", "json", "numpy"}
+
+
+def test_endpoints_are_one_text_or_a_list_each_once_and_in_order(environ: dict[str, str], tmp_path: Path) -> None:
+    path = written(tmp_path, "peer:\n  - tcp://b.example:2\n  - a.example:1\n  - b.example:2\nlisten: 'tcp://*:*'\n")
+    settings = load_settings({}, environ, path)
+    assert settings.peer == ("tcp://b.example:2", "tcp://a.example:1")
+    assert settings.listen == ("tcp://*:0",)
+    assert "workers must be one value" in refusal({}, environ, written(tmp_path, "workers: [1, 2]\n"))
+
+
+def test_a_notebook_listens_nowhere_unless_it_is_told_to(environ: dict[str, str]) -> None:
+    for kind in ("kaggle", "colab", "paperspace"):
+        assert load_settings({"kind": kind}, environ).listen == ()
+        assert load_settings({"kind": kind, "listen": "tcp://*:99"}, environ).listen == ("tcp://*:99",)
+    assert load_settings({"kind": "server"}, environ).listen == ("tcp://*:0",)
+
+
+def test_what_is_advertised_by_who_listens_nowhere_is_warned_of(environ: dict[str, str]) -> None:
+    settings = load_settings({"listen": "none", "advertise": "a.example:1"}, environ)
+    assert any("listens nowhere" in warning for warning in settings.warnings)
+
+
+@pytest.mark.parametrize("text", ["tcp://a:65536", "udp://a:1", "a", "a:b", "tcp://[::1:1", "tcp://a b:1", "*x:1", ""])
+def test_what_is_no_endpoint_is_refused(text: str, environ: dict[str, str]) -> None:
+    assert "listen must be" in refusal({"listen": text}, environ)

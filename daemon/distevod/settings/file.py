@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distevod.settings.error import SettingsError, unknown
 from distevod.settings.table import SETTINGS
-from distevod.settings.value import Given
+from distevod.settings.value import Endpoints, Given
 
 if TYPE_CHECKING:
     import yaml
@@ -26,6 +26,8 @@ MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
 
 PLATFORMS = "platforms[]"
+LISTS = frozenset(setting.name for setting in SETTINGS if isinstance(setting.value, Endpoints))
+"""Settings that may be a list of values."""
 
 
 class PlatformEntry(NamedTuple):
@@ -167,9 +169,12 @@ class _Reader:
         import yaml
 
         name = self._join(place, key)
-        if not isinstance(node, yaml.ScalarNode):
+        is_list = isinstance(node, yaml.SequenceNode) and keys[key] in LISTS
+        items = node.value if is_list else [node]
+        if not all(isinstance(item, yaml.ScalarNode) for item in items):
             raise self._error(f"{name} must be one value", node.start_mark)
-        return keys[key], Given(node.value, f"{self.path} line {node.start_mark.line + 1}: {name}")
+        raw = ",".join(item.value for item in items)
+        return keys[key], Given(raw, f"{self.path} line {node.start_mark.line + 1}: {name}")
 
     @staticmethod
     def _join(place: str, key: str) -> str:

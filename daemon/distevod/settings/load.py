@@ -40,6 +40,11 @@ class Settings(NamedTuple):
     compression_level: int
     heartbeat_interval: float
     heartbeat_timeout: float
+    listen: tuple[str, ...]
+    """One address, or none."""
+    advertise: tuple[str, ...]
+    peer: tuple[str, ...]
+    socks_proxy: str
     mail_interval: float | None
     """None: as often as is right for the store."""
     coordinator_priority: int
@@ -150,7 +155,7 @@ class _Loader:
         self._take_defaults("network")
         kind, network = self.values["kind"], self.values["network"]
         for name, value in PLATFORM_PRESETS[kind].items():
-            self._set(name, value, f"preset {kind}")
+            self._set(name, _BY_NAME[name].value.parse(value), f"preset {kind}")
         for name, seconds in NETWORK_PRESETS[network].items():
             self._set(name, seconds, f"preset of network {network}")
 
@@ -182,6 +187,9 @@ class _Loader:
     def _default_islands_per_platform(self) -> int:
         self._take_defaults("memory_mb")
         return island_room(self.values["memory_mb"])
+
+    def _default_listen(self) -> tuple[str, ...]:
+        return ("tcp://*:0",)
 
     def _default_mail_interval(self) -> None:
         """None: only the store itself knows."""
@@ -247,6 +255,8 @@ class _Loader:
         ):
             if values[name] > usable:
                 self.warnings.append(f"{self._told(name)} is more than the {usable} that this machine has")
+        if values["advertise"] and not values["listen"]:
+            self.warnings.append(f"advertise ({sources['advertise']}) has no effect: this platform listens nowhere")
         limit = max(island_room(values["memory_mb"]), values["workers"])
         if values["islands_per_platform"] > limit:
             self.warnings.append(

@@ -67,7 +67,7 @@ def _row(setting: Setting, settings: Settings | None) -> dict[str, Any]:
     }
     if settings:
         value = getattr(settings, setting.name)
-        row["value"] = value if isinstance(value, int | float | str | None) else str(value)
+        row["value"] = value if isinstance(value, int | float | str | tuple | None) else str(value)
         row["source"] = settings.sources[setting.name]
     return row
 
@@ -76,4 +76,8 @@ def shown(value: object) -> str:
     """A value as one would type it."""
     if value is None:
         return "computed"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    if value == "":
+        return "none"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from distevo.sharding import ISLANDS_PER_4_GB
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS
-from distevod.settings.value import Choice, Identifier, Location, Number, Switch, Value, Whole
+from distevod.settings.value import (
+    Choice,
+    Endpoints,
+    HostAndPort,
+    Identifier,
+    Location,
+    Number,
+    Switch,
+    Value,
+    Whole,
+)
 
 WORKER_MEMORY_MB = 96
 """The least memory, in MiB, that a worker process can work in. Measured: with numpy and the grid problems imported
@@ -23,7 +33,7 @@ class Setting(NamedTuple):
 
     name: str
     value: Value
-    default: int | float | str | bool | None
+    default: int | float | str | bool | tuple[str, ...] | None
     """None: `formula` says how it is computed."""
 
     unit: str
@@ -215,6 +225,45 @@ SETTINGS: tuple[Setting, ...] = (
         "presets keep three intervals.",
         "Shorter moves islands sooner, and also those of a member that was merely slow.",
         ("distributed_evolution.heartbeat_timeout",),
+    ),
+    Setting(
+        "listen",
+        Endpoints(wild=True, most=1),
+        None,
+        "",
+        "The address at which other members can dial this one.",
+        "By kind: local and server tcp://*:0 (every address, a free port), notebooks none.",
+        "Links carry in milliseconds what the store's mail carries in seconds, and one member that can be dialled "
+        "links all that reach it, each other included. A port of your own can be let through a firewall. Whoever "
+        "reaches it without a key of the cluster gets nothing.",
+    ),
+    Setting(
+        "advertise",
+        Endpoints(),
+        (),
+        "",
+        "The addresses that others are told to dial, where they are not those that this machine knows of itself.",
+        "None: the addresses of this machine's interfaces, with the port of listen.",
+        "Needed behind a forwarded port or a tunnel, and where a name stands for a changing address.",
+    ),
+    Setting(
+        "peer",
+        Endpoints(),
+        (),
+        "",
+        "Further addresses at which to look for other members, beside those that they advertise.",
+        "None: the store says where everybody is.",
+        "For members that are reached from here in a way they do not know of, as through an SSH tunnel. Each address "
+        "is tried for every member that is not linked yet; who answers has to have the key that the plan shows.",
+    ),
+    Setting(
+        "socks_proxy",
+        HostAndPort(),
+        "",
+        "",
+        "A SOCKS 5 proxy through which other members are dialled.",
+        "None: they are dialled directly.",
+        "Where a network lets nothing out but through a proxy; all links then wait for it.",
     ),
     Setting(
         "mail_interval",

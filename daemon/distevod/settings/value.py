@@ -126,3 +126,60 @@ class Location:
         if not isinstance(text, str) or not text.strip() or "\0" in text or ("://" in text and not self.url):
             raise ValueError
         return text
+
+
+_ENDPOINT = re.compile(r"(?:tcp://)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._*-]+):(?P<port>[0-9]{1,5}|\*)")
+
+
+class Endpoints:
+    """Addresses of the form tcp://HOST:PORT, separated by commas or spaces; `none` for none.
+
+    As value a tuple of texts, in the order given, each once. `wild`: an address to listen on, whose host may be `*`
+    and whose port may be 0 or `*`, a free one.
+    """
+
+    def __init__(self, *, wild: bool = False, most: int = 16) -> None:
+        self.wild, self.most = wild, most
+
+    @property
+    def allowed(self) -> str:
+        if self.wild:
+            return "tcp://HOST:PORT (* for every address, 0 for a free port) or none"
+        return f"at most {self.most} of tcp://HOST:PORT, with commas between, or none"
+
+    def parse(self, raw: object) -> tuple[str, ...]:
+        if isinstance(raw, list | tuple):
+            raw = " ".join(part for part in raw if isinstance(part, str))
+        if not isinstance(raw, str):
+            raise ValueError
+        parts = raw.replace(",", " ").split()
+        if [part.lower() for part in parts] == ["none"]:
+            return ()
+        if not 0 < len(parts) <= self.most:
+            raise ValueError
+        return tuple(dict.fromkeys(self._endpoint(part) for part in parts))
+
+    def _endpoint(self, text: str) -> str:
+        found = _ENDPOINT.fullmatch(text)
+        if found is None:
+            raise ValueError
+        host, port = found["host"], found["port"].replace("*", "0")
+        if int(port) > 65_535 or (not self.wild and (port == "0" or "*" in host)) or ("*" in host and host != "*"):
+            raise ValueError
+        return f"tcp://{host}:{int(port)}"
+
+
+class HostAndPort:
+    """HOST:PORT, or nothing."""
+
+    allowed = "HOST:PORT"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError
+        if not raw:
+            return ""
+        found = _ENDPOINT.fullmatch(raw.removeprefix("socks5://"))
+        if found is None or "*" in raw or not 0 < int(found["port"]) < 65_536:
+            raise ValueError
+        return f"{found['host']}:{found['port']}"

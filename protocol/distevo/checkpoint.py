@@ -155,6 +155,12 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
     return checkpoint
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether these are the bytes that `encode_checkpoint` made."""
+    head, digest, payload = data[: _HEAD.size], data[_HEAD.size : _HEADER_BYTES], data[_HEADER_BYTES:]
+    return data.startswith(_MAGIC) and blake3(head).update(payload).digest() == digest
+
+
 def restore(snapshots: Iterable[IslandSnapshot], grant: int) -> IslandSnapshot | None:
     """The state from which the owner under `grant` continues an island; None when there is nothing to continue.
 

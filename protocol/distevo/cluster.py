@@ -43,9 +43,9 @@ def encode_cluster(record: ClusterRecord) -> bytes:
 
 def decode_cluster(data: bytes) -> ClusterRecord:
     """The stored record. Raises ObjectDamaged, ObjectVersionError (a newer format) or ObjectFormatError."""
-    text, _, digest = data.partition(b"\n")
-    if digest != _digest(text) + b"\n":
+    if not is_whole(data):
         raise ObjectDamaged("the object `cluster` is damaged: its digest does not match")
+    text, _, _ = data.partition(b"\n")
     try:
         version = msgspec.json.decode(text, type=_Version).format
         if version > _FORMAT:
@@ -53,6 +53,12 @@ def decode_cluster(data: bytes) -> ClusterRecord:
         return msgspec.json.decode(text, type=ClusterRecord)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ObjectFormatError(f"the object `cluster` cannot be read: {error}") from error
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether these are the bytes that `encode_cluster` made."""
+    text, _, digest = data.partition(b"\n")
+    return digest == _digest(text) + b"\n"
 
 
 class _Version(msgspec.Struct):

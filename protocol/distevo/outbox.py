@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from distevo.events import StoreAnswer
+from distevo.events import Outcome, StoreAnswer
 from distevo.instructions import (
     CreateObject,
     DeleteObject,
@@ -18,6 +18,7 @@ from distevo.instructions import (
     ReplaceObject,
     StoreInstruction,
 )
+from distevo.soundness import is_whole
 
 Continuation = Callable[[StoreAnswer, float], None]
 
@@ -32,6 +33,8 @@ RETRY_SECONDS = 1.0
 """How long after a store said that it is away it is asked again; twice as long after each further time."""
 LONGEST_RETRY_SECONDS = 30.0
 """It is never left alone for longer."""
+DAMAGED_READS = 4
+"""How often an object is read whose bytes are not those that were written, a retry apart: the way may damage them."""
 
 
 def next_wait(wait: float) -> float:
@@ -87,8 +90,21 @@ class Outbox:
         self.emit(Log(level, message, fields))
 
     def read(self, name: str, then: Continuation) -> None:
-        """Read until there is a definite answer: an object, or that there is none."""
-        self._until_definite(lambda op: ReadObject(op, name), then)
+        """Read until there is a definite answer: an object, or that there is none.
+
+        Damaged bytes are given to `then` only if they were damaged `DAMAGED_READS` times.
+        """
+        self._read(name, then, DAMAGED_READS)
+
+    def _read(self, name: str, then: Continuation, reads: int) -> None:
+        def arrived(answer: StoreAnswer, now: float) -> None:
+            if reads > 1 and answer.outcome is Outcome.DONE and not is_whole(name, answer.data):
+                self.log("warning", "an object arrived damaged; reading it again", object=name)
+                self.later(now + RETRY_SECONDS, lambda _now: self._read(name, then, reads - 1))
+            else:
+                then(answer, now)
+
+        self._until_definite(lambda op: ReadObject(op, name), arrived)
 
     def list(self, prefix: str, then: Continuation) -> None:
         """List until there is an answer."""

@@ -71,5 +71,13 @@ def unseal(kind: bytes, head_type: type[T], data: bytes) -> tuple[T, bytes]:
     return head, content[head_length:]
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether these are the bytes that `seal` made."""
+    return (
+        data.startswith(_MAGIC)
+        and _digest(data[: _HEAD.size], data[_HEADER_BYTES:]) == data[_HEAD.size : _HEADER_BYTES]
+    )
+
+
 def _digest(prefix: bytes, body: bytes) -> bytes:
     return blake3(prefix).update(body).digest(length=_DIGEST_BYTES)

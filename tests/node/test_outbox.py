@@ -83,7 +83,7 @@ def test_one_answer_makes_all_due_at_once() -> None:
     for name in "ab":
         asker.read(name)
     asker.pass_time(40)
-    asker.outcome = Outcome.DONE
+    asker.outcome = Outcome.MISSING
     asker.read("new")
     asker.pass_time(0)
     assert asker.answered == ["new", "a", "b"]
@@ -91,7 +91,7 @@ def test_one_answer_makes_all_due_at_once() -> None:
 
 def test_answers_to_others_do_not_make_a_refused_request_hurry_within_its_first_second() -> None:
     asker = Asker()
-    asker.outcome, asker.refused = Outcome.DONE, {"a"}
+    asker.outcome, asker.refused = Outcome.MISSING, {"a"}
     asker.read("a")
     for number in range(10):
         asker.read(f"other-{number}")
@@ -108,7 +108,7 @@ def test_what_is_delayed_is_not_hastened() -> None:
     asker.outbox.later(110.0, done.append)
     asker.read("a")
     assert asker.outbox.next_deadline() == 101.0
-    asker.outcome = Outcome.DONE
+    asker.outcome = Outcome.MISSING
     asker.pass_time(5)
     assert (asker.outbox.next_deadline(), done) == (110.0, [])
     asker.pass_time(5)

@@ -292,6 +292,7 @@ class _Draw:
             late_seconds=late_seconds,
             dropped=rng.choice((0.0, 0.05, 0.2)),
             retried=rng.choice((0.0, 0.1)),
+            damaged=rng.choice((0.0, 0.0, 0.02)),
         )
 
     def _worker_death(self, names: list[str]) -> f.AnyFault:

@@ -144,6 +144,8 @@ class StoreFlaky(Fault, frozen=True, kw_only=True):
     """Requests that time out and never arrive."""
     retried: Share = 0.0
     """Writes that the store's client sends twice without a word, so that the second try meets the first."""
+    damaged: Share = 0.0
+    """Reads whose bytes arrive with one of them flipped, or with the end missing."""
 
 
 class WorkerDeath(Fault, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from distevo.checkpoint import Checkpoint, encode_checkpoint
@@ -127,6 +128,9 @@ class Store:
             self._count(order)
             after(gives_up, reply, unknown)
             return True
+        if isinstance(order, ReadObject) and rng.random() < flaky.damaged:
+            after(delay, lambda _: reply(self._damaged(self._carry_out(client, order, content))))
+            return True
         if isinstance(order, ReadObject | ListObjects):
             return False
         draw -= flaky.dropped
@@ -143,6 +147,14 @@ class Store:
         else:
             return False
         return True
+
+    def _damaged(self, answer: StoreAnswer) -> StoreAnswer:
+        """With a byte flipped or the end missing."""
+        if not answer.data:
+            return answer
+        at = self._rng.randrange(len(answer.data))
+        rest = b"" if self._rng.random() < 0.5 else bytes([answer.data[at] ^ 0x10]) + answer.data[at + 1 :]
+        return replace(answer, data=answer.data[:at] + rest)
 
     # --- what it does ----------------------------------------------------------------------------
 

@@ -29,10 +29,20 @@ class DaemonError(Exception):
 
 
 class Daemon:
-    """`distevod start` as a process, with its log in `<folder>/daemon.log`."""
+    """`distevod start` as a process, with its log in `<folder>/daemon.log`.
 
-    def __init__(self, folder: Path, *options: str, workers: int = 1, id: str = "here") -> None:  # noqa: A002
-        self.folder, self.options = folder, options
+    `prefix` goes before the command line, say to run it on a host of its own; it must become the command by exec.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        workers: int = 1,
+        id: str = "here",  # noqa: A002
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        self.folder, self.options, self.prefix = folder, options, prefix
         self.state_dir = folder / "state"
         self.workers, self.id = workers, id
         self.log = folder / "daemon.log"
@@ -50,7 +60,7 @@ class Daemon:
     def command(self) -> list[str]:
         """The command line."""
         return [
-            sys.executable, "-m", "distevo_ctl.daemon", "start", "--state-dir", str(self.state_dir),
+            *self.prefix, sys.executable, "-m", "distevo_ctl.daemon", "start", "--state-dir", str(self.state_dir),
             "--id", self.id, "--workers", str(self.workers), "--metrics-port", "0", *self.options,
         ]  # fmt: skip
 

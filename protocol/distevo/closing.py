@@ -160,6 +160,11 @@ class Closing:
         final = end.finals.get(island.island)
         return final is not None and self._is_current(island, final.grant)
 
+    def is_ending(self, task: TaskId) -> bool:
+        """Whether a task is about to get its result, whatever its islands still say."""
+        end = self.ends.get(task)
+        return end is not None and (bool(end.fit) or end.stage is not Stage.COLLECTING)
+
     def reconsider(self, run: str, now: float) -> None:
         """A run was cancelled or extended, or islands of it have moved."""
         for end in [end for end in self.ends.values() if end.run.name == run]:

@@ -75,7 +75,9 @@ class Coordinator:
             standing.counted,
             self._change,
         )
-        self.orders = Orders(self.ledger, self.closing, outbox, publish, self._change, self._change_now)
+        self.orders = Orders(
+            member, self.ledger, self.closing, outbox, publish, self._change, self._change_now, self.settle
+        )
         self.desk = Desk(self.ledger, self.orders, outbox, publish)
         self.janitor = Janitor(self._owner, keeper, outbox)
         self.is_begun = self.is_over = self._is_leaving = False
@@ -242,7 +244,7 @@ class Coordinator:
         self._is_changed = False
         hosts = self._hosts()
         is_changed = self._note_refusals(hosts)
-        islands = self._open_islands({host.owner for host in hosts})
+        islands = self._open_islands({host.owner for host in hosts}, self._draining())
         owners = place(hosts, islands)
         for island, owner in owners.items():
             self.ledger.assign(island, owner)
@@ -255,7 +257,7 @@ class Coordinator:
 
     def _hosts(self) -> list[Host]:
         hosts = []
-        for name, member in self.ledger.living().items():
+        for name, member in self.ledger.hosts().items():
             # Where memory and wish disagree, the member's own daemon has said so when it started.
             limit, _ = island_limit(member.islands, member.memory_mb)
             hosts.append(
@@ -268,6 +270,11 @@ class Coordinator:
                 )
             )
         return hosts
+
+    def _draining(self) -> set[str]:
+        """The owners that live and are to lose what they have."""
+        members = self.ledger.living().items()
+        return {member.owner(name) for name, member in members if member.is_draining}
 
     def _refusals(self, member: str) -> Mapping[str, str]:
         """The runs that a member cannot work on, and why."""
@@ -287,8 +294,8 @@ class Coordinator:
                 run.note, is_changed = note, True
         return is_changed
 
-    def _open_islands(self, living: set[str]) -> list[OpenIsland]:
-        """The islands that have, or need, an owner; `living` are those who may be one."""
+    def _open_islands(self, living: set[str], draining: set[str]) -> list[OpenIsland]:
+        """The islands that have, or need, an owner; `living` are those who may be one, `draining` no longer."""
         islands = []
         for name, run in self.ledger.plan.runs.items():
             if name not in self.ledger.runs:
@@ -298,12 +305,16 @@ class Coordinator:
                     continue
                 for index, at in enumerate(entry.islands):
                     # A run that rests or is over begins nothing; what was begun has to have somebody who holds it.
-                    is_resting = run.state in {RunState.CANCELLED, RunState.PAUSED} and at.is_nobodys
+                    is_idle = run.state in {RunState.CANCELLED, RunState.PAUSED} and at.is_nobodys
                     island = IslandId(name, task, index)
-                    if not is_resting and not self.closing.is_final(island):
+                    is_final = self.closing.is_final(island)
+                    # Its task may stay open for long: until then somebody has to be able to tell its last state.
+                    has_to_move = at.owner in draining and not self.closing.is_ending(island[:2])
+                    if not is_idle and (not is_final or has_to_move):
                         # Of one that lost its owner nobody can say that it was not begun.
                         is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)
-                        islands.append(OpenIsland(island, at.owner, self._seconds_left(run, island), is_begun))
+                        seconds = self._seconds_left(run, island)
+                        islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting=is_final))
         return islands
 
     def _seconds_left(self, run: RunPlan, island: IslandId) -> float | None:

@@ -14,6 +14,8 @@ from distevo.orders import ACCEPTED, Orders
 from distevo.outbox import Outbox, Publish
 from distevo.run import decode_run
 
+STRANGER_SECONDS = (0.3, 1.5)
+"""Who dials writes its announcement at the same time, and the store may take a moment."""
 LIST_SECONDS = 10.0
 """How often the inbox is listed when nobody says that it has changed."""
 UNREADABLE = "unreadable"
@@ -65,6 +67,8 @@ class Desk:
 
     def look(self, now: float) -> None:
         """List the inbox now; if a listing is on its way already, once more after it."""
+        if not self.is_open:
+            return
         self._next_listing = now + LIST_SECONDS
         if self._is_listing:
             self._again = True
@@ -76,7 +80,8 @@ class Desk:
         """Somebody with an unknown key wants to be taken in: list, but no stranger makes this dearer than it is."""
         if now >= self._stranger_at:
             self._stranger_at = now + LIST_SECONDS
-            self.look(now)
+            for wait in STRANGER_SECONDS:
+                self._outbox.later(now + wait, self.look)
 
     def tick(self, now: float) -> None:
         """List the inbox when it is time."""

@@ -41,6 +41,8 @@ class Dialler:
 
     def __init__(self, me: str, is_dialable: bool, outbox: Outbox, is_linked: Callable[[str], bool]) -> None:
         self._me, self._is_dialable, self._outbox, self._is_linked = me, is_dialable, outbox, is_linked
+        self.is_known = True
+        """Whether the plan shows us: else nobody could dial us."""
         self._aims: dict[str, _Aim] = {}
         self._alarms: Alarms[str] = Alarms()
         """When each is dialled next; not while a dial is under way or a link is there."""
@@ -104,7 +106,7 @@ class Dialler:
 
     def _goes_first(self, member: str) -> bool:
         # Who cannot be dialled has nobody to wait for.
-        return self._me < member or not self._is_dialable
+        return self._me < member or not self._is_dialable or not self.is_known
 
     def _schedule(self, member: str, aim: _Aim, at: float) -> None:
         if not aim.is_pending:

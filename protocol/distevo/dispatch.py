@@ -10,6 +10,7 @@ from distevo.contact import FAR, Contact, wished
 from distevo.election import candidates
 from distevo.errors import ObjectError, RemoteProtocolError
 from distevo.events import IslandId, Verified
+from distevo.instructions import Admit
 from distevo.lease import InForce
 from distevo.listener import Delivery
 from distevo.members import State
@@ -87,6 +88,8 @@ class Dispatch:
         )
         self.verdicts = Verdicts(node.verifier, node.may_run, self._able, self._send)
         self._coordinator, self._epoch = "", 0
+        self._denied: frozenset[str] | None = None
+        """Who was last kept out; None as long as nobody was let in."""
 
     # --- what is said ----------------------------------------------------------------------------
 
@@ -258,8 +261,11 @@ class Dispatch:
         expected = wished(self._member, rank, contacts, wanted)
         heard = {name: at.boot for name, at in contacts.items() if name in expected or self.router.is_linked(name)}
         new = [name for name in heard if node.table.state(name) is None]
+        if self._denied != (denied := frozenset(plan.denied)):
+            self._denied = denied
+            node.outbox.emit(Admit(denied))
         node.table.follow(heard, now)
-        self.router.follow(contacts, plan.denied, self._cluster(), now, rank)
+        self.router.follow(contacts, plan.denied, self._cluster(), now, rank, is_known=node.joining.is_in(plan))
         self.router.want(wanted, now)
         self.grace(new, now)
         if (holder, plan.epoch) != (self._coordinator, self._epoch):

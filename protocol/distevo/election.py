@@ -7,6 +7,7 @@ they try soon when the holder is gone, seldom at the same time, and not at all w
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
@@ -107,9 +108,17 @@ class Election:
         self._rest_until = -float("inf")
         self._answers: dict[str, bool] = {}
         self._asked = 0
+        self._has_won = False
+        self.outcomes: Counter[str] = Counter()
+        """What came of this member's candidacies: `won`, `lost` (another was faster, or what was loaded could not be
+        used), `heard` (a member hears the holder)."""
 
     def follow(self, plan: Plan) -> None:
         """A plan is in force: who may be candidates."""
+        # Each term has an epoch of its own, and its first plan comes with the swap that wins it.
+        if plan.epoch > self._plan.epoch and self._lease.is_ours:
+            self._has_won = True
+            self.outcomes["won"] += 1
         self._plan = plan
 
     @property
@@ -122,7 +131,7 @@ class Election:
             return
         occasion = self._occasion(now)
         if self.state is Candidacy.CALM:
-            if occasion is not Occasion.TRUSTED and now >= self._rest_until:
+            if occasion is not Occasion.TRUSTED and now >= self._rest_until and not self._stands_back():
                 self._step(occasion)
                 self._turn_at = now + self._delay()
                 if self._lease.record is not None:
@@ -168,6 +177,9 @@ class Election:
         """Another was faster, or what was loaded cannot be used."""
         if self._is_trying:
             self._step(Occasion.LOST)
+            if not self._has_won:
+                self.outcomes["lost"] += 1
+            self._has_won = False
 
     def rank(self) -> int:
         """This member's place among the candidates that live: 0 goes first."""
@@ -197,6 +209,11 @@ class Election:
         record = self._lease.record
         interval = record.ttl / RENEWALS_PER_TTL if record is not None else 0.0
         return self._lease.unchanged_for(now) >= QUIET_RENEWALS * interval
+
+    def _stands_back(self) -> bool:
+        """Whether this member is to leave, and another is there that is not."""
+        me = self._me()
+        return me is not None and me.boot == self._boot and me.is_draining and self.rank() > 0
 
     def _delay(self) -> float:
         record = self._lease.record
@@ -237,6 +254,7 @@ class Election:
     def _conclude(self, now: float) -> None:
         if True in self._answers.values():
             self._step(Occasion.HEARD)
+            self.outcomes["heard"] += 1
             self._rest_until = now + CALM_SECONDS
         elif self._answers:
             self._step(Occasion.UNHEARD)
@@ -249,6 +267,8 @@ class Election:
             self._look(now)
 
 
-def _order(name: str, member: MemberPlan | None) -> tuple[int, int, str]:
-    """Configured priority, then who has lived longest."""
-    return (member.priority, member.joined, name) if member is not None else (2**31, 0, name)
+def _order(name: str, member: MemberPlan | None) -> tuple[bool, int, int, str]:
+    """Who is to leave comes last; then by configured priority, then who has lived longest."""
+    if member is None:
+        return False, 2**31, 0, name
+    return member.is_draining, member.priority, member.joined, name

@@ -6,6 +6,7 @@ There is no barrier anywhere: an island emigrates when its own generations say s
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate
 
@@ -46,6 +47,11 @@ class Exchange:
         self._plan = Plan(epoch=0, version=0)
         self._within: dict[Edge, EdgeStatus] = {}
         """Edges between two islands here, which need no message."""
+        self.emigrated = 0
+        """Programs that islands here have given to others, once for each island that they were given to."""
+        self.immigrated: Counter[str] = Counter()
+        """Programs that were given to islands here: `accepted`, `known`, or `declined`, for not being good enough or
+        because the island takes none now."""
 
     def follow(self, plan: Plan, now: float) -> None:
         """A plan is in force."""
@@ -83,11 +89,18 @@ class Exchange:
         for target in to:
             island = IslandId(work.id.run, work.id.task, target)
             owner = self._owner_of(*island)
+            self.emigrated += len(chosen) if owner else 0
             if owner == self._owner:
-                self._count(work.id, target, self._foreman.immigrate(island, chosen), now)
+                self._count(work.id, target, self._immigrate(island, chosen), now)
             elif owner:
                 block = block or pack(chosen)
                 self.migration.emigrate(work.id, work.grant, target, owner, block, now)
+
+    def _immigrate(self, island: IslandId, programs: list[Program]) -> tuple[int, int] | None:
+        counts = self._foreman.immigrate(island, programs)
+        accepted, known = counts or (0, 0)
+        self.immigrated.update(accepted=accepted, known=known, declined=len(programs) - accepted - known)
+        return counts
 
     def _count(self, source: IslandId, target: int, counts: tuple[int, int] | None, now: float) -> None:
         edge = Edge(source.run, source.task, source.island, target)
@@ -124,7 +137,7 @@ class Exchange:
             programs = unpack(payload, keyer(problem.name, problem.version))
         except BlockError as error:
             raise RemoteProtocolError(Code.MALFORMED, str(error)) from error
-        counts = self._foreman.immigrate(island, programs)
+        counts = self._immigrate(island, programs)
         if counts is None:
             return self._arrivals.took(head, 0, 0, "the island rests")
         return self._arrivals.took(head, *counts, None)

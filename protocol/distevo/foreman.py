@@ -115,7 +115,7 @@ class Foreman:
 
     def _let_go(self, work: IslandWork, now: float) -> None:
         place = self._place_of(work.id)
-        if place is None or not place.owner:
+        if place is None:
             self._drop(work)
         elif work.stage is Stage.FETCHING or not work.is_begun:
             self._remove(work, Turn.MOVED if work.stage is Stage.FETCHING else Turn.CLOSED)
@@ -128,6 +128,7 @@ class Foreman:
             self._news.take_back(work.id)
             work.settle_immigrants()
             work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence())
+            # To nobody, while there is nobody else: whoever takes it up some day finds it in the store.
             self._part(work, place.owner)
 
     def _pass_on(self, islands: list[IslandId]) -> None:
@@ -215,6 +216,11 @@ class Foreman:
     def queued(self) -> int:
         """Islands that are this platform's and not begun."""
         return len(self._queue)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether this platform owns nothing, by the plan in force, and nothing is left that it has to hand over."""
+        return not self._queue and not self.islands
 
     def fill(self, now: float) -> None:
         """Begin islands while there is room and some slot would soon have nothing to do."""

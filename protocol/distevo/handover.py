@@ -37,10 +37,12 @@ class HandOver:
         self._repeat_at = float("inf")
 
     def part(self, island: IslandId, snapshot: IslandSnapshot, owner: str, now: float) -> None:
-        """The plan gives an island to another owner."""
-        self._partings[island] = _Parting(snapshot, owner, now)
+        """The plan gives an island to another owner; an empty one: to nobody yet."""
+        # Where there is nobody to take it, it is enough that it is durable.
+        self._partings[island] = _Parting(snapshot, owner, now, is_taken=not owner)
         self._repeat_at = min(self._repeat_at, now + REPEAT_SECONDS)
-        self._send(owner, snapshot)
+        if owner:
+            self._send(owner, snapshot)
 
     def keep(self, islands: Mapping[IslandId, IslandWork]) -> None:
         """Of these in hand, those that no longer part came back; what is not in hand is over."""

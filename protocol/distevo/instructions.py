@@ -152,6 +152,13 @@ class SaveCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Admit:
+    """Let any key connect but these, which are revoked. Until this is first said, nobody may connect."""
+
+    denied: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Dial:
     """Connect to a member at one of these endpoints, if it proves to have this key."""
 
@@ -205,6 +212,7 @@ Instruction = (
     | VerifyProgram
     | FinishWorkers
     | SaveCheckpoint
+    | Admit
     | Dial
     | HangUp
     | Send

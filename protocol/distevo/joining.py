@@ -17,6 +17,7 @@ from distevo.plan import MemberPlan, Plan
 
 ANNOUNCE_SECONDS = 60.0
 """How often a platform that is not in the plan announces itself again."""
+REVOKED = "this platform's key was revoked, and others have its islands; `revoke --undo` there takes it in again"
 
 
 class Joining:
@@ -41,6 +42,8 @@ class Joining:
 
     def follow(self, plan: Plan, now: float) -> str:
         """A plan is in force. Returns why this platform has to leave, or nothing."""
+        if self.is_revoked(plan):
+            return REVOKED
         me = plan.members.get(self._settings.member)
         if me is not None and me.boot == self._settings.boot:
             self._was_member = True
@@ -55,12 +58,27 @@ class Joining:
             return f"the cluster does not take this platform in: {answer}"
         return ""
 
+    def is_revoked(self, plan: Plan) -> bool:
+        """Whether a plan lets this platform's key in no more."""
+        return self._settings.key != "" and self._settings.key in plan.denied
+
+    def is_draining(self, plan: Plan) -> bool:
+        """Whether a plan has this boot leave."""
+        me = plan.members.get(self._settings.member)
+        return me is not None and me.boot == self._settings.boot and me.is_draining
+
+    def is_in(self, plan: Plan) -> bool:
+        """Whether the plan shows this boot."""
+        me = plan.members.get(self._settings.member)
+        return me is not None and me.boot == self._settings.boot
+
     def announce(self, now: float) -> None:
         """Say in the inbox that this platform is there, when that is due and somebody is there to read it."""
         record = self._lease.record
         me = self._following.plan.members.get(self._settings.member)
-        is_in = me is not None and me.boot == self._settings.boot
-        if is_in or record is None or not record.holder or self._lease.is_free or self._lease.is_ours:
+        if record is None or not record.holder or self._lease.is_free or self._lease.is_ours:
+            return
+        if self.is_in(self._following.plan):
             return
         if record.plan is not None and record.plan != self._following.name:
             return  # The plan is being read: whose place is to be taken stands in there.

@@ -40,27 +40,36 @@ class Ledger:
             return OUTDATED
         if known is not None and known.key != says.key and known.state is MemberState.ALIVE:
             return f"another platform is called {member!r}: start this one with another --id"
-        says.state, says.joined = MemberState.ALIVE, self.plan.next_joined
+        says.state, says.is_draining, says.joined = MemberState.ALIVE, False, self.plan.next_joined
         self.plan.next_joined += 1
         self.plan.members[member] = says
         return None
 
     def settle(self, member: str, boot: str, state: MemberState) -> bool:
-        """This boot of a member is alive, dead or has left; whether that is new, and it is the plan's boot."""
+        """This boot of a member is alive, dead or has left; whether that is new, and it is the plan's boot.
+
+        What one with a revoked key says until the plan is in force brings it back no more.
+        """
         entry = self.plan.members.get(member)
         if entry is None or entry.boot != boot or entry.state is state:
+            return False
+        if state is MemberState.ALIVE and entry.key in self.plan.denied:
             return False
         entry.state, entry.gone_s = state, 0
         return True
 
     def living(self) -> dict[str, MemberPlan]:
-        """The members that may own islands, by id."""
+        """The members that live and are trusted, by id."""
         denied = self.plan.denied
         return {
             name: member
             for name, member in self.plan.members.items()
             if member.state is MemberState.ALIVE and member.key not in denied
         }
+
+    def hosts(self) -> dict[str, MemberPlan]:
+        """Those of them that may be given islands, by id."""
+        return {name: member for name, member in self.living().items() if not member.is_draining}
 
     # --- runs ------------------------------------------------------------------------------------
 

@@ -69,8 +69,11 @@ class Links:
 
     # --- the plan --------------------------------------------------------------------------------
 
-    def follow(self, contacts: Mapping[str, Contact], denied: Collection[str], cluster: str, now: float) -> None:
+    def follow(
+        self, contacts: Mapping[str, Contact], denied: Collection[str], cluster: str, now: float, is_known: bool
+    ) -> None:
         """Take over what the plan says: hang up where it no longer bears a link out, open where it does now."""
+        self._dialler.is_known = is_known
         for member, old in self._contacts.items():
             new = contacts.get(member)
             if new is not None and new.boot != old.boot:

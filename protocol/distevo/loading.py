@@ -34,7 +34,8 @@ class Loaded:
 class Loading:
     """Reads the plan in force, then inbox and runs, and calls `then`.
 
-    Or `missing`, if that plan is not there; or `refuse`, with kind and reason.
+    Or `contradicted`, with a reason, if `cluster` as it was read does not go with the plans that are there: it has
+    changed since, or the store is corrupt. Or `refuse`, with kind and reason.
     """
 
     def __init__(
@@ -42,10 +43,10 @@ class Loading:
         pointer: str | None,
         outbox: Outbox,
         then: Callable[[Loaded, float], None],
-        missing: Callable[[float], None],
+        contradicted: Callable[[str, float], None],
         refuse: Callable[[str, str], None],
     ) -> None:
-        self._outbox, self._then, self._plan_missing, self._refuse = outbox, then, missing, refuse
+        self._outbox, self._then, self._contradicted, self._refuse = outbox, then, contradicted, refuse
         self._loaded = Loaded(Plan(epoch=0, version=0))
         self._pointer, self._missing = pointer, 0
         if pointer is None:
@@ -55,7 +56,7 @@ class Loading:
 
     def _plan_read(self, pointer: str, answer: StoreAnswer, now: float) -> None:
         if answer.outcome is Outcome.MISSING:
-            self._plan_missing(now)
+            self._contradicted(f"the plan {pointer} is missing from the store", now)
             return
         try:
             self._loaded.plan = decode_plan(answer.data)
@@ -97,8 +98,8 @@ class Loading:
     def _plans_listed(self, answer: StoreAnswer, now: float) -> None:
         self._loaded.old_plans = [name for name in answer.names if name != self._pointer]
         if self._pointer is None and any(not name.startswith(FIRST_PLAN) for name in answer.names):
-            # Beginning anew would take all that the lost cluster did for leftovers.
-            self._refuse("corrupt", "the store has plans and no object `cluster`: restore it, or use another store")
+            # Beginning anew would take all that a lost cluster did for leftovers.
+            self._contradicted("the store has plans and no object `cluster`: restore it, or use another store", now)
             return
         self._arrived(now)
 

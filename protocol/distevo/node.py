@@ -8,7 +8,7 @@ checkpoints of them (`keeper`), exchanges programs with the other islands of the
 coordinator what rests until a plan shows that it was heard (`news`). It judges who lives by what it hears (`members`,
 `routing`). When the lease seems free (`election`) it *loads* plan, inbox and runs, and tries to *take* the lease; if
 it wins, it *coordinates* for a term (`coordinator`). `StopRequested` ends it with a last checkpoint, a released lease
-and a goodbye.
+and a goodbye; and so does a plan that has it drained, once nothing is left here.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from distevo.following import Following
 from distevo.foreman import Foreman
 from distevo.handover import HandOver
 from distevo.instructions import Exit, FinishWorkers, Instruction
-from distevo.joining import Joining, says
+from distevo.joining import REVOKED, Joining, says
 from distevo.keeper import Keeper
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
 from distevo.library import Library
@@ -169,7 +169,7 @@ class Node:
             self.exchange.next_deadline,
         )
         self._next_watch = self._hinted_at = -float("inf")
-        self._has_mail = self._is_probing = False
+        self._has_mail = self._is_probing = self._is_draining = False
         self._deadline: float | None = None
         self.handled = 0
         """Events so far."""
@@ -324,6 +324,9 @@ class Node:
             self._lose(now)
         if self.phase is Phase.WATCHING and self.following.has_looked:
             self.election.consider(now)
+        if self._is_draining and self.foreman.is_empty and self.phase not in ENDING | {Phase.GONE}:
+            self.outbox.log("info", "drained: nothing is left here, so this platform leaves")
+            self._stop(now)
 
     def _tick(self, now: float) -> None:
         """Do what is due."""
@@ -395,6 +398,7 @@ class Node:
         if refusal:
             self.leave_with("refused", refusal)
             return
+        self._is_draining = self.joining.is_draining(plan)
         self.dispatch.follow(plan, now)
         self.election.follow(plan)
         self.standing.follow(plan)
@@ -437,20 +441,20 @@ class Node:
             name,
             self.outbox,
             lambda loaded, now: self._loaded(loaded, record, now),
-            lambda now: self._plan_missing(record, now),
+            lambda reason, now: self._contradicted(record, reason, now),
             self.leave_with,
         )
 
-    def _plan_missing(self, record: ClusterRecord | None, now: float) -> None:
-        """The plan is pruned, since it was superseded long ago while this member slept; or something is very wrong."""
+    def _contradicted(self, record: ClusterRecord | None, reason: str, now: float) -> None:
+        """Others have gone on since `cluster` was read, perhaps long ago while this member slept; or it is corrupt."""
         if self.phase is not Phase.LOADING:
             return
         self._turn(Turning.LOST)
         self.election.lost()
 
         def looked(_now: float) -> None:
-            if self.lease.record is record and record is not None:
-                self.leave_with("corrupt", f"the plan {record.plan} is missing from the store")
+            if self.lease.record is record:
+                self.leave_with("corrupt", reason)
 
         self.following.look(now, looked)
 
@@ -461,6 +465,9 @@ class Node:
             # Another was faster. The swap would compare with a token that is newer than the plan it builds on.
             self._turn(Turning.LOST)
             self.election.lost()
+            return
+        if self.joining.is_revoked(loaded.plan):
+            self.leave_with("refused", REVOKED)
             return
         entry = loaded.plan.members.get(self.settings.member)
         is_ours = entry is None or entry.key == self.settings.key or entry.state is not MemberState.ALIVE

@@ -1,4 +1,4 @@
-"""Orders: what people want of runs, entered into the ledger. The members do it when the plan is in force."""
+"""Orders: what people want of runs and members, entered into the ledger. Members act when the plan is in force."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
 from distevo.ledger import Ledger
 from distevo.member import Announcement
-from distevo.messages import MAX_TASK_BYTES
+from distevo.messages import MAX_MEMBERS, MAX_TASK_BYTES
 from distevo.outbox import Outbox, Publish
-from distevo.plan import RunState
+from distevo.plan import MemberState, RunState
 from distevo.run import Budget, Run, decode_run
 from distevo.topology import check
 
 ACCEPTED = "accepted"
 MAX_PLACES = 100_000
 """Most islands of a run, all tasks together: each has a place in the plan."""
+MAX_DENIED = MAX_MEMBERS
+"""Most revoked keys: every plan carries them."""
 
 
 def check_run(run: Run) -> str | None:
@@ -42,14 +44,19 @@ class Orders:
 
     def __init__(
         self,
+        coordinator: str,
         ledger: Ledger,
         closing: Closing,
         outbox: Outbox,
         publish: Publish,
         changed: Callable[[], None],
         joined: Callable[[], None],
+        settle: Callable[[str, str, MemberState, float], None],
     ) -> None:
-        """`changed`: islands may have to be placed; `joined`: at once, since a boot may have taken another's place."""
+        """`coordinator`: who decides. `changed`: islands may have to be placed; `joined`: at once, since a boot may
+        have taken another's place. `settle`: (member, boot, state, now), a boot is as good as in that state.
+        """
+        self._coordinator, self._settle = coordinator, settle
         self._ledger, self._closing, self._outbox = ledger, closing, outbox
         self._publish, self._changed, self._joined = publish, changed, joined
 
@@ -76,6 +83,13 @@ class Orders:
 
     def carry_out(self, command: Command, now: float) -> str:
         """Do what a command says."""
+        match command.verb:
+            case Verb.DRAIN:
+                return self._drain(command.member, command.boot)
+            case Verb.REVOKE:
+                return self._revoke(command.member, now)
+            case Verb.UNREVOKE:
+                return self._unrevoke(command.member)
         if command.run not in self._ledger.plan.runs:
             return f"there is no run {command.run!r}"
         match command.verb:
@@ -164,4 +178,54 @@ class Orders:
             self._closing.sweep_results(name)
 
         self._publish(gone)
+        return ACCEPTED
+
+    # --- members ---------------------------------------------------------------------------------
+
+    def _drain(self, name: str, boot: str) -> str:
+        """It ends by itself once the plan in force leaves it nothing; whoever asks again waits for the same."""
+        member = self._ledger.plan.members.get(name)
+        if member is None:
+            return f"there is no platform {name!r}"
+        if boot and boot != member.boot:
+            return f"{name!r} was started again meanwhile; if that one is meant, ask once more"
+        if member.state is not MemberState.ALIVE:
+            how = "is dead" if member.state is MemberState.DEAD else "has left"
+            return f"the platform {name!r} {how} already: what it had is given to others"
+        if not member.is_draining:
+            member.is_draining = True
+            self._outbox.log("info", "a member is drained", member=name)
+            self._joined()
+        return ACCEPTED
+
+    def _revoke(self, name: str, now: float) -> str:
+        """Everybody of that key is as good as dead; it may be dead already, and its key in other hands."""
+        plan = self._ledger.plan
+        member = plan.members.get(name)
+        if member is None:
+            return f"there is no platform {name!r}"
+        if not member.key:
+            return f"{name!r} has no key that could be revoked"
+        if member.key in plan.denied:
+            return f"the key of {name!r} is revoked already"
+        if member.key == plan.members[self._coordinator].key:
+            # Nobody but itself could put that plan in force; and if it cannot be trusted, it would not.
+            return f"{name!r} is the coordinator: drain it first, then revoke it"
+        if len(plan.denied) >= MAX_DENIED:
+            return f"{len(plan.denied)} keys are revoked already, and there is room for no more: undo some"
+        plan.denied.append(member.key)
+        self._outbox.log("warning", "a key is revoked", member=name)
+        for other, entry in plan.members.items():
+            if entry.key == member.key and entry.state is MemberState.ALIVE:
+                self._settle(other, entry.boot, MemberState.DEAD, now)
+        return ACCEPTED
+
+    def _unrevoke(self, name: str) -> str:
+        """The platform is taken in again when it asks."""
+        plan = self._ledger.plan
+        key = plan.members[name].key if name in plan.members else name
+        if key not in plan.denied:
+            return f"the key of {name!r} is not revoked"
+        plan.denied.remove(key)
+        self._outbox.log("info", "a key is no longer revoked", member=name)
         return ACCEPTED

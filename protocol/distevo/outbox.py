@@ -34,7 +34,7 @@ RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 30.0
 """It is never left alone for longer."""
 DAMAGED_READS = 4
-"""How often an object is read whose bytes are not those that were written, a retry apart: the way may damage them."""
+"""How often an object is read at once whose bytes are not those that were written: the way may have damaged them."""
 
 
 def next_wait(wait: float) -> float:
@@ -100,7 +100,7 @@ class Outbox:
         def arrived(answer: StoreAnswer, now: float) -> None:
             if reads > 1 and answer.outcome is Outcome.DONE and not is_whole(name, answer.data):
                 self.log("warning", "an object arrived damaged; reading it again", object=name)
-                self.later(now + RETRY_SECONDS, lambda _now: self._read(name, then, reads - 1))
+                self._read(name, then, reads - 1)
             else:
                 then(answer, now)
 

@@ -5,6 +5,7 @@ The coordinator alone changes it. A changed plan is a new immutable object; the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -150,6 +151,8 @@ class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     joined: Count = 0
     """Order of arrival: of candidates of one priority the longest-lived goes first."""
     state: MemberState = MemberState.ALIVE
+    is_draining: bool = False
+    """Whether this boot is to leave: it is given nothing, what it has goes to others, and with nothing left it ends."""
     gone_s: Count = 0
     """Seconds for which coordinators have seen it dead or away, since it was last alive."""
 
@@ -169,9 +172,23 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Above every grant that was ever given."""
     next_joined: Count = 1
     denied: list[str] = []
-    """Public keys that were revoked."""
+    """Public keys that were revoked, at most `orders.MAX_DENIED`."""
     handled: dict[str, str] = {}
     """Inbox objects that are taken in, with what came of them, until a listing no longer shows them."""
+
+    def owned(self, owner: str) -> int:
+        """How many islands an owner has, of tasks that are open."""
+        return sum(place.owner == owner for place in self._open_places())
+
+    def waiting_after(self, owner: str) -> int:
+        """How many islands, of tasks that are open, that owner had last, and nobody has now."""
+        return sum(not place.owner and place.former[-1:] == [owner] for place in self._open_places())
+
+    def _open_places(self) -> Iterator[IslandPlace]:
+        for run in self.runs.values():
+            for task in run.tasks.values():
+                if task.is_open_in(run.state):
+                    yield from task.islands
 
 
 def encode_plan(plan: Plan) -> bytes:

@@ -65,7 +65,7 @@ class Router:
         self._now = 0.0
         self._contacts: dict[str, Contact] = {}
         self._denied: frozenset[str] = frozenset()
-        self._cluster, self._rank = "", FAR
+        self._cluster, self._rank, self._is_known = "", FAR, True
         self._wanted: frozenset[str] = frozenset()
         self._wished: dict[str, Contact] = {}
         self._held: list[Callable[[], None]] | None = None
@@ -106,15 +106,22 @@ class Router:
     # --- what the node says ----------------------------------------------------------------------
 
     def follow(
-        self, contacts: Mapping[str, Contact], denied: Collection[str], cluster: str, now: float, rank: int = FAR
+        self,
+        contacts: Mapping[str, Contact],
+        denied: Collection[str],
+        cluster: str,
+        now: float,
+        rank: int = FAR,
+        is_known: bool = True,
     ) -> None:
-        """Take over what the plan says of the others (never of us); `rank` is our own."""
+        """Take over what the plan says of the others; `rank` is our own, `is_known` whether the plan shows us."""
         self._now = now
         denied = frozenset(denied)
-        if (contacts, denied, cluster, rank) == (self._contacts, self._denied, self._cluster, self._rank):
+        new, known = (denied, cluster, rank, is_known), (self._denied, self._cluster, self._rank, self._is_known)
+        if contacts == self._contacts and new == known:
             return
         old, self._contacts = self._contacts, dict(contacts)
-        self._denied, self._cluster, self._rank = denied, cluster, rank
+        self._denied, self._cluster, self._rank, self._is_known = new
         for member, contact in old.items():
             if member not in contacts or contacts[member].boot != contact.boot:
                 self._mail.take(member)
@@ -122,7 +129,7 @@ class Router:
         self._routes.follow(self._contacts)
         held: list[Callable[[], None]] = []
         self._held = held
-        self._links.follow(self._contacts, denied, cluster, now)
+        self._links.follow(self._contacts, denied, cluster, now, is_known)
         self._held = None
         self._aim(now)
         for tell in held:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from distevo.events import IslandId
 from distevo.messages import Heartbeat, IslandProgress
 from distevo.plan import Plan, TaskState
 from distevo.progress import Progress
 from distevo.speech import progress_of
 from distevo.work import IslandWork
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this platform has done since its boot; it only rises."""
+
+    generations: int = 0
+    evaluations: int = 0
+    duplicates: int = 0
+    cpu_seconds: float = 0.0
+    tasks: int = 0
+    """Tasks that were closed in the whole cluster, as its plans show."""
 
 
 class Standing:
@@ -22,10 +36,12 @@ class Standing:
         """By member, the runs that it cannot work on, and why."""
         self.lag: dict[str, float] = {}
         """By member, by how many seconds its event loop was late lately."""
+        self.tally = Tally()
         self._told: dict[str, dict[IslandId, IslandProgress]] = {}
         """By member, what it last said."""
         self._progress: dict[str, Progress] = {}
         self._closed: dict[str, int] = {}
+        self._has_followed = False
 
     def heard(self, member: str, heartbeat: Heartbeat, now: float) -> bool:
         """A member says how far it is; whether that concerns the placing of islands: it refuses other runs now."""
@@ -47,8 +63,18 @@ class Standing:
 
     def own(self, member: str, work: IslandWork, now: float, count: int) -> None:
         """An island here has finished a generation with so many evaluations."""
-        self.islands[work.id] = member, progress_of(work)
+        progress = progress_of(work)
+        self._tally(self.counted(work.id), progress, count)
+        self.islands[work.id] = member, progress
         self.evaluated(work.id.run, count, now)
+
+    def _tally(self, before: tuple[int, int, float], progress: IslandProgress, count: int) -> None:
+        self.tally.generations += 1
+        self.tally.evaluations += count
+        # Of a state that was taken from the store nobody may know how it was: its first generation here goes without.
+        if before[0] + count == progress.evaluations:
+            self.tally.duplicates += max(progress.duplicates - before[1], 0)
+            self.tally.cpu_seconds += max(progress.seconds - before[2], 0.0)
 
     def evaluated(self, run: str, count: int, now: float) -> None:
         """So many more evaluations of a run were made somewhere."""
@@ -67,9 +93,12 @@ class Standing:
         """A plan is in force: count what it closed, and forget what it no longer has."""
         for name, run in plan.runs.items():
             closed = sum(task.state is not TaskState.OPEN for task in run.tasks.values())
-            for _ in range(closed - self._closed.get(name, closed)):
+            # Of a run that the plan before did not have, nothing was closed then; of the first plan, nobody knows when.
+            for _ in range(closed - self._closed.get(name, 0 if self._has_followed else closed)):
                 self.progress(name).finished()
+                self.tally.tasks += 1
             self._closed[name] = closed
+        self._has_followed = True
         for facts in (self._progress, self._closed):
             for name in [name for name in facts if name not in plan.runs]:
                 del facts[name]

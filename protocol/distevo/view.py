@@ -6,57 +6,86 @@ of others were when they were last heard.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from distevo.checkpoint import IslandSnapshot
 from distevo.diversity import diversity_of
 from distevo.events import IslandId
 from distevo.members import State
-from distevo.migration import EdgeStatus
+from distevo.migration_view import edges
 from distevo.node import Node
-from distevo.plan import MemberPlan, MemberState, RunPlan
-from distevo.result import text_of
-from distevo.work import IslandWork, Stage
+from distevo.path import PathKind
+from distevo.plan import MemberPlan, MemberState, RunPlan, TaskPlan
+from distevo.population import Population
+from distevo.result import Result, text_of
+from distevo.work import Stage
+
+Counted = tuple[int, int]
+"""(evaluations, duplicates)."""
 
 
-def status(node: Node, now: float) -> dict[str, Any]:
-    """Cluster, members, runs, and migration from here; times in seconds."""
+def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Cluster, members, runs, and migration from here; times in seconds.
+
+    `latency`: by member, how long a message takes there and back on the link with it, where there is one.
+    """
     record = node.lease.record
     plan = node.plan
+    coordinator = record.holder or None if record else None
     others = [name for name in plan.members if name != node.settings.member]
+    links = latency or {}
     return {
         "cluster": {
             "id": record.cluster if record else None,
             "epoch": record.epoch if record else None,
-            "coordinator": record.holder or None if record else None,
+            "coordinator": coordinator,
             "plan": node.following.name or None,
         },
-        "members": [_own(node, now), *(_other(node, name, plan.members[name], now) for name in others)],
+        "members": [
+            _own(node, coordinator, now),
+            *(_other(node, name, coordinator, links.get(name), now) for name in others),
+        ],
         "runs": [run_view(node, name, now) for name in plan.runs],
-        "migrations": [_edge(status, now) for status in node.exchange.status()],
+        "migrations": edges(node, now),
     }
 
 
-def _edge(status: EdgeStatus, now: float) -> dict[str, Any]:
-    """What left an island here for another of its task."""
+# --- members -------------------------------------------------------------------------------------
+
+
+def planned_member(name: str, member: MemberPlan, coordinator: str | None) -> dict[str, Any]:
+    """A member as the plan shows it. None stands for what only itself, or who hears it, can know."""
+    view = _member(name, member.kind, member.boot, member.workers, member.state.value, coordinator)
+    return view | {"is_draining": member.is_draining}
+
+
+def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinator: str | None) -> dict[str, Any]:
     return {
-        **status.edge._asdict(),
-        "owner": status.owner,
-        "is_waiting": status.is_waiting,
-        "sent": status.sent,
-        "accepted": status.accepted,
-        "known": status.known,
-        "last_s": None if status.last_at is None else round(now - status.last_at, 3),
+        "id": name,
+        "kind": kind,
+        "state": state,
+        "role": "coordinator" if name == coordinator else "member",
+        "is_draining": False,
+        "boot": boot,
+        "workers": workers,
+        "islands": None,
+        "queued": None,
+        "path": None,
+        "latency_s": None,
+        "lag_s": None,
+        "last_heard_s": None,
+        "checkpoint_age_s": None,
+        "phase": None,
+        "workers_replaced": None,
     }
 
 
-def _own(node: Node, now: float) -> dict[str, Any]:
+def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
     settings, saved_at = node.settings, node.keeper.saved_at
-    return {
-        "id": settings.member,
-        "kind": settings.kind,
-        "state": "alive",
-        "boot": settings.boot,
-        "workers": settings.workers,
+    planned = node.plan.members.get(settings.member)
+    return _member(settings.member, settings.kind, settings.boot, settings.workers, "alive", coordinator) | {
+        "is_draining": planned is not None and planned.boot == settings.boot and planned.is_draining,
         "islands": sum(work.stage in {Stage.EVOLVING, Stage.SUSPENDED} for work in node.foreman.islands.values()),
         "queued": node.foreman.queued,
         "path": "self",
@@ -68,66 +97,110 @@ def _own(node: Node, now: float) -> dict[str, Any]:
     }
 
 
-def _other(node: Node, name: str, member: MemberPlan, now: float) -> dict[str, Any]:
-    """Another member. None stands for what only itself can know."""
+def _other(node: Node, name: str, coordinator: str | None, latency: float | None, now: float) -> dict[str, Any]:
+    member = node.plan.members[name]
     # Of whom this member does not speak to it knows what the plan says.
     state = (node.table.state(name) if member.state is MemberState.ALIVE else None) or State(member.state.value)
     heard_at = node.table.heard_at(name)
     path = node.router.path(name)
-    return {
-        "id": name,
-        "kind": member.kind,
+    return planned_member(name, member, coordinator) | {
         "state": state.value,
-        "boot": member.boot,
-        "workers": member.workers,
         "islands": sum(owner == name and not progress.is_final for owner, progress in node.standing.islands.values()),
         "queued": node.standing.queued.get(name),
         "path": f"via {path.via}" if path.via is not None else path.kind.value,
+        "latency_s": latency if path.kind is PathKind.DIRECT else None,
         "lag_s": node.standing.lag.get(name),
         "last_heard_s": None if heard_at is None else round(now - heard_at, 3),
-        "checkpoint_age_s": None,
-        "phase": None,
-        "workers_replaced": None,
     }
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def planned_run(name: str, run: RunPlan, counted: Callable[[IslandId], Counted | None]) -> dict[str, Any]:
+    """A run as the plan shows it, in numbers. None stands for what only who works on it can know.
+
+    `counted` tells what an island has done so far, as far as that is known.
+    """
+    totals = [_counted(name, task, entry, run, counted) for task, entry in run.tasks.items()]
+    tally = run.tally()
+    return {
+        "id": name,
+        "problem": f"{run.problem.name} {run.problem.version}",
+        "state": run.state.value,
+        "tasks_total": tally["tasks"],
+        "tasks_done": tally["done"],
+        "tasks_failed": tally["failed"],
+        "fit": tally["fit"],
+        "solved": tally["solved"],
+        "evaluations": sum(evaluations for evaluations, _ in totals),
+        "evaluations_per_s": None,
+        "duplicates_avoided": sum(duplicates for _, duplicates in totals),
+        "tasks_per_hour": None,
+        "eta_s": None,
+        "budget": {"cpu_seconds": run.budget.cpu_seconds, "evaluations": run.budget.evaluations},
+        "islands_per_task": run.islands_per_task,
+        "invalid_programs": None,
+        "note": run.note or next((entry.error for entry in run.tasks.values() if entry.error is not None), None),
+    }
+
+
+def _counted(
+    name: str, task: str, entry: TaskPlan, run: RunPlan, counted: Callable[[IslandId], Counted | None]
+) -> Counted:
+    """What was done for a task so far."""
+    found = [counted(IslandId(name, task, index)) for index in range(len(entry.islands))]
+    known = [count for count in found if count is not None]
+    if not entry.is_open_in(run.state) or not known:
+        return entry.evaluations, entry.duplicates
+    return sum(evaluations for evaluations, _ in known), sum(duplicates for _, duplicates in known)
 
 
 def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
     """One run in numbers."""
     run = node.plan.runs[name]
-    counted = [_counted(node, name, task) for task in run.tasks]
+
+    def counted(island: IslandId) -> Counted | None:
+        known = node.standing.islands.get(island)
+        return None if known is None else (known[1].evaluations, known[1].duplicates)
+
+    view = planned_run(name, run, counted)
     progress = node.standing.progress(name)
-    counts = run.tally()
     is_active = not run.state.is_over
+    left = view["tasks_total"] - view["tasks_done"]
     own = [work for work in node.foreman.islands.values() if work.id.run == name and work.snapshot is not None]
-    return {
-        "id": name,
-        "problem": f"{run.problem.name} {run.problem.version}",
-        "state": run.state.value,
-        "tasks_total": counts["tasks"],
-        "tasks_done": counts["done"],
-        "tasks_failed": counts["failed"],
-        "fit": counts["fit"],
-        "solved": counts["solved"],
-        "evaluations": sum(evaluations for evaluations, _ in counted),
+    return view | {
         "evaluations_per_s": round(progress.evaluations_per_s(now), 1) if is_active else 0.0,
-        "duplicates_avoided": sum(duplicates for _, duplicates in counted),
         "tasks_per_hour": round(progress.tasks_per_hour(now, not is_active), 1),
-        "eta_s": _rounded(progress.eta_s(counts["tasks"] - counts["done"], now)) if is_active else None,
-        "budget": {"cpu_seconds": run.budget.cpu_seconds, "evaluations": run.budget.evaluations},
-        "islands_per_task": run.islands_per_task,
+        "eta_s": _rounded(progress.eta_s(left, now)) if is_active else None,
         "invalid_programs": sum(len(work.state.invalid) for work in own),
         "note": run.note or node.foreman.refused.get(name) or _first_complaint(node, name, run),
     }
 
 
-def _counted(node: Node, name: str, task: str) -> tuple[int, int]:
-    """(evaluations, duplicates) of a task so far."""
-    entry = node.plan.runs[name].tasks[task]
-    found = [node.standing.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands))]
-    progress = [known[1] for known in found if known is not None]
-    if not entry.is_open_in(node.plan.runs[name].state) or not progress:
-        return entry.evaluations, entry.duplicates
-    return sum(p.evaluations for p in progress), sum(p.duplicates for p in progress)
+# --- tasks ---------------------------------------------------------------------------------------
+
+
+def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
+    """A task as the plan shows it, in the fields of a result."""
+    return {
+        "id": task,
+        "state": entry.state.value,
+        "fit": entry.fit,
+        "solved": None,
+        "program": None,
+        "key": None,
+        "fitness": None,
+        "evaluations": 0,
+        "seconds": 0.0,
+        "error": entry.error,
+    }
+
+
+def result_view(result: Result) -> dict[str, Any]:
+    """What a result says of its task."""
+    fields = ("fit", "solved", "program", "key", "fitness", "evaluations", "seconds")
+    return {field: getattr(result, field) for field in fields}
 
 
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
@@ -140,17 +213,14 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     is_worked_on = bool(works or progress) and entry.is_open_in(node.plan.runs[name].state)
     best = min((work.best for work in works if work.best is not None), default=None) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
-    return {
-        "id": task,
+    return planned_task(task, entry) | {
         "state": "working" if is_worked_on else entry.state.value,
         "fit": (name, task) in node.news.fits,
-        "solved": None,
         "program": text_of(best.genome) if best else None,
         "key": best.key.hex() if best else None,
         "fitness": list(best.fitness) if best else fitness,
         "evaluations": sum(p.evaluations for p in progress) if is_worked_on else 0,
         "seconds": round(max((work.state.counters.seconds for work in works), default=0.0), 3),
-        "error": entry.error,
     }
 
 
@@ -163,29 +233,40 @@ def is_ending(node: Node, name: str) -> bool:
     return works or (node.term is not None and bool(node.term.closing.in_hand(name)))
 
 
+# --- islands -------------------------------------------------------------------------------------
+
+
 def islands_view(node: Node) -> list[dict[str, Any]]:
     """The islands in hand: how far each is, and how diverse its population is (entropy in bits)."""
-    return [_island(work) for work in node.foreman.islands.values() if work.snapshot is not None]
+    return [
+        island_view(work.state, work.population(), work.grant, work.stage is Stage.FINAL)
+        for work in node.foreman.islands.values()
+        if work.snapshot is not None
+    ]
 
 
-def _island(work: IslandWork) -> dict[str, Any]:
-    snapshot = work.state
-    population = work.population()
+def island_view(
+    snapshot: IslandSnapshot, population: Population, grant: int, is_resting: bool | None
+) -> dict[str, Any]:
+    """One island by its state; `is_resting` is None where that is not known."""
     diversity = diversity_of(population)
     best = population.best
     return {
-        "run": work.id.run,
-        "task": work.id.task,
-        "island": work.id.island,
-        "grant": work.grant,
+        "run": snapshot.run,
+        "task": snapshot.task,
+        "island": snapshot.island,
+        "grant": grant,
         "generation": snapshot.generation,
-        "is_resting": work.stage is Stage.FINAL,
+        "is_resting": is_resting,
         "evaluations": snapshot.counters.evaluations,
         "best_fitness": list(best.fitness) if best else None,
         "programs": diversity.programs,
         "behaviours": diversity.behaviours,
         "entropy": round(diversity.entropy, 4),
     }
+
+
+# --- helpers -------------------------------------------------------------------------------------
 
 
 def _first_complaint(node: Node, name: str, run: RunPlan) -> str | None:

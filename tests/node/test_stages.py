@@ -10,7 +10,6 @@ from distevo.cluster import decode_cluster, encode_cluster
 from distevo.command import Verb
 from distevo.events import IslandReported, Outcome, StopRequested, WorkersFinished
 from distevo.instructions import ReadObject, ReplaceObject
-from distevo.outbox import DAMAGED_READS, RETRY_SECONDS
 from distevo.phase import Phase
 from distevo.plan import MemberPlan, Plan, decode_plan, encode_plan
 from distevo.work import Stage
@@ -166,7 +165,7 @@ def test_a_damaged_cluster_ends_a_node_that_works_or_leaves() -> None:
     leaving.fault = lambda i: Outcome.CONFLICT if isinstance(i, ReplaceObject) else None
     damage(leaving.objects)
     leaving.feed(StopRequested())
-    leaving.pass_time(DAMAGED_READS)
+    leaving.pass_time(3)
     assert "damaged" in (leaving.exit or "")
 
 
@@ -176,14 +175,13 @@ def test_a_damaged_cluster_ends_a_node_that_finishes_or_takes() -> None:
     finishing.pass_time(4)
     damage(finishing.objects)
     finishing.fault = lambda i: Outcome.CONFLICT if isinstance(i, ReplaceObject) else None
-    finishing.pass_time(DAMAGED_READS)  # It is on its third or fourth try to read what is damaged.
     finishing.feed(StopRequested())
-    finishing.pass_time(DAMAGED_READS)
+    finishing.pass_time(2)
     assert "damaged" in (finishing.exit or "")
     finishing.feed(WorkersFinished())  # Nobody is there any more.
     taking = World({}, fault=lambda i: Outcome.UNKNOWN if not isinstance(i, ReadObject) and i_is_cluster(i) else None)
     taking.objects["cluster"] = b"rubbish\n", 7
-    taking.pass_time(2 * DAMAGED_READS)
+    taking.pass_time(3)
     assert "damaged" in (taking.exit or "")
 
 
@@ -198,8 +196,7 @@ def test_a_plan_that_cannot_be_read_ends_a_node_that_loads_or_watches() -> None:
     name = decode_cluster(world.objects["cluster"][0]).plan or ""
     world.objects[name] = b"rubbish", 1
     again = World(world.objects, boot="b1", start=world.now)
-    again.pass_time(DAMAGED_READS * RETRY_SECONDS)
     assert "cannot be read" in (again.exit or "")
     watching = World(world.objects, boot="b2", member="w", start=world.now)
-    watching.pass_time(30)
+    watching.pass_time(20)
     assert "cannot be read" in (watching.exit or "")

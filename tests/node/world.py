@@ -28,6 +28,7 @@ from distevo.events import (
     WorkersFinished,
 )
 from distevo.instructions import (
+    Admit,
     CreateObject,
     DeleteObject,
     Dial,
@@ -73,6 +74,7 @@ class World:
         member: str = "m",
         start: float = 100.0,
         fault: Callable[[StoreInstruction], Outcome | None] = lambda _: None,
+        key: str = "",
     ) -> None:
         self.objects: Objects = {} if objects is None else objects
         self.now = start
@@ -80,6 +82,7 @@ class World:
             NodeSettings(
                 member=member,
                 boot=boot,
+                key=key,
                 kind="local",
                 workers=workers,
                 memory_mb=8192,
@@ -99,6 +102,7 @@ class World:
         self.finishes = True
         """Whether workers finish as soon as they are told to."""
         self.exit: str | None = None
+        self.exit_kind: str | None = None
         self.swaps: list[float] = []
         self.taken: dict[IslandId, int] = {}
         self._todo: deque[Event] = deque()
@@ -147,7 +151,7 @@ class World:
                     self.running.pop(instruction.island, None)
                 case TakeMigrants():
                     self.taken[instruction.island] = instruction.number
-                case SkipKeys() | Dial() | HangUp() | Send():
+                case SkipKeys() | Admit() | Dial() | HangUp() | Send():
                     pass
                 case VerifyProgram():
                     self.verifying.append(instruction)
@@ -159,7 +163,7 @@ class World:
                 case Log():
                     self.logs.append(instruction)
                 case Exit():
-                    self.exit = instruction.reason
+                    self.exit, self.exit_kind = instruction.reason, instruction.kind
 
     def _store(self, instruction: StoreInstruction) -> StoreAnswer:
         outcome = self.fault(instruction)
@@ -227,14 +231,15 @@ class World:
         self.feed(InboxChanged())
         self.pass_time(1)
 
-    def command(self, verb: Verb, run: str = "r", budget: Budget | None = None) -> str:
+    def command(self, verb: Verb, run: str = "r", budget: Budget | None = None, **about: str) -> str:
         """Give a command; returns what came of it."""
-        return self.node.outcome(self.order(verb, run, budget)) or "no answer"
+        return self.node.outcome(self.order(verb, run, budget, **about)) or "no answer"
 
-    def order(self, verb: Verb, run: str = "r", budget: Budget | None = None) -> str:
+    def order(self, verb: Verb, run: str = "r", budget: Budget | None = None, **about: str) -> str:
         """Give a command; returns the name of its object."""
         name = inbox_command(f"{verb}{self.now}")
-        self.objects[name] = encode_command(Command(verb=verb, run=run, budget=budget)), 1
+        command = Command(verb=verb, run="" if about else run, budget=budget, **about)
+        self.objects[name] = encode_command(command), 1
         self.feed(InboxChanged())
         self.pass_time(1)
         return name

@@ -182,6 +182,14 @@ MUTATIONS = [
             ),
         ),
     ),
+    Mutation(
+        "members: who is to leave is given islands",
+        (Edit("ledger.py", "self.living().items() if not member.is_draining}", "self.living().items()}"),),
+    ),
+    Mutation(
+        "members: who was revoked lives again when it is heard",
+        (Edit("ledger.py", "if state is MemberState.ALIVE and entry.key in self.plan.denied:", "if False:"),),
+    ),
 ]
 
 

@@ -274,6 +274,7 @@ READERS: dict[str, tuple[Reader, Writer | None, type[DistevoError], Mutation]] =
     "plan": (vectors.READERS["plan"], encode_plan, ObjectError, _reseal),
     "run": (vectors.READERS["run"], encode_run, ObjectError, _reseal),
     "command": (vectors.READERS["command"], encode_command, ObjectError, _reseal),
+    "command about a member": (vectors.READERS["command about a member"], encode_command, ObjectError, _reseal),
     "member": (vectors.READERS["member"], encode_announcement, ObjectError, _reseal),
     "result": (decode_result, lambda stored: encode_result(*stored), ObjectError, _reseal),
     "cluster": (vectors.READERS["cluster"], encode_cluster, ObjectError, _reseal_cluster),

@@ -8,7 +8,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from distevo import checkpoint, cluster, codec, command, member, messages, names, plan, program, result, run, sealed
+from distevo import (
+    checkpoint,
+    cluster,
+    codec,
+    command,
+    member,
+    messages,
+    names,
+    orders,
+    plan,
+    program,
+    result,
+    run,
+    sealed,
+)
 from distevo.messages import HEADS, Code, Command
 
 SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text()
@@ -111,10 +125,19 @@ def test_the_limits_are_the_code_s() -> None:
     assert set(codec.PAYLOAD_LIMITS.values()) <= {0, *LIMITS.values()}
 
 
+def test_the_verbs_of_commands_stand_there() -> None:
+    row = next(row for row in rows(SPEC[SPEC.index("| field of `Command`") :]) if row[0] == "`verb`")
+    about_run, about_member = (re.findall(r'"(\w+)"', part) for part in row[2].split("about a member:"))
+    about = [[verb.value for verb in command.Verb if verb.is_about_member is one] for one in (False, True)]
+    assert [about_run, about_member] == about
+
+
 def test_other_numbers_are_the_code_s() -> None:
     for value, text in [
         (messages.MAX_ISLANDS, "at most {} islands that are over"),
         (messages.MAX_MEMBERS, "at most {}: whom the sender suspects"),
+        (orders.MAX_DENIED, "at most {} public keys that were revoked"),
+        (orders.MAX_DENIED, "more than {} keys"),
         (messages.MAX_TASK_BYTES, "| task | string | at most {} characters |"),
         (messages.MAX_TEXT_BYTES, "| text | string | at most {} characters;"),
         (2 * names.MAX_ID_BYTES, "| id | string | 1 to {} characters"),

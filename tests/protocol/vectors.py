@@ -53,6 +53,7 @@ from distevo.messages import (
 from distevo.plan import (
     IslandPlace,
     MemberPlan,
+    MemberState,
     Plan,
     RunPlan,
     RunState,
@@ -130,6 +131,17 @@ PLAN = Plan(
     next_joined=2,
     denied=["stolen"],
 )
+LEAVERS = Plan(
+    epoch=3,
+    version=18,
+    members={
+        "kaggle-1": msgspec.structs.replace(MEMBER, is_draining=True),
+        "laptop": msgspec.structs.replace(MEMBER, boot="00ff", key="stolen", state=MemberState.DEAD, gone_s=1800),
+    },
+    denied=["stolen"],
+    handled={"inbox/command-01": "accepted"},
+)
+DRAIN = RunCommand(verb=Verb.DRAIN, member="kaggle-1", boot="b00")
 RUN = Run(
     name="run-1",
     nonce="77aa",
@@ -296,11 +308,13 @@ LETTERS = [Letter("colab-2", "00ff", encode(MIGRANTS, FEW)), Letter("laptop", "1
 OBJECTS: dict[str, tuple[Any, bytes]] = {
     "cluster": (RECORD, encode_cluster(RECORD)),
     "plan": (PLAN, encode_plan(PLAN)),
+    "plan with members that are to leave": (LEAVERS, encode_plan(LEAVERS)),
     "run": (RUN, encode_run(RUN)),
     "command": (
         RunCommand(verb=Verb.EXTEND, run="run-1", budget=Budget(None, 1000)),
         encode_command(RunCommand(verb=Verb.EXTEND, run="run-1", budget=Budget(None, 1000))),
     ),
+    "command about a member": (DRAIN, encode_command(DRAIN)),
     "member": (
         Announcement(member="kaggle-1", says=MEMBER),
         encode_announcement(Announcement(member="kaggle-1", says=MEMBER)),
@@ -312,8 +326,10 @@ OBJECTS: dict[str, tuple[Any, bytes]] = {
 READERS: dict[str, Callable[[bytes], Any]] = {
     "cluster": decode_cluster,
     "plan": decode_plan,
+    "plan with members that are to leave": decode_plan,
     "run": decode_run,
     "command": decode_command,
+    "command about a member": decode_command,
     "member": decode_announcement,
     "result": lambda data: decode_result(data)[0],
     "checkpoint": decode_checkpoint,

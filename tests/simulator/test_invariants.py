@@ -17,9 +17,9 @@ from distevo.names import owner_checkpoints
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, RunState, TaskPlan, TaskState
 from distevo.program import Program
 from distevo.result import Result
-from distevo.run import Budget
+from distevo.run import Budget, MigrationSettings
 from distevo.simulator.config import Times
-from distevo.simulator.invariants import calm, lease, orphans, plan, results, runs, starts
+from distevo.simulator.invariants import calm, lease, leavers, orphans, plan, results, runs, starts
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.workers import KEY_OF, PROBLEM
 
@@ -92,8 +92,17 @@ def test_who_was_revoked_writes_no_more() -> None:
 # --- the plan ------------------------------------------------------------------------------------
 
 
-def member(boot: str, state: MemberState = MemberState.ALIVE) -> MemberPlan:
-    return MemberPlan(boot=boot, kind="server", workers=1, memory_mb=1, batch_size=1, key=f"key {boot}", state=state)
+def member(boot: str, state: MemberState = MemberState.ALIVE, *, is_draining: bool = False) -> MemberPlan:
+    return MemberPlan(
+        boot=boot,
+        kind="server",
+        workers=1,
+        memory_mb=1,
+        batch_size=1,
+        key=f"key {boot}",
+        state=state,
+        is_draining=is_draining,
+    )
 
 
 def a_plan(
@@ -155,7 +164,8 @@ def test_an_island_changes_hands_and_its_task_ends_and_is_extended() -> None:
         (plan.COUNTERS_RISE, a_plan(A, 2), a_plan(A, 2, next_grant=9)),
         (plan.OWNERS_LIVE, a_plan(""), a_plan(members={"a": member("1", MemberState.DEAD)})),
         (plan.OWNERS_LIVE, a_plan(B), a_plan(A, 2, members={"a": member("9")})),
-        (plan.OWNERS_LIVE, a_plan(""), a_plan(denied=["key 1"])),
+        (plan.REVOKED_ARE_DEAD, a_plan(""), a_plan(denied=["key 1"])),
+        (plan.NO_MORE_FOR_LEAVERS, a_plan(""), a_plan(members={"a": member("1", is_draining=True)})),
         (plan.STAYS_REVOKED, a_plan(denied=["key 7"]), a_plan()),
         (plan.RESULT_STAYS, a_plan(task=TaskState.DONE, result="x"), a_plan(task=TaskState.DONE, result="y")),
         (plan.RESULT_STAYS, a_plan(task=TaskState.DONE, result="x"), a_plan(A, 2)),
@@ -166,6 +176,21 @@ def test_a_false_plan(invariant: str, before: Plan, after: Plan) -> None:
     judge.in_force(before)
     with violates(invariant):
         judge.in_force(after)
+
+
+def test_who_is_to_leave_keeps_what_it_has_until_somebody_takes_it() -> None:
+    judge = plan.PlanJudge()
+    for told in (a_plan(A, 1), a_plan(A, 1, members={"a": member("1", is_draining=True)}), a_plan(B, 2)):
+        judge.in_force(told)
+
+
+def test_a_key_that_somebody_lets_in_again() -> None:
+    judge = plan.PlanJudge()
+    judge.in_force(a_plan(denied=["key 7", "key 8"]))
+    judge.may_return("key 7")
+    judge.in_force(a_plan(denied=["key 8"]))
+    with violates(plan.STAYS_REVOKED):
+        judge.in_force(a_plan())
 
 
 def test_a_grant_that_comes_back_with_another_owner() -> None:
@@ -381,6 +406,18 @@ def test_an_island_without_an_owner_may_wait_for_its_turn() -> None:
         judge.sweep(two, [A], 0, now)
 
 
+def test_an_island_that_has_used_its_budget_up_needs_no_owner_until_that_is_raised() -> None:
+    judge = orphans.OrphanJudge(bound=10)
+    told = a_plan(A)
+    judge.rests(IslandId("r", "t", 0), told.runs["r"].budget)
+    for now in (0, 50):
+        judge.sweep(told, [B], 0, now)
+    told.runs["r"].budget = Budget(None, 200)
+    with violates(orphans.ADOPTED_IN_TIME):
+        for now in (51, 62):
+            judge.sweep(told, [B], 0, now)
+
+
 @pytest.mark.parametrize("owner", [A, ""])
 def test_an_island_that_stays_an_orphan(owner: str) -> None:
     judge = orphans.OrphanJudge(bound=10)
@@ -405,6 +442,32 @@ def test_nobody_has_to_work_on_what_is_over(told: Plan) -> None:
     judge = orphans.OrphanJudge(bound=10)
     for now in (0, 50):
         judge.sweep(told, [B], 0, now)
+
+
+# --- leaving -------------------------------------------------------------------------------------
+
+
+def draining(state: MemberState = MemberState.ALIVE) -> Plan:
+    return a_plan(A, members={"a": member("1", state, is_draining=True), "b": member("2")})
+
+
+def test_who_is_drained_leaves_in_time() -> None:
+    judge = leavers.LeaverJudge(bound=10)
+    judge.sweep(draining(), [A], 0, 5)
+    judge.sweep(draining(), [A], 0, 15)
+    judge.sweep(draining(), [], 0, 99)
+    # Who was only asked to stop, or is given up, is judged by others.
+    for told in (a_plan(A), draining(MemberState.DEAD)):
+        judge.sweep(told, [A], 0, 100)
+        judge.sweep(told, [A], 0, 200)
+
+
+def test_who_is_drained_and_stays() -> None:
+    judge = leavers.LeaverJudge(bound=10)
+    judge.sweep(draining(), [A], 0, 5)
+    judge.sweep(draining(), [A], 8, 18)
+    with violates(leavers.LEAVES_IN_TIME):
+        judge.sweep(draining(), [A], 8, 18.1)
 
 
 # --- the calm ------------------------------------------------------------------------------------
@@ -456,10 +519,26 @@ def test_a_cluster_that_does_not_heal(invariant: str, false: dict[str, Any]) -> 
         judge.sweep(moment(BOUNDS.generation + 1, **false))
 
 
+def test_a_coordinator_that_is_drained_in_the_calm() -> None:
+    judge = calm.CalmJudge(BOUNDS, since=100)
+    late = BOUNDS.members + 1
+    judge.sweep(moment(late))
+    judge.sweep(moment(late + 5, living=[B], leaving=[A]))
+    judge.sweep(moment(late + 10, living=[B], record=released(1), leaving=[A]))
+    assert not judge.is_settled(moment(late + 10, living=[B], leaving=[A]))
+    judge.sweep(moment(late + 15, living=[B], record=record(2, B), quiet_since=100.0 + late + 11))
+    # From then on it is judged as at first.
+    judge.sweep(moment(late + 11 + BOUNDS.coordinator + 1, living=[B], record=record(2, B), quiet_since=111.0 + late))
+    with violates(calm.STEADY):
+        again = record(3, A)
+        judge.sweep(moment(late + 16 + BOUNDS.coordinator, record=again, quiet_since=111.0 + late))
+
+
 def neighbours() -> Plan:
     """Two members have islands of one task."""
     told = a_plan(A)
     told.runs["r"].tasks["t"].islands.append(IslandPlace(B, 1))
+    told.runs["r"].migration = MigrationSettings(interval=calm.PROMPT_INTERVAL)
     return told
 
 

@@ -25,8 +25,9 @@ class Court:
 
     def __init__(self) -> None:
         self.taken_over: list[str] = []
+        self.planned: list[Plan] = []
         scenario = Scenario(members=[Group()])
-        self.referee = Referee(scenario, Agenda(), Measures(), list, self.taken_over.append)
+        self.referee = Referee(scenario, Agenda(), Measures(), list, self.taken_over.append, self.planned.append)
         self.objects: dict[str, bytes] = {}
         store: Any = SimpleNamespace(peek=self.objects.get, moment=1)
         network: Any = SimpleNamespace(acknowledged=0)
@@ -57,6 +58,7 @@ def test_a_pointer_has_to_name_a_plan_of_its_own_version(court: Court) -> None:
     court.swap(1, 1)
     assert court.referee.plan == Plan(epoch=1, version=1)
     assert court.taken_over == ["a-1"]
+    assert court.planned == [Plan(epoch=1, version=1)]
     for content in (None, b"no plan", encode_plan(Plan(epoch=1, version=7))):
         court = Court()
         if content is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 import yaml
 
+from distevo.command import Verb
 from distevo.simulator import ScenarioError, expand, plain, scenario_of, text
 from distevo.simulator.config import names_of
 from distevo.simulator.faults import Crash, Stop, end_of, members_of
@@ -37,6 +39,14 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
         ({"work": {"generation_seconds": [3, 2]}}, "work.generation_seconds: is [least, most]"),
         ({"runs": [{"name": "a"}, {"name": "a"}]}, "runs[1].name: there is a run 'a' already"),
         ({"commands": [{"at": 1, "verb": "cancel", "run": "b"}]}, "commands[0].run: there is no run 'b'"),
+        (
+            {"commands": [{"at": 1, "verb": "drain", "member": "server-9"}]},
+            "commands[0].member: there is no member 'server-9'",
+        ),
+        (
+            {"commands": [{"at": 1, "verb": "revoke", "member": "coordinator"}]},
+            "commands[0].member: there is no member 'coordinator'",
+        ),
         ({"faults": [{"fault": "flood", "at": 1}]}, "faults[0].fault: Invalid value 'flood'"),
         (
             {"faults": [{"fault": "crash", "at": 1, "member": "server-9"}]},
@@ -57,6 +67,7 @@ def test_what_is_wrong_is_said_with_the_field(change: dict[str, Any] | None, mes
 
 def test_a_fault_may_strike_whoever_is_coordinator() -> None:
     scenario_of(SMALL | {"faults": [{"fault": "crash", "at": 1, "member": "coordinator"}]})
+    scenario_of(SMALL | {"commands": [{"at": 1, "verb": "drain", "member": "coordinator"}]})
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -78,6 +89,14 @@ def test_what_seeds_expand_to() -> None:
         known = {*names_of(scenario), "coordinator"}
         assert all(known.issuperset(members_of(fault)) for fault in scenario.faults)
         gone = [f for f in scenario.faults if isinstance(f, Crash | Stop) and f.back_after is None]
-        assert len(names_of(scenario)) - len(gone) >= 2
+        # Who is drained may stay away, and who is revoked, unless its key is let in again.
+        leavers = [order.member for order in scenario.commands if order.verb.is_about_member]
+        away = len(leavers) == 1 and all(
+            order.verb is Verb.REVOKE or order.back_after is None for order in scenario.commands if order.member
+        )
+        assert len(names_of(scenario)) - len(gone) - away >= 2
+    verbs = Counter(order.verb for scenario in scenarios for order in scenario.commands)
+    assert verbs[Verb.DRAIN] > 30
+    assert verbs[Verb.REVOKE] > verbs[Verb.UNREVOKE] > 10
     reaches = [all(group.is_behind_nat for group in scenario.members) for scenario in scenarios]
     assert 30 < sum(reaches) < 90, "clusters in which nobody can be dialled"

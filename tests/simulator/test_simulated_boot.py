@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distevo.errors import LocalProtocolError
-from distevo.events import Event, InboxChanged, StoreAnswer, Tick, WorkerReady
+from distevo.events import Event, InboxChanged, IslandId, StoreAnswer, Tick, WorkerReady
 from distevo.instructions import Exit, Instruction, ReadObject, StartWorker
 from distevo.node_settings import NodeSettings
 from distevo.simulator import config
@@ -84,7 +84,7 @@ class Around:
     def started(self, boot: Any, order: Any) -> None: ...
     def said(self, boot: Any, line: Any) -> None: ...
     def migrated(self) -> None: ...
-    def generated(self) -> None: ...
+    def generated(self, island: IslandId, is_final: bool) -> None: ...
     def exited(self, boot: Boot, order: Exit) -> None:
         self.exits.append(order)
 

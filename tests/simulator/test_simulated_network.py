@@ -21,6 +21,7 @@ class Peer:
 
     def __init__(self, member: str) -> None:
         self.host, self.key, self.latency = member, f"key {member}", 0.01
+        self.denied: frozenset[str] | None = frozenset()
         self.links: dict[int, End] = {}
         self.is_suspended = False
         self.heard: list[Event] = []
@@ -70,6 +71,14 @@ class Wire:
 
     def wait(self, seconds: float = 5) -> None:
         self.agenda.run(self.agenda.now + seconds)
+
+
+@pytest.mark.parametrize(("denied", "reason"), [(None, "it lets nobody in yet"), (frozenset({"key a"}), "not let in")])
+def test_who_is_not_let_in_learns_it(denied: frozenset[str] | None, reason: str) -> None:
+    wire = Wire()
+    wire.b.denied = denied
+    wire.dial()
+    assert (wire.a.heard, wire.b.heard) == ([DialFailed("b", reason)], [])
 
 
 def test_both_ends_learn_of_a_connection_and_of_the_others_key() -> None:

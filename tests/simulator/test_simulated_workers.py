@@ -32,7 +32,7 @@ class Host:
     def feed(self, event: Event) -> None:
         self.heard.append((self.agenda.now, event))
 
-    def generated(self) -> None:
+    def generated(self, island: IslandId, is_final: bool) -> None:
         self.generations += 1
 
     def wait(self, seconds: float) -> list[Any]:

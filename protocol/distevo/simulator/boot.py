@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from distevo import instructions as do
 from distevo.errors import LocalProtocolError
-from distevo.events import CheckpointFailed, CheckpointSaved, Event, StoreAnswer, Tick
+from distevo.events import CheckpointFailed, CheckpointSaved, Event, IslandId, StoreAnswer, Tick
 from distevo.instructions import Instruction
 from distevo.node import Node
 from distevo.node_settings import NodeSettings
@@ -45,7 +45,7 @@ class Surroundings(Protocol):
     def said(self, boot: Boot, line: do.Log) -> None: ...
     def exited(self, boot: Boot, order: do.Exit) -> None: ...
     def migrated(self) -> None: ...
-    def generated(self) -> None: ...
+    def generated(self, island: IslandId, is_final: bool) -> None: ...
 
 
 class Boot:
@@ -63,6 +63,8 @@ class Boot:
     ) -> None:
         self.settings, self.member = settings, settings.member
         self.host, self.key, self.latency = host, settings.key, latency
+        self.denied: frozenset[str] | None = None
+        """Whose connections it refuses; None: everybody's, as long as it has not said otherwise."""
         self.owner = f"{settings.member}-{settings.boot}"
         self.links: dict[int, End] = {}
         self.is_over = False
@@ -126,9 +128,9 @@ class Boot:
         elif not self.is_over:
             self._step(event)
 
-    def generated(self) -> None:
-        """An island has had a generation."""
-        self._world.generated()
+    def generated(self, island: IslandId, is_final: bool) -> None:
+        """An island has had a generation; its last one under its budget, if `is_final`."""
+        self._world.generated(island, is_final)
 
     # --- steps of the node -----------------------------------------------------------------------
 
@@ -236,6 +238,9 @@ class Boot:
 
         self._world.store.save(self, order, done)
 
+    def _admit(self, order: do.Admit) -> None:
+        self.denied = order.denied
+
     def _start_island(self, order: do.StartIsland) -> None:
         self._world.started(self, order)
         self.workers.start_island(order)
@@ -264,6 +269,7 @@ _CARRY_OUT: dict[type, Callable[[Boot, Any], None]] = {
     do.VerifyProgram: lambda boot, order: boot.workers.verify(order),
     do.FinishWorkers: lambda boot, order: boot.workers.finish(order.grace),
     do.SaveCheckpoint: Boot._save,
+    do.Admit: Boot._admit,
     do.Dial: lambda boot, order: boot._world.network.dial(boot, order),
     do.HangUp: lambda boot, order: boot._world.network.hang_up(boot, order.link),
     do.Send: lambda boot, order: boot._world.network.send(boot, order),

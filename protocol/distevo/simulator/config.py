@@ -19,7 +19,7 @@ from distevo.simulator.faults import AnyFault, Fault, Moment, Share, Span, end_o
 
 MAX_MEMBERS = 2000
 COORDINATOR = "coordinator"
-"""Names, in a fault, whoever is coordinator when it strikes; nobody, and it does nothing."""
+"""Names, in a fault or a `drain`, whoever is coordinator when it strikes; nobody, and it does nothing."""
 Positive = Annotated[int, Meta(ge=1)]
 
 
@@ -123,9 +123,13 @@ class Order(_Part, frozen=True, kw_only=True):
 
     at: Moment
     verb: Verb
-    run: str
+    run: str = ""
     evaluations: Positive | None = None
     """For `extend`: the new budget of each task."""
+    member: str = ""
+    """For `drain`, `revoke` and `unrevoke`: the member."""
+    back_after: Span | None = None
+    """Whom that has leave is started again so many seconds later, or never; who is let in again, in any case."""
 
 
 class Scenario(_Part, frozen=True, kw_only=True):
@@ -209,7 +213,10 @@ def checked(scenario: Scenario) -> Scenario:
         if name in runs[:at]:
             raise ScenarioError(f"runs[{at}].name: there is a run {name!r} already")
     for at, order in enumerate(scenario.commands):
-        if order.run not in runs:
+        if order.verb.is_about_member:
+            if order.member not in named and (order.member, order.verb) != (COORDINATOR, Verb.DRAIN):
+                raise ScenarioError(f"commands[{at}].member: there is no member {order.member!r}")
+        elif order.run not in runs:
             raise ScenarioError(f"commands[{at}].run: there is no run {order.run!r}")
     for at, fault in enumerate(scenario.faults):
         _check_fault(f"faults[{at}]", fault, scenario, named)

@@ -9,7 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
+
 from distevo.command import Verb
+from distevo.outbox import LONGEST_RETRY_SECONDS
 from distevo.run import MigrationSettings
 from distevo.simulator import config as c
 from distevo.simulator import faults as f
@@ -20,6 +23,8 @@ FIRST_FAULT = 8.0
 """Seconds: some faults strike while the cluster is still finding itself."""
 FEW = 4
 """Members that have enough to do with one task."""
+CARRIED_OUT_SECONDS = 20.0
+"""Before the calm, for a command about a member to be carried out, unless a fault is in the way."""
 WORK_SECONDS = 85.0
 """Of the calm, for the last run to be done after everything has healed."""
 
@@ -35,6 +40,18 @@ _TIMES = (
 def expand(seed: int) -> c.Scenario:
     """The scenario of a seed."""
     return _Draw(seed).scenario()
+
+
+def _lost(faults: list[f.AnyFault]) -> list[f.AnyFault]:
+    """Those from which a member does not come back."""
+    return [fault for fault in faults if isinstance(fault, f.Crash | f.Stop) and fault.back_after is None]
+
+
+def _spare(names: list[str], faults: list[f.AnyFault]) -> bool:
+    """Whether one member more may leave for ever, and the rest can do the work."""
+    # Of two platforms that are called the same one has to give way.
+    namesakes = [fault for fault in faults if isinstance(fault, f.Twin) and fault.has_own_key]
+    return len(_lost(faults)) + len(namesakes) < len(names) - 2
 
 
 class _Draw:
@@ -55,7 +72,7 @@ class _Draw:
         members = self._members()
         names = list(c.names_of(c.Scenario(members=members)))
         runs, commands = self._runs(len(names))
-        return c.checked(
+        scenario = c.checked(
             c.Scenario(
                 minutes=MINUTES,
                 calm_minutes=round(self._calm / 60, 3),
@@ -71,6 +88,10 @@ class _Draw:
                 validate_every=1 if rng.random() < 0.1 else 16,
             )
         )
+        # Drawn last, so that what a seed meant before members could be drained is what it means now, and this besides.
+        leavers = self._leavers(names, scenario.faults)
+        commands = sorted([*commands, *leavers], key=lambda order: order.at)
+        return c.checked(msgspec.structs.replace(scenario, commands=commands))
 
     # --- members ---------------------------------------------------------------------------------
 
@@ -158,6 +179,23 @@ class _Draw:
             ]
         return []
 
+    def _leavers(self, names: list[str], faults: list[f.AnyFault]) -> list[c.Order]:
+        """In some scenarios a member is drained, or its key revoked and perhaps let in again."""
+        rng, latest = self._rng, self._calm_from - CARRIED_OUT_SECONDS
+        drawn = rng.random()
+        at = round(rng.uniform(FIRST_FAULT, latest), 1)
+        back_after = None if _spare(names, faults) and rng.random() < 0.5 else round(rng.uniform(1, 40), 1)
+        if drawn < 0.15:
+            return [c.Order(at=at, verb=Verb.DRAIN, member=self._member_name(names), back_after=back_after)]
+        if drawn < 0.25:
+            member = rng.choice(names)
+            orders = [c.Order(at=at, verb=Verb.REVOKE, member=member, back_after=round(rng.uniform(1, 40), 1))]
+            if back_after is not None:
+                undone = min(round(at + rng.uniform(5, 60), 1), latest)
+                orders.append(c.Order(at=undone, verb=Verb.UNREVOKE, member=member))
+            return orders
+        return []
+
     def _migration(self) -> MigrationSettings:
         rng = self._rng
         return MigrationSettings(
@@ -193,8 +231,7 @@ class _Draw:
         drawn = rng.choices([make for _, make in makers], weights, k=rng.randint(3, 8))
         faults = [make(names) for make in drawn]
         # At least two members stay to the end.
-        lost = [fault for fault in faults if isinstance(fault, f.Crash | f.Stop) and fault.back_after is None]
-        for fault in lost[max(len(names) - 2, 0) :]:
+        for fault in _lost(faults)[max(len(names) - 2, 0) :]:
             faults.remove(fault)
             faults.append(self._reset(names))
         return sorted(faults, key=lambda fault: fault.at)
@@ -275,7 +312,8 @@ class _Draw:
 
     def _store_away(self, names: list[str]) -> f.AnyFault:
         rng = self._rng
-        at, seconds = self._span(2, 50)
+        # Afterwards it is asked again after half a minute at most; the bounds of the calm count from then.
+        at, seconds = self._span(2, 50, after=LONGEST_RETRY_SECONDS)
         members = [] if rng.random() < 0.5 else rng.sample(names, rng.randint(1, len(names) - 1))
         return f.StoreAway(at=at, seconds=seconds, members=members)
 

@@ -34,6 +34,8 @@ class Endpoint(Protocol):
     """Name of its machine, which is the member's, unless somebody copied the machine."""
     key: str
     latency: float
+    denied: frozenset[str] | None
+    """Keys that it does not let in; None: it lets nobody in yet."""
     links: dict[int, End]
 
     @property
@@ -164,6 +166,8 @@ class Network:
             self._fail_late(boot, order)
         elif other.key != order.key:
             boot.feed(DialFailed(order.member, "it has another key"))
+        elif other.denied is None or boot.key in other.denied:
+            boot.feed(DialFailed(order.member, "it lets nobody in yet" if other.denied is None else "not let in"))
         else:
             near, far = End(boot, boot.next_link()), End(other, other.next_link())
             near.peer, far.peer = far, near

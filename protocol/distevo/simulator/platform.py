@@ -10,6 +10,7 @@ import msgspec
 from distevo.events import StopRequested
 from distevo.instructions import Exit
 from distevo.node_settings import NodeSettings
+from distevo.plan import Plan
 from distevo.simulator.boot import Boot, Surroundings
 from distevo.simulator.clock import Clock
 from distevo.simulator.config import Group, Scenario
@@ -20,7 +21,7 @@ from distevo.simulator.workers import PROBLEM, Workers
 
 ENDS_WELL = "a node ends only when it is asked to"
 RESTART_SECONDS = 5.0
-"""How long a service manager waits before it starts a daemon again that ended with an error."""
+"""How long it takes until a platform that was revoked, and is let in again, is started."""
 
 
 class World(Surroundings, Protocol):
@@ -48,6 +49,10 @@ class Platform:
         """The one that runs."""
         self._back_after: float | None = None
         """When it was asked to end: after how many seconds it starts again."""
+        self._is_revoked = self._was_revoked = False
+        """Now, and ever: who reads a plan late may end by one that no longer holds."""
+        self._stopped = self._drained = ""
+        """The boots that a user, and that a plan, have asked to end."""
 
     def start(self, _: object = None) -> None:
         """Start the daemon."""
@@ -65,6 +70,7 @@ class Platform:
         )
         world.trace.note(world.agenda.now, self.host, f"boot {boot.settings.boot} starts")
         world.began(boot)
+        boot.is_leaving = self._is_revoked
         boot.begin()
 
     def crash_midway(self, back_after: float | None, is_silent: bool) -> None:
@@ -91,19 +97,45 @@ class Platform:
 
     def stop(self, back_after: float | None) -> None:
         """Ask the daemon to end."""
-        if self.boot is not None and not self.boot.is_leaving:
-            self.boot.is_leaving, self._back_after = True, back_after
+        if self.boot is not None:
+            self._stopped = self.boot.settings.boot
+            self._leave(back_after)
             self.boot.feed(StopRequested())
+
+    def planned(self, plan: Plan, back_after: float | None) -> None:
+        """A plan is in force; if it has this platform leave, it comes back `back_after` seconds later, or never."""
+        boot, was_revoked = self.boot, self._is_revoked
+        self._is_revoked = self.key in plan.denied
+        if self._is_revoked and not was_revoked:
+            self._was_revoked = True
+            self._leave(back_after)
+        elif was_revoked and not self._is_revoked:
+            self._back_after = RESTART_SECONDS
+            self.start()
+            if boot is not None and boot.settings.boot not in (self._stopped, self._drained):
+                boot.is_leaving = False  # It has not seen yet that it was revoked, and need never do.
+        entry = plan.members.get(self.name)
+        name = boot.settings.boot if boot is not None else self._drained
+        if name != self._drained and entry is not None and entry.is_draining and entry.boot == name:
+            self._drained = name
+            self._leave(back_after)
+
+    def _leave(self, back_after: float | None) -> None:
+        self._back_after = back_after
+        if self.boot is not None:
+            self.boot.is_leaving = True
 
     def exited(self, boot: Boot, order: Exit) -> None:
         """The daemon has ended by itself. Raises Violation if nobody asked it to."""
         self._end(boot, is_silent=False)
         if self.has_twin and order.kind == "refused":
             return
-        if not boot.is_leaving:
+        is_expected = boot.is_leaving or (self._was_revoked and order.kind == "refused")
+        if not is_expected:
             raise Violation(ENDS_WELL, f"{boot.owner} exits: {order.kind} {order.reason}")
-        if self._back_after is not None:
-            self._world.agenda.after(self._back_after, self.start)
+        back_after, self._back_after = self._back_after, None
+        if back_after is not None:
+            self._world.agenda.after(back_after, self.start)
 
     def _end(self, boot: Boot, is_silent: bool) -> None:
         boot.end(is_silent)

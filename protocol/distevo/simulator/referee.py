@@ -8,6 +8,7 @@ from distevo.box import decode_box
 from distevo.checkpoint import Checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.errors import ObjectError
+from distevo.events import IslandId
 from distevo.instructions import Log, StartIsland
 from distevo.messages import Command
 from distevo.names import CLUSTER, MAIL, RESULTS
@@ -19,6 +20,7 @@ from distevo.simulator.config import Scenario
 from distevo.simulator.invariants import plan as plan_judge
 from distevo.simulator.invariants.calm import Bounds, CalmJudge, Moment
 from distevo.simulator.invariants.lease import LeaseJudge
+from distevo.simulator.invariants.leavers import LeaverJudge
 from distevo.simulator.invariants.orphans import OrphanJudge
 from distevo.simulator.invariants.plan import PlanJudge
 from distevo.simulator.invariants.results import ResultJudge
@@ -49,14 +51,15 @@ class Referee:
         measures: Measures,
         boots: Callable[[], Sequence[Boot]],
         taken_over: Callable[[str], None],
+        planned: Callable[[Plan], None],
     ) -> None:
-        """`taken_over` is told of each owner that has just won an epoch."""
+        """`taken_over` is told of each owner that has just won an epoch, `planned` of each plan in force."""
         self._scenario, self._agenda, self._measures, self._boots = scenario, agenda, measures, boots
-        self._taken_over = taken_over
+        self._taken_over, self._planned = taken_over, planned
         self._lease, self._plans, self._runs = LeaseJudge(), PlanJudge(), RunJudge()
         self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
         bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
-        self._orphans = OrphanJudge(bounds.islands)
+        self._orphans, self._leavers = OrphanJudge(bounds.islands), LeaverJudge(bounds.leaving)
         self._calm = CalmJudge(bounds, scenario.calm_from) if scenario.calm_minutes else None
         self._orders: dict[str, str] = {}
         self._quiet_since = self._swapped_at = self._generated_at = 0.0
@@ -112,6 +115,7 @@ class Referee:
                     self._results.named(run_name, task, entry, run.first_grant, result)
         self._results.in_force(plan)
         self._measures.planned(plan, self._agenda.now)
+        self._planned(plan)
 
     def created(self, client: Client, name: str) -> None:
         """An object was created."""
@@ -156,6 +160,10 @@ class Referee:
         """A user is about to have this run deleted."""
         self._runs.may_delete(run)
 
+    def key_may_return(self, key: str) -> None:
+        """A user is about to let this key in again."""
+        self._plans.may_return(key)
+
     def order_confirmed(self, name: str, words: str) -> None:
         """The store said to a user that this command is there."""
         self._orders[name] = words
@@ -191,8 +199,10 @@ class Referee:
         """A node offered migrants to one of its islands."""
         self._measures.migrations += 1
 
-    def generated(self) -> None:
-        """An island had a generation."""
+    def generated(self, island: IslandId, is_final: bool) -> None:
+        """An island had a generation; its last one under its budget, if `is_final`."""
+        if is_final and self.plan is not None and island.run in self.plan.runs:
+            self._orphans.rests(island, self.plan.runs[island.run].budget)
         self._generated_at = self._agenda.now
         self._measures.generations += 1
 
@@ -207,7 +217,7 @@ class Referee:
         must_finish = self._scenario.must_finish
         if self._calm is not None:
             boots = [boot for boot in self._boots() if not boot.is_leaving]
-            if len(boots) <= FULL_MESH:
+            if len(boots) <= FULL_MESH and self._calm.is_settled(self._moment()):
                 dialable = {boot.host for boot in boots if boot.settings.endpoints}
                 self._calm.linked([boot.host for boot in boots], dialable, self._network.links())
             acknowledged = self._network.acknowledged - self._acknowledged_before + self._mailed
@@ -222,6 +232,7 @@ class Referee:
         moment = self._moment()
         if moment.plan is not None:
             self._orphans.sweep(moment.plan, moment.living, self._quiet_since, moment.now)
+            self._leavers.sweep(moment.plan, moment.leaving, self._quiet_since, moment.now)
         if self._calm is not None:
             if moment.now < self._calm.since:
                 self._acknowledged_before = self._network.acknowledged
@@ -230,11 +241,14 @@ class Referee:
         self._agenda.after(SWEEP_SECONDS, self._sweep)
 
     def _moment(self) -> Moment:
+        boots = self._boots()
         return Moment(
             now=self._agenda.now,
             record=self.record,
             swapped_at=self._swapped_at,
             plan=self.plan,
-            living={boot.owner: None for boot in self._boots() if not boot.is_leaving}.keys(),
+            living={boot.owner: None for boot in boots if not boot.is_leaving}.keys(),
             generated_at=self._generated_at,
+            leaving={boot.owner: None for boot in boots if boot.is_leaving}.keys(),
+            quiet_since=self._quiet_since,
         )

@@ -1,4 +1,4 @@
-"""The users of a simulated cluster: they submit runs and give commands, through the store and its faults.
+"""The users of a simulated cluster: they submit runs, give commands and drain or revoke members, through the store.
 
 What they send is one object with a name of its own, sent again under the same name until there is an answer; so a
 retry changes nothing. What the store has confirmed must be done.
@@ -32,6 +32,7 @@ class Confirmed(Protocol):
 
     def run_confirmed(self, name: str, run: str) -> None: ...
     def run_may_go(self, run: str) -> None: ...
+    def key_may_return(self, key: str) -> None: ...
     def order_confirmed(self, name: str, words: str) -> None: ...
     def is_carried_out(self, name: str) -> bool: ...
 
@@ -52,12 +53,18 @@ class Users:
         rng: random.Random,
         witness: Confirmed,
         boots: Callable[[], Sequence[Boot]],
+        name: Callable[[str], str],
+        key: Callable[[str], str],
     ) -> None:
+        """`name` says who is meant by a member's name in a scenario, `key` which key a member has."""
+        self._name, self._key = name, key
+        self.back_after: dict[str, float | None] = {}
+        """By member that somebody has leave: after how many seconds it is started again."""
         self._agenda, self._store, self._trace, self._rng = agenda, store, trace, rng
         self._witness, self._boots = witness, boots
         self._confirmed: set[str] = set()
         self._commands: dict[str, list[str]] = {}
-        """Names of the commands given so far, by run."""
+        """Names of the commands given so far, by run or member."""
         for number, submission in enumerate(scenario.runs):
             agenda.at(submission.at, self._submit, (number, submission))
         for number, order in enumerate(scenario.commands):
@@ -84,9 +91,12 @@ class Users:
 
     def _command(self, planned: tuple[int, Order]) -> None:
         number, order = planned
-        earlier = self._commands.setdefault(order.run, [])
+        about = self._name(order.member) if order.verb.is_about_member else order.run
+        if not about:
+            return
+        earlier = self._commands.setdefault(f"{order.verb.is_about_member} {about}", [])
         if any(name not in self._confirmed or not self._witness.is_carried_out(name) for name in earlier):
-            # Nobody gives a command about a run before the one before was carried out.
+            # Nobody gives a command about a run or a member before the one before was carried out.
             self._agenda.after(RETRY_SECONDS, self._command, planned)
             return
         budget = None if order.evaluations is None else Budget(None, order.evaluations)
@@ -94,8 +104,19 @@ class Users:
         earlier.append(name)
         if order.verb is Verb.DELETE:
             self._witness.run_may_go(order.run)
-        data = encode_command(Command(verb=order.verb, run=order.run, budget=budget))
-        self._create(name, data, lambda: self._witness.order_confirmed(name, f"{order.verb} {order.run}"))
+        command = Command(verb=order.verb, run=order.run, budget=budget)
+        if order.verb.is_about_member:
+            command = self._about(order, about)
+        words = f"{order.verb} {about}"
+        self._create(name, encode_command(command), lambda: self._witness.order_confirmed(name, words))
+
+    def _about(self, order: Order, member: str) -> Command:
+        if order.verb is Verb.UNREVOKE:
+            self._witness.key_may_return(self._key(member))
+        else:
+            self.back_after[member] = order.back_after
+        boot = next((boot.settings.boot for boot in self._boots() if boot.member == member), "")
+        return Command(verb=order.verb, member=member, boot=boot if order.verb is Verb.DRAIN else "")
 
     def _create(self, name: str, data: bytes, confirmed: Callable[[], None]) -> None:
         def answered(answer: StoreAnswer) -> None:

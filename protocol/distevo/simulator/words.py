@@ -120,6 +120,7 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     instructions.TakeMigrants: lambda order: f"offers migrants {order.number} to {order.island}",
     instructions.SkipKeys: lambda order: f"tells {order.island} of {len(order.keys) // 16} keys",
     instructions.SaveCheckpoint: _save,
+    instructions.Admit: lambda order: f"lets in all but {sorted(order.denied)}",
     instructions.Dial: lambda order: f"dials {order.member} at {list(order.endpoints)}",
     instructions.HangUp: lambda order: f"hangs up link {order.link}",
     instructions.Send: lambda order: f"sends on link {order.link}: {_head(order.head, order.payload)}",

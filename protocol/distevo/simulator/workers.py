@@ -39,7 +39,7 @@ class Host(Protocol):
     """When it goes on, if it is suspended."""
 
     def feed(self, event: Event) -> None: ...
-    def generated(self) -> None: ...
+    def generated(self, island: IslandId, is_final: bool) -> None: ...
 
 
 def evaluate(task: str, genome: bytes, fit_share: float) -> tuple[tuple[float], bool]:
@@ -184,7 +184,7 @@ class Workers:
         event = self._generation(number, running)
         if not (event.fit or event.is_spent):
             slot.islands.append(running)
-        self._host.generated()
+        self._host.generated(event.island, event.fit or event.is_spent)
         self._host.feed(event)
         self._plan_turn(number)
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from blake3 import blake3
 
+from distevo.events import IslandId
 from distevo.instructions import Exit, Log, StartIsland
+from distevo.plan import Plan
 from distevo.simulator import faults as f
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.boot import Boot
@@ -42,12 +44,23 @@ class _World:
         self._churned = 0
         self._boots: Sequence[Boot] | None = None
         self._freezes: list[f.Freeze] = []
-        self._referee = Referee(scenario, self.agenda, self._measures, self.boots, self._taken_over)
+        self._referee = Referee(scenario, self.agenda, self._measures, self.boots, self._taken_over, self._planned)
         self.store = Store(scenario.store, self.agenda, self.rng("store"), self._referee)
         self.network = Network(scenario.network, self.agenda, self.rng("network"))
         self._referee.watch(self.store, self.network)
         self._platforms = {name: Platform(name, group, scenario, self) for name, group in names_of(scenario).items()}
-        self._users = Users(scenario, self.agenda, self.store, self.trace, self.rng("users"), self._referee, self.boots)
+        self._users = Users(
+            scenario,
+            self.agenda,
+            self.store,
+            self.trace,
+            self.rng("users"),
+            self._referee,
+            self.boots,
+            self._name,
+            lambda member: self._platforms[member].key,
+        )
+        self._has_leavers = any(order.verb.is_about_member for order in scenario.commands)
 
     def rng(self, name: str) -> random.Random:
         """A generator of its own for each part, so that one part's draws do not shift another's."""
@@ -107,9 +120,9 @@ class _World:
         """Migrants were offered to an island."""
         self._referee.migrated()
 
-    def generated(self) -> None:
-        """An island had a generation."""
-        self._referee.generated()
+    def generated(self, island: IslandId, is_final: bool) -> None:
+        """An island had a generation; its last one under its budget, if `is_final`."""
+        self._referee.generated(island, is_final)
 
     # --- faults ----------------------------------------------------------------------------------
 
@@ -177,6 +190,12 @@ class _World:
                 for boot in self.boots():
                     if boot.owner == owner:  # no longer, if it died while the write was on its way
                         boot.suspend(fault.seconds)
+
+    def _planned(self, plan: Plan) -> None:
+        """A plan is in force: whom it drains or revokes will end by itself."""
+        if self._has_leavers:
+            for platform in self._platforms.values():
+                platform.planned(plan, self._users.back_after.get(platform.name))
 
     def _copy(self, fault: f.Twin) -> None:
         original = self._platforms[fault.member]

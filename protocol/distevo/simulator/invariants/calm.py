@@ -32,6 +32,8 @@ class Bounds(NamedTuple):
     """Longest time without a generation anywhere, while islands are open."""
     migration: float
     """Longest time without migrants, while islands of one task live apart; it begins after that of a coordinator."""
+    leaving: float
+    """Until who is drained has left, from when a plan says so."""
 
     @classmethod
     def of(cls, times: Times, slowest_generation: float) -> Bounds:
@@ -39,7 +41,8 @@ class Bounds(NamedTuple):
 
         A coordinator: the longest patience with a silent lease, one look at it, one swap. A member: one listing of the
         inbox after that. An island: the longest time until a silent owner is given up, over links or mail, whichever
-        is slower, the coordinator's own takeover, one plan, and the hand-over from a former owner.
+        is slower, the coordinator's own takeover, one plan, and the hand-over from a former owner. Who is drained keeps
+        what it hands over for a while after that.
         """
         patience = 1.25 * times.lease_ttl + times.lease_ttl / 3 + 4 * times.swap_interval + SLACK
         silence = max(times.heartbeat_timeout, 3 * times.mail_interval)
@@ -48,17 +51,22 @@ class Bounds(NamedTuple):
             members=patience + LISTING + SLACK,
             islands=patience + silence + LISTING + HAND_OVER + SLACK,
             generation=patience + silence + HAND_OVER + 4 * slowest_generation,
+            leaving=patience + silence + LISTING + HAND_OVER + KEEP + SLACK,
             migration=3 * times.mail_interval + 4 * slowest_generation + SLACK,
         )
 
 
 UNCONNECTED = "unconnected"
+PROMPT_INTERVAL = 2
+"""Runs whose islands send migrants after more generations may not get to that before they are over."""
 SLACK = 5.0
 """Round trips, retries of a second, and generations under way."""
 LISTING = 10.0
 """Seconds between two listings of the inbox, as the node has it."""
 HAND_OVER = 10.0
 """Seconds that a new owner waits for the old one, as the node has it."""
+KEEP = 30.0
+"""Seconds for which a former owner keeps what nobody says to have taken, as the node has it."""
 
 
 class Moment(NamedTuple):
@@ -73,6 +81,10 @@ class Moment(NamedTuple):
     """Owners that run, and have run since the calm began."""
     generated_at: float
     """When an island last had a generation."""
+    leaving: Collection[str] = ()
+    """Owners that run, and were asked to end, drained or revoked."""
+    quiet_since: float = 0.0
+    """When a platform last began or ended, or something else went wrong."""
 
 
 class CalmJudge:
@@ -84,12 +96,18 @@ class CalmJudge:
         """Seconds for which some task's islands had several living owners."""
         self._swept_at = since
         self._epoch: int | None = None
+        self._unsettled_at = since
+        """When somebody was seen last who is about to leave: that may be the coordinator."""
 
     def sweep(self, at: Moment) -> None:
         """Look at the cluster. Raises Violation."""
-        waited = at.now - self.since
+        if at.leaving:
+            self._unsettled_at = max(self._unsettled_at, at.now)
+        waited = self._waited(at)
         if waited > self.bounds.coordinator:
             self._look_for_coordinator(at)
+        else:
+            self._epoch = None
         if waited > self.bounds.members:
             self._look_for_members(at)
         if waited > self.bounds.generation and at.plan is not None and open_islands(at.plan):
@@ -99,6 +117,14 @@ class CalmJudge:
         if waited > self.bounds.coordinator and at.plan is not None and _has_neighbours(at.plan, at.living):
             self._apart += at.now - self._swept_at
         self._swept_at = at.now
+
+    def is_settled(self, at: Moment) -> bool:
+        """Whether everybody has had time to be a member, and linked."""
+        return self._waited(at) > self.bounds.members
+
+    def _waited(self, at: Moment) -> float:
+        """Seconds since the calm began, or somebody came or left in it at a user's wish."""
+        return at.now - max(self.since, self._unsettled_at, at.quiet_since)
 
     def linked(self, living: Sequence[str], dialable: Collection[str], links: Collection[tuple[str, str]]) -> None:
         """Every pair of which one can be dialled has to be in `links`, one way round or the other. Raises Violation.
@@ -144,7 +170,7 @@ class CalmJudge:
             holder = (
                 "nobody" if record is None or not record.holder else f"{record.holder}-{record.boot}, which is gone"
             )
-            raise Violation(COORDINATED, f"{at.now - self.since:.1f} s after the last fault it is {holder}")
+            raise Violation(COORDINATED, f"{self._waited(at):.1f} s after the last fault it is {holder}")
         if at.now - at.swapped_at > record.ttl:
             raise Violation(
                 COORDINATED, f"{record.holder} has not renewed the lease for {at.now - at.swapped_at:.1f} s"
@@ -167,6 +193,7 @@ def _has_neighbours(plan: Plan, living: Collection[str]) -> bool:
     """Whether islands of one task, which are connected, live apart."""
     tasks: dict[tuple[str, str], set[str]] = {}
     for island, owner in open_islands(plan).items():
-        if owner in living and plan.runs[island.run].migration.topology != UNCONNECTED:
+        migration = plan.runs[island.run].migration
+        if owner in living and migration.topology != UNCONNECTED and migration.interval <= PROMPT_INTERVAL:
             tasks.setdefault((island.run, island.task), set()).add(owner)
     return any(len(owners) > 1 for owners in tasks.values())

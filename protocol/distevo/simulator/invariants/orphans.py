@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from distevo.events import IslandId
 from distevo.plan import Plan, RunState, TaskState
+from distevo.run import Budget
 from distevo.simulator.invariants.violation import Violation
 
 ADOPTED_IN_TIME = "an island has a living owner within the bound"
@@ -28,19 +29,29 @@ class OrphanJudge:
 
     The time counts while the store answers everybody and nobody crashes, starts, leaves or is suspended; each of these
     begins it anew. An island without any owner counts only while some living member owns none at all: it may wait for
-    its turn.
+    its turn. One that is fit or has used its budget up needs no owner any more, unless the budget is raised: its last
+    state waits, with the coordinator or in a checkpoint, for the rest of its task.
     """
 
     def __init__(self, bound: float) -> None:
         self.bound = bound
         self._since: dict[IslandId, float] = {}
+        self._resting: dict[IslandId, Budget] = {}
+
+    def rests(self, island: IslandId, budget: Budget) -> None:
+        """The island is fit, or has used up its share of its run's budget."""
+        self._resting[island] = budget
 
     def sweep(self, plan: Plan, living: Collection[str], quiet_since: float, now: float) -> None:
         """Look at all islands. `living` owners run; `quiet_since` is as the class says. Raises Violation."""
         owners = open_islands(plan)
         is_someone_idle = not set(living) <= set(owners.values())
         orphans = [
-            island for island, owner in owners.items() if owner not in living and (owner != "" or is_someone_idle)
+            island
+            for island, owner in owners.items()
+            if owner not in living
+            and (owner != "" or is_someone_idle)
+            and self._resting.get(island) != plan.runs[island.run].budget
         ]
         self._since = {island: self._since.get(island, now) for island in orphans}
         for island, since in self._since.items():

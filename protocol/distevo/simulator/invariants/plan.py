@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distevo.events import IslandId
-from distevo.plan import IslandPlace, MemberState, Plan, RunPlan, TaskPlan, TaskState
+from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, TaskPlan, TaskState
 from distevo.simulator.invariants.violation import Violation
 
 POINTER_HOLDS = "the plan pointer names an object that exists, with that content"
@@ -12,7 +12,9 @@ GRANT_RISES = "a grant rises with each change of owner, and never falls"
 OWNERS_LIVE = "islands are given only to members that the plan calls alive"
 RESULT_STAYS = "a named result stays"
 COUNTERS_RISE = "grants and arrivals are numbered upwards"
-STAYS_REVOKED = "a revoked key stays revoked"
+STAYS_REVOKED = "a revoked key stays revoked until somebody lets it in again"
+REVOKED_ARE_DEAD = "who has a revoked key is not called alive"
+NO_MORE_FOR_LEAVERS = "islands are given to nobody who is to leave"
 
 
 class PlanJudge:
@@ -22,6 +24,11 @@ class PlanJudge:
         self.plan: Plan | None = None
         self.grants: dict[IslandId, dict[int, str]] = {}
         """Owner under each grant that a plan in force has named. A run of a name used before has higher grants."""
+        self._returnable: set[str] = set()
+
+    def may_return(self, key: str) -> None:
+        """A user asks for a revoked key to be let in again: from now on it may be."""
+        self._returnable.add(key)
 
     def in_force(self, plan: Plan) -> None:
         """The pointer was moved to this plan. Raises Violation."""
@@ -29,18 +36,21 @@ class PlanJudge:
         if before is not None:
             if plan.next_grant < before.next_grant or plan.next_joined < before.next_joined:
                 raise Violation(COUNTERS_RISE, f"version {plan.version} counts lower than version {before.version}")
-            if not set(before.denied) <= set(plan.denied):
+            if not set(before.denied) <= {*plan.denied, *self._returnable}:
                 raise Violation(STAYS_REVOKED, f"version {plan.version} lets a revoked key in again")
         alive = {
-            member.owner(name)
+            member.owner(name): member
             for name, member in plan.members.items()
             if member.state is MemberState.ALIVE and member.key not in plan.denied
         }
+        for name, member in plan.members.items():
+            if member.state is MemberState.ALIVE and member.key in plan.denied:
+                raise Violation(REVOKED_ARE_DEAD, f"version {plan.version} calls {name} alive")
         for name, run in plan.runs.items():
             old = before.runs.get(name) if before is not None else None
             self._judge_run(name, run, old if old is not None and old.object == run.object else None, alive)
 
-    def _judge_run(self, name: str, run: RunPlan, old: RunPlan | None, alive: set[str]) -> None:
+    def _judge_run(self, name: str, run: RunPlan, old: RunPlan | None, alive: dict[str, MemberPlan]) -> None:
         for task, entry in run.tasks.items():
             before = old.tasks.get(task) if old is not None else None
             if before is not None:
@@ -60,6 +70,8 @@ class PlanJudge:
                 is_given = place.owner != "" and (at is None or at.owner != place.owner)
                 if is_given and place.owner not in alive:
                     raise Violation(OWNERS_LIVE, f"{island} is given to {place.owner}")
+                if is_given and alive[place.owner].is_draining:
+                    raise Violation(NO_MORE_FOR_LEAVERS, f"{island} is given to {place.owner}")
 
     def _judge_place(self, island: IslandId, place: IslandPlace, before: IslandPlace | None, was_closed: bool) -> None:
         assert self.plan is not None

@@ -1,0 +1,118 @@
+"""The view of a node: members with path and latency, runs, and which edges of migration need a look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distevo.node import Node
+from distevo.simulator import scenario_of
+from distevo.simulator.world import _World
+from distevo.view import islands_view, run_view, status, task_view
+from tests.node.world import World
+
+
+def edge(run: str = "r", last: float | None = 1.0, sent: int = 3, is_resting: bool = False) -> dict[str, Any]:
+    return {"run": run, "sent": sent, "last_s": last, "is_resting": is_resting}
+
+
+def troubles(*edges: dict[str, Any]) -> list[str | None]:
+    from distevo.migration_view import mark
+
+    mark(list(edges))
+    return [view["trouble"] for view in edges]
+
+
+def cluster(minutes: float = 1.0, **more: Any) -> tuple[dict[str, Node], float]:
+    """The nodes of a simulated cluster of two servers and a notebook that is dialled by nobody, by name."""
+    world = _World(
+        scenario_of(
+            {
+                "minutes": minutes,
+                "members": [
+                    {"kind": "server", "count": 2, "workers": 2},
+                    {"kind": "notebook", "count": 2, "is_behind_nat": True},
+                ],
+                "runs": [{"name": "long", "tasks": 2, "islands_per_task": 4, "evaluations": 10**6}],
+                "calm_minutes": 0,
+                **more,
+            }
+        ),
+        1,
+        False,
+    )
+    assert world.run().finding is None
+    return {boot.host: boot.node for boot in world.boots()}, world.agenda.now
+
+
+def test_a_platform_alone() -> None:
+    world = World(workers=1)
+    world.submit(tasks=3)
+    view = status(world.node, world.now)
+    (member,) = view["members"]
+    assert (member["id"], member["state"], member["role"], member["path"]) == ("m", "alive", "coordinator", "self")
+    assert (member["islands"], member["queued"], member["latency_s"], member["is_draining"]) == (2, 1, None, False)
+    assert view["cluster"]["coordinator"] == "m"
+    assert view["migrations"] == []
+    (run,) = view["runs"]
+    assert run == run_view(world.node, "r", world.now)
+    assert (run["state"], run["tasks_total"], run["evaluations"]) == ("running", 3, 0)
+    world.generation(next(iter(world.running)), fitness=0.5, evaluations=50)
+    assert run_view(world.node, "r", world.now)["evaluations"] == 50
+    task = task_view(world.node, "r", "t0")
+    assert (task["state"], task["fitness"], task["evaluations"]) == ("working", [0.5], 50)
+    island = islands_view(world.node)[0]
+    assert (island["run"], island["task"], island["generation"], island["is_resting"]) == ("r", "t0", 1, False)
+
+
+def test_members_with_path_latency_and_role() -> None:
+    nodes, now = cluster()
+    me = nodes["notebook-1"]
+    view = status(me, now, {"server-1": 0.0125, "notebook-2": 0.001})
+    members = {member["id"]: member for member in view["members"]}
+    assert set(members) == {"server-1", "server-2", "notebook-1", "notebook-2"}
+    assert members["notebook-1"]["path"] == "self"
+    assert (members["server-1"]["path"], members["server-1"]["latency_s"]) == ("direct", 0.0125)
+    assert (members["server-2"]["path"], members["server-2"]["latency_s"]) == ("direct", None)
+    # Two that nobody dials have no link with each other, so whatever is said of one is not about it.
+    assert members["notebook-2"]["path"].startswith("via server-")
+    assert members["notebook-2"]["latency_s"] is None
+    assert [name for name, member in members.items() if member["role"] == "coordinator"] == [
+        view["cluster"]["coordinator"]
+    ]
+    for member in members.values():
+        assert member["last_heard_s"] < 30
+        assert member["lag_s"] is not None
+        assert member["queued"] is not None
+
+
+def test_migration_that_works_has_no_trouble_and_counts() -> None:
+    nodes, now = cluster(minutes=3)
+    edges = [edge for node in nodes.values() for edge in status(node, now)["migrations"]]
+    assert len(edges) >= 4
+    assert all(edge["sent"] > 0 and edge["last_s"] is not None for edge in edges)
+    assert {edge["trouble"] for edge in edges} == {None}
+    assert sum(edge["accepted"] for edge in edges) > 0
+
+
+def test_an_edge_that_was_never_answered() -> None:
+    assert troubles(edge(last=None), edge(), edge(last=None, sent=0)) == ["unanswered", None, None]
+    assert troubles(edge(last=None, is_resting=True)) == [None]
+
+
+def test_an_edge_is_late_beside_the_others_of_its_run() -> None:
+    assert troubles(edge(last=400.0), edge(last=2.0)) == ["late", None]
+    # A minute is nothing: a batch that was lost is sent again after up to 30 s.
+    assert troubles(edge(last=59.0), edge(last=2.0)) == [None, None]
+    # Where all are slow, none is late.
+    assert troubles(edge(last=400.0), edge(last=100.0), edge(last=90.0)) == [None] * 3
+    # What is usual in one run says nothing about another, nor does what rests about what evolves.
+    assert troubles(edge(last=400.0), edge("other", last=1.0)) == [None, None]
+    assert troubles(edge(last=400.0), edge(last=1.0, is_resting=True)) == [None, None]
+
+
+def test_edges_of_a_run_that_is_paused_rest() -> None:
+    pause = {"at": 60, "run": "long", "verb": "pause"}
+    nodes, now = cluster(minutes=2, commands=[pause])
+    edges = [edge for node in nodes.values() for edge in status(node, now)["migrations"]]
+    assert edges
+    assert all(edge["is_resting"] and edge["trouble"] is None for edge in edges)

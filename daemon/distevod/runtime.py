@@ -15,7 +15,6 @@ from typing import Any
 from distevo.errors import (
     CheckpointError,
     Conflict,
-    LocalProtocolError,
     NotFound,
     StoreError,
     StoreUnavailable,
@@ -32,6 +31,7 @@ from distevo.events import (
     WorkersFinished,
 )
 from distevo.instructions import (
+    Admit,
     CreateObject,
     DeleteObject,
     Dial,
@@ -56,14 +56,18 @@ from distevo.instructions import (
 )
 from distevo.node import Node
 from distevo.node_settings import NodeSettings
+from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
 from distevod.logs import fields
 from distevod.problems.loader import BUILT_IN
 from distevod.settings import Settings
 from distevod.store import Store
+from distevod.transport import Transport, load_or_make
 
 STORE_THREADS = 4
+KEY = "key"
+"""The file in the state folder with the platform's key pair."""
 
 log = logging.getLogger("distevod")
 
@@ -75,6 +79,9 @@ class Runtime:
         self, settings: Settings, store: Store, boot: str, rng: random.Random, own_submissions: frozenset[str]
     ) -> None:
         self.settings, self.store, self.boot = settings, store, boot
+        keys = load_or_make(settings.state_dir / KEY)
+        listen = next(iter(settings.listen), None)
+        self.transport = Transport(keys, self.feed, listen=listen, socks_proxy=settings.socks_proxy or None)
         self.executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
         self.node = Node(
             NodeSettings(
@@ -84,6 +91,9 @@ class Runtime:
                 workers=settings.workers,
                 memory_mb=settings.memory_mb,
                 batch_size=settings.batch_size,
+                key=keys.public,
+                endpoints=self._listen(),
+                peers=settings.peer,
                 islands=settings.islands_per_platform,
                 priority=settings.coordinator_priority,
                 allow_problems=settings.allow_problems,
@@ -119,6 +129,12 @@ class Runtime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone: asyncio.Future[Exit] | None = None
 
+    def _listen(self) -> tuple[str, ...]:
+        """Begin to listen; returns where others can dial."""
+        self.transport.start()
+        endpoint = self.transport.endpoint
+        return self.settings.advertise or advertised(endpoint) if endpoint is not None else ()
+
     @staticmethod
     def now() -> float:
         """Seconds on a clock that goes on while the machine is suspended."""
@@ -138,6 +154,7 @@ class Runtime:
             self.pool.kill()
             if self._timer is not None:
                 self._timer.cancel()
+            await self.transport.close()
             self.executor.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
@@ -202,7 +219,9 @@ class Runtime:
                 level = getattr(logging, instruction.level.upper())
                 log.log(level, instruction.message, extra=fields(**instruction.fields))
             case Dial() | HangUp() | Send():
-                raise LocalProtocolError(f"{instruction}: no platform can be dialled yet")
+                self.transport.carry_out(instruction)
+            case Admit():
+                self.transport.admit(members=(), denied=instruction.denied)
             case Exit():
                 if self._gone is not None and not self._gone.done():
                     self._gone.set_result(instruction)

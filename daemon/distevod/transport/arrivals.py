@@ -1,0 +1,99 @@
+"""The connections at the inbox as libzmq's monitor tells of them, and an end for those that nobody should keep.
+
+Descriptors are used again, but the monitor tells in order: once all it has told is taken in, what stands here under a
+descriptor is the connection that has it now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from distevo.codec import MAX_FRAME_BYTES
+from distevod.transport import tcp
+from distevod.transport.complaints import Complaints
+from distevod.transport.options import HANDSHAKE_MS
+
+SILENT_SECONDS = 1.0 + HANDSHAKE_MS / 1000
+"""A connection over which no message has come by then is cut. Members send an empty one with the handshake."""
+MAX_SILENT = 64
+"""Connections that have said nothing yet, those in their handshake included; with more, the oldest is cut."""
+MAX_CONNECTIONS = 4096
+"""With more, or with half as many as this process may have files, the newest is cut."""
+SWEEP_SECONDS = 1.0
+MAX_UNFINISHED_BYTES = MAX_FRAME_BYTES + 16 * 2**20
+"""Of a message that has not come whole: the largest frame, and what buffers of the system may hold. libzmq has a
+limit for frames only, and collects the parts of one message without end."""
+
+
+class Arrivals:
+    """All connections that are there, and which of them have said nothing yet."""
+
+    def __init__(self, drain: Callable[[], None], counts: Counter[str], complaints: Complaints) -> None:
+        """`drain` takes in all that the monitor has told."""
+        self._drain, self._counts, self._complaints = drain, counts, complaints
+        self._loop = asyncio.get_running_loop()
+        self._there: set[int] = set()
+        self._silent: dict[int, tuple[tcp.Ends | None, float]] = {}
+        """By descriptor: which connection, and since when; the oldest first."""
+        self._most = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __contains__(self, fd: int) -> bool:
+        return fd in self._there
+
+    def __len__(self) -> int:
+        return len(self._there)
+
+    def accepted(self, fd: int) -> None:
+        """A TCP connection was accepted."""
+        self._counts["connections_accepted"] += 1
+        self._there.add(fd)
+        self.silent(fd)
+        if len(self._there) > self._most:
+            self._cut(fd, "there are too many connections; the newest is cut")
+        elif len(self._silent) > MAX_SILENT:
+            self._cut(next(iter(self._silent)), "too many connections have said nothing yet; the oldest is cut")
+
+    def silent(self, fd: int) -> None:
+        """From now on it has some time to say something."""
+        self._silent[fd] = tcp.ends(fd), time.monotonic()
+        if self._timer is None:
+            self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def spoke(self, fd: int) -> None:
+        """A message came over it."""
+        self._silent.pop(fd, None)
+
+    def ended(self, fd: int) -> None:
+        """It is gone."""
+        self._there.discard(fd)
+        if self._silent.pop(fd, None) is not None:
+            # Most of these failed in the handshake, of which libzmq does not always tell.
+            self._counts["connections_ended_silent"] += 1
+
+    def close(self) -> None:
+        """Cut nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _sweep(self) -> None:
+        self._timer = None
+        self._drain()
+        now = time.monotonic()
+        for fd, (ends, since) in list(self._silent.items()):
+            if now >= since + SILENT_SECONDS:
+                self._cut(fd, "a connection has said nothing for too long; it is cut")
+            elif ends is not None and tcp.received_bytes(fd, ends) > MAX_UNFINISHED_BYTES:
+                self._cut(fd, "a connection's first message does not end; it is cut")
+        if self._silent:
+            self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _cut(self, fd: int, why: str) -> None:
+        ends, _ = self._silent.pop(fd)
+        if ends is not None and tcp.cut(fd, ends):
+            self._counts["connections_cut"] += 1
+            self._complaints.warn(why, address=str(ends))

@@ -1,0 +1,14 @@
+"""What the transport raises for its user."""
+
+import zmq
+
+from distevo.errors import DistevoError
+
+
+class TransportError(DistevoError):
+    """The transport cannot begin: a key file that cannot be used, an address that cannot be bound."""
+
+
+def in_words(error: zmq.ZMQError) -> str:
+    """What libzmq or the system says of an error, without what pyzmq adds."""
+    return zmq.strerror(error.errno or 0)

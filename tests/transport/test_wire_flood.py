@@ -1,0 +1,55 @@
+"""A peer that floods this one starves neither its timers nor other peers."""
+
+import asyncio
+import time
+
+from distevo.events import Event, LinkOpened
+from tests.transport.side import Side, hello, until
+from tests.transport.test_wire_links import peer
+
+TICK_SECONDS = 0.01
+LATE_SECONDS = 0.05
+NODE_SECONDS = 40e-6
+
+
+class Busy(Side):
+    """Takes for each message about as long as a node does, so that there is always one more."""
+
+    def heard(self, event: Event) -> None:
+        super().heard(event)
+        end = time.perf_counter() + NODE_SECONDS
+        while time.perf_counter() < end:
+            pass
+
+
+async def lateness() -> list[float]:
+    """By how much each of many ticks was late."""
+    late = []
+    for _ in range(100):
+        before = time.monotonic()
+        await asyncio.sleep(TICK_SECONDS)
+        late.append(time.monotonic() - before - TICK_SECONDS)
+    return late
+
+
+def test_a_flood_delays_timers_and_other_peers_by_milliseconds() -> None:
+    async def main() -> None:
+        async with Busy() as a, Side(None) as b:
+            here, there = await b.link(a)
+            quiet = await lateness()
+            with peer(a, does="flood"):
+                await a.wait(LinkOpened, 2)
+                begin = a.count("frames_in")
+                late, delays = await lateness(), []
+                for number in range(20):
+                    before = time.monotonic()
+                    b.send(here, hello(f"n{number}"))
+                    await until(lambda: len(a.heads(there)) > number, "a message of the other peer")  # noqa: B023
+                    delays.append(time.monotonic() - before)
+                assert a.count("frames_in") - begin > 1_000  # else it is no flood
+                # Beyond what other work of this machine does. A starved loop would hold up most of them.
+                assert sorted(late)[-3] < LATE_SECONDS + sorted(quiet)[-3]
+                assert sorted(delays)[len(delays) // 2] < 2 * LATE_SECONDS
+            a.events.clear()
+
+    asyncio.run(main())

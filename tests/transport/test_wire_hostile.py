@@ -1,0 +1,309 @@
+"""Whoever can reach the port and means no good: counted, cut where it matters, and nobody else is the worse for it."""
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import zmq
+
+from distevo.codec import MAX_FRAME_BYTES, encode
+from distevo.events import LinkClosed, LinkOpened, Malformed, Received
+from distevo.messages import Code
+from distevod.transport import KeyPair, arrivals, listener, options
+from tests.transport.side import Side, hello, until
+
+WORD = encode(hello())
+
+
+@contextlib.contextmanager
+def stranger(
+    side: Side, endpoint: str = "", *, curve: bool = True, **chosen: int | str | bytes
+) -> Iterator["zmq.Socket[bytes]"]:
+    """A DEALER that is no transport, connected to a side, with further options by name."""
+    with zmq.Context() as context:
+        if curve:
+            dealer = options.dialling(context, KeyPair.make(), side.keys.public, side.endpoint)
+        else:
+            dealer = context.socket(zmq.DEALER)
+        with dealer:
+            dealer.setsockopt(zmq.LINGER, 0)
+            for name, value in chosen.items():
+                setattr(dealer, name, value)
+            dealer.connect(endpoint or side.endpoint)
+            yield dealer
+
+
+@contextlib.asynccontextmanager
+async def linked(side: Side) -> AsyncIterator[tuple["zmq.Socket[bytes]", int]]:
+    """A stranger that has a link; the socket, and the link's number here."""
+    before = len(side.of(LinkOpened))
+    with stranger(side) as dealer:
+        await until(lambda: dealer.getsockopt(zmq.EVENTS) and len(side.of(LinkOpened)) > before, "the link")
+        yield dealer, side.of(LinkOpened)[before].link
+
+
+async def works(side: Side) -> None:
+    """A member can link with it and be heard."""
+    async with Side(None) as member:
+        here, there = await member.link(side)
+        member.send(here, hello("member"))
+        await until(lambda: side.heads(there) == [hello("member")], "the member to be heard")
+        member.hang_up(here)
+        await until(lambda: there in side.closed(), "the member's link to be closed")
+
+
+def test_bytes_that_are_no_zmtp() -> None:
+    rng = random.Random(1)
+    greetings = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\xff" + bytes(8) + b"\x7f",
+        b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(16) + b"\x00" + bytes(31) + rng.randbytes(500),
+        *(rng.randbytes(rng.randrange(1, 2000)) for _ in range(20)),
+    ]
+
+    async def main() -> None:
+        async with Side() as a:
+            for greeting in greetings:
+                with socket.create_connection(("127.0.0.1", a.port)) as connection:
+                    connection.sendall(greeting)
+            await until(lambda: a.count("connections_accepted") == len(greetings), "all to be accepted")
+            await until(lambda: a.count("connections_ended_silent") == len(greetings), "all to be gone")
+            await works(a)
+            assert len(a.of(LinkOpened)) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("chosen", [{}, {"plain_username": b"a", "plain_password": b"b"}])
+def test_other_mechanisms(chosen: dict[str, bytes]) -> None:
+    async def main() -> None:
+        async with Side() as a:
+            with stranger(a, curve=False, **chosen) as dealer:
+                dealer.send(WORD)
+                await until(lambda: a.count("connections_ended_silent"), "the handshake to fail")
+                await works(a)
+            assert len(a.of(LinkOpened)) == 1
+
+    asyncio.run(main())
+
+
+def test_a_frame_that_is_too_large_ends_the_connection_before_it_is_read() -> None:
+    async def main() -> None:
+        async with Side() as a, linked(a) as (dealer, link):
+            before = psutil.Process().memory_info().rss
+            dealer.send(WORD)
+            dealer.send(bytes(8 * MAX_FRAME_BYTES), copy=False)
+            await a.wait(LinkClosed)
+            assert a.closed() == [link]
+            assert a.heads() == [hello()]
+            # The sender is in this process as well, and holds what it sends once more in CURVE's form.
+            assert psutil.Process().memory_info().rss - before < 20 * MAX_FRAME_BYTES
+            await works(a)
+
+    asyncio.run(main())
+
+
+def test_what_is_no_message_is_told_and_the_link_goes_on() -> None:
+    async def main() -> None:
+        async with Side() as a, linked(a) as (dealer, link):
+            dealer.send(b"nonsense")
+            dealer.send(WORD[:-1])
+            dealer.send_multipart([WORD, WORD, b"", WORD])
+            dealer.send_multipart([b"", WORD])
+            dealer.send(b"")
+            dealer.send(WORD)
+            await until(a.heads, "the message")
+            faults = a.of(Malformed)
+            assert [(fault.link, fault.code) for fault in faults] == [(link, Code.MALFORMED)] * 4
+            assert [fault.reason for fault in faults[2:]] == ["a message of more than one frame"] * 2
+            assert len(a.events) == 6
+            assert a.count("malformed") == 4
+
+    asyncio.run(main())
+
+
+def test_who_chooses_a_routing_id_is_not_listened_to() -> None:
+    async def main() -> None:
+        async with Side() as a:
+            for number in range(2):
+                with stranger(a, routing_id=b"chosen") as dealer:
+                    dealer.send(WORD)
+                    await until(lambda: a.count("dropped_routing_id") > 2 * number, "it to be dropped")  # noqa: B023
+            await works(a)
+            assert len(a.of(LinkOpened)) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_who_takes_over_a_routing_id_gets_no_link_of_another(monkeypatch: pytest.MonkeyPatch, is_noticed: bool) -> None:
+    """libzmq lets anybody choose an id of the kind that it makes itself, once its owner has left."""
+    if not is_noticed:
+        monkeypatch.setattr(listener, "HINTED_PROBES", (60.0,))
+        monkeypatch.setattr(listener, "FIRST_PROBES", (60.0,))
+
+    async def main() -> None:
+        async with Side() as a:
+            inbox = a.transport._listener
+            assert inbox is not None
+            async with Side(None) as b:
+                _, old = await b.link(a)
+                (routing_id,) = inbox._by_id
+            if is_noticed:
+                await a.wait(LinkClosed)
+            else:
+                await until(lambda: not len(inbox._arrivals), "the monitor to tell")
+            with stranger(a, routing_id=routing_id) as dealer:
+                dealer.send(WORD)
+                await until(a.heads, "the message")
+                first, closed, second, received = a.events
+                assert isinstance(first, LinkOpened)
+                assert isinstance(second, LinkOpened)
+                assert isinstance(received, Received)
+                assert closed == LinkClosed(old, "the connection closed")
+                assert first.key == b.keys.public != second.key
+                assert received.link == second.link != old
+
+    asyncio.run(main())
+
+
+def test_connections_that_say_nothing_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(arrivals, "SWEEP_SECONDS", 0.1)
+
+    async def main() -> None:
+        async with Side() as a, Side(None) as b:
+            _, link = await b.link(a)
+            with stranger(a, probe_router=0), socket.create_connection(("127.0.0.1", a.port)) as half_open:
+                half_open.setblocking(False)
+                await until(lambda: a.count("gate_let_in") == 2, "the stranger's handshake")
+                await until(lambda: a.count("connections_cut") == 2, "both to be cut")
+                greeting = await asyncio.get_running_loop().sock_recv(half_open, 1024)
+                assert greeting == b"" or await asyncio.get_running_loop().sock_recv(half_open, 1024) == b""
+            assert len(a.of(LinkOpened)) == 1
+            assert link not in a.closed()
+
+    asyncio.run(main())
+
+
+def test_thousands_of_half_open_connections_take_little_and_keep_nobody_out() -> None:
+    many = 2000
+
+    async def main() -> None:
+        async with Side() as a, Side(None) as b:
+            _, link = await b.link(a)
+            files = len(list(Path("/proc/self/fd").iterdir()))
+            open_ones: list[socket.socket] = []
+            for number in range(many):
+                connection = socket.socket()
+                connection.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    connection.connect(("127.0.0.1", a.port))
+                open_ones.append(connection)
+                if len(open_ones) > 200:
+                    open_ones.pop(0).close()
+                if number % 50 == 0:
+                    await asyncio.sleep(0)
+            # The 200 that are still open on this side are as many descriptors, and no more than the limit on the other.
+            await until(
+                lambda: (
+                    a.count("connections_accepted") > many * 0.9
+                    and len(list(Path("/proc/self/fd").iterdir())) <= files + 201 + arrivals.MAX_SILENT
+                ),
+                "the others to be gone",
+                seconds=3,  # well before they are cut for being silent
+            )
+            await works(a)
+            for connection in open_ones:
+                connection.close()
+            assert len(a.of(LinkOpened)) == 2
+            assert link not in a.closed()
+
+    asyncio.run(main())
+
+
+def test_with_too_many_connections_the_newest_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "MAX_CONNECTIONS", 3)
+
+    async def main() -> None:
+        async with Side() as a, Side(None) as b:
+            for _ in range(3):
+                await b.link(a)
+            b.dial(a)
+            await b.failure()
+            assert not b.closed()
+            b.hang_up(b.of(LinkOpened)[0].link)
+            await a.wait(LinkClosed)
+            await b.link(a)
+
+    asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def stalling_relay(port: int, most: int) -> AsyncIterator[str]:
+    """The endpoint of a relay to a port that passes on so many bytes and then no more."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: float) -> None:
+        with contextlib.suppress(ConnectionError):
+            while most > 0 and (data := await reader.read(2**16)):
+                writer.write(data)
+                most -= len(data)
+        if most > 0:
+            writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, back, most), pump(there, writer, float("inf")))
+        back.close()
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with server:
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("first", [b"", WORD])
+def test_a_message_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
+    """libzmq gathers the parts of one message without a limit. (It sends none before it has the last; a frame that is
+    larger than the limit set here, and never comes whole, is the same to us.)"""
+    monkeypatch.setattr(arrivals, "MAX_UNFINISHED_BYTES", 2**20)
+    monkeypatch.setattr(listener, "MAX_UNFINISHED_BYTES", 2**20)
+    monkeypatch.setattr(arrivals, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(listener, "WATCH_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with Side() as a, Side(None) as b, stalling_relay(a.port, 2**21) as endpoint:
+            here, link = await b.link(a)
+            with stranger(a, endpoint, probe_router=0) as dealer:
+                if first:
+                    dealer.send(first)
+                    await a.wait(LinkOpened, 2)
+                dealer.send(bytes(2**22))
+                await until(lambda: a.count("connections_cut") == 1, "it to be cut", seconds=3)
+            b.send(here, hello())
+            await until(lambda: a.heads(link), "the member to be heard")
+            assert link not in a.closed()
+            assert not a.of(Malformed)
+
+    asyncio.run(main())
+
+
+def test_a_member_that_sends_much_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MAX_UNFINISHED_BYTES", 2**19)
+    monkeypatch.setattr(listener, "WATCH_SECONDS", 0.01)
+
+    async def main() -> None:
+        async with Side() as a, Side(None) as b:
+            link, _ = await b.link(a)
+            for _ in range(100):
+                for _ in range(100):
+                    b.send(link, hello())
+                await until(lambda: not b.transport._wires.by_number[link].queue, "the queue to be empty")
+            await until(lambda: len(a.of(Received)) == 10_000, "all messages")
+            assert not a.closed()
+
+    asyncio.run(main())

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import Executor
 
 from distevo.checkpoint import Checkpoint, encode_checkpoint
-from distevo.errors import Conflict
+from distevo.errors import CheckpointError, Conflict, StoreError
 from distevo.names import checkpoint_name
 from distevod.store import Store
 
@@ -30,7 +30,7 @@ class AsyncCheckpointManager:
         self.platform_id = platform_id
         self._store, self._executor = store, executor
         self._level = compression_level if enable_compression else 0
-        self.saved = 0
+        self.saved = self.failed = 0
         self.bytes_saved = 0
         self.seconds = 0.0
         """Time that encoding and storing took, all checkpoints together."""
@@ -40,9 +40,20 @@ class AsyncCheckpointManager:
 
         Raises StoreError when that failed or is not known, and CheckpointError for one that cannot be encoded.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._save, checkpoint)
+        try:
+            name, size, seconds = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._save, checkpoint
+            )
+        except (StoreError, CheckpointError):
+            self.failed += 1
+            raise
+        self.saved += 1
+        self.bytes_saved += size
+        self.seconds += seconds
+        return name
 
-    def _save(self, checkpoint: Checkpoint) -> str:
+    def _save(self, checkpoint: Checkpoint) -> tuple[str, int, float]:
+        """(name, bytes, seconds that it took)."""
         begun = time.perf_counter()
         data = encode_checkpoint(checkpoint, self._level)
         name = checkpoint_name(checkpoint.member, checkpoint.boot, checkpoint.sequence)
@@ -52,7 +63,4 @@ class AsyncCheckpointManager:
             # No one else makes this boot's names: an earlier try whose answer was lost.
             if self._store.read(name)[0] != data:
                 raise
-        self.saved += 1
-        self.bytes_saved += len(data)
-        self.seconds += time.perf_counter() - begun
-        return name
+        return name, len(data), time.perf_counter() - begun

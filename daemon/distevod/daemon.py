@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distevod.logs import fields
+from distevod.metrics.counted_store import CountedStore
 from distevod.paths import make_private
 from distevod.sdnotify import notify
 from distevod.settings import Settings
@@ -21,6 +22,7 @@ from distevod.threads import in_daemon_thread
 
 if TYPE_CHECKING:
     from distevo.instructions import Exit
+    from distevod.runtime import Runtime
 
 SUBMISSIONS = "submissions"
 
@@ -45,7 +47,7 @@ async def _run(settings: Settings, socket: Path) -> Exit:
     submissions = settings.state_dir / SUBMISSIONS
     own = frozenset(submissions.read_text().split()) if submissions.exists() else frozenset[str]()
     boot = secrets.token_hex(8)
-    store = open_store(settings.store)
+    store = CountedStore(open_store(settings.store))
     runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own)
 
     async def answer() -> None:
@@ -61,7 +63,7 @@ async def _run(settings: Settings, socket: Path) -> Exit:
             extra=fields(id=settings.id, kind=settings.kind, boot=boot, store=settings.store, pid=os.getpid()),
         )
         notify("READY=1", f"MAINPID={os.getpid()}")
-        await in_daemon_thread(_serve_metrics, settings)
+        await in_daemon_thread(_serve_metrics, runtime, store, asyncio.get_running_loop())
 
     def answers(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -86,12 +88,16 @@ async def _run(settings: Settings, socket: Path) -> Exit:
         log.info("stopped")
 
 
-def _serve_metrics(settings: Settings) -> None:
-    from distevod.metrics import Metrics, MetricsPort
+def _serve_metrics(runtime: Runtime, store: CountedStore, loop: asyncio.AbstractEventLoop) -> None:
+    from distevod.metrics.figures import Figures
+    from distevod.metrics.loop_collector import LoopCollector
+    from distevod.metrics.page import MetricsPage, PortTaken
 
+    settings = runtime.settings
+    figures = Figures(runtime.node, runtime.checkpoints, store, runtime.now, runtime.transport.counts)
     try:
-        served = Metrics(settings.metrics_port)
-    except MetricsPort as error:
+        page = MetricsPage(settings.metrics_port, LoopCollector(settings.id, loop, figures.read))
+    except PortTaken as error:
         log.warning("no metrics", extra=fields(reason=str(error), hint="--metrics-port 0 picks a free port"))
         return
-    log.info("metrics", extra=fields(url=f"http://localhost:{served.port}/metrics"))
+    log.info("metrics", extra=fields(url=f"http://localhost:{page.port}/metrics"))

@@ -20,7 +20,7 @@ from distevo.errors import CheckpointError, Conflict, NotFound, ProblemError, St
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import CHECKPOINTS, inbox_command, inbox_run
 from distevo.orders import ACCEPTED
-from distevo.plan import RunPlan
+from distevo.plan import MemberPlan, RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.topology import check
@@ -64,6 +64,7 @@ class Service:
             "status": self.status,
             "submit": self.submit,
             "command": self.command,
+            "member": self.member,
             "results": self.results,
             "islands": self.islands,
             "checkpoints": self.checkpoints,
@@ -133,32 +134,34 @@ class Service:
         }
 
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Cancel, pause, resume, extend or delete a run."""
-        run = self._run(request)
+        """Cancel, pause, resume, extend or delete a run; drain, revoke or unrevoke a member."""
         try:
             verb = Verb(str(request.get("verb")))
         except ValueError as error:
             raise Refusal("usage", f"no such command: {request.get('verb')!r}") from error
+        if verb.is_about_member:
+            return await self._command_about_member(verb, request)
+        run = self._run(request)
         budget = None
         if verb is Verb.EXTEND:
             settings = self._settings(request | {"seed": 0}, default_budget=False)
             budget = Budget(settings.cpu_seconds, settings.evaluations)
-        command = Command(verb=verb, run=run, budget=budget)
-        outcome = await self._hand_in(
-            inbox_command(f"{time.time_ns() // 10**6:012x}{secrets.token_hex(4)}"), encode_command(command)
-        )
-        if outcome is None:
-            raise Refusal(
-                "timed_out",
-                f"the coordinator has not carried out {verb} yet; it is in the store, and will be done: "
-                "see distevo-ctl runs",
-            )
-        if outcome != ACCEPTED:
-            raise Refusal("refused", outcome)
+        await self._carry_out(Command(verb=verb, run=run, budget=budget), "see distevo-ctl runs")
         if verb is Verb.CANCEL:
             await self._until(lambda: not is_ending(self._runtime.node, run))
         plan = self._runtime.node.plan.runs.get(run)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
+
+    async def _carry_out(self, command: Command, hint: str) -> None:
+        name = inbox_command(f"{time.time_ns() // 10**6:012x}{secrets.token_hex(4)}")
+        outcome = await self._hand_in(name, encode_command(command))
+        if outcome is None:
+            raise Refusal(
+                "timed_out",
+                f"the coordinator has not carried out {command.verb} yet; it is in the store, and will be done: {hint}",
+            )
+        if outcome != ACCEPTED:
+            raise Refusal("refused", outcome)
 
     async def results(self, request: dict[str, Any]) -> dict[str, Any]:
         """The results of a run, best so far where a task is not done; with `task`, that one and its data."""
@@ -202,6 +205,39 @@ class Service:
     async def islands(self, _request: dict[str, Any]) -> dict[str, Any]:
         """The islands in hand, with the diversity of each."""
         return {"islands": islands_view(self._runtime.node)}
+
+    # --- members ---------------------------------------------------------------------------------
+
+    async def _command_about_member(self, verb: Verb, request: dict[str, Any]) -> dict[str, Any]:
+        name, member = str(request.get("member")), self._member(request)
+        if member is None and verb is not Verb.UNREVOKE:  # which may name a key whose owner left the plan long ago
+            known = ", ".join(self._runtime.node.plan.members) or "none"
+            raise Refusal("not_found", f"there is no platform {name!r}; there are: {known}")
+        boot = member.boot if member is not None and verb is Verb.DRAIN else ""
+        await self._carry_out(Command(verb=verb, member=name, boot=boot), "see distevo-ctl status")
+        return await self.member(request)
+
+    async def member(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A member as the plan in force shows it: what `drain` waits for. `state` is null where it has no such member.
+
+        `owned`: islands that it has; `waiting`: that it had, and that nobody has now.
+        """
+        plan, name, member = self._runtime.node.following.plan, str(request.get("member")), self._member(request)
+        if member is None:
+            return {"member": name, "state": None}
+        owner = member.owner(name)
+        return {
+            "member": name,
+            "boot": member.boot,
+            "state": member.state.value,
+            "is_draining": member.is_draining,
+            "is_revoked": member.key in plan.denied,
+            "owned": plan.owned(owner),
+            "waiting": plan.waiting_after(owner),
+        }
+
+    def _member(self, request: dict[str, Any]) -> MemberPlan | None:
+        return self._runtime.node.following.plan.members.get(str(request.get("member")))
 
     # --- checkpoints -----------------------------------------------------------------------------
 

@@ -1,0 +1,173 @@
+"""The parts of the metrics page: a loop that hangs, a port that is taken, and a store that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from prometheus_client import Metric
+
+from distevo.errors import BadName, Conflict, NotFound
+from distevod.metrics.counted_store import CountedStore
+from distevod.metrics.families import gauge
+from distevod.metrics.loop_collector import LoopCollector
+from distevod.metrics.page import MetricsPage, PortTaken
+from distevod.store import FolderStore
+
+PATIENCE = 0.2
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """One that runs in a thread of its own."""
+    found = asyncio.new_event_loop()
+    thread = threading.Thread(target=found.run_forever)
+    thread.start()
+    yield found
+    if not found.is_closed():
+        found.call_soon_threadsafe(found.stop)
+        thread.join()
+        found.close()
+
+
+class Source:
+    """Figures that count how often they are read, and by which thread."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.threads: set[int] = set()
+        self.fault: Exception | None = None
+
+    def read(self) -> list[Metric]:
+        """The figures."""
+        self.reads += 1
+        self.threads.add(threading.get_ident())
+        if self.fault is not None:
+            raise self.fault
+        family = gauge("reads", "How often.")
+        family.add_metric(["here"], self.reads)
+        return [family]
+
+
+def collected(collector: LoopCollector) -> dict[str, float]:
+    """Values by name, without the prefix."""
+    families = list(collector.collect())
+    assert all(sample.labels == {"platform_id": "here"} for family in families for sample in family.samples)
+    return {f.name.removeprefix("distributed_evolution_"): sample.value for f in families for sample in f.samples}
+
+
+def hang(loop: asyncio.AbstractEventLoop) -> threading.Event:
+    """Have the loop stand still until the event is set."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def stand() -> None:
+        begun.set()
+        ended.wait(30)
+
+    loop.call_soon_threadsafe(stand)
+    assert begun.wait(10)
+    return ended
+
+
+def test_figures_are_read_in_the_loop_alone_and_anew_for_each_scrape(loop: asyncio.AbstractEventLoop) -> None:
+    source = Source()
+    collector = LoopCollector("here", loop, source.read)
+    with ThreadPoolExecutor(8) as threads:
+        reads = sorted(found["reads"] for found in threads.map(collected, [collector] * 50))
+    assert source.reads == 50
+    assert len(source.threads) == 1
+    assert threading.get_ident() not in source.threads
+    # A scrape may show what another, a moment later, had read; never what is older than its own question.
+    assert all(found >= number + 1 for number, found in enumerate(reads))
+    assert collected(collector)["metrics_age_seconds"] < 1
+
+
+def test_a_loop_that_hangs_does_not_hang_the_scrape(loop: asyncio.AbstractEventLoop) -> None:
+    source = Source()
+    collector = LoopCollector("here", loop, source.read, PATIENCE)
+    assert collected(collector)["reads"] == 1
+    ended = hang(loop)
+    for least in (PATIENCE, 2 * PATIENCE):
+        begun = time.monotonic()
+        stale = collected(collector)
+        assert time.monotonic() - begun < 5
+        assert stale["reads"] == 1
+        assert stale["metrics_age_seconds"] >= least
+        assert stale["event_loop_lag_seconds"] >= PATIENCE
+    ended.set()
+    fresh = collected(LoopCollector("here", loop, source.read, 10))
+    # Nobody waited any more for the two scrapes that gave up.
+    assert fresh["reads"] == 2
+
+
+def test_before_the_loop_has_ever_answered(loop: asyncio.AbstractEventLoop) -> None:
+    ended = hang(loop)
+    collector = LoopCollector("here", loop, Source().read, PATIENCE)
+    assert collected(collector).keys() == {"metrics_age_seconds", "event_loop_lag_seconds"}
+    ended.set()
+
+
+def test_a_loop_that_has_ended() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    assert collected(LoopCollector("here", loop, Source().read)).keys() == {
+        "metrics_age_seconds", "event_loop_lag_seconds",
+    }  # fmt: skip
+
+
+def test_a_fault_in_reading_fails_the_scrape_and_not_the_loop(loop: asyncio.AbstractEventLoop) -> None:
+    source = Source()
+    collector = LoopCollector("here", loop, source.read)
+    for fault in (ZeroDivisionError("a bug"), TimeoutError("a bug"), RuntimeError("a bug")):
+        source.fault = fault
+        with pytest.raises(type(fault), match="a bug"):
+            collected(collector)
+    source.fault = None
+    assert collected(collector)["reads"] == 4
+
+
+def test_a_port_that_is_taken(loop: asyncio.AbstractEventLoop) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"port {port} cannot be listened on: Address already in use"):
+            MetricsPage(port, LoopCollector("here", loop, Source().read))
+
+
+def test_a_store_counts_what_becomes_of_requests(tmp_path: Path) -> None:
+    folder = FolderStore(tmp_path)
+    store = CountedStore(folder)
+    assert (store.swap_interval, store.mail_interval) == (folder.swap_interval, folder.mail_interval)
+    with pytest.raises(NotFound):
+        store.read("a")
+    token = store.create("a", b"1")
+    with pytest.raises(Conflict):
+        store.create("a", b"2")
+    token = store.replace("a", b"2", token)
+    assert store.read("a") == (b"2", token)
+    store.create("b/c", b"")
+    assert store.list("") == ["a", "b/c"]
+    store.delete("b/c")
+    with pytest.raises(BadName):
+        store.delete("..")
+    requests, seconds = store.counts()
+    assert {request: count for request, count in requests.items() if count} == {
+        ("read", "missing"): 1, ("read", "done"): 1, ("create", "done"): 2, ("create", "conflict"): 1,
+        ("replace", "done"): 1, ("list", "done"): 1, ("delete", "done"): 1, ("delete", "fault"): 1,
+    }  # fmt: skip
+    assert len(requests) == 5 * 6
+    assert all(0 < took < 60 for took in seconds.values())
+
+
+def test_a_store_loses_no_count_to_threads(tmp_path: Path) -> None:
+    store = CountedStore(FolderStore(tmp_path))
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(store.list, [""] * 800))
+    assert store.counts()[0]["list", "done"] == 800

@@ -2,6 +2,7 @@
 
 from distevo_ctl.commands.checkpoints import checkpoints
 from distevo_ctl.commands.demo import demo
+from distevo_ctl.commands.members import drain, revoke
 from distevo_ctl.commands.results import results
 from distevo_ctl.commands.runs import cancel, delete, extend, pause, resume, runs
 from distevo_ctl.commands.status import status
@@ -22,7 +23,10 @@ HELP = """Submit runs to a distevo cluster, watch them, and see what they found.
 Commands find the daemon of this user by themselves; --state-dir names another. With --json, what is printed is JSON,
 errors (on standard error) too."""
 
-COMMANDS = [submit, status, watch, runs, results, cancel, pause, resume, extend, delete, checkpoints, demo, simulate]
+COMMANDS = [
+    submit, status, watch, runs, results, cancel, pause, resume, extend, delete, drain, revoke, checkpoints, demo,
+    simulate,
+]  # fmt: skip
 
 main = ExitCodeGroup(
     "distevo-ctl", commands={str(command.name): command for command in COMMANDS}, help=HELP, params=group_options()

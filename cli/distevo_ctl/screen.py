@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
@@ -19,6 +19,8 @@ GAP = 2
 """Spaces between the columns of a table."""
 LEAST_WIDTH = 8
 """What is left of a table's column at least when it is cut."""
+FAIR_WIDTH = 14
+"""What is left of it before other columns are left out."""
 
 STATE_STYLES = {
     "queued": "yellow",
@@ -37,6 +39,37 @@ def console(*, stderr: bool = False) -> Console:
     is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
     width = None if is_terminal or "COLUMNS" in os.environ else WIDE
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+class Column(NamedTuple):
+    """A column of a table: its heading, as in `table`, and what it shows of a thing."""
+
+    heading: str
+    cell: Callable[[Any], str | Text]
+    rank: int = 0
+    """Where there is no room for all columns, the one of the highest rank is left out first; one of rank 0, never."""
+
+
+def fitting(columns: Sequence[Column], things: Sequence[Any], width: int) -> Table:
+    """A table with a row for each thing, and as many of the columns as fit into `width`."""
+    kept, _ = chosen(columns, things, width)
+    return table([column.heading for column in kept], [[c.cell(thing) for c in kept] for thing in things], width)
+
+
+def chosen(columns: Sequence[Column], things: Sequence[Any], width: int) -> tuple[list[Column], int]:
+    """The columns that fit into `width`, and how much of it they take at least."""
+    from rich.cells import cell_len
+
+    def need(column: Column) -> int:
+        texts = (column.heading.rstrip(">…"), *(str(column.cell(thing)) for thing in things))
+        widest = max(map(cell_len, texts))
+        return GAP + (min(widest, FAIR_WIDTH) if column.heading.endswith("…") else widest)
+
+    needs = {column: need(column) for column in columns}
+    optional = sorted((column for column in columns if column.rank), key=lambda column: column.rank)
+    while optional and sum(needs.values()) - GAP > width:
+        del needs[optional.pop()]
+    return list(needs), sum(needs.values()) - GAP
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], width: int) -> Table:
@@ -82,8 +115,10 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def short(number: float) -> str:
-    """A rate in at most five characters: 7, 950, 12.3k, 1.2M."""
+def short(number: float | None) -> str:
+    """A rate in at most five characters: 7, 950, 12.3k, 1.2M, - when it is not known."""
+    if number is None:
+        return "-"
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= 0.9995 * size:  # what would else be rounded to 1000
             return f"{number / size:.3g}{unit}"
@@ -99,6 +134,13 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def delay(seconds: float | None) -> str:
+    """A time that should be short: 0.35 ms, 12 ms, then as `duration`."""
+    if seconds is None or seconds >= 0.9995:
+        return duration(seconds)
+    return "0 ms" if seconds < 5e-7 else f"{1000 * seconds:.2g} ms" if seconds < 0.0995 else f"{1000 * seconds:.0f} ms"
 
 
 def fitness(numbers: Sequence[float] | None) -> str:

@@ -1,7 +1,8 @@
-"""`demo`: it solves, draws, stops its daemon and leaves nothing behind, interrupted or not."""
+"""`demo`: it solves, kills, draws, stops its daemons and leaves nothing behind, interrupted or not."""
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -9,10 +10,14 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
+from distevo_ctl.demo.interrupts import Interrupts
 from tests.cli.conftest import Home
 
 SHORT = ("demo", "--tasks", "training:0-1", "--cpu-seconds", "0.3")
+LONG_ENOUGH = ("demo", "--tasks", "training:0-5", "--cpu-seconds", "0.6")
+"""Half of these tasks are not fit within the budget, so the rest of the run outlasts the kill."""
 
 
 def leftovers(home: Home) -> list[str]:
@@ -27,15 +32,41 @@ def leftovers(home: Home) -> list[str]:
     return found
 
 
-def test_it_draws_what_it_solved(home: Home) -> None:
-    shown = home.ctl(*SHORT).stdout
+def test_it_draws_what_it_solved_though_the_coordinator_is_killed(home: Home) -> None:
+    shown = home.ctl(*LONG_ENOUGH).stdout
+    assert "one, two and three run after " in shown
+    killed = re.search(r"SIGKILL to (\w+), which coordinates", shown)
+    heir = re.search(r"(\w+) has taken over, \d+\.\d s after the kill", shown)
+    assert killed
+    assert heir
+    assert heir[1] in {"one", "two", "three"} - {killed[1]}
+    assert f"nothing was lost when {killed[1]} was killed: all 6 tasks have a result, and the " in shown
     assert re.search(r"solved  007bbfb7 +\d+\.\d s  ", shown)
-    assert "2 of 2 tasks solved" in shown
     assert "│077│" in shown
     assert "stopped cleanly" in shown
-    assert "  distevo-ctl submit --problem grids --tasks training:0-1 --cpu-seconds 0.3 --wait\n" in shown
+    assert "  distevo-ctl submit --problem grids --tasks training:0-5 --cpu-seconds 0.6 --wait\n" in shown
     assert leftovers(home) == []
     assert list(home.folder.iterdir()) == []
+
+
+def test_a_narrow_terminal_and_what_to_type_next_where_the_path_lacks_it(home: Home) -> None:
+    home.environ["PATH"] = "/usr/bin:/bin"
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", home.terminal(*SHORT, COLUMNS="60", LINES="24"))
+    assert re.search(r"PLATFORM +STATE .*\n\s*one +\w+ .*\n\s*two +\w+ .*\n\s*three +\w+ ", shown)
+    assert re.search(r"\w +coordinator +\d", shown)
+    assert "2 of 2 tasks solved" in shown
+    assert f'platform that stays:\n  export PATH="{Path(sys.executable).parent}:$PATH"\n  distevod start' in shown
+
+
+def test_it_goes_on_without_a_platform_that_does_not_start(home: Home) -> None:
+    code = "import os, sys\nif '--id=two' in sys.orig_argv: os.write(2, b'no room'), os._exit(9)\n"
+    (home.folder / "sitecustomize.py").write_text(code)  # which Python runs before anything else
+    home.environ["PYTHONPATH"] = str(home.folder)
+    shown = home.ctl(*SHORT).stdout
+    assert "goes on without two: the daemon ended with exit code 9 before it answered\n  no room\n" in shown
+    assert "one and three run after " in shown
+    assert "2 of 2 tasks solved" in shown
+    assert leftovers(home) == []
 
 
 def test_a_set_that_does_not_exist_is_said_and_nothing_stays(home: Home) -> None:
@@ -44,12 +75,15 @@ def test_a_set_that_does_not_exist_is_said_and_nothing_stays(home: Home) -> None
     assert leftovers(home) == []
 
 
-def test_ctrl_c_stops_its_daemon(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("number", "after"), [(signal.SIGINT, "demo: running"), (signal.SIGTERM, "distevo  starting")], ids=["int", "term"]
+)
+def test_an_interrupt_stops_its_daemons(home: Home, number: signal.Signals, after: str) -> None:
     demo = home.popen("main", "demo", "--cpu-seconds", "20", stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1)
     assert demo.stdout is not None
-    while not demo.stdout.readline().startswith("demo: running"):
+    while not demo.stdout.readline().startswith(after):
         assert demo.poll() is None
-    demo.send_signal(signal.SIGINT)
+    demo.send_signal(number)
     out, err = demo.communicate(timeout=20)
     assert demo.returncode == 130
     assert "stopped cleanly" in out
@@ -58,7 +92,14 @@ def test_ctrl_c_stops_its_daemon(home: Home) -> None:
     assert leftovers(home) == []
 
 
-def test_what_to_type_next_begins_with_the_path_where_it_is_needed(home: Home) -> None:
-    home.environ["PATH"] = "/usr/bin:/bin"
-    shown = home.ctl(*SHORT).stdout
-    assert f'platform that stays:\n  export PATH="{Path(sys.executable).parent}:$PATH"\n  distevod start' in shown
+def test_an_interrupt_waits_for_where_it_may_come_and_comes_once() -> None:
+    came = False
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            with interrupts.let_in():
+                raise AssertionError("it did not come")
+        except KeyboardInterrupt:
+            came = True
+            os.kill(os.getpid(), signal.SIGINT)  # as of somebody who is impatient
+    assert came

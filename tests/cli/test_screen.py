@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
 
 import pytest
+from rich.console import Console
 
 from distevo_ctl.bar import bar, parts
-from distevo_ctl.commands.status import members_table
-from distevo_ctl.screen import duration, fitness, plain, short
+from distevo_ctl.screen import Column, delay, duration, fitness, fitting, plain, short
 
 
 @pytest.mark.parametrize(
@@ -43,28 +43,28 @@ def test_the_bar_is_as_wide_as_asked_and_shows_each_part() -> None:
     assert spans == [("green", 8), ("yellow", 2), ("red", 2), ("blue", 8), ("grey30", 20)]
 
 
-def _member(name: str, state: str, path: str, heard: float | None) -> dict[str, Any]:
-    return {
-        "id": name, "kind": "local", "state": state, "path": path, "last_heard_s": heard, "workers": 1, "islands": 2,
-        "checkpoint_age_s": None, "workers_replaced": None,
-    }  # fmt: skip
+def test_short_times() -> None:
+    told = [delay(seconds) for seconds in (None, 0.0, 0.00042, 0.0123, 0.0996, 0.75, 2.25)]
+    assert told == ["-", "0 ms", "0.42 ms", "12 ms", "100 ms", "750 ms", "2.2 s"]
 
 
-def test_members_with_the_coordinator_marked_and_when_they_were_heard_where_there_is_room() -> None:
-    members = [
-        _member("a", "alive", "self", 0.0),
-        _member("b", "suspect", "mail", 12.0),
-        _member("c", "dead", "-", None),
-    ]
-    view = {"cluster": {"coordinator": "b"}, "members": members}
-    made = members_table(view, 100)
-    columns = {str(column.header): [str(cell) for cell in column.cells] for column in made.columns}
-    assert columns["PLATFORM"] == ["a", "b *", "c"]
-    assert columns["HEARD"] == ["-", "12 s ago", "-"]
-    states = next(column for column in made.columns if column.header == "STATE")
-    assert [str(cell.style) for cell in states.cells] == ["green", "yellow", "red"]
-    narrow = {str(column.header): [str(cell) for cell in column.cells] for column in members_table(view, 80).columns}
-    assert "HEARD" not in narrow
-    assert narrow["PATH"] == ["self", "mail", "-"]
-    alone = members_table({"cluster": {"coordinator": "a"}, "members": members[:1]}, 200)
-    assert "HEARD" not in [column.header for column in alone.columns]
+THINGS = [("a-long-name-of-a-thing", 1, 22), ("b", 333, 4)]
+COLUMNS = (
+    Column("NAME…", lambda thing: thing[0]),
+    Column("FIRST>", lambda thing: str(thing[1]), 2),
+    Column("SECOND>", lambda thing: str(thing[2]), 1),
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [(10_000, ["NAME", "FIRST", "SECOND"]), (29, ["NAME", "FIRST", "SECOND"]), (28, ["NAME", "SECOND"]), (9, ["NAME"])],
+)  # fmt: skip
+def test_columns_that_do_not_fit_are_left_out_by_rank(width: int, headings: list[str]) -> None:
+    made = fitting(COLUMNS, THINGS, width)
+    assert [str(column.header) for column in made.columns] == headings
+    out = Console(width=width, file=io.StringIO())
+    out.print(made)
+    assert isinstance(out.file, io.StringIO)
+    assert all(len(line.rstrip()) <= width for line in out.file.getvalue().splitlines())
+    assert made.row_count == 2

@@ -1,4 +1,4 @@
-"""Two daemons on one folder: one cluster, which speaks by the store's mail."""
+"""Two daemons on one folder: one cluster, over links and, where nobody can be dialled, by the store's mail."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ HARD = {"t": {"bits": 8192, "cost_us": 500}}
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[tuple[Daemon, Daemon]]:
+def cluster(folder: Path, listen: str) -> Iterator[tuple[Daemon, Daemon]]:
     """The coordinator and a follower."""
-    options = ("--store", str(folder / "store"), *QUICK)
+    options = ("--store", str(folder / "store"), "--listen", listen, *QUICK)
     with Daemon(folder / "a", *options, id="a") as first:
         until(lambda: coordinator(first) == "a", "a coordinator")
         with Daemon(folder / "b", *options, id="b") as second:
@@ -40,11 +40,21 @@ def cluster(folder: Path) -> Iterator[tuple[Daemon, Daemon]]:
             yield first, second
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Daemon]]:
-    """One that the tests share, in their order: it takes ten seconds until a platform is taken in."""
-    with cluster(tmp_path_factory.mktemp("cluster")) as found:
+LISTEN = {"links": "tcp://127.0.0.1:0", "mail": "none"}
+
+
+@pytest.fixture(scope="module", params=list(LISTEN))
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Daemon]]:
+    """One that the tests share, in their order: by mail it takes ten seconds until a platform is taken in."""
+    with cluster(tmp_path_factory.mktemp("cluster"), LISTEN[request.param]) as found:
+        paths = {"links": "direct", "mail": "mail"}
+        until(lambda: [path(daemon) for daemon in found] == 2 * [paths[request.param]], "the path between them")
         yield found
+
+
+def path(daemon: Daemon) -> str:
+    """How one of two speaks to the other."""
+    return str(next(member["path"] for member in daemon.status()["members"] if member["path"] != "self"))
 
 
 def coordinator(daemon: Daemon) -> str | None:
@@ -131,8 +141,9 @@ def test_a_follower_leaves_and_its_islands_go_on(pair: tuple[Daemon, Daemon]) ->
     first.ask(do="command", verb="cancel", run=run)
 
 
-def test_the_follower_takes_over_when_the_coordinator_is_killed(tmp_path: Path) -> None:
-    with cluster(tmp_path) as (first, second):
+@pytest.mark.parametrize("listen", LISTEN.values(), ids=LISTEN)
+def test_the_follower_takes_over_when_the_coordinator_is_killed(tmp_path: Path, listen: str) -> None:
+    with cluster(tmp_path, listen) as (first, second):
         run = first.submit(reference="onemax", data=HARD, islands_per_task=3, evaluations=24_000)
         until(lambda: evolving(first) and evolving(second), "islands on both")
         until(lambda: checkpointed(first, "a"), "a checkpoint of the coordinator")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from distevo_ctl.asking import connect, store_option
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, plain, print_json, show, table
@@ -15,6 +16,8 @@ from distevo_ctl.target import target_options
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from distevo_ctl.offline import Offline
 
 SUGGESTED = 5
 """Ids of tasks that are named to somebody who named none of them."""
@@ -25,15 +28,16 @@ COLUMNS = ("TASK…", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "TIM
 @click.argument("run")
 @click.option("--task", metavar="ID", help="Only this task: its program, and what it does, drawn.")
 @click.option("--svg", metavar="FOLDER", type=click.Path(path_type=Path), help="Write a picture of each task there.")
+@store_option
 @target_options
-def results(run: str, task: str | None, svg: Path | None, state_dir: Path, as_json: bool) -> None:
+def results(run: str, task: str | None, svg: Path | None, store: str | None, state_dir: Path, as_json: bool) -> None:
     """Show what a run found, and what its programs do.
 
     Of tasks in hand that is the best so far.
 
     Fit: right on all that evolution saw. Solved: right on what it never saw, too; - where nothing is hidden.
     """
-    with Client(state_dir) as client:
+    with connect(state_dir, store) as client:
         answer = _asked(client, run, task)
         written = _write_pictures(client, run, answer, svg) if svg is not None else []
     if as_json:
@@ -46,7 +50,7 @@ def results(run: str, task: str | None, svg: Path | None, state_dir: Path, as_js
         click.echo(f"{len(written)} pictures in {svg}")
 
 
-def _asked(client: Client, run: str, task: str | None) -> dict[str, Any]:
+def _asked(client: Client | Offline, run: str, task: str | None) -> dict[str, Any]:
     """The results; of a run or task that is not there, the error says which one may be meant."""
     try:
         return client.ask("results", run=run, task=task)
@@ -56,7 +60,7 @@ def _asked(client: Client, run: str, task: str | None) -> dict[str, Any]:
         raise
 
 
-def _hint(client: Client, run: str) -> str | None:
+def _hint(client: Client | Offline, run: str) -> str | None:
     names = [view["id"] for view in client.ask("status")["runs"]]
     if run not in names:
         near = get_close_matches(run, names, 1)
@@ -128,7 +132,7 @@ def _show_run(answer: dict[str, Any]) -> None:
         show(out, Text(plain(run["note"]), "yellow"))
 
 
-def _write_pictures(client: Client, run: str, answer: dict[str, Any], folder: Path) -> list[Path]:
+def _write_pictures(client: Client | Offline, run: str, answer: dict[str, Any], folder: Path) -> list[Path]:
     """One SVG for each task that has a program and panels; returns their paths."""
     from distevo.names import quote
     from distevo_ctl.panels import panels_of

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from distevo_ctl.asking import connect, store_option
 from distevo_ctl.client import Client
 from distevo_ctl.commands.status import runs_tables
 from distevo_ctl.commands.submit import AT_LEAST_ONE, check_budget
@@ -15,16 +16,24 @@ from distevo_ctl.target import target_options
 
 
 @click.command()
+@store_option
 @target_options
-def runs(state_dir: Path, as_json: bool) -> None:
+def runs(store: str | None, state_dir: Path, as_json: bool) -> None:
     """List the runs."""
-    with Client(state_dir) as client:
-        found = client.ask("status")["runs"]
+    with connect(state_dir, store) as asked:
+        view = asked.ask("status")
+    found = view["runs"]
+    if store is not None:
+        from distevo_ctl.offline import check_readable
+
+        check_readable(view)
     if as_json:
         print_json({"runs": found})
     elif found:
         out = console()
         show(out, *runs_tables(found, out.width))
+    elif store is not None:
+        click.echo("no runs")
     else:
         click.echo("no runs; distevo-ctl submit --problem grids --tasks training:0-39")
 

@@ -3,154 +3,164 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from distevo_ctl.client import Client
-from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, plain, print_json, short, show, table
+from distevo_ctl.asking import connect, store_option
+from distevo_ctl.members_table import members_table
+from distevo_ctl.migration_table import migration_tables
+from distevo_ctl.screen import (
+    STATE_STYLES,
+    Column,
+    console,
+    count,
+    duration,
+    fitness,
+    fitting,
+    plain,
+    print_json,
+    short,
+    show,
+)
 from distevo_ctl.target import target_options
 
-RUN_COLUMNS = (
-    "RUN…", "PROBLEM…", "STATE", "TASKS>", "FIT>", "SOLVED>", "EVALUATIONS>", "PER S>", "LEFT>"
-)  # fmt: skip
+if TYPE_CHECKING:
+    from rich.console import Console
 
-MEMBER_COLUMNS = (
-    "PLATFORM…", "KIND", "STATE", "PATH", "HEARD>", "WORKERS>", "ISLANDS>", "CHECKPOINT>", "REPLACED WORKERS…"
-)  # fmt: skip
-HEARD = MEMBER_COLUMNS.index("HEARD>")
-WIDE_ENOUGH = 100
-"""Columns of a screen that has room for HEARD."""
-MEMBER_STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim"}
-
-ISLAND_COLUMNS = (
-    "ISLAND…", "GENERATION>", "EVALUATIONS>", "BEST>", "PROGRAMS>", "BEHAVIOURS>", "ENTROPY>", "STATE"
-)  # fmt: skip
-EDGE_COLUMNS = ("FROM ISLAND TO ISLAND…", "ON", "BATCHES>", "TAKEN>", "KNOWN>", "LAST>")
+ISLAND_STATES = {True: "resting", False: "evolving", None: "-"}
 
 
 @click.command()
+@click.option("--islands", is_flag=True, help="Show the islands in hand, too, and how diverse each is.")
+@click.option("--edges", is_flag=True, help="Show all edges of migration; else a few, those that need a look first.")
+@store_option
 @click.option(
-    "--islands", is_flag=True, help="Show the islands in hand, too, how diverse each is, and what emigrated from them."
-)
+    "--lease-seconds", type=click.FloatRange(0, 3600), metavar="S",
+    help="With --store: watch the lease for so long at most. [until a holder that is well has renewed it]",
+)  # fmt: skip
 @target_options
-def status(islands: bool, state_dir: Path, as_json: bool) -> None:
-    """Show the cluster, its platforms and its runs."""
-    with Client(state_dir) as client:
-        view = client.ask("status")
-        if islands:
-            view |= client.ask("islands")
-        store = client.daemon["store"]
+def status(
+    islands: bool, edges: bool, store: str | None, lease_seconds: float | None, state_dir: Path, as_json: bool
+) -> None:
+    """Show the cluster, its platforms, its runs, and migration.
+
+    A star marks the coordinator. SAVED is the age of a platform's last checkpoint. An edge of migration is unanswered
+    when programs were sent and nothing was ever acknowledged, late when the last acknowledgement is much older than
+    those of other edges.
+
+    With --store it is what lies in the store that is shown, and - for what only a daemon can know. Whether somebody
+    coordinates shows only when the lease is renewed, so this may take some seconds.
+    """
+    view, where = _asked(state_dir, store, lease_seconds, islands)
     if as_json:
         print_json(view)
+    else:
+        show_status(console(), view, where, islands=islands, edges=edges)
+    if store is not None:
+        from distevo_ctl.offline import check_readable
+
+        check_readable(view)
+
+
+def _asked(
+    state_dir: Path, store: str | None, lease_seconds: float | None, islands: bool
+) -> tuple[dict[str, Any], str]:
+    """The view, and the store's URL."""
+    if store is None and lease_seconds is not None:
+        raise click.UsageError("--lease-seconds goes with --store")
+    with connect(state_dir, store) as asked:
+        if store is not None:
+            _watch_lease(asked, lease_seconds)
+        view = asked.ask("status")
+        if islands:
+            view |= asked.ask("islands")
+        return view, asked.daemon["store"]
+
+
+def _watch_lease(asked: Any, seconds: float | None) -> None:
+    out = console(stderr=True)
+    if not out.is_terminal:
+        asked.watch_lease(seconds)
         return
-    out = console()
-    show(out, _cluster(view, store), "", members_table(view, out.width))
+    with out.status("watching the lease"):
+        asked.watch_lease(seconds)
+
+
+def show_status(out: Console, view: dict[str, Any], store: str, *, islands: bool, edges: bool) -> None:
+    """Print a status; `islands`: the islands that it has, too; `edges`: all edges of migration."""
+    show(out, *_cluster(view, store))
+    if view["members"]:
+        show(out, "", *members_table(view, out.width))
     if view["runs"]:
         show(out, "", *runs_tables(view["runs"], out.width))
-    else:
+    elif "store" not in view:
         show(out, "\nno runs; distevo-ctl submit --problem grids --tasks training:0-39")
+    elif view["cluster"]["id"] is not None:
+        show(out, "\nno runs")
+    if lines := migration_tables(view, out.width, is_all=edges):
+        show(out, "", *lines)
+    if "store" in view and view["store"]["checkpoints"]:
+        from distevo_ctl.store_lines import checkpoints_table
+
+        show(out, "", checkpoints_table(view["store"]["checkpoints"], out.width))
     if islands:
         show(out, "", _islands_table(view["islands"], out.width))
-        if view["migrations"]:
-            show(out, "", _migrations_table(view["migrations"], out.width))
-
-
-def members_table(view: dict[str, Any], width: int) -> Any:
-    """The members of a status as a table; a star marks the coordinator."""
-    from rich.text import Text
-
-    rows = []
-    for member in view["members"]:
-        # What only the platform itself can know is null for the others.
-        causes = member["workers_replaced"] or {}
-        replaced = ", ".join(f"{number} {cause}" for cause, number in causes.items())
-        age, heard = member["checkpoint_age_s"], member["last_heard_s"]
-        mark = " *" if member["id"] == view["cluster"]["coordinator"] else ""
-        rows.append(
-            (
-                plain(member["id"]) + mark,
-                member["kind"],
-                Text(member["state"], MEMBER_STYLES[member["state"]]),
-                plain(member["path"]),
-                "-" if heard is None or member["path"] == "self" else f"{duration(heard)} ago",
-                str(member["workers"]),
-                str(member["islands"]),
-                "-" if age is None else f"{duration(age)} ago",
-                replaced or "-",
-            )
-        )
-    if len(rows) == 1 or width < WIDE_ENOUGH:
-        return table(_without_heard(MEMBER_COLUMNS), map(_without_heard, rows), width)
-    return table(MEMBER_COLUMNS, rows, width)
-
-
-def _without_heard(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return row[:HEARD] + row[HEARD + 1 :]
 
 
 def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
     """The runs of a status as a table, and what is to be said about some of them."""
     from rich.text import Text
 
-    rows = [
-        (
-            run["id"],
-            plain(run["problem"]),
-            Text(run["state"], STATE_STYLES[run["state"]]),
-            f"{run['tasks_done']}/{run['tasks_total']}",
-            str(run["fit"]),
-            str(run["solved"]),
-            count(run["evaluations"]),
-            short(run["evaluations_per_s"]),
-            duration(run["eta_s"]),
-        )
-        for run in runs
+    columns = [
+        Column("RUN…", lambda run: run["id"]),
+        Column("PROBLEM…", lambda run: plain(run["problem"]), 2),
+        Column("STATE", lambda run: Text(run["state"], STATE_STYLES[run["state"]])),
+        Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
+        Column("FIT>", lambda run: str(run["fit"])),
+        Column("SOLVED>", lambda run: str(run["solved"])),
+        Column("EVALUATIONS>", lambda run: count(run["evaluations"]), 1),
+        Column("PER S>", lambda run: short(run["evaluations_per_s"])),
+        Column("LEFT>", lambda run: duration(run["eta_s"])),
     ]
     notes = [Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]]
-    return [table(RUN_COLUMNS, rows, width), *notes]
+    return [fitting(columns, runs, width), *notes]
 
 
 def _islands_table(islands: list[dict[str, Any]], width: int) -> Any:
-    rows = [
-        (
-            f"{island['run']} {plain(island['task'])} {island['island']}",
-            count(island["generation"]),
-            count(island["evaluations"]),
-            fitness(island["best_fitness"]),
-            count(island["programs"]),
-            count(island["behaviours"]),
-            f"{island['entropy']:.2f} bit",
-            "resting" if island["is_resting"] else "evolving",
-        )
-        for island in islands
+    columns = [
+        Column("ISLAND…", lambda island: f"{island['run']} {plain(island['task'])} {island['island']}"),
+        Column("GENERATION>", lambda island: count(island["generation"])),
+        Column("EVALUATIONS>", lambda island: count(island["evaluations"]), 2),
+        Column("BEST>", lambda island: fitness(island["best_fitness"])),
+        Column("PROGRAMS>", lambda island: count(island["programs"])),
+        Column("BEHAVIOURS>", lambda island: count(island["behaviours"]), 3),
+        Column("ENTROPY>", lambda island: f"{island['entropy']:.2f} bit"),
+        Column("STATE", lambda island: ISLAND_STATES[island["is_resting"]], 1),
     ]
-    return table(ISLAND_COLUMNS, rows, width)
+    return fitting(columns, islands, width)
 
 
-def _migrations_table(migrations: list[dict[str, Any]], width: int) -> Any:
-    rows = [
-        (
-            f"{edge['run']} {plain(edge['task'])} {edge['source']} to {edge['target']}",
-            plain(edge["owner"].rpartition("-")[0]) or "-",
-            count(edge["sent"]),
-            count(edge["accepted"]),
-            count(edge["known"]),
-            "-" if edge["last_s"] is None else f"{duration(edge['last_s'])} ago",
-        )
-        for edge in migrations
-    ]
-    return table(EDGE_COLUMNS, rows, width)
-
-
-def _cluster(view: dict[str, Any], store: str) -> Any:
+def _cluster(view: dict[str, Any], store: str) -> list[Any]:
     from rich.text import Text
 
     cluster = view["cluster"]
-    if cluster["id"] is None:
-        return Text(f"no cluster yet\nstore   {store}")
-    coordinator = cluster["coordinator"] or "none yet"
-    made = Text.assemble(
-        "cluster ", (cluster["id"], "bold"), f"  epoch {cluster['epoch']}  coordinator ", (coordinator, "bold")
-    )
-    return made.append(f"\nstore   {store}")
+    lines = [Text("no cluster yet")]
+    if cluster["id"] is not None:
+        coordinator = cluster["coordinator"] or "none"
+        lines = [
+            Text.assemble(
+                "cluster ",
+                (cluster["id"], "bold"),
+                f"  epoch {cluster['epoch']}  coordinator ",
+                (plain(coordinator), "bold"),
+            )
+        ]
+    lines.append(Text(f"store   {store}"))
+    if "store" not in view:
+        return lines
+    from distevo_ctl.store_lines import store_lines
+
+    if any(entry["name"] == "cluster" for entry in view["store"]["unreadable"]):
+        lines[0] = Text("cluster unknown")
+    return [*lines, *store_lines(view["store"])]

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distevo_ctl.follow import follow, has_plan
-from distevo_ctl.screen import STATE_STYLES, console, duration, plain, print_json, short, table
+from distevo_ctl.asking import follow, store_option
+from distevo_ctl.follow import has_plan
+from distevo_ctl.members_table import members_table
+from distevo_ctl.migration_table import migration_tables
+from distevo_ctl.screen import GAP, STATE_STYLES, Column, chosen, console, duration, fitting, plain, print_json, short
 from distevo_ctl.target import target_options
 from distevo_ctl.wait import OVER, progress_line
 
@@ -20,16 +23,17 @@ if TYPE_CHECKING:
 LIVE_SECONDS = 0.5
 LINE_SECONDS = 2.0
 LEAST_BAR = 10
+LEAST_RUNS = 3
 FRAME_LINES = 9
-"""Lines around the runs."""
-COLUMNS = ("RUN…", "STATE", "PROGRESS", "TASKS>", "FIT>", "SOLVED>", "PER S>", "LEFT>")
+"""Lines around members and runs."""
 
 
 @click.command()
 @click.option("--until-done", is_flag=True, help="End by itself when all runs are over.")
 @click.option("--interval", type=click.FloatRange(0.1, 3600), metavar="S", help="Seconds between two looks.")
+@store_option
 @target_options
-def watch(until_done: bool, interval: float | None, state_dir: Path, as_json: bool) -> None:
+def watch(until_done: bool, interval: float | None, store: str | None, state_dir: Path, as_json: bool) -> None:
     """Watch platforms and runs, live.
 
     Ctrl-C ends watching, with exit code 0; the runs go on.
@@ -38,25 +42,25 @@ def watch(until_done: bool, interval: float | None, state_dir: Path, as_json: bo
     """
     try:
         if as_json:
-            _watch_json(state_dir, until_done, interval or LINE_SECONDS)
+            _watch_json(state_dir, store, until_done, interval or LINE_SECONDS)
         elif sys.stdout.isatty():
-            _watch_live(state_dir, until_done, interval or LIVE_SECONDS)
+            _watch_live(state_dir, store, until_done, interval or LIVE_SECONDS)
         else:
-            _watch_lines(state_dir, until_done, interval or LINE_SECONDS)
+            _watch_lines(state_dir, store, until_done, interval or LINE_SECONDS)
     except KeyboardInterrupt:
         return  # the way to end it
 
 
-def _watch_json(state_dir: Path, until_done: bool, interval: float) -> None:
-    for _, status in follow(state_dir, interval):
+def _watch_json(state_dir: Path, store: str | None, until_done: bool, interval: float) -> None:
+    for _, status in follow(state_dir, store, interval):
         print_json(status)
         if until_done and is_idle(status):
             return
 
 
-def _watch_lines(state_dir: Path, until_done: bool, interval: float) -> None:
+def _watch_lines(state_dir: Path, store: str | None, until_done: bool, interval: float) -> None:
     told: dict[str, str] = {}
-    for _, status in follow(state_dir, interval):
+    for _, status in follow(state_dir, store, interval):
         for run in status["runs"]:
             line = progress_line(run)
             if told.get(run["id"]) != line:
@@ -67,11 +71,11 @@ def _watch_lines(state_dir: Path, until_done: bool, interval: float) -> None:
             return
 
 
-def _watch_live(state_dir: Path, until_done: bool, interval: float) -> None:
+def _watch_live(state_dir: Path, store: str | None, until_done: bool, interval: float) -> None:
     from rich.live import Live
 
     with Live(console=console(), auto_refresh=False) as live:
-        for client, status in follow(state_dir, interval):
+        for client, status in follow(state_dir, store, interval):
             live.update(screen(status, client.daemon["store"], live.console), refresh=True)
             if until_done and is_idle(status):
                 return
@@ -87,18 +91,26 @@ def screen(status: dict[str, Any], store: str, out: Console) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    from distevo_ctl.commands.status import members_table
-
     cluster = status["cluster"]
     head = Text.assemble(
         ("distevo", "bold magenta"), ("  " + time.strftime("%H:%M:%S"), "dim"),
         f"  cluster {cluster['id'] or '-'}  {store}", no_wrap=True, overflow="ellipsis",
     )  # fmt: skip
-    room = max(out.height - FRAME_LINES - len(status["members"]), 3)
+    parts: list[Any] = [head]
+    if "store" in status:
+        from distevo_ctl.store_lines import store_lines
+
+        parts += store_lines(status["store"])
+    members = members_table(status, out.width, most=max(out.height // 3, 1))
+    parts += ["", *members]
+    if len(status["members"]) > 1:
+        # Of migration only the sum; `status` has the edges.
+        parts += [line for line in migration_tables(status, out.width)[:1] for line in ("", line)]
+    taken = FRAME_LINES + len(parts) + min(len(status["members"]), out.height // 3)
+    room = max(out.height - taken, LEAST_RUNS)
     runs = sorted(status["runs"], key=lambda run: run["state"] in OVER)[:room]
     runs = [run for run in status["runs"] if run in runs]
-    parts = [head, "", members_table(status, out.width), ""]
-    parts.append(_runs_table(runs, out.width) if runs else Text("no runs yet", "dim"))
+    parts += ["", _runs_table(runs, out.width) if runs else Text("no runs yet", "dim")]
     parts += [Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]]
     if (hidden := len(status["runs"]) - len(runs)) > 0:
         parts.append(Text(f"and {hidden} more that are over", "dim"))
@@ -110,24 +122,19 @@ def _runs_table(runs: list[dict[str, Any]], width: int) -> Any:
 
     from distevo_ctl.bar import bar
 
-    cells = [
-        (
-            Text(run["id"], "bold"),
-            Text(run["state"], STATE_STYLES[run["state"]]),
-            f"{run['tasks_done']}/{run['tasks_total']}",
-            str(run["fit"]),
-            str(run["solved"]),
-            short(run["evaluations_per_s"]),
-            duration(run["eta_s"]),
-        )
-        for run in runs
+    columns = [
+        Column("RUN…", lambda run: Text(run["id"], "bold")),
+        Column("STATE", lambda run: Text(run["state"], STATE_STYLES[run["state"]])),
+        Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
+        Column("FIT>", lambda run: str(run["fit"])),
+        Column("SOLVED>", lambda run: str(run["solved"])),
+        Column("PER S>", lambda run: short(run["evaluations_per_s"]), 2),
+        Column("LEFT>", lambda run: duration(run["eta_s"]), 1),
     ]
-    taken = sum(
-        max(len(heading.rstrip(">…")), *(len(row[number]) for row in cells)) + 2
-        for number, heading in enumerate(heading for heading in COLUMNS if heading != "PROGRESS")
-    )
-    room = max(width - taken - 2, LEAST_BAR)
-    return table(COLUMNS, [(*row[:2], bar(run, room), *row[2:]) for row, run in zip(cells, runs, strict=True)], width)
+    kept, taken = chosen(columns, runs, width - LEAST_BAR - GAP)
+    room = max(width - taken - GAP, LEAST_BAR)
+    kept.insert(2, Column("PROGRESS", lambda run: bar(run, room)))
+    return fitting(kept, runs, width)
 
 
 def _legend() -> Any:

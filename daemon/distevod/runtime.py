@@ -131,9 +131,17 @@ class Runtime:
 
     def _listen(self) -> tuple[str, ...]:
         """Begin to listen; returns where others can dial."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # A link takes up to four descriptors, and the usual soft limit is there for programs that use `select`.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.transport.start()
         endpoint = self.transport.endpoint
         return self.settings.advertise or advertised(endpoint) if endpoint is not None else ()
+
+    def latencies(self) -> dict[str, float]:
+        """Seconds that the network takes there and back, by the members with whom there is a link."""
+        found = {member: self.transport.latency(link) for member, link in self.node.router.links().items()}
+        return {member: latency for member, latency in found.items() if latency is not None}
 
     @staticmethod
     def now() -> float:
@@ -221,7 +229,7 @@ class Runtime:
             case Dial() | HangUp() | Send():
                 self.transport.carry_out(instruction)
             case Admit():
-                self.transport.admit(members=(), denied=instruction.denied)
+                self.transport.admit(instruction.denied)
             case Exit():
                 if self._gone is not None and not self._gone.done():
                     self._gone.set_result(instruction)

@@ -78,7 +78,7 @@ class Service:
 
     async def status(self, _request: dict[str, Any]) -> dict[str, Any]:
         """The whole view, and the workers' process ids by slot."""
-        view = status(self._runtime.node, self._runtime.now())
+        view = status(self._runtime.node, self._runtime.now(), self._runtime.latencies())
         view["workers"] = {str(slot): pid for slot, pid in self._runtime.pool.pids().items()}
         view["checkpoints"] = {
             "saved": self._runtime.checkpoints.saved,

@@ -14,6 +14,8 @@ from distevo.orders import ACCEPTED, Orders
 from distevo.outbox import Outbox, Publish
 from distevo.run import decode_run
 
+MAX_STRANGERS = 8
+"""Of so many unknown keys each makes the coordinator list the inbox, within `LIST_SECONDS`."""
 STRANGER_SECONDS = (0.3, 1.5)
 """Who dials writes its announcement at the same time, and the store may take a moment."""
 LIST_SECONDS = 10.0
@@ -43,7 +45,9 @@ class Desk:
         """When a listing first lacked each object that the plan has as handled."""
         self._is_listing = False
         self._again = False
-        self._next_listing = self._stranger_at = 0.0
+        self._next_listing = 0.0
+        self._strangers: dict[str, float] = {}
+        """When each unknown key that made us list did so, in the last `LIST_SECONDS`."""
         self._reading: set[str] = set()
         self._cleared: set[str] = set()
         """Handled objects of which that is durable."""
@@ -76,10 +80,12 @@ class Desk:
         self._is_listing = True
         self._outbox.list(INBOX, self._listed)
 
-    def look_for_stranger(self, now: float) -> None:
-        """Somebody with an unknown key wants to be taken in: list, but no stranger makes this dearer than it is."""
-        if now >= self._stranger_at:
-            self._stranger_at = now + LIST_SECONDS
+    def look_for_stranger(self, key: str, now: float) -> None:
+        """Somebody with an unknown key or boot wants to be taken in: list, but no crowd of them makes this dear."""
+        recent = {other: at for other, at in self._strangers.items() if now < at + LIST_SECONDS}
+        self._strangers = recent
+        if key not in recent and len(recent) < MAX_STRANGERS:
+            recent[key] = now
             for wait in STRANGER_SECONDS:
                 self._outbox.later(now + wait, self.look)
 

@@ -314,7 +314,7 @@ class Dispatch:
     def stranger(self, key: str, now: float) -> None:
         """Somebody waits to be taken in."""
         if self._node.term is not None:
-            self._node.term.desk.look_for_stranger(now)
+            self._node.term.desk.look_for_stranger(key, now)
 
     def delivered(self, delivery: Delivery, now: float) -> None:
         """A message came."""

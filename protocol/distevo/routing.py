@@ -177,6 +177,10 @@ class Router:
         """Whether there is a direct link."""
         return to in self._open
 
+    def links(self) -> dict[str, int]:
+        """The number of the open link with each member that has one."""
+        return {member: link.number for member, link in self._open.items()}
+
     def finish(self) -> None:
         """Write the last box of mail, without waiting for the interval."""
         self._mail.finish()

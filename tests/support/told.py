@@ -13,9 +13,9 @@ FOUND = 10**9
 
 
 class Told(Noted):
-    """`Noted` on which a platform finds the fit program as soon as a file `find` with the task's suffix lies in its folder.
+    """`Noted`, of which a platform finds the fit program as soon as a file `find` lies in its folder.
 
-    Task data: `path` of the notes, whose suffix it is.
+    The file has the suffix that the notes of the task have.
     """
 
     name, version = "told", "1"

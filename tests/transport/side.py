@@ -44,7 +44,7 @@ class Side:
         listen: str | None = "tcp://127.0.0.1:0",
         *,
         socks_proxy: str | None = None,
-        admit: tuple[Collection[str], Collection[str], bool] | None = ((), (), True),
+        admit: Collection[str] | None = (),
     ) -> None:
         self.keys = KeyPair.make()
         self.events: list[Event] = []
@@ -58,7 +58,7 @@ class Side:
     async def __aenter__(self) -> Self:
         self.transport.start()
         if self._admit is not None:
-            self.transport.admit(*self._admit)
+            self.transport.admit(self._admit)
         return self
 
     async def __aexit__(

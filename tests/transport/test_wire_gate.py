@@ -35,22 +35,30 @@ def test_nobody_is_let_in_before_the_lists_are_known() -> None:
     async def main() -> None:
         async with Side(admit=None) as a, Side(None) as b:
             assert not await is_let_in(a, b)
-            a.transport.admit([b.keys.public], [])
+            a.transport.admit([])
             assert await is_let_in(a, b)
 
     asyncio.run(main())
 
 
-def test_members_strangers_and_the_denied() -> None:
+def test_all_are_let_in_but_the_denied() -> None:
     async def main() -> None:
-        async with Side(admit=None) as a, Side(None) as member, Side(None) as stranger, Side(None) as denied:
-            a.transport.admit([member.keys.public], [denied.keys.public], strangers=False)
-            assert [await is_let_in(a, side) for side in (member, stranger, denied)] == [True, False, False]
-            a.transport.admit([member.keys.public], [denied.keys.public], strangers=True)
-            assert [await is_let_in(a, side) for side in (member, stranger, denied)] == [True, True, False]
-            a.transport.admit([member.keys.public], [member.keys.public])  # revoked, and not out of the plan yet
-            assert not await is_let_in(a, member)
-            assert a.count("gate_turned_away") == 4
+        async with Side(admit=None) as a, Side(None) as stranger, Side(None) as denied:
+            a.transport.admit([denied.keys.public])
+            assert [await is_let_in(a, side) for side in (stranger, denied)] == [True, False]
+            a.transport.admit([stranger.keys.public])  # revoked since, and the other let in again
+            assert [await is_let_in(a, side) for side in (stranger, denied)] == [False, True]
+            assert a.count("gate_turned_away") == 2
+
+    asyncio.run(main())
+
+
+def test_who_is_denied_learns_it_at_once() -> None:
+    async def main() -> None:
+        async with Side() as a, Side(None) as b:
+            a.transport.admit([b.keys.public])
+            b.dial(a)
+            assert "not let in" in await b.failure()
 
     asyncio.run(main())
 
@@ -61,7 +69,7 @@ def test_links_that_are_there_stay_when_a_key_is_denied() -> None:
     async def main() -> None:
         async with Side() as a, Side(None) as b:
             link, _ = await b.link(a)
-            a.transport.admit([], [b.keys.public])
+            a.transport.admit([b.keys.public])
             b.send(link, hello())
             await until(a.heads, "the message")
             assert not a.closed()
@@ -74,9 +82,11 @@ def test_a_handler_that_was_killed_lets_nobody_in() -> None:
         async with Side() as a, Side(None) as b:
             assert await is_let_in(a, b)
             a.transport._gate.close()
-            assert not await is_let_in(a, b)
+            for _ in range(5):
+                assert not await is_let_in(a, b)
             assert len(a.of(LinkOpened)) == 1
-            await until(lambda: a.count("handshakes_failed_no_gate") == 1, "it to be noticed")
+            # The first may have asked it while libzmq was still taking it down.
+            await until(lambda: a.count("handshakes_failed_no_gate") >= 1, "it to be noticed")
 
     asyncio.run(main())
 
@@ -87,7 +97,7 @@ def test_a_fault_in_the_handler_lets_nobody_in_and_the_next_is_served(
     async def main() -> None:
         async with Side() as a, Side(None) as b:
             with monkeypatch.context() as broken:
-                broken.setattr(a.transport._gate, "is_let_in", lambda _key: 1 / 0)
+                broken.setattr(a.transport._gate, "_judge", lambda _key: 1 / 0)
                 assert not await is_let_in(a, b)
             assert a.count("gate_faults") == 1
             assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]

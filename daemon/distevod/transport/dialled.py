@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import zmq
 
+from distevod.transport import tcp
 from distevod.transport.attempt import Attempt
 from distevod.transport.options import LINGER_MS
 from distevod.transport.reader import Reader
@@ -78,6 +79,9 @@ class DialledWire(Wire):
                 frame = self._socket.recv(zmq.NOBLOCK, copy=False)
             self.received_parts()
         elif data := frame.bytes:
+            if self.ends is None:
+                self.fd = int(frame.get(zmq.SRCFD))
+                self.ends = tcp.ends(self.fd)
             self.received(data)
         return True
 

@@ -15,8 +15,8 @@ from distevod.transport.reader import Reader
 
 ADDRESS = "inproc://zeromq.zap.01"
 _VERSION = b"1.0"
-_OK, _NOT_NOW = b"200", b"300"
-# Never 400, after which libzmq's clients do not try again by themselves: plans reach members at different times.
+_OK, _NOT_NOW, _DENIED = b"200", b"300", b"400"
+# After 400 libzmq's clients do not try again by themselves; so only who is revoked is answered that.
 
 log = logging.getLogger("distevod.transport")
 
@@ -30,9 +30,7 @@ class Gate:
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts
-        self._members: frozenset[str] = frozenset()
-        self._denied: frozenset[str] = frozenset()
-        self._are_strangers_let_in = False
+        self._denied: frozenset[str] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._reader: Reader | None = None
 
@@ -44,14 +42,14 @@ class Gate:
         self._socket.bind(ADDRESS)
         self._reader = Reader(self._socket, partial(self._take, self._socket))
 
-    def admit(self, members: Collection[str], denied: Collection[str], strangers: bool = True) -> None:
-        """Let these public keys in (Z85) and not those; `strangers`: and all others besides."""
-        self._members, self._denied = frozenset(members), frozenset(denied)
-        self._are_strangers_let_in = strangers
+    def admit(self, denied: Collection[str]) -> None:
+        """Let all keys in but these (public ones, in Z85)."""
+        self._denied = frozenset(denied)
 
-    def is_let_in(self, key: str) -> bool:
-        """Whether this key may connect now."""
-        return key not in self._denied and (self._are_strangers_let_in or key in self._members)
+    def _judge(self, key: str) -> bytes:
+        if self._denied is None:
+            return _NOT_NOW
+        return _DENIED if key in self._denied else _OK
 
     def close(self) -> None:
         """Answer no more; nobody can connect any longer."""
@@ -76,7 +74,8 @@ class Gate:
         status, text, user = _NOT_NOW, b"not let in", b""
         if version == _VERSION and domain == ZAP_DOMAIN and mechanism == b"CURVE" and len(credentials) == 1:
             key = z85.encode(credentials[0]).decode("ascii")
-            if self.is_let_in(key):
-                status, text, user = _OK, b"", key.encode("ascii")
+            status = self._judge(key)
+            if status == _OK:
+                text, user = b"", key.encode("ascii")
         self._counts["gate_let_in" if status == _OK else "gate_turned_away"] += 1
         socket.send_multipart([to, b"", _VERSION, number, status, text, user, b""], zmq.NOBLOCK)

@@ -34,7 +34,7 @@ WATCH_SECONDS = 1.0
 FRAME_OVERHEAD_BYTES = 42
 """CURVE's and ZMTP's, at most."""
 HEARTBEAT_BYTES = 100
-"""Bytes per second that ZMTP's heartbeats take, at most."""
+"""Bytes per second that another implementation's ZMTP heartbeats may take; ours sends none."""
 _OWN_ID_BYTES, _OWN_ID_BEGIN = 5, b"\0"
 """Of the routing ids that libzmq makes itself; others were chosen by whoever connects."""
 

@@ -20,12 +20,11 @@ CONNECT_MS = 4000
 """For the TCP connection."""
 HANDSHAKE_MS = 5000
 """From the TCP connection to the end of the CURVE handshake; also for whoever connects and says nothing."""
-HEARTBEAT_MS = 3000
-HEARTBEAT_TIMEOUT_MS = 10_000
-"""ZMTP's own heartbeats find half-open connections and stopped processes. A hung Python thread they do not see: that
-is what the members' heartbeats are for. Long enough that a starved or briefly suspended machine loses no link."""
+UNACKNOWLEDGED_MS = 10_000
+"""A connection whose other end has acknowledged nothing that was sent for so long is gone. A kernel acknowledges for a
+process that is stopped or hangs: to find these is what the members' heartbeats are for."""
 KEEPALIVE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT = 30, 10, 3
-"""For a peer that answers no ZMTP heartbeat, and to keep the entry in a NAT's table."""
+"""For connections on which nothing is said, and to keep the entry in a NAT's table."""
 BACKLOG = 512
 """TCP connections that wait to be accepted: a whole cluster may come back at once."""
 RECONNECT_MS = 3_600_000
@@ -78,9 +77,10 @@ def _common(socket: zmq.Socket[bytes], keys: KeyPair) -> None:
     socket.setsockopt(zmq.SNDHWM, SEND_FRAMES)
     socket.setsockopt(zmq.RCVHWM, RECEIVE_FRAMES)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS)
+    # None of ZMTP's own heartbeats: if their timer runs out while a peer's frames wait unread, RCVHWM of them, and its
+    # connection has ended, libzmq aborts the process (`!_io_error`). So it would after each longer suspension.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 0)
+    socket.setsockopt(zmq.TCP_MAXRT, UNACKNOWLEDGED_MS)
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_SECONDS)
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_SECONDS)

@@ -12,8 +12,10 @@ import socket
 from struct import Struct
 from typing import NamedTuple
 
-_RECEIVED_AT, _COUNTER = 128, Struct("=Q")
-"""`tcpi_bytes_received` in Linux's `struct tcp_info`."""
+_ROUND_TRIP = 68, Struct("=I")
+"""Offset and type of `tcpi_rtt`, in microseconds, in Linux's `struct tcp_info`."""
+_RECEIVED = 128, Struct("=Q")
+"""The same of `tcpi_bytes_received`."""
 
 
 class Ends(NamedTuple):
@@ -51,14 +53,24 @@ def cut(fd: int, expected: Ends) -> bool:
 
 def received_bytes(fd: int, expected: Ends) -> int:
     """How many bytes have come over the connection, if it is still under this descriptor; else 0."""
+    return _info(fd, expected, *_RECEIVED) or 0
+
+
+def round_trip(fd: int, expected: Ends) -> float | None:
+    """Seconds that a packet and its acknowledgement take, smoothed; None if it is no longer this connection."""
+    found = _info(fd, expected, *_ROUND_TRIP)
+    return None if found is None else found / 1e6
+
+
+def _info(fd: int, expected: Ends, offset: int, field: Struct) -> int | None:
     try:
         with socket.socket(fileno=os.dup(fd)) as connection:
             if _ends(connection) != expected:
-                return 0
-            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + _COUNTER.size)
+                return None
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, offset + field.size)
     except OSError:
-        return 0
-    return int(_COUNTER.unpack_from(info, _RECEIVED_AT)[0]) if len(info) >= _RECEIVED_AT + _COUNTER.size else 0
+        return None
+    return int(field.unpack_from(info, offset)[0]) if len(info) >= offset + field.size else None
 
 
 def _ends(connection: socket.socket) -> Ends | None:

@@ -15,6 +15,7 @@ from distevo.events import Event
 from distevo.instructions import Dial, HangUp, Send
 from distevod.logs import fields
 from distevod.threads import in_daemon_thread
+from distevod.transport import tcp
 from distevod.transport.dialler import Dialler
 from distevod.transport.gate import Gate
 from distevod.transport.keys import KeyPair
@@ -68,12 +69,17 @@ class Transport:
                 self._context.term()
                 raise
 
-    def admit(self, members: Collection[str], denied: Collection[str], strangers: bool = True) -> None:
-        """Who may connect from now on, by public key; before the first call nobody may. Links that are there stay.
+    def admit(self, denied: Collection[str]) -> None:
+        """Let all public keys connect but these; before the first call nobody may. Links that are there stay.
 
-        `strangers`: whether keys that are in neither list may; what they may say is for the node to judge.
+        What is said by those whom nobody knows is for the node to judge.
         """
-        self._gate.admit(members, denied, strangers)
+        self._gate.admit(denied)
+
+    def latency(self, link: int) -> float | None:
+        """Seconds that the network takes there and back, as TCP has measured it; None if that is not known."""
+        wire = self._wires.by_number.get(link)
+        return tcp.round_trip(wire.fd, wire.ends) if wire is not None and wire.ends is not None else None
 
     def carry_out(self, instruction: Dial | HangUp | Send) -> None:
         """Begin what the node wants. Never waits, and never raises for what the network does."""

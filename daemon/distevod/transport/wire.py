@@ -11,6 +11,7 @@ from distevo.codec import decode
 from distevo.errors import RemoteProtocolError
 from distevo.events import Event, LinkClosed, LinkOpened, Malformed, Received
 from distevo.messages import Code
+from distevod.transport import tcp
 from distevod.transport.complaints import Complaints
 from distevod.transport.send_queue import SendQueue
 
@@ -45,6 +46,9 @@ class Wire(ABC):
     def __init__(self, wires: Wires, key: str) -> None:
         self.number = 0
         self.key = key
+        self.fd = -1
+        """The connection's descriptor, as libzmq says, and its ends: None as long as that is not known."""
+        self.ends: tcp.Ends | None = None
         self.queue = SendQueue(self.write, wires.counts)
         self._wires = wires
 

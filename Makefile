@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: run test lint setup bench clean
 
-run: $(STAMP)  ## One minute of the real thing: ARC tasks, live progress, solved tasks in colour
+run: $(STAMP)  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
 	@$(BIN)/distevo-ctl demo
 
 test: lint  ## All checks and tests

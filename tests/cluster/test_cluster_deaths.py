@@ -1,0 +1,129 @@
+"""Platforms that come, leave and die in the middle of a run, with links between them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from tests.support.cluster import EASY, ROOMY, Cluster, within
+from tests.support.hosts import requires_namespaces
+from tests.support.told import FOUND
+
+pytestmark = requires_namespaces
+ALL = ("a", "b", "c")
+log = logging.getLogger(__name__)
+
+
+def test_all_work_and_any_shows_the_whole_cluster(three: Cluster) -> None:
+    run = three.submit("b")
+    three.wait_working(ALL, 10)
+    record = three.record()
+    boots = {member: three.daemons[member].ask(do="ping")["boot"] for member in ALL}
+    for member in ALL:
+        within(5, lambda: sum(three.members(member, "islands").values()) == 4, "four islands in work")  # noqa: B023
+        cluster = three.daemons[member].status()["cluster"]
+        assert (cluster["id"], cluster["epoch"], cluster["coordinator"]) == (record.cluster, record.epoch, "a")
+        assert three.members(member, "boot") == boots
+        assert three.members(member, "path") == {**dict.fromkeys(ALL, "direct"), member: "self"}
+        assert {task: found["state"] for task, found in three.daemons[member].results(run).items()} == {
+            "t1": "working", "t2": "working",
+        }  # fmt: skip
+    three.daemons["c"].ask(do="command", verb="pause", run=run)
+    for member in ALL:
+        within(5, lambda: three.daemons[member].run(run)["state"] == "paused", "the pause")  # noqa: B023
+
+    def evaluated() -> list[int]:
+        return [three.daemons[member].run(run)["evaluations"] for member in ALL]
+
+    within(5, lambda: len(set(evaluated())) == 1 and evaluated()[0] > 0, "all to count the same evaluations")
+    three.daemons["b"].ask(do="command", verb="resume", run=run)
+    three.finish(run, *ALL)
+
+
+def test_a_task_that_is_fit_anywhere_stops_everywhere(three: Cluster) -> None:
+    notes = {task: three.folder / f"notes.{task}" for task in ("t1", "t2")}
+    data = {task: {"path": str(path), "cost": 0.002} for task, path in notes.items()}
+    run = three.submit("a", reference="tests.support.told:Told", data=data, islands_per_task=3)
+    results = {}
+    for task, finder in (("t1", "b"), ("t2", "c")):
+        # A platform works through the tasks one after the other, and all on the first that is open.
+        three.wait_working(ALL, 10, {island for island in three.places() if island.task == task})
+        (three.folder / finder / f"find.{task}").touch()
+        within(10, lambda: three.plan().runs[run].tasks[task].result, f"the result of {task}")  # noqa: B023
+        results[task] = three.plan().runs[run].tasks[task].result
+    view = three.daemons["a"].wait_done(run, 10)
+    assert (view["tasks_done"], view["fit"]) == (2, 2)
+    for path in notes.values():
+        found, last = told(path)
+        log.info("%.2f s until all stood still", last - found)
+        assert last < found + 1
+    assert {task: found.result for task, found in three.plan().runs[run].tasks.items()} == results
+    within(5, lambda: all(three.daemons[member].run(run)["state"] == "done" for member in ALL), "all to know")
+    assert {found["program"] for found in three.results(run, *ALL).values()} == {str(FOUND)}
+
+
+def told(notes: Path) -> tuple[float, float]:
+    """When the fit program was first evaluated, and when another one was last."""
+    lines = [line.split() for line in notes.read_text().splitlines()]
+    return (
+        min(float(moment) for moment, _, genome in lines if int(genome) == FOUND),
+        max(float(moment) for moment, _, genome in lines if int(genome) != FOUND),
+    )
+
+
+def test_a_platform_is_killed(three: Cluster) -> None:
+    run = three.submit("b", **ROOMY)
+    three.wait_working(ALL, 10)
+    orphans = three.owned("b")
+    three.note_durable(run)
+    confirmed = three.submit("b", **EASY)
+    three.kill("b")
+    three.wait_working("ac", 10, orphans)
+    three.wait_members({"a": "alive", "b": "dead", "c": "alive"})
+    three.finish(run, "a", "c")
+    assert three.daemons["c"].wait_done(confirmed)["fit"] == 1
+
+
+def test_a_platform_has_work_soon_after_its_start(three: Cluster) -> None:
+    run = three.submit("a")
+    three.wait_working("ac", 10)
+    begun = time.monotonic()
+    three.daemons["b"].start()
+    within(6, lambda: three.owned("b"), "the newcomer to have work")
+    three.wait_working(ALL, 6)
+    log.info("%.2f s from the start to work", time.monotonic() - begun)
+    assert time.monotonic() - begun < 6
+    three.wait_members(dict.fromkeys(ALL, "alive"))
+    three.finish(run, *ALL)
+
+
+def test_the_coordinator_is_killed(three: Cluster) -> None:
+    run = three.submit("a", **ROOMY)
+    three.wait_working(ALL, 10)
+    epoch, orphans = three.record().epoch, three.owned("a")
+    three.note_durable(run)
+    confirmed = three.submit("a", **EASY)
+    three.kill("a")
+    within(10, lambda: three.record().holder in {"b", "c"}, "another coordinator")
+    three.wait_working("bc", 10, orphans)
+    assert three.record().epoch == epoch + 1
+    assert len(three.coordinators("b", "c")) == 1
+    three.daemons["a"].start()
+    three.wait_members(dict.fromkeys(ALL, "alive"))
+    within(6, lambda: three.owned("a"), "the former coordinator to have work")
+    three.wait_working(ALL, 5, {island for island in three.places() if island.run == run})
+    assert three.record().epoch == epoch + 1
+    three.finish(run, *ALL)
+    assert three.daemons["a"].wait_done(confirmed)["fit"] == 1
+
+
+def test_a_platform_is_stopped(three: Cluster) -> None:
+    run = three.submit("c")
+    three.wait_working(ALL, 10)
+    orphans = three.owned("b")
+    three.note_durable(run)
+    assert three.daemons["b"].stop(5) == 0
+    three.wait_working("ac", 5, orphans)
+    three.wait_members({"a": "alive", "b": "left", "c": "alive"})
+    three.finish(run, "a", "c")

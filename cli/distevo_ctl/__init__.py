@@ -2,9 +2,9 @@
 
 Reading order: `exits` (how every command ends), `daemon` (`distevod`: `start` with `detach`, `stop`, `config_command`,
 `setting_options`), `main` (`distevo-ctl`), `target` and `client` (finding a daemon and asking it), `files` (what is
-named on a command line), `commands` (one file a noun), `asking` and `offline` (a cluster seen through a daemon, or through
-its store alone), `follow` and `wait`, what is shown: `screen`, `members_table`, `migration_table`, `store_lines`, `bar`,
-`panels`, `draw`, `svg`, and `demo` (what the demonstration is made of).
+named on a command line), `commands` (one file a noun), `asking` and `offline` (a cluster seen through a daemon, or
+through its store alone), `follow` and `wait`, what is shown: `screen`, `members_table`, `migration_table`,
+`store_lines`, `bar`, `panels`, `draw`, `svg`, and `demo` (what the demonstration is made of).
 
 Both commands import all of this before they do anything, so heavy imports (zmq, rich, the problems) stand inside the
 functions that need them.

@@ -66,6 +66,8 @@ class Foreman:
         self._queue: dict[IslandId, IslandPlace] = {}
         self._held: set[IslandId] = set()
         """Islands of which this boot had a state at some time: its checkpoints may hold them."""
+        self._passed_on: dict[IslandId, int] = {}
+        """Of which islands the owner under this grant was told that there is no state here."""
         self._live = 0
         self._is_filling = False
         self._batches = 0
@@ -77,9 +79,12 @@ class Foreman:
         self._plan, self.is_working = plan, True
         queued = [island for island in self._queue if island not in self._held]
         self._held = {island for island in self._held if self._place_of(island) is not None}
+        self._passed_on = {
+            island: grant for island, grant in self._passed_on.items() if self._place_of(island) is not None
+        }
         for name in [name for name in self.refused if name not in plan.runs]:
             del self.refused[name]
-        mine = self._mine(plan)
+        mine, missed = self._mine(plan)
         for work in list(self.islands.values()):
             if work.life != self._life_of(work.id):
                 # Plans were skipped: this is of a run that is gone, or from before the task was closed.
@@ -92,21 +97,30 @@ class Foreman:
                 self._keep(work, place, now)
         self._queue = mine
         self._intake.keep(lambda island: self._place_of(island) is not None)
-        self._pass_on([island for island in queued if island not in mine and island not in self.islands])
+        passed = [island for island in queued if island not in mine and island not in self.islands]
+        self._pass_on([*passed, *(island for island in missed if island not in self._held)])
         self._report_unbegun(now)
         self.fill(now)
 
-    def _mine(self, plan: Plan) -> dict[IslandId, IslandPlace]:
+    def _mine(self, plan: Plan) -> tuple[dict[IslandId, IslandPlace], list[IslandId]]:
+        """The islands that are this platform's, and those that were so under no plan that it has followed."""
         owner = self._owner
-        return {
-            IslandId(name, task, index): place
-            for name, run in plan.runs.items()
-            if not run.state.is_final
-            for task, entry in run.tasks.items()
-            if entry.state is TaskState.OPEN
-            for index, place in enumerate(entry.islands)
-            if place.owner == owner
-        }
+        mine: dict[IslandId, IslandPlace] = {}
+        missed: list[IslandId] = []
+        for name, run in plan.runs.items():
+            if run.state.is_final:
+                continue
+            for task, entry in run.tasks.items():
+                if entry.state is not TaskState.OPEN:
+                    continue
+                for index, place in enumerate(entry.islands):
+                    if place.owner == owner:
+                        mine[IslandId(name, task, index)] = place
+                    elif place.former and place.former[-1] == owner:
+                        island = IslandId(name, task, index)
+                        if island not in self._queue and island not in self.islands:
+                            missed.append(island)
+        return mine, missed
 
     def _life_of(self, island: IslandId) -> tuple[str, str | None]:
         run = self._plan.runs.get(island.run)
@@ -136,7 +150,8 @@ class Foreman:
         owners: dict[str, list[IslandId]] = {}
         for island in islands:
             place = self._place_of(island)
-            if place is not None and place.owner:
+            if place is not None and place.owner and self._passed_on.get(island) != place.grant:
+                self._passed_on[island] = place.grant
                 owners.setdefault(place.owner, []).append(island)
         for owner, unbegun in owners.items():
             self._tell_unbegun(owner, unbegun)

@@ -8,7 +8,7 @@ import pytest
 from distevo.checkpoint import IslandSnapshot
 from distevo.cluster import decode_cluster, encode_cluster
 from distevo.command import Verb
-from distevo.events import IslandReported, Outcome, StopRequested, WorkersFinished
+from distevo.events import IslandId, IslandReported, Outcome, StopRequested, WorkersFinished
 from distevo.instructions import ReadObject, ReplaceObject
 from distevo.phase import Phase
 from distevo.plan import MemberPlan, Plan, decode_plan, encode_plan
@@ -200,3 +200,25 @@ def test_a_plan_that_cannot_be_read_ends_a_node_that_loads_or_watches() -> None:
     watching = World(world.objects, boot="b2", member="w", start=world.now)
     watching.pass_time(20)
     assert "cannot be read" in (watching.exit or "")
+
+
+def test_who_was_an_owner_only_under_plans_that_it_skipped_says_once_that_it_has_nothing() -> None:
+    world = World()
+    world.submit(tasks=2, cpu_seconds=10**6)
+    told: list[tuple[str, list[IslandId]]] = []
+    world.node.foreman._tell_unbegun = lambda owner, islands: told.append((owner, islands))
+    world.generation(T0)
+
+    def elsewhere(plan: Plan) -> None:
+        for task in plan.runs["r"].tasks.values():
+            for place in task.islands:
+                place.owner, place.grant, place.former = "n-b9", plan.next_grant, ["m-b0"]
+                plan.next_grant += 1
+        plan.runs["r"].tasks["t9"] = msgspec.structs.replace(plan.runs["r"].tasks["t0"])
+
+    replan(world.objects, elsewhere)
+    world.pass_time(20)
+    said = [island for owner, islands in told for island in islands if owner == "n-b9"]
+    assert IslandId("r", "t9", 0) in said
+    assert len(said) == len(set(said))
+    assert T0 not in said, "its state is in the checkpoints here"

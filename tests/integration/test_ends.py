@@ -74,6 +74,7 @@ def test_a_fault_while_an_event_is_taken_in_ends_the_daemon(tmp_path: Path) -> N
             raise ZeroDivisionError("a fault")
 
     async def scene() -> None:
+        settings.state_dir.mkdir()  # as whoever locks it has done
         runtime = Runtime(settings, open_store(settings.store), "0" * 16, random.Random(1), frozenset())
 
         def ring() -> None:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
-from urllib.parse import unquote, urlsplit
 
 from distevo.checkpoint import decode_checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
@@ -20,14 +18,13 @@ from distevo.errors import (
     NotFound,
     ObjectError,
     ObjectVersionError,
-    StoreUnavailable,
 )
 from distevo.names import CHECKPOINTS, CLUSTER, INBOX, RESULTS, checkpoint_of
 from distevo.plan import Plan, decode_plan
 from distevo.result import decode_result
 from distevo.stored_view import Found, Sight, Stored, Unreadable, islands, renewal_patience, runs, status, task
 from distevo_ctl.exits import CliError, ExitCode
-from distevod.store import FolderStore, open_store
+from distevod.store import open_store
 
 LOOKS = 5
 """Most looks that are made one after another because the plan changed meanwhile, or a checkpoint was covered."""
@@ -44,31 +41,13 @@ class Reader(Protocol):
     def list(self, prefix: str) -> list[str]: ...
 
 
-class _FolderReader(FolderStore):
-    """A folder store that is there already. Opening one for a daemon makes folders and sweeps; this does neither."""
-
-    def __init__(self, root: Path) -> None:
-        self._root, self._cas = root, root / "cas"
-        with self._available():
-            is_store = self._cas.is_dir()
-        if not is_store:
-            raise CliError(
-                ExitCode.NOT_FOUND,
-                f"there is no store in {root}" if root.is_dir() else f"there is no folder {root}",
-                "--store names the folder or bucket that the cluster's daemons were started with",
-            )
-
-
 def open_reader(url: str) -> Reader:
     """The store at `url`, to be looked at only. Raises CliError (NOT_FOUND) or StoreUnavailable."""
-    scheme, separator, _ = url.partition("://")
-    if separator and scheme.lower() != "file":
-        return open_store(url)
-    path = unquote(urlsplit(url).path) if separator else url
     try:
-        return _FolderReader(Path(path).expanduser().absolute())
-    except (RuntimeError, ValueError) as error:  # `~somebody` who has no home here; a zero byte
-        raise StoreUnavailable(f"{url!r}: {error}") from error
+        return open_store(url, read_only=True)
+    except NotFound as error:
+        hint = "--store names the folder or bucket that the cluster's daemons were started with"
+        raise CliError(ExitCode.NOT_FOUND, str(error), hint) from error
 
 
 class Offline:

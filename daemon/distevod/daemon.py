@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import resource
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -38,6 +39,9 @@ def run_daemon(settings: Settings, socket: Path) -> Exit:
         make_private(socket.parent)
         for warning in settings.warnings:
             log.warning(warning)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # A link takes up to four descriptors, and the usual soft limit is there for programs that use `select`.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         return asyncio.run(_run(settings, socket))
 
 

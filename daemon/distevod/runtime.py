@@ -131,9 +131,6 @@ class Runtime:
 
     def _listen(self) -> tuple[str, ...]:
         """Begin to listen; returns where others can dial."""
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # A link takes up to four descriptors, and the usual soft limit is there for programs that use `select`.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.transport.start()
         endpoint = self.transport.endpoint
         return self.settings.advertise or advertised(endpoint) if endpoint is not None else ()

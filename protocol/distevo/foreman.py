@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -84,7 +84,15 @@ class Foreman:
         }
         for name in [name for name in self.refused if name not in plan.runs]:
             del self.refused[name]
-        mine, missed = self._mine(plan)
+        owner = self._owner
+        places = list(_open_places(plan))
+        mine = {island: place for island, place in places if place.owner == owner}
+        # Theirs now, and ours before, but under no plan that was followed here: whoever has them need not wait for us.
+        missed = [
+            island
+            for island, place in places
+            if place.owner != owner and place.former[-1:] == [owner] and not self._knows(island)
+        ]
         for work in list(self.islands.values()):
             if work.life != self._life_of(work.id):
                 # Plans were skipped: this is of a run that is gone, or from before the task was closed.
@@ -98,29 +106,12 @@ class Foreman:
         self._queue = mine
         self._intake.keep(lambda island: self._place_of(island) is not None)
         passed = [island for island in queued if island not in mine and island not in self.islands]
-        self._pass_on([*passed, *(island for island in missed if island not in self._held)])
+        self._pass_on([*passed, *missed])
         self._report_unbegun(now)
         self.fill(now)
 
-    def _mine(self, plan: Plan) -> tuple[dict[IslandId, IslandPlace], list[IslandId]]:
-        """The islands that are this platform's, and those that were so under no plan that it has followed."""
-        owner = self._owner
-        mine: dict[IslandId, IslandPlace] = {}
-        missed: list[IslandId] = []
-        for name, run in plan.runs.items():
-            if run.state.is_final:
-                continue
-            for task, entry in run.tasks.items():
-                if entry.state is not TaskState.OPEN:
-                    continue
-                for index, place in enumerate(entry.islands):
-                    if place.owner == owner:
-                        mine[IslandId(name, task, index)] = place
-                    elif place.former and place.former[-1] == owner:
-                        island = IslandId(name, task, index)
-                        if island not in self._queue and island not in self.islands:
-                            missed.append(island)
-        return mine, missed
+    def _knows(self, island: IslandId) -> bool:
+        return island in self._queue or island in self.islands or island in self._held
 
     def _life_of(self, island: IslandId) -> tuple[str, str | None]:
         run = self._plan.runs.get(island.run)
@@ -566,6 +557,17 @@ class Foreman:
             raise LocalProtocolError(f"{live} live islands counted as {self._live}; {placed} placed, {evolving} evolve")
         if self._queue.keys() & self.islands.keys():
             raise LocalProtocolError("an island is both queued and in hand")
+
+
+def _open_places(plan: Plan) -> Iterator[tuple[IslandId, IslandPlace]]:
+    return (
+        (IslandId(name, task, index), place)
+        for name, run in plan.runs.items()
+        if not run.state.is_final
+        for task, entry in run.tasks.items()
+        if entry.state is TaskState.OPEN
+        for index, place in enumerate(entry.islands)
+    )
 
 
 def _of(island: IslandId, snapshots: list[IslandSnapshot], plan: RunPlan) -> list[IslandSnapshot]:

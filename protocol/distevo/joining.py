@@ -44,12 +44,12 @@ class Joining:
         """A plan is in force. Returns why this platform has to leave, or nothing."""
         if self.is_revoked(plan):
             return REVOKED
-        me = plan.members.get(self._settings.member)
-        if me is not None and me.boot == self._settings.boot:
+        if self.is_in(plan):
             self._was_member = True
+        elif self._was_member and self._settings.member in plan.members:
+            return f"another start of {self._settings.member!r} has taken this one's place"
         if self._was_member:
-            is_replaced = me is not None and me.boot != self._settings.boot
-            return f"another start of {self._settings.member!r} has taken this one's place" if is_replaced else ""
+            return ""
         answer = plan.handled.get(self._name)
         if answer in {ACCEPTED, OUTDATED}:
             # Another boot was read before, or after it.
@@ -64,8 +64,7 @@ class Joining:
 
     def is_draining(self, plan: Plan) -> bool:
         """Whether a plan has this boot leave."""
-        me = plan.members.get(self._settings.member)
-        return me is not None and me.boot == self._settings.boot and me.is_draining
+        return self.is_in(plan) and plan.members[self._settings.member].is_draining
 
     def is_in(self, plan: Plan) -> bool:
         """Whether the plan shows this boot."""

@@ -27,7 +27,7 @@ from distevo.events import (
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
 from distevo.program import MAX_GENOME_BYTES
 from distevo.run import Budget, ProblemUse
-from distevod.evolution.pool import BUSY_SECONDS
+from distevod.evolution.pool import BUSY_SECONDS, LOOK_SECONDS
 from distevod.problems.loader import resolve
 from tests.evolution.bench import ONEMAX, STEP, TIME_OUT, bench, start, verify
 
@@ -297,5 +297,26 @@ def test_a_budget_lowered_below_what_is_used_ends_the_island() -> None:
             while not (report := await b.next(IslandReported)).is_spent:
                 assert time.monotonic() < begun + 20
             assert report.snapshot.counters.evaluations >= used > 1
+
+    asyncio.run(scene())
+
+
+def test_workers_that_owe_nothing_are_not_looked_at_and_the_first_task_changes_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            looks: list[float] = []
+            look = b.pool.look
+            await asyncio.sleep(3 * LOOK_SECONDS)  # one may be under way
+            monkeypatch.setattr(b.pool, "look", lambda now: (looks.append(now), look(now)))
+            await asyncio.sleep(10 * LOOK_SECONDS)
+            assert looks == []
+            b.pool.start_island(start())
+            await b.next(IslandReported)
+            async with asyncio.timeout(5):
+                while not looks:
+                    await asyncio.sleep(LOOK_SECONDS)
 
     asyncio.run(scene())

@@ -53,7 +53,7 @@ from distevod.evolution.wire import (
 from distevod.logs import fields
 
 LOOK_SECONDS = 0.05
-"""How often the workers' pages are looked at."""
+"""How often the workers' pages are looked at, while any of them owes something."""
 LATE_SECONDS = 1.0
 """A look that comes so long after the one before says that the daemon was held up itself, and its workers maybe too."""
 BUSY_SECONDS = 30.0
@@ -92,6 +92,11 @@ class _Process:
     moved_at: float = 0.0
     """When it last gave a sign of life, or owed none; on the event loop's clock."""
 
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether nobody waits for it: it is there, and was given nothing to do."""
+        return self.is_ready and not self.islands
+
 
 class Pool:
     """All workers. Each event goes to `on_event`, called from the event loop."""
@@ -113,6 +118,8 @@ class Pool:
         self._numbers = itertools.count(1)
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = 0.0
+        self._is_owed = asyncio.Event()
+        """Set as soon as some worker owes something, if nobody looks at them."""
         self._is_finishing = False
         self._all_gone = asyncio.Event()
 
@@ -131,6 +138,7 @@ class Pool:
             return
         process.moved_at = loop.time()
         self._processes[slot] = process
+        self._is_owed.set()
         connecting = loop.create_task(loop.create_unix_connection(lambda: _Link(self, process), sock=ours))
         connecting.add_done_callback(lambda task: task.result())
         if self._looking is None:
@@ -261,10 +269,10 @@ class Pool:
             if known.id == island and known.snapshot is not None and not known.is_stopped
         ]
 
-    @staticmethod
-    def _send(process: _Process, message: ToWorker) -> None:
+    def _send(self, process: _Process, message: ToWorker) -> None:
         if process.transport is not None:
             process.transport.write(frame(message))
+            self._is_owed.set()
 
     # --- what workers do -------------------------------------------------------------------------
 
@@ -351,6 +359,9 @@ class Pool:
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            if all(process.owes_nothing for process in self._processes.values()):
+                self._is_owed.clear()
+                await self._is_owed.wait()
             await asyncio.sleep(LOOK_SECONDS)
             self.look(loop.time())
 
@@ -365,8 +376,7 @@ class Pool:
 
     def _look_at(self, process: _Process, now: float) -> None:
         reading = process.page.read()
-        owes_nothing = process.is_ready and not process.islands
-        if owes_nothing or reading != process.last:
+        if process.owes_nothing or reading != process.last:
             process.last, process.moved_at = reading, now
             return
         limit = self._evaluation_timeout

@@ -19,24 +19,25 @@ __all__ = ["FolderStore", "Store", "open_store"]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, read_only: bool = False) -> Store:
     """The store at `url`: the path of a folder (`~` is the home folder), or the same as `file:///path`.
 
-    The folder is made if it is absent.
+    The folder is made if it is absent; but with `read_only` nothing is written, and only `read` and `list` may be used.
 
     Raises:
+        NotFound: with `read_only`, there is no store.
         StoreUnavailable: there is no such kind of store, or the folder cannot be used; the message says why
             and what to do.
     """
     scheme = _SCHEME.match(url)
     if scheme is None:
-        return FolderStore(_folder(url, url))
+        return FolderStore(_folder(url, url), read_only=read_only)
     match scheme[1].lower():
         case "file":
             parts = urlsplit(url)
             if parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
                 raise StoreUnavailable(f"{url!r} is not a folder on this machine: write file:///absolute/path")
-            return FolderStore(_folder(unquote(parts.path), url))
+            return FolderStore(_folder(unquote(parts.path), url), read_only=read_only)
         case "gs":
             raise StoreUnavailable(f"{url!r}: Google Cloud Storage comes later; give the path of a folder for now")
         case other:

@@ -84,13 +84,15 @@ class FolderStore:
     swap_interval: float = 0.2
     mail_interval: float = 2.0
 
-    def __init__(self, root: Path, keep_seconds: float = KEEP_SECONDS) -> None:
+    def __init__(self, root: Path, keep_seconds: float = KEEP_SECONDS, *, read_only: bool = False) -> None:
         """Open the store at the absolute path `root`; make the folder, for this user alone, if it is absent.
 
-        Versions younger than `keep_seconds` are not pruned.
+        Versions younger than `keep_seconds` are not pruned. With `read_only` nothing is made, swept or asked of the
+        file system: whoever opens it so calls `read` and `list` alone.
 
         Raises:
             StoreUnavailable: the folder cannot be used; the message says why and what to do.
+            NotFound: with `read_only`, no store is there.
         """
         self._root = root
         self._tmp = root / "tmp"
@@ -99,6 +101,12 @@ class FolderStore:
         self._boot = secrets.token_hex(8)
         self._numbers = itertools.count()
         self._durable_folders: set[Path] = set()
+        if read_only:
+            with self._available():
+                if not self._cas.is_dir():
+                    what = "there is no store in" if root.is_dir() else "there is no folder"
+                    raise NotFound(f"{what} {root}")
+            return
         with self._available():
             check_file_system(root)
             _make_root(root)

@@ -21,6 +21,8 @@ class Alarms(Generic[K]):
 
     def set(self, key: K, at: float) -> None:
         """Wake for this key at this time, and at no other."""
+        if self._at.get(key) == at:
+            return  # Said again and again, it would fill the heap.
         self._at[key] = at
         heapq.heappush(self._heap, (at, key))
 

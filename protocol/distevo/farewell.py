@@ -8,7 +8,7 @@ from distevo.keeper import Keeper
 from distevo.lease import Lease
 from distevo.routing import Router
 
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.5
 """How long a stop takes at most: with the store away it ends without its last checkpoint, from the one before."""
 
 Do = Callable[[float], None]

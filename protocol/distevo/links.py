@@ -132,7 +132,8 @@ class Links:
     def connected(self, event: LinkOpened, now: float) -> None:
         """A connection is there."""
         link = Link(event.link, event.key, now, event.dialled is not None, member=event.dialled or "")
-        is_unwanted = len(self._links) - len(self.open) >= MAX_WAITING
+        # However many strangers wait: a member is let in.
+        is_unwanted = link.key not in self._owners and len(self._links) - len(self.open) >= MAX_WAITING
         if link.is_ours:
             contact = self._contacts.get(link.member)
             is_unwanted = contact is None or contact.key != link.key or link.member in self.open
@@ -355,6 +356,8 @@ class Links:
 
     def _tell(self, link: Link, fault: Fault, about: int) -> None:
         code, reason = fault
+        if link.key not in self._owners:
+            reason = "no member of this cluster is known by this key"
         self._say(link, ErrorReport(code=code, reason=reason[:MAX_TEXT_BYTES], about=about))
 
     def _say(self, link: Link, head: Head) -> None:

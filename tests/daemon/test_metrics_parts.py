@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,11 +15,13 @@ import pytest
 from prometheus_client import Metric
 
 from distevo.errors import BadName, Conflict, NotFound
+from distevod.metrics import page
 from distevod.metrics.counted_store import CountedStore
 from distevod.metrics.families import gauge
 from distevod.metrics.loop_collector import LoopCollector
 from distevod.metrics.page import MetricsPage, PortTaken
 from distevod.store import FolderStore
+from tests.support.daemon import wait_for
 
 PATIENCE = 0.2
 
@@ -171,3 +174,32 @@ def test_a_store_loses_no_count_to_threads(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(store.list, [""] * 800))
     assert store.counts()[0]["list", "done"] == 800
+
+
+def test_silent_clients_take_neither_threads_without_end_nor_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page._Handler, "timeout", 1.0)
+    served = page.MetricsPage(0, Empty())
+    silent = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
+
+    def serving() -> int:
+        return sum("process_request" in thread.name for thread in threading.enumerate())
+
+    wait_for(lambda: serving() == page.MOST_REQUESTS, "as many threads as there may be")
+
+    def is_served() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/metrics", timeout=5) as answer:
+                return b"process_cpu_seconds_total" in answer.read()
+        except OSError:
+            return False
+
+    wait_for(is_served, "the page, once the silent are given up")
+    for connection in silent:
+        connection.close()
+
+
+class Empty:
+    """A collector with nothing of its own."""
+
+    def collect(self) -> list[Metric]:
+        return []

@@ -102,6 +102,9 @@ class Side:
         """Dial another and wait until both know; the link's number here and there."""
         here, there = len(self.of(LinkOpened)), len(other.of(LinkOpened))
         self.dial(other)
+        failed = len(self.of(DialFailed))
+        await until(lambda: len(self.of(LinkOpened)) > here or len(self.of(DialFailed)) > failed, "the dial", SECONDS)
+        assert len(self.of(LinkOpened)) > here, self.of(DialFailed)[-1].reason
         opened = await self.wait(LinkOpened, here + 1)
         return opened.link, (await other.wait(LinkOpened, there + 1)).link
 

@@ -345,3 +345,25 @@ async def say_nothing_good(_reader: asyncio.StreamReader, writer: asyncio.Stream
     """Answer as a web server does."""
     writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     await writer.drain()
+
+
+def test_a_name_that_is_too_long_for_a_proxy_fails_like_any_other() -> None:
+    async def main() -> None:
+        async with tcp_server(socks) as proxy, Side() as a, Side(None, socks_proxy=f"127.0.0.1:{proxy}") as b:
+            b.dial(a, f"tcp://{'x' * 300}:5670")
+            assert "longer than a name may be" in await b.failure()
+
+    asyncio.run(main())
+
+
+def test_a_fault_while_dialling_is_an_answer_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with Side() as a, Side(None) as b:
+            monkeypatch.setattr(b.transport._dialler, "_reach", lambda _endpoint, _key: 1 / 0)
+            b.dial(a)
+            assert "a fault here" in await b.failure()
+
+    asyncio.run(main())
+    assert "a fault while dialling" in caplog.text

@@ -84,7 +84,8 @@ def test_other_mechanisms(chosen: dict[str, bytes]) -> None:
     async def main() -> None:
         async with Side() as a:
             with stranger(a, curve=False, **chosen) as dealer:
-                dealer.send(WORD)
+                with contextlib.suppress(zmq.Again):  # it has failed already
+                    dealer.send(WORD, zmq.NOBLOCK)
                 await until(lambda: a.count("connections_ended_silent"), "the handshake to fail")
                 await works(a)
             assert len(a.of(LinkOpened)) == 1
@@ -134,6 +135,8 @@ def test_who_chooses_a_routing_id_is_not_listened_to() -> None:
                 with stranger(a, routing_id=b"chosen") as dealer:
                     dealer.send(WORD)
                     await until(lambda: a.count("dropped_routing_id") > 2 * number, "it to be dropped")  # noqa: B023
+                # While the id is in use, libzmq keeps whoever brings it next out.
+                await until(lambda: not a.transport._listener._arrivals, "it to be gone")
             await works(a)
             assert len(a.of(LinkOpened)) == 1
 
@@ -212,13 +215,13 @@ def test_thousands_of_half_open_connections_take_little_and_keep_nobody_out() ->
             # The 200 that are still open on this side are as many descriptors, and no more than the limit on the other.
             await until(
                 lambda: (
-                    a.count("connections_accepted") > many * 0.9
+                    a.count("connections_accepted") > many / 2  # how many get through is the machine's affair
                     and len(list(Path("/proc/self/fd").iterdir())) <= files + 201 + arrivals.MAX_SILENT
                 ),
                 "the others to be gone",
                 seconds=3,  # well before they are cut for being silent
             )
-            await works(a)
+            await works(a)  # beside two hundred that are still there, and those that are still coming
             for connection in open_ones:
                 connection.close()
             assert len(a.of(LinkOpened)) == 2
@@ -305,5 +308,28 @@ def test_a_member_that_sends_much_is_not_taken_for_one(monkeypatch: pytest.Monke
                 await until(lambda: not b.transport._wires.by_number[link].queue, "the queue to be empty")
             await until(lambda: len(a.of(Received)) == 10_000, "all messages")
             assert not a.closed()
+
+    asyncio.run(main())
+
+
+def test_who_opens_many_silent_connections_keeps_out_nobody_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "MAX_SILENT", 8)
+
+    async def main() -> None:
+        async with Side("tcp://0.0.0.0:0") as a:
+            with socket.socket() as patient:
+                patient.bind(("127.0.0.2", 0))
+                patient.connect(("127.0.0.1", a.port))
+                await until(lambda: a.count("connections_accepted") == 1, "the first")
+                crowd = [socket.create_connection(("127.0.0.1", a.port)) for _ in range(40)]
+                await until(lambda: a.count("connections_accepted") == 41, "the crowd")
+                await until(lambda: a.count("connections_cut") >= 32, "most of it to be cut")
+                patient.setblocking(False)
+                greeting = await asyncio.get_running_loop().sock_recv(patient, 1024)
+                assert greeting, "it is asked for its greeting, as ever"
+                with pytest.raises(BlockingIOError):
+                    patient.recv(1)  # and is still there
+                for connection in crowd:
+                    connection.close()
 
     asyncio.run(main())

@@ -175,6 +175,8 @@ class _Talk:
                         if not data:
                             selector.unregister(stderr)
                     elif not data or self._read(data):
+                        with suppress(BlockingIOError):  # what it said before its end may not have been read yet
+                            self._errors = (self._errors + os.read(stderr.fileno(), 1 << 16))[-STDERR_TAIL_BYTES:]
                         return True
         return False
 

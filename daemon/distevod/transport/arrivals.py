@@ -19,8 +19,9 @@ from distevod.transport.options import HANDSHAKE_MS
 
 SILENT_SECONDS = 1.0 + HANDSHAKE_MS / 1000
 """A connection over which no message has come by then is cut. Members send an empty one with the handshake."""
-MAX_SILENT = 64
-"""Connections that have said nothing yet, those in their handshake included; with more, the oldest is cut."""
+MAX_SILENT = 512
+"""Connections that have said nothing yet, those in their handshake included; with more, one of the address that has
+most of them is cut, its oldest: who opens many keeps out nobody else."""
 MAX_CONNECTIONS = 4096
 """With more, or with half as many as this process may have files, the newest is cut."""
 SWEEP_SECONDS = 1.0
@@ -39,6 +40,8 @@ class Arrivals:
         self._there: set[int] = set()
         self._silent: dict[int, tuple[tcp.Ends | None, float]] = {}
         """By descriptor: which connection, and since when; the oldest first."""
+        self._silent_of: Counter[object] = Counter()
+        """How many of these each address has."""
         self._most = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._timer: asyncio.TimerHandle | None = None
 
@@ -56,22 +59,27 @@ class Arrivals:
         if len(self._there) > self._most:
             self._cut(fd, "there are too many connections; the newest is cut")
         elif len(self._silent) > MAX_SILENT:
-            self._cut(next(iter(self._silent)), "too many connections have said nothing yet; the oldest is cut")
+            (busiest, _), *_ = self._silent_of.most_common(1)
+            oldest = next(fd for fd, (ends, _) in self._silent.items() if _host(ends) == busiest)
+            self._cut(oldest, "too many connections have said nothing yet; the oldest of an address is cut")
 
     def silent(self, fd: int) -> None:
         """From now on it has some time to say something."""
-        self._silent[fd] = tcp.ends(fd), time.monotonic()
+        self._forget(fd)
+        ends = tcp.ends(fd)
+        self._silent[fd] = ends, time.monotonic()
+        self._silent_of[_host(ends)] += 1
         if self._timer is None:
             self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def spoke(self, fd: int) -> None:
         """A message came over it."""
-        self._silent.pop(fd, None)
+        self._forget(fd)
 
     def ended(self, fd: int) -> None:
         """It is gone."""
         self._there.discard(fd)
-        if self._silent.pop(fd, None) is not None:
+        if self._forget(fd):
             # Most of these failed in the handshake, of which libzmq does not always tell.
             self._counts["connections_ended_silent"] += 1
 
@@ -92,8 +100,23 @@ class Arrivals:
         if self._silent:
             self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
+    def _forget(self, fd: int) -> bool:
+        """It is no longer one of the silent; whether it was."""
+        ends, since = self._silent.pop(fd, (None, 0.0))
+        if not since:
+            return False
+        self._silent_of[_host(ends)] -= 1
+        if not self._silent_of[_host(ends)]:
+            del self._silent_of[_host(ends)]
+        return True
+
     def _cut(self, fd: int, why: str) -> None:
-        ends, _ = self._silent.pop(fd)
+        ends, _ = self._silent[fd]
+        self._forget(fd)
         if ends is not None and tcp.cut(fd, ends):
             self._counts["connections_cut"] += 1
             self._complaints.warn(why, address=str(ends))
+
+
+def _host(ends: tcp.Ends | None) -> object:
+    return ends.there[0] if ends is not None else None

@@ -30,7 +30,11 @@ class Attempt:
         self.is_complete = False
         """Lost, and all that came before is there to be read."""
         self._begun = time.monotonic()
-        self.monitor = Monitor(socket, self._noticed)
+        try:
+            self.monitor = Monitor(socket, self._noticed)
+        except zmq.ZMQError:
+            socket.close()
+            raise
         try:
             socket.connect(address)
         except zmq.ZMQError:

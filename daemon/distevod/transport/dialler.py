@@ -92,6 +92,11 @@ class Dialler:
             counts["dials_failed"] += 1
             reason = str(failure) or f"time-out: {', '.join(instruction.endpoints[:MOST_ENDPOINTS])}"
             self._wires.deliver(DialFailed(instruction.member, reason))
+        except Exception as fault:
+            # The node waits for an answer, and would never dial this member again.
+            counts["dials_failed"] += 1
+            log.exception("a fault while dialling")
+            self._wires.deliver(DialFailed(instruction.member, f"a fault here: {fault}"))
         else:
             wire = DialledWire(self._wires, instruction.key, attempt, self._open.discard)
             self._open.add(wire)

@@ -28,27 +28,37 @@ class Race(Generic[T]):
     async def run(self) -> T:
         """What the first try returned that did not fail. Raises AllFailed."""
         try:
-            while self._waiting or self._running:
-                if self._waiting:
-                    self._running.add(asyncio.ensure_future(_run(self._waiting.pop(0))))
-                done, _ = await asyncio.wait(
-                    self._running,
-                    timeout=self._stagger if self._waiting else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for task in done:
-                    self._running.discard(task)
-                    try:
-                        winner = await task
-                    except AllFailed as failure:
-                        self._reasons.append(str(failure))
-                    else:
-                        self._running |= done  # another that came in at the same moment is a loser as well
-                        self._running.discard(task)
-                        return winner
-            raise AllFailed("; ".join(dict.fromkeys(self._reasons)) or "nothing to try")
-        finally:
+            winner = await self._first()
+        except BaseException:
             await self._end_losers()
+            raise
+        try:
+            await self._end_losers()
+        except BaseException:
+            self._discard(winner)
+            raise
+        return winner
+
+    async def _first(self) -> T:
+        while self._waiting or self._running:
+            if self._waiting:
+                self._running.add(asyncio.ensure_future(_run(self._waiting.pop(0))))
+            done, _ = await asyncio.wait(
+                self._running,
+                timeout=self._stagger if self._waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                self._running.discard(task)
+                try:
+                    winner = await task
+                except AllFailed as failure:
+                    self._reasons.append(str(failure))
+                else:
+                    self._running |= done  # another that came in at the same moment is a loser as well
+                    self._running.discard(task)
+                    return winner
+        raise AllFailed("; ".join(dict.fromkeys(self._reasons)) or "nothing to try")
 
     async def _end_losers(self) -> None:
         for task in self._running:

@@ -28,6 +28,7 @@ _REFUSALS = {
     5: "connection refused", 6: "time-out", 7: "it does not know the command",
     8: "it does not know this kind of address",
 }  # fmt: skip
+_MAX_NAME_BYTES = 255
 _CREDENTIALS = struct.Struct("3i")
 CHUNK_BYTES = 2**18
 
@@ -128,7 +129,9 @@ def _encoded(host: str) -> bytes:
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        name = host.encode("ascii")
+        name = host.encode("ascii", "replace")
+        if len(name) > _MAX_NAME_BYTES:
+            raise AllFailed(f"{host[:100]!r} is longer than a name may be") from None
         return bytes([_NAME, len(name)]) + name
     return bytes([_IPV4 if address.version == 4 else _IPV6]) + address.packed
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -124,7 +124,7 @@ def _reader_watched() -> Iterator[None]:
 
 def _end(error: BaseException, args: list[str]) -> ExitCode:
     """Say what went wrong; the exit code for it."""
-    _settle_output()
+    _settle(sys.stdout)
     if isinstance(error, _ReaderGone):
         return ExitCode.READER_GONE
     options = args[: args.index("--")] if "--" in args else args
@@ -135,18 +135,19 @@ def _end(error: BaseException, args: list[str]) -> ExitCode:
             _say_json(error if debug else None, code, message, hint)
         else:
             _say_text(error, debug, message, hint)
+    _settle(sys.stderr)
     return code
 
 
-def _settle_output() -> None:
-    """Write what still waits for standard output, or give it up. The interpreter would try once more at its end,
+def _settle(stream: TextIO | None) -> None:
+    """Write what still waits for an output, or give it up. The interpreter would try once more at its end,
     and turn a failure there into a complaint and an exit code of its own (docs of `signal`, on SIGPIPE)."""
-    if not sys.stdout:
+    if not stream:  # closed before we began
         return
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _described(error: BaseException) -> tuple[ExitCode, str, str | None]:

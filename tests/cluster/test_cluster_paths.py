@@ -64,7 +64,8 @@ def test_an_isolated_platform_takes_part_by_mail(notebooks: Cluster, network: Ne
     data = {"t": {"path": str(notes), "cost": 0.002}}
     run = notebooks.submit("r", reference="tests.support.told:Told", data=data, islands_per_task=4)
     notebooks.wait_working("rnmi", 15)
-    assert {paths(notebooks, "i", other).pop() for other in "rnm"} == {"mail"}
+    # Now and then another path is tried, until it is refused.
+    within(10, lambda: set().union(*(paths(notebooks, "i", other) for other in "rnm")) == {"mail"}, "mail to all")
     (notebooks.folder / "i" / "find.t").touch()
     for member in "rnmi":
         assert notebooks.daemons[member].wait_done(run, 15)["fit"] == 1

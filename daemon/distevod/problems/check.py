@@ -112,7 +112,8 @@ def check_in_process(
         raise TaskError(f"the tasks are {'nested too deeply' if deep else f'no JSON: {error}'}") from error
     if len(payload) > 2 * TASKS_LIMIT_BYTES:
         raise TaskError(f"the tasks are larger than {TASKS_LIMIT_BYTES:,} bytes")
-    command = [sys.executable, "-P", "-m", "distevod.problems.check", str(memory_mb), str(os.getpid())]
+    # -u: what it says on standard error is to be known also of one that ends without a flush.
+    command = [sys.executable, "-u", "-P", "-m", "distevod.problems.check", str(memory_mb), str(os.getpid())]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

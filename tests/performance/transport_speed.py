@@ -74,7 +74,7 @@ async def receive(pipe: Connection, keys: KeyPair, number: int) -> None:
 
     transport = Transport(keys, deliver, listen="tcp://127.0.0.1:0")
     transport.start()
-    transport.admit((), ())
+    transport.admit(())
     pipe.send(transport.endpoint)
     await is_over.wait()
     pipe.send((number - 1) / (end - begin))
@@ -186,7 +186,7 @@ async def idle_cpu(seconds: float) -> float:
     keys = KeyPair.make()
     transport = Transport(keys, opened.append, listen="tcp://127.0.0.1:0")
     transport.start()
-    transport.admit((), ())
+    transport.admit(())
     here, there = processes.Pipe()
     peer = processes.Process(target=_quiet_peer, args=(transport.endpoint, keys.public, there), daemon=True)
     peer.start()

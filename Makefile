@@ -4,14 +4,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+HOSTS := tests/hosts tests/cluster
 
-.PHONY: run test lint setup bench clean
+.PHONY: run test test-hosts lint setup bench clean
 
 run: $(STAMP)  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
 	@$(BIN)/distevo-ctl demo
 
-test: lint  ## All checks and tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: lint  ## All checks and tests, but for those on hosts of their own
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(HOSTS)) $(PYTEST_ARGS)
+
+test-hosts: $(STAMP)  ## Clusters on hosts of their own, cut off and killed; takes root, iproute2 and iptables
+	$(BIN)/python -m pytest $(HOSTS) $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## Style, types and layers
 	$(BIN)/ruff check .

@@ -19,12 +19,19 @@ def network() -> Iterator[Network]:
 
 
 @pytest.fixture(scope="module")
-def three(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Platforms a, b and c with links, of which `a` coordinates first. A module's tests share them in their order."""
+def shared(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Platforms a, b and c with links, of which `a` coordinates first, for all tests of a module."""
     with Cluster(tmp_path_factory.mktemp("cluster"), *LISTENING) as cluster:
         for name in "abc":
             cluster.start(network.host(name, CPUS))
             if name == "a":
                 within(10, lambda: cluster.coordinators("a") == {"a"}, "a coordinator")
-        cluster.wait_members(dict.fromkeys("abc", "alive"))
         yield cluster
+
+
+@pytest.fixture
+def three(shared: Cluster, network: Network) -> Cluster:
+    """The cluster whole, with nothing to do, whatever the test before has left of it."""
+    network.heal()
+    shared.revive()
+    return shared

@@ -105,6 +105,19 @@ class Cluster:
         """It can again."""
         self._lead_to(member, "../store")
 
+    def revive(self) -> None:
+        """Start whoever ended, mend all ways to the store, and cancel what is open; wait until all agree on it."""
+        for member, daemon in self.daemons.items():
+            self.mend_store(member)
+            if daemon.process is None or daemon.process.poll() is not None:
+                daemon.start()
+        self.wait_members(dict.fromkeys(self.daemons, "alive"), 40)
+        first, *_ = self.daemons.values()
+        for run in first.status()["runs"]:
+            if run["state"] not in {"done", "failed", "cancelled"}:
+                first.ask(do="command", verb="cancel", run=run["id"])
+        within(20, lambda: not self.places(), "nothing to do")
+
     def _lead_to(self, member: str, target: str) -> None:
         new = self.folder / member / "store.new"
         os.symlink(target, new)  # noqa: PTH211 - a pair with the next line
@@ -140,6 +153,11 @@ class Cluster:
             if entry.is_open_in(run.state)
             for index, place in enumerate(entry.islands)
         }
+
+    def followers_first(self) -> list[str]:
+        """All members, the coordinator last."""
+        holder = self.record().holder
+        return sorted(self.daemons, key=lambda member: (member == holder, member))
 
     def owned(self, member: str) -> set[IslandId]:
         """The islands of a member, whichever boot of it."""

@@ -97,13 +97,13 @@ class Foreman:
             if work.life != self._life_of(work.id):
                 # Plans were skipped: this is of a run that is gone, or from before the task was closed.
                 self._drop(work)
-                continue
-            place = mine.pop(work.id, None)
+        in_hand = [(work, mine.pop(work.id, None)) for work in self.islands.values()]
+        self._queue = mine
+        for work, place in in_hand:
             if place is None:
                 self._let_go(work, now)
             else:
                 self._keep(work, place, now)
-        self._queue = mine
         self._intake.keep(lambda island: self._place_of(island) is not None)
         passed = [island for island in queued if island not in mine and island not in self.islands]
         self._pass_on([*passed, *missed])
@@ -122,7 +122,7 @@ class Foreman:
         place = self._place_of(work.id)
         if place is None:
             self._drop(work)
-        elif work.stage is Stage.FETCHING or not work.is_begun:
+        elif not work.is_begun:
             self._remove(work, Turn.MOVED if work.stage is Stage.FETCHING else Turn.CLOSED)
             if work.id not in self._held:
                 self._pass_on([work.id])
@@ -160,7 +160,7 @@ class Foreman:
         if place.grant != work.grant:
             self._regrant(work, place, now)
         budget = run.budget.share(work.id.island, len(run.tasks[work.id.task].islands))
-        if budget != work.budget and work.stage is not Stage.FETCHING:
+        if budget != work.budget and not work.is_fetching:
             self._limit(work, budget)
         if work.stage in {Stage.EVOLVING, Stage.SUSPENDED}:
             if run.state is RunState.CANCELLED or work.id[:2] in self._news.fits:
@@ -173,22 +173,23 @@ class Foreman:
                 self._place(work)
 
     def _regrant(self, work: IslandWork, place: IslandPlace, now: float) -> None:
-        """It left and came back, or was given to this very platform anew: what is here is the newest there is."""
+        """It left and came back, or was given to this very platform anew, maybe under plans that were skipped here."""
         work.grant, work.former = place.grant, tuple(place.former)
-        if work.snapshot is None:
+        if work.is_fetching:
+            return
+        if work.stage is Stage.PARTING:
+            work.step(Turn.RETURNED)
+            self._live += 1
+            if work.former[-1:] == (self._owner,):
+                self._fetched(work, [], "", now)
+            else:
+                self._intake.fetch(work, None, now)
             return
         state, sequence = work.settle_immigrants(), self._next_sequence()
         cover = state.cover | {state.grant: sequence}
         work.snapshot = msgspec.structs.replace(state, grant=place.grant, sequence=sequence, cover=cover)
-        if work.stage is Stage.PARTING:
-            work.step(Turn.RETURNED)
-            self._live += 1
-            if work.is_fit or work.failure is not None or self._is_spent(work):
-                self._end(work, now)
-            else:
-                self._place(work)
-        elif work.stage is Stage.FINAL:
-            self._tell(work, now)
+        if work.stage is Stage.FINAL:
+            self._conclude(work, now)
 
     def _limit(self, work: IslandWork, budget: Budget) -> None:
         work.budget = budget
@@ -281,7 +282,7 @@ class Foreman:
         """A former owner sends the state of an island that the plan gives this platform, or will."""
         island = IslandId(snapshot.run, snapshot.task, snapshot.island)
         work = self.islands.get(island)
-        if work is None or (work.stage is Stage.FETCHING and snapshot.grant < work.grant):
+        if work is None or (work.is_fetching and snapshot.grant < work.grant):
             self._await(island, snapshot, snapshot.grant, now)
         elif snapshot.grant < work.grant and work.snapshot is not None and not _is_covered(work.state, snapshot):
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
@@ -291,7 +292,7 @@ class Foreman:
     def not_begun(self, owner: str, island: IslandId, grant: int, now: float) -> None:
         """A former owner says that it has nothing of an island, and will never have: it follows a later plan."""
         work = self.islands.get(island)
-        if work is None or (work.stage is Stage.FETCHING and grant <= work.grant):
+        if work is None or (work.is_fetching and grant <= work.grant):
             self._await(island, owner, grant, now)
 
     def _await(self, island: IslandId, handed: IslandSnapshot | str, grant: int, now: float) -> None:
@@ -309,7 +310,10 @@ class Foreman:
             return
         assert work.run is not None
         plan = self._plan.runs[work.id.run]
-        start = restore(_of(work.id, snapshots, plan), work.grant) or fresh_snapshot(work.run, work.id, work.grant)
+        found = _of(work.id, snapshots, plan)
+        if work.snapshot is not None:
+            found.append(msgspec.structs.replace(work.snapshot, sequence=self._next_sequence()))
+        start = restore(found, work.grant) or fresh_snapshot(work.run, work.id, work.grant)
         work.snapshot = msgspec.structs.replace(start, grant=work.grant, sequence=self._next_sequence())
         work.budget = plan.budget.share(work.id.island, len(plan.tasks[work.id.task].islands))
         if work.is_begun:
@@ -320,7 +324,8 @@ class Foreman:
         if fit:
             work.is_fit = True
             self._tell_fit(task, fit, now)
-        if fit or task in self._news.fits or plan.state is RunState.CANCELLED or self._is_spent(work):
+        is_over = work.is_fit or work.failure is not None or task in self._news.fits or self._is_spent(work)
+        if is_over or plan.state is RunState.CANCELLED:
             self._end(work, now)
         elif plan.state is RunState.PAUSED:
             work.step(Turn.PAUSED)
@@ -458,6 +463,9 @@ class Foreman:
         work.step(Turn.ENDED)
         work.settle_immigrants()
         work.pending.clear()
+        self._conclude(work, now)
+
+    def _conclude(self, work: IslandWork, now: float) -> None:
         if work.former and not work.is_fit:
             self._library.snapshots(
                 work.former, lambda found, refusal, now: self._complete(work, found, refusal, now), now

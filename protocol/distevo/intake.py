@@ -12,7 +12,7 @@ from distevo.checkpoint import IslandSnapshot
 from distevo.events import IslandId
 from distevo.library import Library
 from distevo.outbox import Outbox
-from distevo.work import IslandWork, Stage
+from distevo.work import IslandWork
 
 HAND_OVER_SECONDS = 10.0
 """How long a new owner waits for the state from a living former owner before it takes what the store has."""
@@ -46,7 +46,7 @@ class Intake:
         self._handed[island] = handed
 
     def _read(self, work: IslandWork, result: str | None, now: float) -> None:
-        if work.stage is not Stage.FETCHING:
+        if not work.is_fetching:
             return
         if result is None:
             self._read_rest(work, [], "", now)
@@ -54,7 +54,7 @@ class Intake:
             self._library.result(result, lambda found, refusal, now: self._read_rest(work, found, refusal, now))
 
     def _read_rest(self, work: IslandWork, known: list[IslandSnapshot], refusal: str, now: float) -> None:
-        if work.stage is not Stage.FETCHING:
+        if not work.is_fetching:
             return
         handed = self._handed.pop(work.id, None)
         if refusal:
@@ -68,5 +68,5 @@ class Intake:
             )
 
     def _found(self, work: IslandWork, states: list[IslandSnapshot], refusal: str, now: float) -> None:
-        if work.stage is Stage.FETCHING:
+        if work.is_fetching:
             self._then(work, states, refusal, now)

@@ -48,7 +48,7 @@ def member_of(owner: str) -> str:
 
 def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     """A sign of life, with how far the islands in hand are."""
-    islands = [progress_of(work) for work in foreman.islands.values() if work.stage is not Stage.FETCHING]
+    islands = [progress_of(work) for work in foreman.islands.values() if not work.is_fetching]
     return Heartbeat(
         queued=foreman.queued,
         islands=islands,

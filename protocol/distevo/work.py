@@ -24,6 +24,7 @@ class Stage(StrEnum):
     """Where an island in hand is."""
 
     FETCHING = "fetching"
+    RETURNING = "returning"
     EVOLVING = "evolving"
     SUSPENDED = "suspended"
     FINAL = "final"
@@ -53,6 +54,10 @@ ISLAND_TABLE = Table(
         (Stage.FETCHING, Turn.RESTORED): (Stage.EVOLVING, "put it into a slot"),
         (Stage.FETCHING, Turn.MOVED): (Stage.GONE, "forget it: nothing was done here"),
         (Stage.FETCHING, Turn.CLOSED): (Stage.GONE, "forget it"),
+        (Stage.RETURNING, Turn.REPORTED): (Stage.RETURNING, "ignore it: it was on its way"),
+        (Stage.RETURNING, Turn.RESTORED): (Stage.EVOLVING, "put it into a slot"),
+        (Stage.RETURNING, Turn.MOVED): (Stage.PARTING, "checkpoint it; send it to the new owner"),
+        (Stage.RETURNING, Turn.CLOSED): (Stage.GONE, "forget it"),
         (Stage.EVOLVING, Turn.REPORTED): (Stage.EVOLVING, "keep the state; emigrate when it is time"),
         (Stage.EVOLVING, Turn.ENDED): (Stage.FINAL, "free the slot; merge what former owners left; tell it"),
         (Stage.EVOLVING, Turn.PAUSED): (Stage.SUSPENDED, "free the slot, keep the state"),
@@ -70,7 +75,7 @@ ISLAND_TABLE = Table(
         (Stage.FINAL, Turn.CLOSED): (Stage.GONE, "forget it"),
         (Stage.PARTING, Turn.REPORTED): (Stage.PARTING, "ignore it: it was on its way"),
         (Stage.PARTING, Turn.MOVED): (Stage.PARTING, "send it to the newest owner"),
-        (Stage.PARTING, Turn.RETURNED): (Stage.EVOLVING, "go on from the state at hand under the new grant"),
+        (Stage.PARTING, Turn.RETURNED): (Stage.RETURNING, "keep the state; fetch what others made of it meanwhile"),
         (Stage.PARTING, Turn.HANDED_OVER): (Stage.GONE, "forget it"),
         (Stage.PARTING, Turn.CLOSED): (Stage.GONE, "forget it"),
     },
@@ -119,7 +124,12 @@ class IslandWork:
     @property
     def is_live(self) -> bool:
         """Whether it takes one of the platform's places."""
-        return self.stage in {Stage.FETCHING, Stage.EVOLVING}
+        return self.is_fetching or self.stage is Stage.EVOLVING
+
+    @property
+    def is_fetching(self) -> bool:
+        """Whether it waits for what former owners made of it."""
+        return self.stage in {Stage.FETCHING, Stage.RETURNING}
 
     @property
     def is_begun(self) -> bool:

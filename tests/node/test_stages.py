@@ -5,14 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from distevo.checkpoint import IslandSnapshot
+from distevo.block import pack
+from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.cluster import decode_cluster, encode_cluster
 from distevo.command import Verb
 from distevo.events import IslandId, IslandReported, Outcome, StopRequested, WorkersFinished
 from distevo.instructions import ReadObject, ReplaceObject
+from distevo.intake import HAND_OVER_SECONDS
+from distevo.names import checkpoint_name
 from distevo.phase import Phase
 from distevo.plan import MemberPlan, Plan, decode_plan, encode_plan
-from distevo.work import Stage
+from distevo.program import Program, keyer
+from distevo.work import Stage, population_of
 from tests.node.test_node import T0
 from tests.node.world import Objects, World
 
@@ -101,10 +105,57 @@ def test_an_island_that_parts_is_kept_until_it_is_durable_and_may_come_back(worl
     replan(world.objects, back)
     world.pass_time(6)
     assert work.grant > old
+    assert work.stage is Stage.RETURNING
+    late(world, snapshot)
+    assert work.state.generation == 1
+    world.pass_time(HAND_OVER_SECONDS)
     assert work.state.grant == work.grant
     assert old in work.state.cover
+    assert work.stage is (Stage.SUSPENDED if is_paused else Stage.EVOLVING)
     if not is_paused:
         assert world.running[T0].snapshot.generation == 1
+
+
+def test_an_island_that_comes_back_goes_on_from_what_another_made_of_it(world: World) -> None:
+    replan(world.objects, to_another)
+    world.pass_time(6)
+    work = world.node.foreman.islands[T0]
+    toy = keyer(work.state.problem, work.state.version)
+    better = Program.of(b"better", toy(b"better"), (0.9,))
+    theirs = msgspec.structs.replace(work.state, grant=2, sequence=1, generation=7, population=pack([better]))
+    cluster = decode_cluster(world.objects["cluster"][0]).cluster
+    made = Checkpoint(cluster=cluster, member="n", boot="b9", sequence=1, islands=[theirs], resource_usage={})
+    world.objects[checkpoint_name("n", "b9", 1)] = encode_checkpoint(made), 1
+    own = {program.genome for program in work.population()}
+    replan(world.objects, back)
+    world.pass_time(6 + HAND_OVER_SECONDS)
+    state = world.running[T0].snapshot
+    assert (state.generation, state.grant) == (7, 3)
+    assert {program.genome for program in population_of(state)} == {b"better", *own}
+    assert state.cover.keys() == {1, 2}
+
+
+def test_an_island_that_comes_back_may_go_again_or_end_before_it_is_there(world: World) -> None:
+    replan(world.objects, to_another)
+    world.pass_time(6)
+    replan(world.objects, back)
+    world.pass_time(6)
+    work = world.node.foreman.islands[T0]
+    assert work.stage is Stage.RETURNING
+    replan(world.objects, to_another)
+    world.pass_time(6)
+    assert work.stage is Stage.PARTING
+    replan(world.objects, back)
+    world.pass_time(6)
+    assert work.stage is Stage.RETURNING
+
+    def close(plan: Plan) -> None:
+        del plan.runs["r"]
+
+    replan(world.objects, close)
+    world.pass_time(6)
+    assert work.stage is Stage.GONE
+    assert T0 not in world.node.foreman.islands
 
 
 def test_an_island_that_nobody_takes_is_let_go_of_once_it_is_durable(world: World) -> None:

@@ -542,7 +542,7 @@ class Foreman:
         migration = self._plan.runs[island.run].migration
         if is_all:
             migration = msgspec.structs.replace(migration, replacement="merge")
-        resident = list(population_of(work.settle_immigrants()))
+        resident = list(work.with_immigrants())
         taken, accepted, known = admit(migration, resident, programs, work.run.settings.population_size)
         if taken:
             self._batches += 1

@@ -108,8 +108,8 @@ class IslandWork:
     failure: str | None = None
     pending: list[tuple[int, list[Program]]] = field(default_factory=list)
     """Numbered batches of immigrants that no report contains yet."""
-    _best: tuple[bytes, Program | None] = (b"", None)
-    """The best program of the block that it was looked up in."""
+    _decoded: tuple[bytes, Population] = (b"", Population())
+    """A block, and its programs: keying them anew costs more than all else that an immigration does."""
 
     def step(self, turn: Turn) -> None:
         """Go on to the next stage."""
@@ -156,22 +156,29 @@ class IslandWork:
     def settle_immigrants(self) -> IslandSnapshot:
         """The state with all immigrants merged in: what a checkpoint, a new worker or a new owner gets."""
         if self.pending:
-            immigrants = (program for _, batch in self.pending for program in batch)
-            merged = PopulationMerger.merge_populations([self.population(), immigrants])
-            self.snapshot = msgspec.structs.replace(self.state, population=pack(list(merged)))
+            merged = self.with_immigrants()
+            block = pack(list(merged))
+            self._decoded = block, merged
+            self.snapshot = msgspec.structs.replace(self.state, population=block)
         return self.state
+
+    def with_immigrants(self) -> Population:
+        """The programs as last reported, and those that came since."""
+        if not self.pending:
+            return self.population()
+        immigrants = (program for _, batch in self.pending for program in batch)
+        return PopulationMerger.merge_populations([self.population(), immigrants])
 
     def population(self) -> Population:
         """The programs as last reported."""
-        return population_of(self.state)
+        if self._decoded[0] is not self.state.population:
+            self._decoded = self.state.population, population_of(self.state)
+        return self._decoded[1]
 
     @property
     def best(self) -> Program | None:
         """The best program as last reported."""
-        block = self.state.population
-        if self._best[0] is not block:
-            self._best = block, self.population().best
-        return self._best[1]
+        return self.population().best
 
     def blame(self, death: WorkerDied) -> str:
         """Judge a worker's death while it worked here; returns what was decided, in words."""

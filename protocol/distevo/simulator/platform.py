@@ -53,10 +53,11 @@ class Platform:
         """Now, and ever: who reads a plan late may end by one that no longer holds."""
         self._stopped = self._drained = ""
         """The boots that a user, and that a plan, have asked to end."""
+        self._is_retired = False
 
     def start(self, _: object = None) -> None:
         """Start the daemon."""
-        if self.boot is not None:
+        if self.boot is not None or self._is_retired:
             return
         world, rng = self._world, random.Random(f"{self._rng.getrandbits(64)}")
         self.boot = boot = Boot(
@@ -94,6 +95,11 @@ class Platform:
         self._end(self.boot, is_silent)
         if back_after is not None:
             self._world.agenda.after(back_after, self.start)
+
+    def retire(self) -> None:
+        """The machine is gone for ever, also where it was to start again."""
+        self.crash(None, is_silent=False)
+        self._is_retired = True
 
     def stop(self, back_after: float | None) -> None:
         """Ask the daemon to end."""

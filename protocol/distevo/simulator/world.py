@@ -207,7 +207,7 @@ class _World:
         twin.start()
 
     def _end_copy(self, fault: f.Twin) -> None:
-        self._platforms.pop(f"{fault.member}~{fault.at:g}").crash(None, is_silent=False)
+        self._platforms.pop(f"{fault.member}~{fault.at:g}").retire()
         original = self._platforms[fault.member]
         if not fault.has_own_key:
             original.crash(None, is_silent=False)

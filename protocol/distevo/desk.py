@@ -15,7 +15,7 @@ from distevo.outbox import Outbox, Publish
 from distevo.run import decode_run
 
 MAX_STRANGERS = 8
-"""Of so many unknown keys each makes the coordinator list the inbox, within `LIST_SECONDS`."""
+"""Of so many unknown keys or boots each makes the coordinator list the inbox, within `LIST_SECONDS`."""
 STRANGER_SECONDS = (0.3, 1.5)
 """Who dials writes its announcement at the same time, and the store may take a moment."""
 LIST_SECONDS = 10.0
@@ -46,8 +46,8 @@ class Desk:
         self._is_listing = False
         self._again = False
         self._next_listing = 0.0
-        self._strangers: dict[str, float] = {}
-        """When each unknown key that made us list did so, in the last `LIST_SECONDS`."""
+        self._strangers: dict[tuple[str, str], float] = {}
+        """When each unknown (key, boot) that made us list did so, in the last `LIST_SECONDS`."""
         self._reading: set[str] = set()
         self._cleared: set[str] = set()
         """Handled objects of which that is durable."""
@@ -80,12 +80,12 @@ class Desk:
         self._is_listing = True
         self._outbox.list(INBOX, self._listed)
 
-    def look_for_stranger(self, key: str, now: float) -> None:
+    def look_for_stranger(self, key: str, boot: str, now: float) -> None:
         """Somebody with an unknown key or boot wants to be taken in: list, but no crowd of them makes this dear."""
         recent = {other: at for other, at in self._strangers.items() if now < at + LIST_SECONDS}
         self._strangers = recent
-        if key not in recent and len(recent) < MAX_STRANGERS:
-            recent[key] = now
+        if (key, boot) not in recent and len(recent) < MAX_STRANGERS:
+            recent[key, boot] = now
             for wait in STRANGER_SECONDS:
                 self._outbox.later(now + wait, self.look)
 

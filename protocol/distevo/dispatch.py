@@ -311,10 +311,10 @@ class Dispatch:
         # The next relay may fail as well, and then they are heard by mail.
         table.grace(behind, now, self._mail_interval)
 
-    def stranger(self, key: str, now: float) -> None:
+    def stranger(self, key: str, boot: str, now: float) -> None:
         """Somebody waits to be taken in."""
         if self._node.term is not None:
-            self._node.term.desk.look_for_stranger(key, now)
+            self._node.term.desk.look_for_stranger(key, boot, now)
 
     def delivered(self, delivery: Delivery, now: float) -> None:
         """A message came."""

@@ -43,10 +43,10 @@ class Links:
         on_open: Callable[[Link, float], None],
         on_close: Callable[[Link, bool, float], None],
         on_message: Callable[[Link, Head, bytes, float], None],
-        on_stranger: Callable[[str, float], None],
+        on_stranger: Callable[[str, str, float], None],
     ) -> None:
         """`on_open` tells of the first open link with a member and `on_close` of the last, and whether the other end
-        or the network ended it; `on_stranger` tells of a key that the plan does not show."""
+        or the network ended it; `on_stranger` tells of a key, or a boot, that the plan does not show."""
         self._me, self._key, self._outbox, self._counts = me, key, outbox, counts
         self._hello, self._welcome = hello, welcome
         self._on_open, self._on_close, self._on_message, self._on_stranger = on_open, on_close, on_message, on_stranger
@@ -246,7 +246,7 @@ class Links:
                     self._close(other, LinkEvent.REPLACED, now)
             link.step(LinkEvent.UNKNOWN_HELLO)
             self._tell(link, fault, Command.HELLO)
-        self._on_stranger(link.key, now)
+        self._on_stranger(link.key, link.boot, now)
 
     def _complaint(self, link: Link, report: ErrorReport, now: float) -> None:
         if link.state is not LinkState.DIALLED:

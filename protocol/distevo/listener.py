@@ -43,5 +43,5 @@ class Listener(Protocol):
         the member last, and has to be given time to be heard in another way.
         """
 
-    def stranger(self, key: str, now: float) -> None:
+    def stranger(self, key: str, boot: str, now: float) -> None:
         """Somebody whom the plan does not show (or not with that boot) waits to be taken in: look at the inbox."""

@@ -117,7 +117,7 @@ class Member:
         self.links.append(("unlinked", member, now))
         self.evidence.append((member, is_evidence, behind))
 
-    def stranger(self, key: str, now: float) -> None:
+    def stranger(self, key: str, boot: str, now: float) -> None:
         self.strangers.append(key)
 
     # --- for tests ---

@@ -45,3 +45,13 @@ def test_a_coordinator_that_dies_is_replaced_within_seconds() -> None:
         assert report.finding is None
         assert report.takeovers == 2
         assert report.elections[-1] < 5
+
+
+def test_a_daemon_that_was_started_twice_within_seconds_is_taken_in_at_once() -> None:
+    late = SERVERS["members"] + [{"kind": "laptop", "starts_at": 60}]
+    crash = {"fault": "crash", "at": 66, "member": "laptop-1", "back_after": 1}
+    for seed in range(5):
+        report = simulate(scenario_of(SERVERS | {"minutes": 2, "members": late, "faults": [crash]}), seed)
+        assert report.finding is None
+        assert len(report.arrivals) == 5
+        assert max(report.arrivals[-2:]) < 4

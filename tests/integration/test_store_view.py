@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distevo_ctl.offline import Offline, open_reader
-from tests.integration.test_cluster import HARD, LISTEN, cluster, coordinator, evolving, until
+from tests.support.two import HARD, LISTEN, cluster, coordinator, evolving, until
 
 
 def test_a_cluster_its_checkpoints_and_the_end_of_its_coordinator(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.integration.test_cluster import HARD, LISTEN, cluster, coordinator, evolving, members, until
 from tests.support.daemon import Daemon
+from tests.support.two import HARD, LISTEN, cluster, coordinator, evolving, members, until
 
 SECONDS = 60
 

@@ -29,6 +29,7 @@ from distevo.program import keyer
 from distevod.store import Store, open_store
 from tests.support.daemon import Daemon, wait_for
 from tests.support.hosts import Host
+from tests.support.metrics import Scrape, scrape
 
 QUICK = (
     "--heartbeat-interval", "1", "--heartbeat-timeout", "3", "--mail-interval", "0.5", "--lease-ttl", "5",
@@ -111,7 +112,8 @@ class Cluster:
             self.mend_store(member)
             if daemon.process is None or daemon.process.poll() is not None:
                 daemon.start()
-        self.wait_members(dict.fromkeys(self.daemons, "alive"), 40)
+        alive = dict.fromkeys(self.daemons, "alive")
+        within(40, lambda: all(self.members(member).items() >= alive.items() for member in alive), "all to be alive")
         first, *_ = self.daemons.values()
         for run in first.status()["runs"]:
             if run["state"] not in {"done", "failed", "cancelled"}:
@@ -184,6 +186,11 @@ class Cluster:
     def coordinators(self, *members: str) -> set[str | None]:
         """Who coordinates, as these see it."""
         return {self.daemons[member].status()["cluster"]["coordinator"] for member in members}
+
+    def scrape(self, member: str) -> Scrape:
+        """The figures of a member's metrics page, which only its own host reaches."""
+        with self.hosts[member].entered():
+            return scrape(self.daemons[member])
 
     def results(self, run: str, *members: str) -> dict[str, dict[str, Any]]:
         """The results of a run by task, of which these members say the same."""

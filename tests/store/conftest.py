@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.gcs import Emulator
+
 pytest.register_assert_rewrite("contract")
 
 MEMORY = Path("/dev/shm")
@@ -21,3 +23,17 @@ def quick_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """One server for all tests of a session; each takes a bucket of its own."""
+    with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def bucket(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket, which `open_store` finds."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
+    return emulator.bucket()

@@ -30,6 +30,7 @@ class CountedStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.swap_interval, self.mail_interval = store.swap_interval, store.mail_interval
+        self.checkpoint_interval = store.checkpoint_interval
         self._lock = threading.Lock()
         self._requests = {(kind, outcome): 0 for kind in KINDS for outcome in OUTCOMES}
         self._seconds = dict.fromkeys(KINDS, 0.0)
@@ -38,6 +39,10 @@ class CountedStore:
         """Requests by kind and outcome, and by kind the seconds that all of them took, those that failed too."""
         with self._lock:
             return self._requests.copy(), self._seconds.copy()
+
+    def billed(self) -> dict[str, int]:
+        """As `Store.billed`."""
+        return self._store.billed()
 
     def read(self, name: str) -> tuple[bytes, int]:
         """As `Store.read`."""

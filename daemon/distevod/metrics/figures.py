@@ -262,6 +262,12 @@ class Figures:
             answered.add_metric([self._me, kind, outcome], count)
         yield answered
         yield self._each(counter("store_request_seconds_total", "Time that they took.", "kind"), seconds)
+        yield self._each(
+            counter(
+                "store_billed_requests_total", "Requests to a bucket, by the class that they are billed as.", "class"
+            ),
+            self._store.billed(),
+        )
 
     # --- helpers ---------------------------------------------------------------------------------
 

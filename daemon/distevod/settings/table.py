@@ -24,8 +24,8 @@ WORKER_MEMORY_MB = 96
 """The least memory, in MiB, that a worker process can work in. Measured: with numpy and the grid problems imported
 its data segment is 60 MiB before the first program, and at a limit of 56 MiB the imports fail."""
 
-OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG")
-"""Variables with our prefix that are not settings: the settings file, and tracebacks of the commands."""
+OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG", "DISTEVO_GCS_CREDENTIALS")
+"""Variables with our prefix that are not settings: the settings file, tracebacks of the commands, and a bucket's key."""
 
 
 class Setting(NamedTuple):
@@ -94,7 +94,8 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Where runs, checkpoints and results are kept: the one thing that all platforms share.",
         "The folder `store` in the state folder.",
-        "A folder reaches as far as its file system: one that several machines mount makes them one cluster.",
+        "A folder reaches as far as its file system: one that several machines mount makes them one cluster. "
+        "gs://BUCKET/PREFIX, in Google Cloud Storage, is reached from everywhere, and costs for what is asked of it.",
     ),
     Setting(
         "state_dir",

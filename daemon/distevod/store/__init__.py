@@ -1,7 +1,7 @@
 """Where a cluster keeps its objects.
 
 Read `base.py` (the verbs, their guarantees, the names), then `folder.py` (a folder on a local disk), which
-asks `mounts.py` whether the disk will do.
+asks `mounts.py` whether the disk will do, and `gcs.py` (a bucket), to which `sign_in.py` opens the door.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from distevo.errors import StoreUnavailable
-from distevod.store.base import Store
+from distevod.store.base import UPLOAD_SECONDS, Store
 from distevod.store.folder import FolderStore
 
 __all__ = ["FolderStore", "Store", "open_store"]
@@ -19,15 +19,16 @@ __all__ = ["FolderStore", "Store", "open_store"]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def open_store(url: str, *, read_only: bool = False) -> Store:
-    """The store at `url`: the path of a folder (`~` is the home folder), or the same as `file:///path`.
+def open_store(url: str, *, read_only: bool = False, upload_seconds: float = UPLOAD_SECONDS) -> Store:
+    """The store at `url`: the path of a folder (`~` is the home folder), the same as `file:///path`, or `gs://bucket`
+    or `gs://bucket/prefix` in Google Cloud Storage.
 
-    The folder is made if it is absent; but with `read_only` nothing is written, and only `read` and `list` may be used.
+    A folder is made if it is absent, a bucket never; with `read_only` nothing is written, and only `read` and `list`
+    may be used. `upload_seconds`: how long a bucket may be silent while it takes an object.
 
     Raises:
         NotFound: with `read_only`, there is no store.
-        StoreUnavailable: there is no such kind of store, or the folder cannot be used; the message says why
-            and what to do.
+        StoreUnavailable: there is no such kind of store, or it cannot be used; the message says why and what to do.
     """
     scheme = _SCHEME.match(url)
     if scheme is None:
@@ -39,9 +40,11 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
                 raise StoreUnavailable(f"{url!r} is not a folder on this machine: write file:///absolute/path")
             return FolderStore(_folder(unquote(parts.path), url), read_only=read_only)
         case "gs":
-            raise StoreUnavailable(f"{url!r}: Google Cloud Storage comes later; give the path of a folder for now")
+            from distevod.store.gcs import GcsStore, place_of
+
+            return GcsStore(place_of(url), read_only=read_only, upload_seconds=upload_seconds)
         case other:
-            raise StoreUnavailable(f"{url!r}: no store is called {other!r}; give the path of a folder")
+            raise StoreUnavailable(f"{url!r}: no store is called {other!r}; give the path of a folder, or gs://bucket")
 
 
 def _folder(path: str, url: str) -> Path:

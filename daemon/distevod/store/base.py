@@ -28,6 +28,9 @@ MAX_NAME_BYTES = 1024
 RESERVED = frozenset({"cas", "tmp"})
 """First segments that no name has: a folder store keeps its own files below them."""
 
+UPLOAD_SECONDS = 30.0
+"""How long a store elsewhere may be silent while it takes an object that is written once."""
+
 SEGMENT = re.compile(r"[A-Za-z0-9._~%-]{1,255}")
 """What every segment matches."""
 
@@ -49,6 +52,13 @@ class Store(Protocol):
 
     mail_interval: float
     """Seconds between two boxes of mail of one member, where no setting says so: few where each object costs."""
+
+    checkpoint_interval: float
+    """Least seconds between two checkpoints of one platform, where nothing makes one urgent."""
+
+    def billed(self) -> dict[str, int]:
+        """Requests that somebody is billed for so far, by class; none for what costs nothing."""
+        ...
 
     def read(self, name: str) -> tuple[bytes, int]:
         """The bytes of an object, whole, and its token.

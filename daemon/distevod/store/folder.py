@@ -83,6 +83,7 @@ class FolderStore:
 
     swap_interval: float = 0.2
     mail_interval: float = 2.0
+    checkpoint_interval: float = 1.0
 
     def __init__(self, root: Path, keep_seconds: float = KEEP_SECONDS, *, read_only: bool = False) -> None:
         """Open the store at the absolute path `root`; make the folder, for this user alone, if it is absent.
@@ -114,6 +115,9 @@ class FolderStore:
                 folder.mkdir(exist_ok=True)
             _sync_folder(root)
         self._sweep()
+
+    def billed(self) -> dict[str, int]:
+        return {}
 
     # --- the verbs -------------------------------------------------------------------------------
 

@@ -1,0 +1,325 @@
+"""A store in a bucket of Google Cloud Storage, for members anywhere.
+
+    gs://bucket/prefix      objects `prefix/cluster`, `prefix/plans/3-17-a1b2` and so on
+
+The bucket's own preconditions are the two verbs that decide: `ifGenerationMatch=0` makes an object that must not exist,
+`ifGenerationMatch=<token>` swaps one, and a generation is the token. Nothing else is asked for: no conditional delete,
+copy or compose, which emulators ignore the condition of.
+
+Google's client would try an upload again for two minutes, and then take the 412 that its own first try caused for
+somebody else's. So here each write is sent once, and what is not certainly done or not done is `Unknown`; whoever asked
+reads and decides. Only what changes nothing when it is done twice (reading, listing, deleting) is repeated, in
+`_repeat`. Importing Google's packages takes 200 ms and 39 MB: this module is imported by `open_store` when a bucket is
+asked for, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import google_crc32c
+import requests
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+from distevo.errors import BadName, Conflict, NotFound, StoreError, StoreUnavailable, Unknown
+from distevod.store.base import (
+    MAX_NAME_BYTES,
+    UPLOAD_SECONDS,
+    check_mutable,
+    check_name,
+    check_prefix,
+    check_written_once,
+    is_mutable,
+)
+from distevod.store.sign_in import SignIn, refusal, sign_in
+
+CONNECTIONS = 32
+"""Kept open at most: as many as there are threads that may ask at once, and some for people's commands."""
+PATIENCE_SECONDS = 8.0
+"""How long reading, listing and deleting are repeated before whoever asked is told."""
+FIRST_PAUSE_SECONDS = 0.2
+"""The longest pause before the second try; then twice as long each time. Each pause is drawn at random below that."""
+SEEN_SECONDS = 10.0
+"""For so long after an answer a bucket counts as being there."""
+REFRESH_SECONDS = 5.0
+"""How long a new token may take; Google's default is 120 s, for which a lease would be held up."""
+
+Timeout = tuple[float, float]
+"""(seconds for the connection, seconds without a byte of the answer)."""
+MUTABLE: Timeout = (1.0, 2.0)
+"""For `cluster`: a lease cannot wait longer, and who holds it asks again."""
+OTHERS: Timeout = (3.0, 10.0)
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_TRANSIENT = (
+    api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException, HTTPError, DataCorruption, InvalidResponse,
+    ConnectionError, TimeoutError,
+)  # fmt: skip
+"""Whatever Google's packages raise when something went wrong on the way or at the other end."""
+_T = TypeVar("_T")
+
+
+class Place(NamedTuple):
+    """Where in Google Cloud Storage a store is."""
+
+    bucket: str
+    prefix: str
+    """Before the name of each object: empty, or with a `/` at its end."""
+
+    def __str__(self) -> str:
+        return f"gs://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+def place_of(url: str) -> Place:
+    """The place that a `gs://` address names. Raises StoreUnavailable for one that no bucket can have."""
+    bucket, _, prefix = url.partition("://")[2].partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise StoreUnavailable(
+            f"{url!r} names no bucket: write gs://BUCKET or gs://BUCKET/PREFIX; a bucket's name has 3 to 63 lower-case "
+            "letters, digits, '-', '_' and '.'"
+        )
+    prefix = prefix.strip("/")
+    try:
+        if prefix:
+            check_name(f"{prefix}/x")
+    except BadName as error:
+        raise StoreUnavailable(f"{url!r}: {error}") from error
+    return Place(bucket, f"{prefix}/" if prefix else "")
+
+
+class Requests(HTTPAdapter):
+    """Keeps connections, and counts requests by the class that they are billed as."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
+        self._lock = threading.Lock()
+        self.counts: Counter[str] = Counter()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send one request."""
+        with self._lock:
+            self.counts[_class_of(request)] += 1
+        return super().send(request, *args, **kwargs)
+
+
+def _class_of(request: requests.PreparedRequest) -> str:
+    """A (insert, list: dear), B (get), or free (delete)."""
+    if request.method == "DELETE":
+        return "free"
+    is_list = request.method == "GET" and (request.path_url.partition("?")[0]).endswith("/o")
+    return "A" if is_list or request.method != "GET" else "B"
+
+
+class GcsStore:
+    """The store in a bucket; see `Store` for its verbs."""
+
+    swap_interval: float = 1.2
+    mail_interval: float = 15.0
+    checkpoint_interval: float = 30.0
+
+    def __init__(
+        self,
+        place: Place,
+        signed_in: SignIn | None = None,
+        *,
+        read_only: bool = False,
+        upload_seconds: float = UPLOAD_SECONDS,
+    ) -> None:
+        """Sign in, and see that the bucket is there.
+
+        Raises:
+            StoreUnavailable: the bucket cannot be used; the message says why and what to do.
+            NotFound: with `read_only`, no store is there.
+        """
+        self.place = place
+        self.bucket, self.prefix = place
+        self.signed_in = signed_in or sign_in(os.environ)
+        self._upload: Timeout = (OTHERS[0], upload_seconds)
+        self._requests = Requests()
+        self.client = self._make_client()
+        self._bucket = self.client.bucket(self.bucket)
+        self._seen_at = -SEEN_SECONDS
+        found = self._repeat(lambda: self._page("", OTHERS, most=1), PATIENCE_SECONDS)
+        if read_only and not found:
+            raise NotFound(f"there is no store in {place}")
+
+    def _make_client(self) -> storage.Client:
+        session = AuthorizedSession(  # type: ignore[no-untyped-call]
+            self.signed_in.credentials, refresh_timeout=REFRESH_SECONDS, max_refresh_attempts=1
+        )
+        session.mount("https://", self._requests)
+        session.mount("http://", self._requests)
+        # Else it looks for the bucket in a thread of its own after each 404: after each box of mail that is not there
+        # yet, a request that is billed.
+        os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+        options = {"api_endpoint": self.signed_in.endpoint} if self.signed_in.endpoint else None
+        project = self.signed_in.project or "none"
+        return storage.Client(project, credentials=self.signed_in.credentials, client_options=options, _http=session)
+
+    def billed(self) -> dict[str, int]:
+        """Requests sent so far, by the class that they are billed as: `A`, `B`, `free`."""
+        return {name: self._requests.counts[name] for name in ("A", "B", "free")}
+
+    # --- the verbs -------------------------------------------------------------------------------
+
+    def read(self, name: str) -> tuple[bytes, int]:
+        check_name(name)
+        blob = self._blob(name)
+
+        def get() -> tuple[bytes, int]:
+            timeout = MUTABLE if is_mutable(name) else OTHERS
+            try:
+                # One request: the generation comes with the bytes, whose checksum is compared.
+                data = blob.download_as_bytes(timeout=timeout, retry=None)
+            except api.NotFound as error:
+                self._check_bucket(error)
+                raise NotFound(f"there is no object {name!r}") from None
+            return data, int(blob.generation)
+
+        return self._repeat(get, 0.0 if is_mutable(name) else PATIENCE_SECONDS)
+
+    def create(self, name: str, data: bytes) -> int:
+        check_name(name)
+        return self._put(name, data, 0)
+
+    def replace(self, name: str, data: bytes, token: int) -> int:
+        check_mutable(name)
+        if token < 1:
+            # To Google, 0 means that the object must not exist.
+            raise Conflict(f"{name!r}: {token} is no token")
+        return self._put(name, data, token)
+
+    def list(self, prefix: str) -> list[str]:
+        check_prefix(prefix)
+        names = self._repeat(lambda: self._page(prefix, OTHERS), PATIENCE_SECONDS)
+        return sorted(name for name in names if _is_name(name))
+
+    def delete(self, name: str) -> None:
+        check_written_once(name)
+
+        def remove() -> None:
+            try:
+                self._bucket.delete_blob(self._full(name), timeout=OTHERS, retry=None)
+            except api.NotFound as error:
+                self._check_bucket(error)
+
+        self._repeat(remove, PATIENCE_SECONDS)
+
+    # --- helpers ---------------------------------------------------------------------------------
+
+    def _full(self, name: str) -> str:
+        full = self.prefix + name
+        if len(full) > MAX_NAME_BYTES:
+            most = MAX_NAME_BYTES - len(self.prefix)
+            raise BadName(f"object name {name[:80]!r}... has {len(name)} bytes; below {self.place} at most {most} fit")
+        return full
+
+    def _blob(self, name: str) -> Any:
+        return self._bucket.blob(self._full(name))
+
+    def _page(self, prefix: str, timeout: Timeout, most: int | None = None) -> Sequence[str]:
+        """All names below a prefix, or the first ones; in as many requests as there are thousands."""
+        found = self.client.list_blobs(
+            self._bucket, prefix=self.prefix + prefix, max_results=most, timeout=timeout, retry=None,
+            fields="items(name),nextPageToken",
+        )  # fmt: skip
+        return [blob.name.removeprefix(self.prefix) for blob in found]
+
+    def _put(self, name: str, data: bytes, token: int) -> int:
+        blob = self._blob(name)
+        timeout = self._upload
+        if is_mutable(name):
+            # Or a reader may get what some cache between has kept.
+            blob.cache_control, timeout = "no-store", MUTABLE
+        try:
+            blob.upload_from_string(
+                data, "application/octet-stream", if_generation_match=token, timeout=timeout, retry=None,
+                checksum="crc32c",
+            )  # fmt: skip
+        except api.PreconditionFailed:
+            # Sent once, so this is the answer to it.
+            what = "exists" if token == 0 else f"is no longer at {token}"
+            raise Conflict(f"{name!r} {what}") from None
+        except _TRANSIENT as error:
+            raise self._trouble(error, f"writing {name!r}", is_write=True) from error
+        self._seen_at = time.monotonic()
+        if blob.crc32c not in {None, _checksum(data)}:
+            # Google compares it itself, and takes nothing that differs; whoever stands in for it may not.
+            raise Unknown(f"writing {name!r} in {self.place}: what was taken is not what was sent")
+        return int(blob.generation)
+
+    def _repeat(self, ask: Callable[[], _T], patience: float) -> _T:
+        """Ask until there is an answer, for so many seconds; for what may be asked any number of times."""
+        end, longest = time.monotonic() + patience, FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                found = ask()
+            except _TRANSIENT as error:
+                pause = random.uniform(0.0, longest)
+                if refusal(error, self.bucket, self.signed_in) is not None or time.monotonic() + pause > end:
+                    raise self._trouble(error, "asking", is_write=False) from error
+                time.sleep(pause)
+                longest *= 2
+            else:
+                self._seen_at = time.monotonic()
+                return found
+
+    def _check_bucket(self, error: api.NotFound) -> None:
+        """A 404 that is the bucket's is no answer about the object."""
+        # Google says which of the two is missing; of a server that does not, a list tells.
+        if "No such object" not in str(error) and time.monotonic() > self._seen_at + SEEN_SECONDS:
+            self._page("", OTHERS, most=1)
+
+    def _trouble(self, error: Exception, what: str, *, is_write: bool) -> StoreError:
+        """What to tell whoever asked."""
+        refused = refusal(error, self.bucket, self.signed_in)
+        if refused is not None:
+            return refused
+        reason = f"{what} in {self.place}: {_first_line(error)}"
+        if _was_never_sent(error):
+            return StoreUnavailable(f"{reason}; is this machine online?")
+        if isinstance(error, api.ClientError) and not isinstance(error, api.TooManyRequests):
+            return StoreUnavailable(reason)
+        return Unknown(reason) if is_write else StoreUnavailable(reason)
+
+
+def _was_never_sent(error: BaseException | None) -> bool:
+    """Whether there was no connection, or no token, to send anything with."""
+    while error is not None:
+        if isinstance(error, NewConnectionError | ConnectTimeoutError | requests.ConnectTimeout | auth.TransportError):
+            return True
+        inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+        reason = getattr(inner, "reason", None)
+        error = reason if isinstance(reason, BaseException) else inner or error.__cause__
+    return False
+
+
+def _checksum(data: bytes) -> str:
+    return base64.b64encode(google_crc32c.value(data).to_bytes(4)).decode("ascii")
+
+
+def _is_name(name: str) -> bool:
+    """Whether an object below the prefix can be one of ours: the bucket may hold what others have put there."""
+    try:
+        check_name(name)
+    except BadName:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__

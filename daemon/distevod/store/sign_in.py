@@ -1,0 +1,436 @@
+"""Sign-in to Google Cloud: which credentials a platform uses, and what is wrong with those that do not do.
+
+The first way that a platform has is the one that is taken; where it does not work, the next is *not* tried, since a
+mistake in what somebody set up on purpose is to be seen:
+
+1. `STORAGE_EMULATOR_HOST`, Google's own variable: anonymous, at that address
+2. `DISTEVO_GCS_CREDENTIALS`: the JSON key of a service account, or the path of its file
+3. `GOOGLE_APPLICATION_CREDENTIALS`, Google's own variable: the path of a file with credentials of any kind
+4. on Kaggle: the secret `DISTEVO_GCS_CREDENTIALS` attached to the notebook, else the account linked to it for
+   Google Cloud Storage
+5. in a Colab kernel: the secret of the same name, else the user whom Colab asks; for a process that a notebook
+   starts, as a daemon is, a cell does the same beforehand (`COLAB_CELL`)
+6. application default credentials: of `gcloud`, or of the machine itself in Google Cloud
+
+Google's packages take 39 MB and a fifth of a second, so they are imported in functions only. Nothing of a key is ever
+in a message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from distevo.errors import StoreUnavailable
+from distevod.logs import fields
+from distevod.presets import detect_kind
+
+VARIABLE = "DISTEVO_GCS_CREDENTIALS"
+"""The environment variable, and the label of the secret on Kaggle and in Colab."""
+GOOGLE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
+KAGGLE_TOKEN_VARIABLE = "KAGGLE_USER_SECRETS_TOKEN"
+"""There where Kaggle's secrets can be asked for."""
+KAGGLE_LINKED_VARIABLE = "KAGGLE_KERNEL_INTEGRATIONS"
+"""Names the services for which an account is linked to the notebook, with colons between."""
+
+SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
+ROLE = "roles/storage.objectAdmin"
+"""Has all that a platform does in a bucket, and nothing of the bucket itself."""
+GOOGLE = "https://storage.googleapis.com/"
+CLOCK_SECONDS = 3.0
+"""How long a server may take to tell the time."""
+SKEW_SECONDS = 60.0
+"""A clock that is further off than this is the likely reason of a refused token; Google allows some minutes."""
+
+log = logging.getLogger("distevod.store")
+
+COLAB_CELL = "from google.colab import auth; auth.authenticate_user()"
+COLAB_SECRET_CELL = (
+    f"import os; from google.colab import userdata; os.environ['{VARIABLE}'] = userdata.get('{VARIABLE}')"
+)
+
+
+class Way(StrEnum):
+    """How a platform signs in."""
+
+    EMULATOR = "emulator"
+    VARIABLE = "variable"
+    FILE = "file"
+    KAGGLE = "kaggle"
+    COLAB = "colab"
+    DEFAULT = "default"
+
+
+class Problem(StrEnum):
+    """What is wrong, for machines."""
+
+    NO_PACKAGES = "no_packages"
+    NO_CREDENTIALS = "no_credentials"
+    MALFORMED = "malformed_credentials"
+    WRONG_KIND = "wrong_kind_of_credentials"
+    KEY_REVOKED = "key_revoked"
+    CLOCK = "clock"
+    NO_PERMISSION = "no_permission"
+    NO_BUCKET = "no_bucket"
+    BILLING = "billing"
+    RETENTION = "retention"
+
+
+class AccessError(StoreUnavailable):
+    """The bucket cannot be used until somebody acts. `problem` says why, the message also what to do."""
+
+    def __init__(self, problem: Problem, message: str) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
+class SignIn(NamedTuple):
+    """Who a platform is for Google."""
+
+    way: Way
+    account: str
+    """In words."""
+    source: str
+    """Where the credentials are from, in words."""
+    credentials: Any
+    """`google.auth.credentials.Credentials`, with `SCOPES`."""
+    project: str | None = None
+    endpoint: str | None = None
+    """The emulator's address."""
+
+    @property
+    def email(self) -> str:
+        """Of a service account; empty where it is none, or not known yet."""
+        email = getattr(self.credentials, "service_account_email", "") or ""
+        return email if "@" in email else ""
+
+    @property
+    def clock(self) -> str:
+        """Whose clock counts: that of the server that makes tokens out of keys, else that of the storage."""
+        return self.endpoint or getattr(self.credentials, "_token_uri", None) or GOOGLE
+
+
+def sign_in(environ: Mapping[str, str]) -> SignIn:
+    """The credentials of this platform. `environ` is the process's own, which Google's packages read as well.
+
+    Blocks, for seconds where it looks for a machine's own account. Sends no request for a service account: a token is
+    fetched when it is needed first. Raises AccessError.
+    """
+    _check_packages()
+    found = _first_way(environ)
+    log.info("signed in to Google Cloud", extra=fields(way=found.way.value, account=found.account, source=found.source))
+    return found
+
+
+def refusal(error: Exception, bucket: str, signed_in: SignIn) -> AccessError | None:
+    """What to tell of an exception out of Google's packages if somebody has to act; None if it may pass by itself.
+
+    A 404 is taken for the bucket's, unless it says that it is an object's. Where a token was refused, the server is
+    asked for the time, once.
+    """
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+
+    if isinstance(error, auth.RefreshError):
+        passes = error.retryable or isinstance(error.__cause__, auth.TransportError | ConnectionError)
+        return None if passes else _token_refusal(str(error.args[0]) if error.args else "", signed_in)
+    if isinstance(error, auth.DefaultCredentialsError):
+        return AccessError(Problem.MALFORMED, f"Google's packages refuse {signed_in.source}: {_first_line(error)}")
+    text = str(error)
+    if isinstance(error, api.NotFound):
+        return None if "No such object" in text else _no_bucket(bucket)
+    if isinstance(error, api.Unauthorized):
+        return _no_permission(text, bucket, signed_in)
+    if isinstance(error, api.Forbidden) and "ateLimitExceeded" not in text:
+        return _forbidden(text, bucket, signed_in)
+    return None
+
+
+def clock_ahead(signed_in: SignIn) -> float | None:
+    """Seconds by which this machine's clock is ahead of the server's; None where the server does not tell.
+
+    The server tells whole seconds, so it is right to about one.
+    """
+    from google.auth.exceptions import TransportError
+    from google.auth.transport.requests import Request
+
+    before = time.time()
+    try:
+        # Whatever the status is, the answer has a date.
+        answer = Request()(signed_in.clock, method="HEAD", timeout=CLOCK_SECONDS)
+        told = parsedate_to_datetime(answer.headers["Date"]).timestamp() + 0.5
+    except (TransportError, KeyError, ValueError):
+        return None
+    return (before + time.time()) / 2 - told
+
+
+# --- the ways ------------------------------------------------------------------------------------
+
+
+def _check_packages() -> None:
+    try:
+        import google.auth
+        import google.cloud.storage  # noqa: F401 - all that a store needs, or none of it
+    except ImportError as error:
+        message = f"Google's packages are not installed ({error}): pip install google-cloud-storage"
+        raise AccessError(Problem.NO_PACKAGES, message) from error
+
+
+def _first_way(environ: Mapping[str, str]) -> SignIn:
+    if environ.get(EMULATOR_VARIABLE):
+        return _anonymous(environ[EMULATOR_VARIABLE])
+    if text := environ.get(VARIABLE, "").strip():
+        return _of_variable(text)
+    if path := environ.get(GOOGLE_VARIABLE):
+        return _of_file(Path(path).expanduser())
+    notes: list[str] = []
+    return _of_kaggle(environ, notes) or _of_colab(notes) or _default(Way.DEFAULT, environ, notes)
+
+
+def _anonymous(host: str) -> SignIn:
+    from google.auth.credentials import AnonymousCredentials
+
+    endpoint = host if "://" in host else f"http://{host}"
+    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    return SignIn(Way.EMULATOR, "anonymous", f"{EMULATOR_VARIABLE}={host}", credentials, endpoint=endpoint)
+
+
+def _of_variable(text: str) -> SignIn:
+    if text.startswith("{"):
+        return _service_account(Way.VARIABLE, text, f"the variable {VARIABLE}")
+    path = Path(text).expanduser()
+    return _service_account(Way.VARIABLE, _read(path, VARIABLE), f"the file {path} ({VARIABLE})")
+
+
+def _of_file(path: Path) -> SignIn:
+    source = f"the file {path} ({GOOGLE_VARIABLE})"
+    text = _read(path, GOOGLE_VARIABLE)
+    info = _object(text, source)
+    match info.get("type"):
+        case "service_account":
+            return _service_account(Way.FILE, text, source)
+        case str():  # A user's, or one of the kinds that stand for others: Google's packages know them all.
+            return _from_default(Way.FILE, source, info["type"].replace("_", " "), [])
+        case _:
+            raise _wrong_kind(info, source)
+
+
+def _of_kaggle(environ: Mapping[str, str], notes: list[str]) -> SignIn | None:
+    if not environ.get(KAGGLE_TOKEN_VARIABLE):
+        return None
+    try:
+        import kaggle_secrets
+    except ImportError:
+        notes.append("this Python has no kaggle_secrets: run distevod with the notebook's own")
+        return None
+    source = f"the Kaggle secret {VARIABLE}"
+    kinds = ("BackendError", "CredentialError", "NotFoundError", "ValidationError")
+    try:
+        text = kaggle_secrets.UserSecretsClient().get_secret(VARIABLE)
+    except ConnectionError as error:
+        message = f"Kaggle's secrets cannot be reached; turn the notebook's Internet on (Settings): {error}"
+        raise AccessError(Problem.NO_CREDENTIALS, message) from error
+    except tuple(getattr(kaggle_secrets, kind) for kind in kinds if hasattr(kaggle_secrets, kind)) as error:
+        notes.append(f"{source} cannot be had ({_first_line(error)}); attach it under Add-ons, Secrets")
+    else:
+        return _service_account(Way.KAGGLE, text, source)
+    if "GCS" not in environ.get(KAGGLE_LINKED_VARIABLE, "").upper().split(":"):
+        return None
+    from kaggle_gcp import KaggleKernelCredentials
+
+    credentials = KaggleKernelCredentials(target=kaggle_secrets.GcpTarget.GCS)
+    return SignIn(Way.KAGGLE, "the account linked to this notebook", "Kaggle, Add-ons, Google Cloud SDK", credentials)
+
+
+def _of_colab(notes: list[str]) -> SignIn | None:
+    """Only the kernel itself can ask the notebook; other processes do not even try."""
+    ipython = sys.modules.get("IPython")
+    if "google.colab" not in sys.modules or ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
+        return None
+    from google.colab import auth, userdata
+
+    source = f"the Colab secret {VARIABLE}"
+    try:
+        text = userdata.get(VARIABLE)
+    except userdata.NotebookAccessError:
+        message = f"{source} is closed to this notebook: switch its access on, at the key symbol on the left"
+        raise AccessError(Problem.NO_CREDENTIALS, message) from None
+    except userdata.SecretNotFoundError:
+        auth.authenticate_user()
+        return _from_default(Way.COLAB, "Colab", "the user of this notebook", notes)
+    return _service_account(Way.COLAB, text, source)
+
+
+def _default(way: Way, environ: Mapping[str, str], notes: list[str]) -> SignIn:
+    if detect_kind(environ)[0] == "colab":
+        notes.append(f"in a cell, run {COLAB_CELL!r}, or with a secret {COLAB_SECRET_CELL!r}, before the daemon starts")
+    return _from_default(way, "application default credentials", "", notes)
+
+
+def _from_default(way: Way, source: str, account: str, notes: list[str]) -> SignIn:
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        with warnings.catch_warnings():
+            # That a user's credentials have no project to charge: storage charges the bucket's.
+            warnings.simplefilter("ignore", UserWarning)
+            credentials, project = google.auth.default(scopes=SCOPES)
+    except DefaultCredentialsError as error:
+        if "were not found" not in str(error):
+            raise AccessError(Problem.MALFORMED, f"{source} cannot be used: {_first_line(error)}") from error
+        raise AccessError(Problem.NO_CREDENTIALS, _no_credentials(notes)) from error
+    email = getattr(credentials, "service_account_email", "")
+    who = f"service account {email}" if email and email != "default" else account or _kind_of(credentials)
+    return SignIn(way, who, source, credentials, project)
+
+
+def _kind_of(credentials: Any) -> str:
+    module = type(credentials).__module__
+    if module.startswith("google.auth.compute_engine"):
+        return "this machine's own service account"
+    return "a user, by gcloud" if module == "google.oauth2.credentials" else module
+
+
+def _no_credentials(notes: list[str]) -> str:
+    ways = [
+        *notes,
+        f"set {VARIABLE} to the JSON key of a service account, or to the path of its file",
+        "or run `gcloud auth application-default login`",
+    ]
+    return "no credentials for Google Cloud were found here: " + "; ".join(ways)
+
+
+# --- the key of a service account ----------------------------------------------------------------
+
+
+def _service_account(way: Way, text: str, source: str) -> SignIn:
+    from google.auth.exceptions import GoogleAuthError
+    from google.oauth2 import service_account
+
+    info = _object(text, source)
+    if info.get("type") != "service_account":
+        raise _wrong_kind(info, source)
+    missing = [key for key in ("client_email", "private_key", "token_uri") if not isinstance(info.get(key), str)]
+    if missing:
+        raise AccessError(Problem.MALFORMED, f"{source} lacks {', '.join(missing)}: {_WHOLE}")
+    try:
+        credentials = service_account.Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
+    except (ValueError, GoogleAuthError):  # Its text may show some of the key.
+        raise AccessError(Problem.MALFORMED, f"the private_key in {source} is no whole PEM key: {_WHOLE}") from None
+    return SignIn(way, f"service account {info['client_email']}", source, credentials, info.get("project_id"))
+
+
+_WHOLE = "put the whole JSON file there, as Google made it"
+_MAKE = "make a JSON key of a service account: gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT"
+
+
+def _read(path: Path, variable: str) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        hint = " (a JSON key begins with {)" if variable == VARIABLE else ""
+        raise AccessError(Problem.NO_CREDENTIALS, f"{variable} names {path}, and there is no such file{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise AccessError(Problem.NO_CREDENTIALS, f"{variable} names {path}, which cannot be read: {reason}") from None
+
+
+def _object(text: str, source: str) -> dict[str, Any]:
+    try:
+        info = json.loads(text)
+    except json.JSONDecodeError as error:
+        what = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise AccessError(Problem.MALFORMED, f"{source} is not JSON ({what}): {_WHOLE}") from None
+    if not isinstance(info, dict):
+        raise AccessError(Problem.MALFORMED, f"{source} is JSON, and no object of credentials: {_WHOLE}")
+    return info
+
+
+def _wrong_kind(info: Mapping[str, Any], source: str) -> AccessError:
+    if info.get("type") == "authorized_user":
+        what = "holds a user's credentials, which may do all that the user may"
+    elif "installed" in info or "web" in info:
+        what = "holds an OAuth client, which is no account"
+    elif {"username", "key"} <= info.keys():
+        what = "holds a token for Kaggle"
+    else:
+        what = f"holds credentials of the kind {str(info.get('type'))[:40]!r}"
+    return AccessError(Problem.WRONG_KIND, f"{source} {what}; {_MAKE}")
+
+
+# --- what a server refuses -----------------------------------------------------------------------
+
+
+def _token_refusal(text: str, signed_in: SignIn) -> AccessError:
+    ahead = clock_ahead(signed_in)
+    told = f"Google gives no token to {signed_in.account} from {signed_in.source} ({_first_line(text)})"
+    if "reasonable timeframe" in text or (ahead is not None and abs(ahead) > SKEW_SECONDS):
+        return AccessError(Problem.CLOCK, f"{told}: {clock_words(ahead)}")
+    if "Invalid JWT Signature" in text:
+        account = signed_in.email or "ACCOUNT"
+        what = "the key was deleted or disabled; make another: gcloud iam service-accounts keys create key.json"
+        return AccessError(Problem.KEY_REVOKED, f"{told}: {what} --iam-account={account}")
+    if "account not found" in text or "disabled" in text:
+        return AccessError(Problem.KEY_REVOKED, f"{told}: the account was deleted or disabled; use another")
+    if "invalid_grant" in text and not signed_in.email:
+        return AccessError(
+            Problem.KEY_REVOKED, f"{told}: sign in again, as with `gcloud auth application-default login`"
+        )
+    return AccessError(Problem.KEY_REVOKED, f"{told}: use another key or account")
+
+
+def clock_words(ahead: float | None) -> str:
+    """What is wrong with a clock, and what to do; `ahead` as from `clock_ahead`."""
+    if ahead is None or abs(ahead) <= SKEW_SECONDS:
+        return "this machine's clock is off, or was; set it: sudo timedatectl set-ntp true"
+    side = "ahead of" if ahead > 0 else "behind"
+    return f"this machine's clock is {abs(ahead):,.0f} s {side} the server's; set it: sudo timedatectl set-ntp true"
+
+
+def _no_bucket(bucket: str) -> AccessError:
+    make = f"gcloud storage buckets create gs://{bucket} --location=REGION --uniform-bucket-level-access"
+    message = f"there is no bucket {bucket!r}: correct the name, or make it: {make} --soft-delete-duration=0"
+    return AccessError(Problem.NO_BUCKET, message)
+
+
+def _forbidden(text: str, bucket: str, signed_in: SignIn) -> AccessError:
+    if "illing" in text and ("disabled" in text or "delinquent" in text or "absent" in text):
+        message = f"the project of the bucket {bucket!r} has no working billing account: link one in the Cloud console"
+        return AccessError(Problem.BILLING, message)
+    if "retention" in text or "hold" in text.lower().split():
+        message = (
+            f"the bucket {bucket!r} keeps objects by a retention policy, so nothing can be replaced or deleted: "
+            f"gcloud storage buckets update gs://{bucket} --clear-retention-period, or use another bucket"
+        )
+        return AccessError(Problem.RETENTION, message)
+    return _no_permission(text, bucket, signed_in)
+
+
+def _no_permission(text: str, bucket: str, signed_in: SignIn) -> AccessError:
+    found = re.search(r"\bstorage\.[a-z]+\.[a-zA-Z]+\b", text.replace("storage.googleapis.com", ""))
+    lacks = f"lacks {found[0]}" if found else "may not do this"
+    is_of_bucket = found is not None and found[0].startswith("storage.buckets.")
+    role = "roles/storage.legacyBucketReader" if is_of_bucket else ROLE
+    message = f"{signed_in.account} {lacks} in the bucket {bucket!r}: {grant(bucket, signed_in, role)}"
+    return AccessError(Problem.NO_PERMISSION, message)
+
+
+def grant(bucket: str, signed_in: SignIn, role: str = ROLE) -> str:
+    """The command that gives the account a role in the bucket."""
+    member = f"serviceAccount:{signed_in.email}" if signed_in.email else "user:ACCOUNT"
+    return f"gcloud storage buckets add-iam-policy-binding gs://{bucket} --member={member} --role={role}"
+
+
+def _first_line(error: object) -> str:
+    return next(iter(str(error).strip().splitlines()), "no reason given")[:200]

@@ -1,0 +1,109 @@
+"""The store in a bucket passes the contract, against the emulator."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from contract import StoreContract
+
+from distevo.errors import BadName, NotFound, StoreUnavailable
+from distevod.store import Store, open_store
+from tests.support.gcs import Emulator
+
+
+class TestGcsStore(StoreContract):
+    @pytest.fixture
+    def connect(self, bucket: str) -> Callable[[], Store]:
+        return lambda: open_store(f"gs://{bucket}")
+
+
+def test_prefixes_keep_stores_of_one_bucket_apart(bucket: str) -> None:
+    whole, one, other = (open_store(f"gs://{bucket}{path}") for path in ("", "/a/b/", "/a/bc"))
+    one.create("cluster", b"1")
+    one.create("plans/1", b"p")
+    other.create("plans/2", b"q")
+    assert (one.list(""), other.list(""), one.list("pl")) == (["cluster", "plans/1"], ["plans/2"], ["plans/1"])
+    assert whole.list("") == ["a/b/cluster", "a/b/plans/1", "a/bc/plans/2"]
+    assert whole.read("a/b/plans/1")[0] == b"p"
+    with pytest.raises(NotFound):
+        other.read("plans/1")
+    with pytest.raises(BadName, match="at most 1020 fit"):
+        one.create("/".join(["d" * 127] * 8), b"")
+
+
+def test_what_others_put_into_the_bucket_is_no_object_of_ours(bucket: str) -> None:
+    store = open_store(f"gs://{bucket}")
+    store.create("plans/1", b"")
+    foreign = store.client.bucket(bucket)  # type: ignore[attr-defined]
+    for name in ("plans/", "my notes.txt", "plans/ä", "a//b"):
+        foreign.blob(name).upload_from_string(b"")
+    assert store.list("") == ["plans/1"]
+
+
+def test_the_mutable_object_is_in_no_cache(bucket: str) -> None:
+    store = open_store(f"gs://{bucket}")
+    store.replace("cluster", b"2", store.create("cluster", b"1"))
+    blob = store.client.bucket(bucket).get_blob("cluster")  # type: ignore[attr-defined]
+    assert blob.cache_control == "no-store"
+
+
+def test_read_only_finds_a_store_and_makes_none(bucket: str) -> None:
+    with pytest.raises(NotFound, match=f"there is no store in gs://{bucket}/p"):
+        open_store(f"gs://{bucket}/p", read_only=True)
+    open_store(f"gs://{bucket}/p").create("cluster", b"x")
+    assert open_store(f"gs://{bucket}/p", read_only=True).read("cluster")[0] == b"x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["gs://", "gs:///x", "gs://A", "gs://ab", "gs://no bucket", "gs://bucket?x", "gs://bucket/a//b", "gs://b@c/x"],
+)
+def test_addresses_that_name_no_bucket(url: str) -> None:
+    with pytest.raises(StoreUnavailable, match=r"names no bucket|empty part|bad"):
+        open_store(url)
+
+
+def test_a_bucket_that_is_not_there(bucket: str) -> None:
+    with pytest.raises(StoreUnavailable, match=r"no bucket 'not-there'.*gcloud storage buckets create"):
+        open_store("gs://not-there/x")
+
+
+def test_a_bucket_that_goes_away_is_no_answer_about_an_object(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distevod.store.gcs.SEEN_SECONDS", -1.0)
+    store = open_store(f"gs://{bucket}")
+    store.create("plans/1", b"")
+    store.client.bucket(bucket).delete(force=True)  # type: ignore[attr-defined]
+    for ask in (lambda: store.read("cluster"), lambda: store.list(""), lambda: store.create("plans/2", b"")):
+        with pytest.raises(StoreUnavailable, match="there is no bucket"):
+            ask()
+
+
+def test_nobody_answers(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    monkeypatch.setattr("distevod.store.gcs.PATIENCE_SECONDS", 0.5)
+    with pytest.raises(StoreUnavailable, match="is this machine online"):
+        open_store("gs://bucket")
+
+
+def test_requests_are_counted_as_they_are_billed(bucket: str) -> None:
+    store = open_store(f"gs://{bucket}")
+    before = store.billed()
+    token = store.create("cluster", b"1")
+    store.replace("cluster", b"2", token)
+    store.read("cluster")
+    with pytest.raises(NotFound):
+        store.read("plans/1")
+    store.list("")
+    store.create("plans/1", b"")
+    store.delete("plans/1")
+    counted = {name: count - before[name] for name, count in store.billed().items()}
+    assert counted == {"A": 4, "B": 2, "free": 1}
+
+
+def test_google_is_imported_for_a_bucket_only() -> None:
+    code = "import sys, distevod.daemon, distevo_ctl.main; print([name for name in sys.modules if 'google' in name])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -12,12 +12,13 @@ Reading order, each line above what it builds on. `SPEC.md`, beside this package
   `mailboxes`, `listener`, and `routing`, which joins them
 - who lives: `members`
 - what goes in and out of a node: `events`, `instructions`, `outbox`
-- a member works: `slots`, `work`, `library`, `intake`, `foreman`, `keeper`, `handover`, `verifier`, `news`
+- a member works: `slots`, `work`, `library`, `intake`, `foreman`, `keeper`, `session`, `handover`, `verifier`, `news`
 - islands exchange programs: `topology`, `policies`, `migration`, `seen`, `exchange`
 - a member coordinates: `lease`, `attic`, `loading`, `election`, and for one term `ledger`, `sharding`, `placement`,
   `orders`, `desk`, `closing`, `verdicts`, `janitor`, `coordinator`
 - the node: `node_settings`, `phase`, `following` (the plan in force), `joining`, `farewell`, `speech` and `dispatch`
   (its mouth and ears), and `node`, which joins all; `standing`, `progress` and `view` tell others how it is
+- `cost`: what a cluster asks of a bucket in a day
 - `simulator`: whole clusters of it in virtual time
 - `errors`: everything that is raised on purpose
 """

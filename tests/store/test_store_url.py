@@ -45,7 +45,7 @@ def test_relative_path_survives_a_change_of_folder(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("gs://bucket/prefix", "comes later"),
+        ("gs://No-Bucket/prefix", "names no bucket"),
         ("s3://bucket", "no store is called 's3'"),
         ("file://host/path", "on this machine"),
         ("file://relative", "on this machine"),

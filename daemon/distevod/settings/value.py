@@ -65,6 +65,33 @@ class Number:
         return number
 
 
+_SPAN = re.compile(r"(?:(?P<d>[0-9.]+)d)?(?:(?P<h>[0-9.]+)h)?(?:(?P<m>[0-9.]+)m)?(?:(?P<s>[0-9.]+)s?)?")
+_UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+class Duration:
+    """A time in seconds, or in days, hours, minutes and seconds: `12h`, `1h30m`, `90`; None for `none`."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    @property
+    def allowed(self) -> str:
+        return f"a time like 12h, 1h30m or 5400 (seconds), from {self.low:g} to {self.high:g} seconds, or none"
+
+    def parse(self, raw: object) -> float | None:
+        if raw is None or (isinstance(raw, str) and raw.strip().lower() == "none"):
+            return None
+        if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+            raise ValueError
+        found = _SPAN.fullmatch(str(raw).strip().lower().replace(" ", ""))
+        parts = {unit: part for unit, part in found.groupdict().items() if part} if found is not None else {}
+        seconds = sum(float(part) * _UNITS[unit] for unit, part in parts.items())
+        if not parts or not self.low <= seconds <= self.high:
+            raise ValueError
+        return seconds
+
+
 class Choice:
     """One of a few words, in any case."""
 
@@ -119,7 +146,7 @@ class Location:
 
     @property
     def allowed(self) -> str:
-        return "a folder or file:///folder" if self.url else "a folder"
+        return "a folder, file:///folder or gs://bucket/prefix" if self.url else "a folder"
 
     def parse(self, raw: object) -> str:
         text = str(raw) if hasattr(raw, "__fspath__") else raw

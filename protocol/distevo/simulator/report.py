@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-DEAR_DOLLARS, READ_DOLLARS = 0.005 / 1000, 0.0004 / 1000
-"""Of one request to Google Cloud Storage: writing and listing, and reading. A miss and a delete are free."""
+from distevo.cost import PRICES
 
 
 class StoreUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +30,7 @@ class StoreUse(msgspec.Struct, frozen=True, kw_only=True):
             reads_per_hour=hourly["read"],
             misses_per_hour=hourly["miss"],
             deletes_per_hour=hourly["delete"],
-            dollars_per_day=round(24 * (dear * DEAR_DOLLARS + hourly["read"] * READ_DOLLARS), 4),
+            dollars_per_day=round(24 * (dear * PRICES.write + hourly["read"] * PRICES.read), 4),
         )
 
 

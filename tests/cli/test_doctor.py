@@ -1,0 +1,352 @@
+"""`doctor`: it is content where a daemon would be, and finds what would keep one from working, with what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distevo.errors import Conflict
+from distevo_ctl.doctor_store import SKEW_FAILURE, SWAPPED, verbs
+from distevo_ctl.examination import FAILED, OK, WARNING
+from distevod.store import FolderStore
+from distevod.store.gcs import GcsStore, place_of
+from distevod.store.sign_in import EMULATOR_VARIABLE, GOOGLE_VARIABLE, VARIABLE, Problem, sign_in
+from tests.cli.conftest import Home
+from tests.support.gcs import Emulator
+from tests.support.google_server import GoogleServer, service_account_key
+
+USUAL = ("--metrics-port", "0", "--workers", "1")
+QUICK = (*USUAL, "--problem", "onemax", "--tasks", "8")
+
+
+def examined(home: Home, *options: str, code: int = 0) -> dict[str, Any]:
+    """What doctor finds: for each name the check, or the worst where there are several."""
+    found = home.json("doctor", *options, code=code)
+    ranks = [OK, WARNING, FAILED]
+    checks: dict[str, Any] = {}
+    for check in found["checks"]:
+        known = checks.setdefault(check["name"], check)
+        if ranks.index(check["state"]) > ranks.index(known["state"]):
+            checks[check["name"]] = check
+    states = [check["state"] for check in found["checks"]]
+    assert (found["failed"], found["warnings"]) == (states.count(FAILED), states.count(WARNING))
+    assert found["state"] == max(states, key=ranks.index)
+    return checks
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+# --- where all is well ---------------------------------------------------------------------------
+
+
+def test_a_machine_that_is_well(home: Home) -> None:
+    """Twice, since the second finds what the first left: one swapped object, and nothing else."""
+    for number in (1, 2):
+        checks = examined(home, *USUAL)
+        assert {check["state"] for check in checks.values()} == {OK}, checks
+        assert set(checks) == {
+            "settings", "state folder", "listen", "metrics port", "worker", "problem", "store", "store verbs", "clock",
+        }  # fmt: skip
+        assert set(checks["store verbs"]["figures"]) == {"create", "read", "list", "swap", "delete"}
+        assert 0 < checks["worker"]["figures"]["start_s"] < 30
+        store = FolderStore(home.state_dir / "store", read_only=True)
+        assert store.list("") == [SWAPPED]
+        # Whoever is first makes it and then swaps it.
+        assert store.read(SWAPPED)[1] == number + 1
+
+
+def test_lines_for_people(home: Home) -> None:
+    lines = home.ctl("doctor", *USUAL).stdout.splitlines()
+    assert lines[-1] == "All is well."
+    assert all(line.startswith("ok  ") for line in lines[:-2])
+    assert home.state_dir.stat().st_mode & 0o777 == 0o700, "made as a daemon makes it"
+    (home.folder / "state").write_text("")
+    text = home.ctl("doctor", *USUAL, "--state-dir", "state", "--store", "store", code=4).stdout
+    assert "failed   state folder" in text
+    assert "give another with --state-dir" in text
+    assert text.endswith("1 failure.\n")
+
+
+def test_doctor_beside_a_daemon_knows_its_ports(home: Home) -> None:
+    ports = ("--listen", f"tcp://127.0.0.1:{free_port()}", "--metrics-port", str(free_port()))
+    home.distevod("start", "--detach", *ports, "--id", "here", "--workers", "1")
+    try:
+        checks = examined(home, *ports, "--workers", "1")
+        assert {check["state"] for check in checks.values()} == {OK}, checks
+        assert "'here' runs" in checks["daemon"]["text"]
+        for name in ("listen", "metrics port"):
+            assert checks[name]["text"].endswith("in use by this daemon")
+        other = examined(home, *ports, "--workers", "1", "--store", str(home.folder / "other"))
+        assert other["daemon"]["state"] == WARNING
+        assert other["daemon"]["hint"].endswith(f"--store {home.state_dir / 'store'}")
+    finally:
+        home.distevod("stop")
+
+
+# --- what is found -------------------------------------------------------------------------------
+
+
+def test_settings_that_contradict(home: Home) -> None:
+    checks = examined(home, "--heartbeat-timeout", "5", code=2)
+    assert set(checks) == {"settings"}
+    assert "heartbeat_timeout must be above" in checks["settings"]["text"]
+    assert examined(home, *QUICK, "--memory-mb", str(1 << 24))["settings"]["state"] == WARNING
+
+
+def test_ports_that_others_have(home: Home) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        checks = examined(home, "--workers", "1", "--listen", f"tcp://*:{port}", "--metrics-port", str(port), code=4)
+    assert checks["listen"]["state"] == FAILED
+    assert checks["listen"]["hint"].startswith("give another with --listen")
+    assert checks["metrics port"]["state"] == WARNING
+    assert "--metrics-port 0" in checks["metrics port"]["hint"]
+
+
+def test_the_first_failure_gives_the_exit_code(home: Home) -> None:
+    nowhere = ("--listen", "tcp://192.0.2.1:0")
+    checks = examined(home, *QUICK, *nowhere, "--store", "s3://bucket", code=4)
+    assert (checks["listen"]["code"], checks["store"]["code"]) == (4, 9)
+
+
+def test_a_problem_of_ones_own(home: Home) -> None:
+    good = 'class P:\n    name, version = "p", "1"\n    def __init__(self, task): pass\n'
+    good += "    def random(self, rng): return 'a'\n    def mutate(self, g, rng): return g\n"
+    good += "    def evaluate(self, g): return 1.0\n    def encode(self, g): return g.encode()\n"
+    good += "    def decode(self, d): return d.decode()\n"
+    (home.folder / "good.py").write_text(good)
+    (home.folder / "bad.py").write_text("import no_such_module\n")
+    assert examined(home, *USUAL, "--problem", "good.py:P")["problem"]["text"] == "p 1 works, on 1 tasks"
+    bad = examined(home, *USUAL, "--problem", "bad.py:P", code=4)["problem"]
+    assert bad["state"] == FAILED
+    assert "no_such_module" in bad["text"]
+    assert examined(home, *USUAL, "--problem", "onemax", "--tasks", "x", code=4)["problem"]["state"] == FAILED
+    assert "--tasks goes with --problem" in home.error("doctor", "--tasks", "x", code=2)["message"]
+
+
+def test_a_store_that_cannot_be_used(home: Home) -> None:
+    (home.folder / "file").write_text("")
+    for url, says in (("file/store", "a file stands"), ("s3://bucket", "no store is called 's3'")):
+        store = examined(home, *QUICK, "--store", url, code=9)["store"]
+        assert store["state"] == FAILED
+        assert says in store["text"]
+
+
+class Careless(FolderStore):
+    """Gives every swap its way, as a network's file system that caches might."""
+
+    def replace(self, name: str, data: bytes, token: int) -> int:
+        return super().replace(name, data, super().read(name)[1])
+
+
+class Generous(FolderStore):
+    """Makes every object that it is told to."""
+
+    def create(self, name: str, data: bytes) -> int:
+        try:
+            return super().create(name, data)
+        except Conflict:
+            return 1
+
+
+class Forgetful(FolderStore):
+    """Lists what was there a moment ago."""
+
+    def list(self, prefix: str) -> list[str]:
+        return super().list(prefix)[1:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [(Careless, "both won"), (Generous, "made twice"), (Forgetful, "does not show")]
+)
+def test_a_store_that_breaks_its_word(kind: type[FolderStore], says: str, tmp_path: Path) -> None:
+    store = kind(tmp_path / "store")
+    checks = list(verbs(store, "folder", "0123", None))
+    assert [(check.name, check.state) for check in checks] == [("store verbs", FAILED)]
+    assert says in checks[0].text
+    assert FolderStore.list(store, "doctor/") == []
+
+
+def test_swap_that_others_win_is_tried_again(tmp_path: Path) -> None:
+    """Another doctor at work on the same store is no failure; one that never ends is."""
+
+    class Busy(FolderStore):
+        times = 2
+
+        def replace(self, name: str, data: bytes, token: int) -> int:
+            if self.times:
+                self.times -= 1
+                super().replace(name, b"another", token)
+            return super().replace(name, data, token)
+
+    store = Busy(tmp_path / "store")
+    assert [check.state for check in verbs(store, "folder", "0123", None)] == [OK]
+    store.times = 100
+    assert "by others" in next(iter(verbs(store, "folder", "0123", None))).text
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "says"),
+    [
+        (0.2, OK, "within 1 s"), (-100.0, WARNING, "100 s behind"),
+        (SKEW_FAILURE + 1, FAILED, "301 s ahead"), (-4000.0, FAILED, "4,000 s behind"),
+    ],
+)  # fmt: skip
+def test_clocks_that_differ(ahead: float, state: str, says: str, tmp_path: Path) -> None:
+    *_, clock = verbs(FolderStore(tmp_path / "store"), "folder", "0123", lambda _name: ahead)
+    assert (clock.name, clock.state) == ("clock", state)
+    assert says in clock.text
+    assert clock.hint == ("" if state == OK else "set it: sudo timedatectl set-ntp true")
+
+
+# --- buckets -------------------------------------------------------------------------------------
+
+BUCKET = {
+    "kind": "storage#bucket", "id": "bucket-x", "name": "bucket-x",
+    "location": "EUROPE-WEST4", "locationType": "region",
+    "storageClass": "STANDARD", "iamConfiguration": {"publicAccessPrevention": "enforced"},
+    "softDeletePolicy": {"retentionDurationSeconds": "0"},
+}  # fmt: skip
+GS = (*QUICK, "--store", "gs://bucket-x/prefix")
+
+
+@pytest.fixture
+def server() -> Iterator[GoogleServer]:
+    with GoogleServer() as running:
+        running.answers["/b/bucket-x"] = 200, BUCKET
+        yield running
+
+
+@pytest.fixture
+def emulated(home: Home, server: GoogleServer) -> Home:
+    """A home whose buckets are the server's."""
+    home.environ |= {EMULATOR_VARIABLE: server.url, "NO_GCE_CHECK": "true"}
+    return home
+
+
+def bucket_lines(home: Home) -> dict[str, str]:
+    """The hints of what is wrong with the bucket, by state and beginning of the text."""
+    done = home.popen("main", "doctor", *GS, "--json", stdout=-1)
+    found = json.loads(done.communicate(timeout=60)[0])
+    return {
+        f"{check['state']}: {check['text']}": check["hint"] for check in found["checks"] if check["name"] == "bucket"
+    }
+
+
+def test_a_bucket_is_shown_with_its_place(emulated: Home) -> None:
+    assert bucket_lines(emulated) == {"ok: bucket-x in EUROPE-WEST4 (region), class STANDARD": ""}
+
+
+HARMFUL = {
+    "soft delete": ({"softDeletePolicy": {"retentionDurationSeconds": "604800"}}, WARNING, "--clear-soft-delete"),
+    "versioning": ({"versioning": {"enabled": True}}, WARNING, "--no-versioning"),
+    "retention": ({"retentionPolicy": {"retentionPeriod": "60"}}, FAILED, "--clear-retention-period"),
+    "held": ({"defaultEventBasedHold": True}, FAILED, "--no-default-event-based-hold"),
+    "class NEARLINE": ({"storageClass": "NEARLINE"}, WARNING, "--default-storage-class=STANDARD"),
+    "lifecycle": (
+        {"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 1}}]}},
+        WARNING, "--clear-lifecycle",
+    ),
+    "whoever asks pays": ({"billing": {"requesterPays": True}}, WARNING, "--no-requester-pays"),
+    "public access": ({"iamConfiguration": {}}, WARNING, "--public-access-prevention"),
+}  # fmt: skip
+
+
+def test_settings_of_a_bucket_that_do_harm(emulated: Home, server: GoogleServer) -> None:
+    """All at once: each has a line of its own, with the command that changes it."""
+    content = dict(BUCKET)
+    for changed, _, _ in HARMFUL.values():
+        content |= changed
+    server.answers["/b/bucket-x"] = 200, content
+    server.refuses("/b/bucket-x/iam", 403, "lacks storage.buckets.getIamPolicy")
+    lines = bucket_lines(emulated)
+    for word, (_, state, command) in HARMFUL.items():
+        (line,) = [line for line in lines if word in line and not line.startswith("ok")]
+        assert line.startswith(state)
+        assert lines[line].startswith("gcloud storage buckets update gs://bucket-x ")
+        assert command in lines[line]
+    assert len(lines) == 1 + len(HARMFUL)
+
+
+def test_a_bucket_that_is_open_to_all(emulated: Home, server: GoogleServer) -> None:
+    server.answers["/b/bucket-x/iam"] = (
+        200,
+        {"bindings": [{"role": "roles/storage.objectAdmin", "members": ["allUsers"]}]},
+    )
+    server.answers["/b/bucket-x"] = 200, BUCKET | {"iamConfiguration": {}}
+    lines = bucket_lines(emulated)
+    assert "failed: the bucket is open to allUsers (roles/storage.objectAdmin)" in lines
+    server.answers["/b/bucket-x/iam"] = 200, {"bindings": [{"role": "roles/storage.admin", "members": ["user:a@b.c"]}]}
+    assert list(bucket_lines(emulated)) == ["ok: bucket-x in EUROPE-WEST4 (region), class STANDARD"]
+
+
+def test_a_bucket_whose_settings_cannot_be_seen(emulated: Home, server: GoogleServer) -> None:
+    server.refuses("/b/bucket-x", 403, "x does not have storage.buckets.get access to the Google Cloud Storage bucket.")
+    ((line, hint),) = bucket_lines(emulated).items()
+    assert line.startswith(WARNING)
+    assert "--role=roles/storage.legacyBucketReader" in hint
+
+
+def test_no_bucket(emulated: Home, server: GoogleServer) -> None:
+    server.refuses("/b/bucket-x", 404, "The specified bucket does not exist.", "notFound")
+    checks = examined(emulated, *GS, code=9)
+    assert (checks["bucket"]["state"], checks["bucket"]["problem"]) == (FAILED, Problem.NO_BUCKET)
+    assert "gcloud storage buckets create gs://bucket-x" in checks["bucket"]["text"]
+    assert not {"store", "store verbs"} & checks.keys()
+
+
+def test_every_verb_in_a_bucket(home: Home) -> None:
+    """Against the emulator, whose buckets have few settings; twice, since the second finds what the first left."""
+    with Emulator() as emulator:
+        url = f"gs://{emulator.bucket()}/some/prefix"
+        home.environ |= {EMULATOR_VARIABLE: emulator.url}
+        for _ in range(2):
+            checks = examined(home, *QUICK, "--store", url)
+            assert checks["store verbs"]["state"] == OK
+            assert set(checks["store verbs"]["figures"]) == {"create", "read", "list", "swap", "delete"}
+            assert (checks["sign-in"]["state"], checks["clock"]["state"]) == (OK, OK)
+        assert examined(home, *QUICK, "--store", "gs://no-such-bucket", code=9)["bucket"]["problem"] == "no_bucket"
+        assert "names no bucket" in examined(home, *QUICK, "--store", "gs://X", code=9)["bucket"]["text"]
+        client = GcsStore(place_of(url), sign_in({EMULATOR_VARIABLE: emulator.url}))
+        assert client.list("") == [SWAPPED]
+
+
+def test_a_server_that_is_away(home: Home) -> None:
+    home.environ |= {EMULATOR_VARIABLE: f"http://127.0.0.1:{free_port()}"}
+    checks = examined(home, *GS, code=9)
+    assert checks["network"]["state"] == FAILED
+    assert "bucket" not in checks
+
+
+def test_sign_in_that_fails(home: Home, server: GoogleServer) -> None:
+    """With a key, whose tokens the server refuses; and with none."""
+    home.environ |= {"NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": str(home.folder), "PATH": os.devnull}
+    checks = examined(home, *GS, code=9)
+    assert (checks["sign-in"]["state"], checks["sign-in"]["problem"]) == (FAILED, Problem.NO_CREDENTIALS)
+    home.environ[VARIABLE] = "{"
+    assert examined(home, *GS, code=9)["sign-in"]["problem"] == Problem.MALFORMED
+    del home.environ[VARIABLE]
+    key = home.folder / "key.json"
+    key.write_text(json.dumps(service_account_key(server.url)))
+    home.environ[GOOGLE_VARIABLE] = str(key)
+    server.refuses_tokens("invalid_grant", "Invalid JWT Signature.")
+    checks = examined(home, *GS, code=9)
+    assert checks["sign-in"]["text"].startswith("service account runner@project")
+    assert checks["bucket"]["problem"] == Problem.KEY_REVOKED
+    server.clock_ahead = 3600
+    checks = examined(home, *GS, code=9)
+    assert checks["clock"]["state"] == FAILED
+    assert checks["bucket"]["problem"] == Problem.CLOCK

@@ -51,7 +51,7 @@ async def _run(settings: Settings, socket: Path) -> Exit:
     submissions = settings.state_dir / SUBMISSIONS
     own = frozenset(submissions.read_text().split()) if submissions.exists() else frozenset[str]()
     boot = secrets.token_hex(8)
-    store = CountedStore(open_store(settings.store))
+    store = CountedStore(open_store(settings.store, upload_seconds=settings.upload_timeout))
     runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own)
 
     async def answer() -> None:

@@ -6,7 +6,7 @@ The figures are the performance tuning guide's ("Platform-Specific Recommendatio
 
 from collections.abc import Mapping
 
-PLATFORM_PRESETS: Mapping[str, Mapping[str, int | str]] = {
+PLATFORM_PRESETS: Mapping[str, Mapping[str, float | str]] = {
     # "every 1-2 generations": the dearer end of what is allowed, since Kaggle is the stable one
     "kaggle": {
         "workers": 2,
@@ -14,6 +14,7 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, int | str]] = {
         "islands_per_platform": 4,
         "batch_size": 500,
         "checkpoint_generations": 2,
+        "session_limit": 43_200.0,
         "listen": "none",
         "coordinator_priority": 0,
     },
@@ -23,6 +24,7 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, int | str]] = {
         "islands_per_platform": 3,
         "batch_size": 250,
         "checkpoint_generations": 1,
+        "session_limit": 43_200.0,
         "listen": "none",
         "coordinator_priority": 20,
     },
@@ -42,7 +44,8 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, int | str]] = {
 }
 """Kind to setting name to value; what is absent is decided by the hardware or by the default.
 
-Nobody can dial a notebook: it listens nowhere, and dials out.
+Nobody can dial a notebook: it listens nowhere, and dials out. Sessions of Kaggle and of free Colab end after 12 hours;
+Paperspace's differ by what is paid.
 
 Who coordinates: Kaggle first, since its sessions are the most stable of the notebooks, and local as backup.
 """

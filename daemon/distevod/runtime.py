@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import resource
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from distevo.errors import (
     CheckpointError,
+    CheckpointReplaced,
     Conflict,
     NotFound,
     StoreError,
@@ -23,6 +22,7 @@ from distevo.errors import (
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
+    CheckpointWanted,
     Event,
     Outcome,
     StopRequested,
@@ -59,13 +59,14 @@ from distevo.node_settings import NodeSettings
 from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
+from distevod.lanes import Lanes
 from distevod.logs import fields
 from distevod.problems.loader import BUILT_IN
 from distevod.settings import Settings
 from distevod.store import Store
 from distevod.transport import Transport, load_or_make
+from distevod.usage import LOOK_SECONDS, DiskWatch, usage
 
-STORE_THREADS = 4
 KEY = "key"
 """The file in the state folder with the platform's key pair."""
 
@@ -82,7 +83,7 @@ class Runtime:
         keys = load_or_make(settings.state_dir / KEY)
         listen = next(iter(settings.listen), None)
         self.transport = Transport(keys, self.feed, listen=listen, socks_proxy=settings.socks_proxy or None)
-        self.executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
+        self.lanes = Lanes(settings.max_concurrent_uploads)
         self.node = Node(
             NodeSettings(
                 member=settings.id,
@@ -105,6 +106,8 @@ class Runtime:
                 mail_interval=store.mail_interval if settings.mail_interval is None else settings.mail_interval,
                 checkpoint_generations=settings.checkpoint_generations,
                 checkpoint_seconds=settings.checkpoint_seconds,
+                checkpoint_least_seconds=store.checkpoint_interval,
+                session_limit=settings.session_limit,
             ),
             rng,
             own_submissions,
@@ -119,10 +122,12 @@ class Runtime:
         self.checkpoints = AsyncCheckpointManager(
             settings.id,
             store,
-            self.executor,
+            self.lanes.uploads,
             enable_compression=settings.enable_compression,
             compression_level=settings.compression_level,
+            max_concurrent_uploads=settings.max_concurrent_uploads,
         )
+        self._disk = DiskWatch(settings.state_dir)
         self.watchers: list[Callable[[], None]] = []
         """Called after each event that the node has taken in."""
         self._timer: asyncio.TimerHandle | None = None
@@ -153,6 +158,7 @@ class Runtime:
             loop.add_signal_handler(number, self.stop)
         try:
             self._carry_out(self.node.start(self.now()))
+            self._look_at_disk()
             ready()
             return await self._gone
         finally:
@@ -160,7 +166,14 @@ class Runtime:
             if self._timer is not None:
                 self._timer.cancel()
             await self.transport.close()
-            self.executor.shutdown(wait=False, cancel_futures=True)
+            self.lanes.close()
+
+    def _look_at_disk(self) -> None:
+        if self._is_gone():
+            return
+        if (reason := self._disk.look()) is not None:
+            self.feed(CheckpointWanted(reason))
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_at_disk)
 
     def stop(self) -> None:
         """Ask for a clean end."""
@@ -232,16 +245,18 @@ class Runtime:
                     self._gone.set_result(instruction)
 
     async def _ask_store(self, instruction: StoreInstruction) -> None:
-        answer = await asyncio.get_running_loop().run_in_executor(self.executor, ask_store, self.store, instruction)
+        lane = self.lanes.of(instruction)
+        answer = await asyncio.get_running_loop().run_in_executor(lane, ask_store, self.store, instruction)
         self.feed(answer)
 
     async def _save(self, instruction: SaveCheckpoint) -> None:
         try:
             await self.checkpoints.save_checkpoint_async(instruction.checkpoint)
-        except (StoreError, CheckpointError) as error:
+        except (StoreError, CheckpointError, CheckpointReplaced) as error:
             self.feed(CheckpointFailed(instruction.sequence, str(error)))
         else:
-            self.feed(CheckpointSaved(instruction.sequence, usage()))
+            used = usage(self.pool.pids().values(), len(instruction.checkpoint.islands))
+            self.feed(CheckpointSaved(instruction.sequence, used))
 
     async def _finish(self, instruction: FinishWorkers) -> None:
         await self.pool.finish(instruction.grace)
@@ -286,13 +301,3 @@ def ask_store(store: Store, instruction: StoreInstruction) -> StoreAnswer:
         return StoreAnswer(op, Outcome.UNAVAILABLE, reason=str(error))
     except Unknown as error:
         return StoreAnswer(op, Outcome.UNKNOWN, reason=str(error))
-
-
-def usage() -> dict[str, float]:
-    """What the daemon and its ended workers have used so far."""
-    own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {
-        "cpu_seconds": round(own.ru_utime + own.ru_stime, 3),
-        "max_rss_mb": round(own.ru_maxrss / 1024, 1),
-        "ended_workers_cpu_seconds": round(ended.ru_utime + ended.ru_stime, 3),
-    }

@@ -369,7 +369,7 @@ class Service:
             self._runtime.watchers.remove(watch)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._runtime.executor, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._runtime.lanes.reads, function, *arguments)
 
 
 def kind_of_any(error: Exception) -> str:

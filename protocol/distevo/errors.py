@@ -82,6 +82,10 @@ class BadName(StoreError):
     """The name is none that an object can have."""
 
 
+class CheckpointReplaced(DistevoError):
+    """It was not written, because a newer one was waiting for the same place."""
+
+
 class LocalProtocolError(DistevoError):
     """We tried what the protocol does not allow: a bug of ours, never a peer's doing."""
 

@@ -172,6 +172,13 @@ class CheckpointFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointWanted:
+    """The platform is in trouble: what is in hand should be durable soon."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOpened:
     """A connection is there, its key authenticated; nothing was said on it yet."""
 
@@ -240,6 +247,7 @@ Event = (
     | Verified
     | CheckpointSaved
     | CheckpointFailed
+    | CheckpointWanted
     | LinkOpened
     | DialFailed
     | LinkClosed

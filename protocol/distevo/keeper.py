@@ -14,6 +14,8 @@ from distevo.instructions import SaveCheckpoint
 from distevo.names import checkpoint_name
 from distevo.outbox import Outbox, next_wait
 
+URGENT_SECONDS = 1.0
+"""However urgent the next checkpoint is, it begins no sooner after the one before."""
 COVERING_SNAPSHOTS = 2
 """Durable snapshots of the current owner that must cover an island before an older object with it may go."""
 
@@ -42,7 +44,8 @@ class Keeper:
     """Checkpoints of one platform.
 
     One is due after `generations` generations of some island or `seconds` seconds, whichever comes first, and
-    never sooner than `least_seconds` after the one before. One at a time is on its way.
+    not sooner than `least_seconds` after the one before, unless it is urgent. One at a time is on its way: what became
+    due meanwhile is written from the state that there is by then, and so the newest takes the place of all that waited.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Keeper:
         self._last_at = -float("inf")
         self._changed_at: float | None = None
         self._is_urgent = False
+        self._retry_at = -float("inf")
         self._writing: tuple[int, list[Mark]] | None = None
         self._wait = 0.0
         """Seconds between the checkpoint that failed last and the next try; 0 after one that did not fail."""
@@ -65,6 +69,8 @@ class Keeper:
         """Checkpoints that may be in the store or not: they cover nothing, and go like the others."""
         self.saved_at: float | None = None
         """When the newest durable checkpoint was confirmed."""
+        self.replaced = 0
+        """Checkpoints that became due while another was on its way, and whose place a newer one took."""
 
     @property
     def is_writing(self) -> bool:
@@ -86,6 +92,10 @@ class Keeper:
         self._changed_at = now if self._changed_at is None else self._changed_at
         self._is_urgent = True
 
+    def hasten(self, seconds: float) -> None:
+        """An end is expected: from now on a checkpoint is due so many seconds after the last, if anything happened."""
+        self._seconds, self._least = min(self._seconds, seconds), min(self._least, seconds, URGENT_SECONDS)
+
     def generation(self, island: IslandId, now: float) -> None:
         """An island has finished a generation."""
         self._counts[island] = self._counts.get(island, 0) + 1
@@ -94,11 +104,15 @@ class Keeper:
 
     def due(self) -> float | None:
         """When the next checkpoint is due; None while nothing has changed or one is on its way."""
-        if self._changed_at is None or self._writing is not None:
+        return self._due() if self._writing is None else None
+
+    def _due(self) -> float | None:
+        if self._changed_at is None:
             return None
-        is_urgent = self._is_urgent or max(self._counts.values(), default=0) >= self._generations
-        wished = 0.0 if is_urgent else self._changed_at + self._seconds
-        return max(wished, self._last_at + self._least)
+        is_full = self._is_urgent or max(self._counts.values(), default=0) >= self._generations
+        wished = 0.0 if is_full else self._changed_at + self._seconds
+        least = min(self._least, URGENT_SECONDS) if self._is_urgent else self._least
+        return max(wished, self._last_at + least, self._retry_at)
 
     def save(
         self, cluster: str, islands: Iterable[IslandSnapshot], resource_usage: dict[str, float], now: float
@@ -124,6 +138,8 @@ class Keeper:
         if self._writing is None or self._writing[0] != sequence:
             return []
         marks = self._writing[1]
+        due = self._due()
+        self.replaced += due is not None and due < now
         self._objects[checkpoint_name(self._member, self._boot, sequence)] = marks
         for mark in marks:
             self._held.setdefault((mark.island, mark.grant), {})[mark.sequence] = mark
@@ -136,7 +152,7 @@ class Keeper:
             self._unsure[checkpoint_name(self._member, self._boot, sequence)] = self._writing[1]
             self._writing, self._changed_at, self._is_urgent = None, now, True
             self._wait = next_wait(self._wait)
-            self._last_at = max(self._last_at, now - self._least + self._wait)
+            self._retry_at = now + self._wait
 
     def covers(self, mark: Mark, grant: int) -> bool:
         """Whether enough durable snapshots of this platform, under its present `grant`, cover that one."""

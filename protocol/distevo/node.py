@@ -26,6 +26,7 @@ from distevo.errors import LocalProtocolError, ObjectError, kind_of
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
+    CheckpointWanted,
     DialFailed,
     Event,
     InboxChanged,
@@ -65,6 +66,7 @@ from distevo.outbox import Outbox
 from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberState, Plan
 from distevo.run import Run
+from distevo.session import Session
 from distevo.sharding import island_limit
 from distevo.slots import Slots
 from distevo.speech import member_of
@@ -119,6 +121,15 @@ class Node:
             settings.checkpoint_least_seconds,
             self.outbox,
         )
+        self.session = Session(
+            settings.member,
+            settings.boot,
+            settings.session_limit,
+            settings.heartbeat_timeout,
+            self.keeper,
+            self.outbox,
+            lambda now: self.dispatch.inbox_changed(now),
+        )
         self.slots = Slots(settings.workers, self.outbox)
         self.verifier = Verifier(self.slots, self.outbox)
         self.library = Library(self.outbox)
@@ -167,6 +178,7 @@ class Node:
             self.news.next_deadline,
             self.handover.next_deadline,
             self.exchange.next_deadline,
+            self.session.next_deadline,
         )
         self._next_watch = self._hinted_at = -float("inf")
         self._has_mail = self._is_probing = self._is_draining = False
@@ -179,6 +191,7 @@ class Node:
     def start(self, now: float) -> list[Instruction]:
         """Begin: workers first, since they take longest."""
         self.slots.start()
+        self.session.begin(now)
         return self.handle(Tick(), now)
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
@@ -253,6 +266,9 @@ class Node:
                 self.outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
                 self.keeper.failed(event.sequence, now)
                 self.exchange.failed(event.sequence)
+            case CheckpointWanted():
+                self.outbox.log("warning", "a checkpoint is made now", reason=event.reason)
+                self.keeper.change(now)
             case InboxChanged():
                 self._inbox_changed(now)
             case OwnSubmission():
@@ -346,6 +362,7 @@ class Node:
         self.news.tick(now)
         self.handover.tick(now)
         self.exchange.tick(now)
+        self.session.tick(now, self.following.plan)
         due = self.keeper.due()
         if due is not None and now >= due and self.phase not in ENDING:
             self._checkpoint(now)
@@ -540,6 +557,7 @@ class Node:
         self.foreman.is_working = False
         if self.term is not None:
             self.term.close()
+        self.session.end()
         self.farewell.begin(now)
         self.outbox.emit(FinishWorkers(FINISH_SECONDS))
 

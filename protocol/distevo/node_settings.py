@@ -35,3 +35,5 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_generations: int = 5
     checkpoint_seconds: float = 5.0
     checkpoint_least_seconds: float = 1.0
+    session_limit: float | None = None
+    """Seconds from the start after which the platform is expected to be taken away; None: not foreseen."""

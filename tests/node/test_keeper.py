@@ -177,3 +177,40 @@ def test_a_checkpoint_that_fails_is_tried_less_and_less_often() -> None:
     keeper.saved(keeper.save("c", [], {}, now), now)
     keeper.failed(keeper.save("c", [], {}, now), now)
     assert keeper.due() == now + 1
+
+
+def test_a_bucket_is_spared_unless_it_is_urgent_or_the_end_is_near() -> None:
+    keeper = Keeper("m", "b", 5, 5.0, 30.0, Outbox())
+
+    def save(now: float) -> None:
+        keeper.saved(keeper.save("c", [snapshot(0, 1)], {}, now), now)
+
+    keeper.generation(at(0), 0.0)
+    save(100.0)
+    for _ in range(9):
+        keeper.generation(at(0), 101.0)
+    assert keeper.due() == 130.0
+    keeper.change(102.0)
+    assert keeper.due() == 101.0, "an island that is handed over does not wait"
+    save(102.0)
+    keeper.hasten(24.0)
+    keeper.generation(at(0), 103.0)
+    assert keeper.due() == 108.0
+    save(108.0)
+    keeper.hasten(2.0)
+    keeper.generation(at(0), 109.0)
+    assert keeper.due() == 111.0
+
+
+def test_what_became_due_while_one_was_on_its_way_is_counted() -> None:
+    keeper = Keeper("m", "b", 1, 5.0, 1.0, Outbox())
+    keeper.generation(at(0), 0.0)
+    sequence = keeper.save("c", [snapshot(0, 1)], {}, 0.0)
+    keeper.generation(at(0), 0.5)
+    assert keeper.due() is None
+    keeper.saved(sequence, 40.0)
+    assert (keeper.replaced, keeper.due()) == (1, 1.0)
+    sequence = keeper.save("c", [snapshot(0, 1)], {}, 40.0)
+    keeper.generation(at(0), 40.1)
+    keeper.saved(sequence, 40.2)
+    assert keeper.replaced == 1

@@ -27,6 +27,9 @@ SAMPLES = {
     "evaluation_timeout_seconds": ("1", "2", "3", "-1"),
     "checkpoint_generations": ("1", "2", "3", "1e2"),
     "checkpoint_seconds": ("1", "2", "3", "soon"),
+    "session_limit": ("7200", "5400.5", "3600", "soon"),
+    "max_concurrent_uploads": ("1", "2", "3", "0"),
+    "upload_timeout": ("5", "6.5", "70", "0.5"),
     "enable_compression": ("false", "no", "off", "perhaps"),
     "compression_level": ("1", "2", "3", "10"),
     "heartbeat_interval": ("1", "2", "3", "0"),
@@ -354,3 +357,16 @@ def test_what_is_advertised_by_who_listens_nowhere_is_warned_of(environ: dict[st
 @pytest.mark.parametrize("text", ["tcp://a:65536", "udp://a:1", "a", "a:b", "tcp://[::1:1", "tcp://a b:1", "*x:1", ""])
 def test_what_is_no_endpoint_is_refused(text: str, environ: dict[str, str]) -> None:
     assert "listen must be" in refusal({"listen": text}, environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("12h", 43_200), ("1h30m", 5400), ("90m", 5400), ("1d", 86_400), ("5400s", 5400), ("1.5h", 5400), ("none", None)],
+)
+def test_a_time_is_given_in_seconds_or_with_units(text: str, seconds: float | None, environ: dict[str, str]) -> None:
+    assert load_settings({"session_limit": text}, environ).session_limit == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "12x", "1m2h", "-1h", "1..5h", "10", "31d", "inf"])
+def test_a_time_that_is_none(text: str, environ: dict[str, str]) -> None:
+    assert "session_limit must be a time like 12h, 1h30m or 5400" in refusal({"session_limit": text}, environ)

@@ -245,6 +245,13 @@ class Figures:
             counter("checkpoint_failures_total", "Checkpoints of which nobody knows that they were saved."),
             checkpoints.failed,
         )
+        yield self._own(
+            counter(
+                "checkpoints_replaced_total",
+                "Checkpoints that were due while another was on its way, and whose place a newer one took.",
+            ),
+            self._node.keeper.replaced + checkpoints.replaced,
+        )
         yield self._own(counter("checkpoint_bytes_total", "Their size in the store."), checkpoints.bytes_saved)
         yield self._own(
             counter("checkpoint_seconds_total", "Time that encoding and storing took."), checkpoints.seconds

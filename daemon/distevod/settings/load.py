@@ -36,6 +36,10 @@ class Settings(NamedTuple):
     evaluation_timeout_seconds: float
     checkpoint_generations: int
     checkpoint_seconds: float
+    session_limit: float | None
+    """Seconds from the start; None: no end is expected."""
+    max_concurrent_uploads: int
+    upload_timeout: float
     enable_compression: bool
     compression_level: int
     heartbeat_interval: float
@@ -193,6 +197,9 @@ class _Loader:
 
     def _default_mail_interval(self) -> None:
         """None: only the store itself knows."""
+
+    def _default_session_limit(self) -> None:
+        """None: nobody takes the machine away."""
 
     # checks
 

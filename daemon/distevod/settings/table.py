@@ -10,6 +10,7 @@ from distevo.sharding import ISLANDS_PER_4_GB
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS
 from distevod.settings.value import (
     Choice,
+    Duration,
     Endpoints,
     HostAndPort,
     Identifier,
@@ -25,7 +26,7 @@ WORKER_MEMORY_MB = 96
 its data segment is 60 MiB before the first program, and at a limit of 56 MiB the imports fail."""
 
 OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG", "DISTEVO_GCS_CREDENTIALS")
-"""Variables with our prefix that are not settings: the settings file, tracebacks of the commands, and a bucket's key."""
+"""Variables with our prefix that are not settings: the settings file, tracebacks of commands, and a bucket's key."""
 
 
 class Setting(NamedTuple):
@@ -186,7 +187,37 @@ SETTINGS: tuple[Setting, ...] = (
         "seconds",
         "A checkpoint is due after this time, or after checkpoint_generations, whichever comes first.",
         "5.",
-        "Longer means less overhead and, in a bucket, less cost; shorter means less to do again after a crash.",
+        "Longer means less overhead; shorter means less to do again after a crash. A bucket takes no more than one in "
+        "30 s, which costs, unless one is urgent.",
+    ),
+    Setting(
+        "session_limit",
+        Duration(60.0, 30 * 86_400.0),
+        None,
+        "seconds",
+        "How long this platform is there, from the daemon's start: for the last ten minutes of it checkpoints are made "
+        "whenever 0.8 of heartbeat_timeout has passed, and two minutes before its end its islands go to others.",
+        "By kind: kaggle and colab 12h, as their sessions last; else none.",
+        "Too long, and the end comes unforeseen: what was done since the last checkpoint is done again. Too short, and "
+        "the platform leaves early. A daemon that is started late in a session has less than the session's time.",
+    ),
+    Setting(
+        "max_concurrent_uploads",
+        Whole(1, 64),
+        10,
+        "uploads",
+        "The most objects that are written into the store at a time.",
+        "10.",
+        "Fewer leave more of a weak line to each; more write many results sooner over a line that is far.",
+    ),
+    Setting(
+        "upload_timeout",
+        Number(1.0, 3600.0),
+        30.0,
+        "seconds",
+        "How long a bucket may be silent while it takes an object; then that counts as failed and is tried anew.",
+        "30.",
+        "Shorter notices sooner that a line is gone; too short never gets a large checkpoint over a slow one.",
     ),
     Setting(
         "enable_compression",

@@ -1,0 +1,39 @@
+"""Lanes: threads that wait for the store, apart by how long that may take and by who must not wait behind whom."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+from distevo.instructions import CreateObject, DeleteObject, ListObjects, ReadObject, ReplaceObject, StoreInstruction
+from distevod.store.base import is_mutable
+
+LEASE_THREADS = 2
+"""For the mutable object alone: one write is in flight at a time, and reads beside it."""
+READ_THREADS = 8
+
+
+class Lanes:
+    """Three executors: a lease is renewed however slowly a checkpoint goes out. `reads` is for what people ask, too."""
+
+    def __init__(self, uploads: int) -> None:
+        """`uploads`: objects that are written at a time, beside the mutable one."""
+        self._lease = ThreadPoolExecutor(LEASE_THREADS, thread_name_prefix="lease")
+        self.reads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="reads")
+        self.uploads = ThreadPoolExecutor(uploads, thread_name_prefix="uploads")
+
+    def of(self, instruction: StoreInstruction) -> Executor:
+        """Where an instruction waits."""
+        match instruction:
+            case ReplaceObject():
+                return self._lease
+            case CreateObject(name=name):
+                return self._lease if is_mutable(name) else self.uploads
+            case ReadObject(name=name):
+                return self._lease if is_mutable(name) else self.reads
+            case ListObjects() | DeleteObject():
+                return self.reads
+
+    def close(self) -> None:
+        """Begin nothing more; what has begun is not waited for."""
+        for executor in (self._lease, self.reads, self.uploads):
+            executor.shutdown(wait=False, cancel_futures=True)

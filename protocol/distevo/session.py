@@ -1,0 +1,81 @@
+"""The session: a notebook's time is limited, and its end can be foreseen.
+
+Some minutes before it, checkpoints are made as often as a loss may cost, whatever they cost themselves; and in the
+last ones the platform asks for its own drain, so that its islands are elsewhere when the notebook is taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from distevo.command import Command, Verb, encode_command
+from distevo.keeper import Keeper
+from distevo.names import inbox_command
+from distevo.outbox import Outbox
+from distevo.plan import MemberState, Plan
+
+FORESIGHT_SECONDS = 600.0
+"""So long before the end checkpoints become frequent; at most a quarter of the session."""
+DRAIN_SECONDS = 120.0
+"""So long before the end the platform asks to be drained; at most a tenth of the session."""
+CADENCE = 0.8
+"""Of the heartbeat timeout: the most that passes between two checkpoints when the end is near."""
+
+
+class Session:
+    """One boot's expected time. With no limit it does nothing."""
+
+    def __init__(
+        self,
+        member: str,
+        boot: str,
+        limit: float | None,
+        heartbeat_timeout: float,
+        keeper: Keeper,
+        outbox: Outbox,
+        asked: Callable[[float], None],
+    ) -> None:
+        """`limit`: seconds from the start. `asked` is told when the inbox holds the request to be drained."""
+        self._member, self._boot, self._limit = member, boot, limit
+        self._cadence = CADENCE * heartbeat_timeout
+        self._keeper, self._outbox, self._asked = keeper, outbox, asked
+        self._hasten_at = self._drain_at = float("inf")
+
+    def begin(self, now: float) -> None:
+        """The daemon has started."""
+        if self._limit is not None:
+            end = now + self._limit
+            self._hasten_at = end - min(FORESIGHT_SECONDS, self._limit / 4)
+            self._drain_at = end - min(DRAIN_SECONDS, self._limit / 10)
+
+    def end(self) -> None:
+        """The platform leaves by itself."""
+        self._hasten_at = self._drain_at = float("inf")
+
+    def next_deadline(self) -> float:
+        """When `tick` has something to do."""
+        return min(self._hasten_at, self._drain_at)
+
+    def tick(self, now: float, plan: Plan) -> None:
+        """Do what is due; `plan` is the one in force."""
+        if now >= self._hasten_at:
+            self._hasten_at = float("inf")
+            self._keeper.hasten(self._cadence)
+            self._outbox.log("info", "the session ends soon: checkpoints are made more often")
+        if now >= self._drain_at:
+            self._drain_at = float("inf")
+            if self._has_others(plan):
+                self._outbox.log("info", "the session is about to end: islands are handed over")
+                self._ask()
+
+    def _has_others(self, plan: Plan) -> bool:
+        """Whether somebody is there to take the islands; alone, work goes on to the end."""
+        return any(
+            name != self._member and member.state is MemberState.ALIVE and not member.is_draining
+            for name, member in plan.members.items()
+        )
+
+    def _ask(self) -> None:
+        command = Command(verb=Verb.DRAIN, member=self._member, boot=self._boot)
+        name = inbox_command(f"{self._boot}-session")
+        self._outbox.create(name, encode_command(command), lambda _answer, now: self._asked(now))

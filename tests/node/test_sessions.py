@@ -1,0 +1,73 @@
+"""A notebook whose time is limited: its islands are elsewhere before it ends."""
+
+from __future__ import annotations
+
+from distevo.command import Verb, decode_command
+from distevo.events import CheckpointWanted, IslandId
+from distevo.instructions import CreateObject
+from distevo.keeper import Keeper
+from distevo.outbox import Outbox
+from distevo.plan import MemberPlan, Plan
+from distevo.session import DRAIN_SECONDS, FORESIGHT_SECONDS, Session
+from tests.node.world import World
+
+
+def plan(*names: str) -> Plan:
+    members = {name: MemberPlan(boot="b", kind="local", workers=1, memory_mb=4096, batch_size=1) for name in names}
+    return Plan(epoch=1, version=1, members=members)
+
+
+def session(limit: float | None) -> tuple[Session, Keeper, Outbox, list[float]]:
+    outbox, told = Outbox(), []
+    keeper = Keeper("m", "b", 5, 60.0, 30.0, outbox)
+    made = Session("m", "b", limit, 30.0, keeper, outbox, told.append)
+    made.begin(1000.0)
+    return made, keeper, outbox, told
+
+
+def test_without_a_limit_nothing_is_foreseen() -> None:
+    made, _, outbox, _ = session(None)
+    made.tick(10.0**9, plan("m", "n"))
+    assert (made.next_deadline(), outbox.take()) == (float("inf"), [])
+
+
+def test_before_the_end_checkpoints_come_often_and_the_platform_asks_to_be_drained() -> None:
+    hours = 12 * 3600.0
+    made, keeper, outbox, _ = session(hours)
+    keeper.generation(IslandId("r", "t", 0), 1000.0)
+    assert keeper.due() == 1060.0
+    assert made.next_deadline() == 1000.0 + hours - FORESIGHT_SECONDS
+    made.tick(made.next_deadline(), plan("m", "n"))
+    assert keeper.due() == 1024.0
+    assert made.next_deadline() == 1000.0 + hours - DRAIN_SECONDS
+    outbox.take()
+    made.tick(made.next_deadline(), plan("m", "n"))
+    (create,) = [order for order in outbox.take() if isinstance(order, CreateObject)]
+    command = decode_command(create.data)
+    assert (command.verb, command.member, command.boot) == (Verb.DRAIN, "m", "b")
+    assert made.next_deadline() == float("inf")
+
+
+def test_alone_a_platform_works_to_the_end() -> None:
+    made, _, outbox, _ = session(600.0)
+    made.tick(1600.0, plan("m"))
+    assert not [order for order in outbox.take() if isinstance(order, CreateObject)]
+
+
+def test_one_that_leaves_by_itself_foresees_nothing() -> None:
+    made, _, outbox, _ = session(600.0)
+    made.end()
+    made.tick(1600.0, plan("m", "n"))
+    assert outbox.take() == []
+
+
+def test_what_is_in_hand_becomes_durable_at_once_when_the_disk_fills() -> None:
+    world = World()
+    world.submit(tasks=1)
+    world.generation(IslandId("r", "t0", 0))
+    world.pass_time(10)
+    before = len([name for name in world.objects if name.startswith("checkpoints/")])
+    world.feed(CheckpointWanted("the disk is full"))
+    world.pass_time(1.1)
+    assert len([name for name in world.objects if name.startswith("checkpoints/")]) >= before
+    assert not world.node.keeper.has_news

@@ -14,6 +14,8 @@ FULL_MESH = 32
 """Up to so many members, oneself included, everybody is linked with everybody."""
 CANDIDATES = 3
 """In a larger cluster all are linked with the coordinator and the first two standbys: ranks below this."""
+RELAYS = 2
+"""And with the first of those who can be dialled: candidates may all be notebooks, and then nobody could relay."""
 RING_NEIGHBOURS = 3
 """And each with so many on either side of it in the order of the digests of ids: the ring stays connected as long as
 no three neighbours in a row are away, and says nothing about names or places."""
@@ -30,13 +32,19 @@ class Contact:
     endpoints: tuple[str, ...] = ()
     """Where it can be dialled; empty for who dials out only."""
     rank: int = FAR
-    """0 for the coordinator, then the standbys in the order in which they would follow."""
+    """0 for the coordinator, then the standbys in the order in which they would follow, and relays with them."""
+
+
+def with_relays(order: Mapping[str, int], dialable: Collection[str]) -> dict[str, int]:
+    """The ranks in `order`, but that the first `RELAYS` of those who can be dialled are no lower than candidates."""
+    relays = [member for member in sorted(order, key=order.__getitem__) if member in dialable][:RELAYS]
+    return {**order, **{member: min(order[member], CANDIDATES - 1) for member in relays}}
 
 
 def wished(me: str, rank: int, contacts: Mapping[str, Contact], wanted: Collection[str] = ()) -> dict[str, Contact]:
     """The contacts that `me`, itself of this rank, wants to be linked with, in the order of `contacts`.
 
-    All, in a small cluster and for the candidates of a larger one; else candidates, neighbours on the ring, and those
+    All, in a small cluster and for candidates and relays of a larger one; else these, neighbours on the ring, and those
     who are `wanted` besides.  Apart from `wanted`, if one wants the other, the other wants it too.
     """
     if len(contacts) < FULL_MESH or rank < CANDIDATES:

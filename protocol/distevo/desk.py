@@ -20,6 +20,8 @@ STRANGER_SECONDS = (0.3, 1.5)
 """Who dials writes its announcement at the same time, and the store may take a moment."""
 LIST_SECONDS = 10.0
 """How often the inbox is listed when nobody says that it has changed."""
+ASKED_SECONDS = 1.0
+"""The least time from one listing to the next that a member asks for."""
 UNREADABLE = "unreadable"
 ANSWER_SECONDS = 20.0
 """How long the plan keeps what came of an object that is gone: members that only read the store see it, too."""
@@ -46,6 +48,7 @@ class Desk:
         self._is_listing = False
         self._again = False
         self._next_listing = 0.0
+        self._looked_at = -float("inf")
         self._strangers: dict[tuple[str, str], float] = {}
         """When each unknown (key, boot) that made us list did so, in the last `LIST_SECONDS`."""
         self._reading: set[str] = set()
@@ -73,12 +76,16 @@ class Desk:
         """List the inbox now; if a listing is on its way already, once more after it."""
         if not self.is_open:
             return
-        self._next_listing = now + LIST_SECONDS
+        self._looked_at, self._next_listing = now, now + LIST_SECONDS
         if self._is_listing:
             self._again = True
             return
         self._is_listing = True
         self._outbox.list(INBOX, self._listed)
+
+    def look_soon(self, now: float) -> None:
+        """A member says that there is something new: list, but not without end, however often it is said."""
+        self._next_listing = min(self._next_listing, max(now, self._looked_at + ASKED_SECONDS))
 
     def look_for_stranger(self, key: str, boot: str, now: float) -> None:
         """Somebody with an unknown key or boot wants to be taken in: list, but no crowd of them makes this dear."""

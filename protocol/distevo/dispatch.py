@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from distevo.checkpoint import IslandSnapshot
 from distevo.codec import MAX_PAYLOAD_BYTES
-from distevo.contact import FAR, Contact, wished
+from distevo.contact import FAR, Contact, wished, with_relays
 from distevo.election import candidates
 from distevo.errors import ObjectError, RemoteProtocolError
 from distevo.events import IslandId, Verified
@@ -60,9 +60,12 @@ from distevo.verdicts import Verdicts
 if TYPE_CHECKING:
     from distevo.node import Node
 
+COMPLAINT_SECONDS = 10.0
+"""Of what one member complains of, or is wrong with, for one reason, one line is logged in so long."""
 MAX_NEIGHBOURS = 8
 """Owners of so many of an island's targets are linked with directly, however large the cluster is."""
 
+_CODES = frozenset(Code)
 MEMBER_STATES = {State.ALIVE: MemberState.ALIVE, State.DEAD: MemberState.DEAD, State.LEFT: MemberState.LEFT}
 
 
@@ -90,6 +93,8 @@ class Dispatch:
         self._coordinator, self._epoch = "", 0
         self._denied: frozenset[str] | None = None
         """Who was last kept out; None as long as nobody was let in."""
+        self._logged_at: dict[tuple[str, str, int], float] = {}
+        """When a line was last logged of (what happened, a member, its code)."""
 
     # --- what is said ----------------------------------------------------------------------------
 
@@ -249,7 +254,9 @@ class Dispatch:
         node = self._node
         record = node.lease.record
         holder = record.holder if record is not None else ""
-        order = candidates(plan, holder)
+        order = with_relays(
+            candidates(plan, holder), {name for name, member in plan.members.items() if member.endpoints}
+        )
         peers = node.settings.peers
         contacts = {
             name: Contact(member.boot, member.key, (*member.endpoints, *peers), order.get(name, FAR))
@@ -327,10 +334,16 @@ class Dispatch:
         try:
             self._act(delivery, head, now)
         except RemoteProtocolError as error:
-            node = self._node
-            node.outbox.log("warning", "a message is refused", sender=delivery.sender, reason=str(error))
+            self._complain("a message is refused", delivery.sender, error.code, str(error), now)
             answer = ErrorReport(code=error.code, reason=str(error)[:MAX_TEXT_BYTES], about=head.command)
             self._send(delivery.sender, answer, b"", now)
+
+    def _complain(self, what: str, member: str, code: int, reason: str, now: float) -> None:
+        """Log it, unless that member has just filled a line with the same."""
+        kind = what, member, code if code in _CODES else 0
+        if now >= self._logged_at.get(kind, -COMPLAINT_SECONDS) + COMPLAINT_SECONDS:
+            self._logged_at[kind] = now
+            self._node.outbox.log("warning", what, member=member, code=code, reason=reason)
 
     def _interval(self, path: Path) -> float:
         return self._mail_interval if path.kind is PathKind.MAIL else 0.0
@@ -352,6 +365,8 @@ class Dispatch:
             return
         if state is State.DEAD:
             self.router.hang_up(member, now)
+        if state in {State.DEAD, State.LEFT}:
+            node.foreman.somebody_is_gone(now)
         if node.term is not None:
             node.term.settle(member, node.table.boot_of(member) or "", MEMBER_STATES[state], now)
 
@@ -387,7 +402,7 @@ class Dispatch:
             case Control():
                 self._control_heard(sender, head, payload, now)
             case ErrorReport():
-                node.outbox.log("warning", "a member complains", member=sender, code=head.code, reason=head.reason)
+                self._complain("a member complains", sender, head.code, head.reason, now)
 
     def _heartbeat_heard(self, sender: str, head: Heartbeat, now: float) -> None:
         node = self._node
@@ -455,7 +470,7 @@ class Dispatch:
         match head.verb:
             case ControlVerb.INBOX:
                 if node.term is not None:
-                    node.term.desk.look(now)
+                    node.term.desk.look_soon(now)
             case ControlVerb.VERIFY:
                 self._verify(sender, head, payload, now)
             case ControlVerb.VERDICT:

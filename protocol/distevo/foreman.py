@@ -23,6 +23,7 @@ from distevo.run import Budget, Run
 from distevo.slots import Slot, Slots
 from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, Turn, fresh_snapshot, population_of
 
+STORE_AWAY = "its store does not answer"
 ISLANDS_AHEAD = 2
 """Each slot has at least this many islands placed, so that a worker never waits for its next one."""
 
@@ -107,6 +108,7 @@ class Foreman:
         self._intake.keep(lambda island: self._place_of(island) is not None)
         passed = [island for island in queued if island not in mine and island not in self.islands]
         self._pass_on([*passed, *missed])
+        self._intake.look(now)
         self._report_unbegun(now)
         self.fill(now)
 
@@ -277,6 +279,30 @@ class Foreman:
             return
         work.run = run
         self._intake.fetch(work, work.life[1], now)
+
+    def somebody_is_gone(self, now: float) -> None:
+        """Another member is dead, or has left: nothing is waited for from it."""
+        self._intake.look(now)
+
+    @property
+    def lacks_runs(self) -> bool:
+        """Whether an island waits for the object of its run."""
+        return any(work.stage is Stage.FETCHING and work.run is None for work in self.islands.values())
+
+    def store_is_away(self, now: float) -> None:
+        """It has not answered for long: what cannot even be begun here, others may have."""
+        for name in {work.id.run for work in self.islands.values() if work.is_fetching and work.run is None}:
+            self._refuse(name, STORE_AWAY)
+        self.fill(now)
+
+    def store_is_back(self, now: float) -> None:
+        """It answers again."""
+        back = [name for name, reason in self.refused.items() if reason == STORE_AWAY]
+        for name in back:
+            del self.refused[name]
+        if back:
+            self._tell_refused()
+            self.fill(now)
 
     def handed_over(self, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""

@@ -29,6 +29,8 @@ class Intake:
         self._outbox, self._library, self._is_alive, self._then = outbox, library, is_alive, then
         self._handed: dict[IslandId, IslandSnapshot | str] = {}
         """What former owners sent; or, of those who had not begun, their names."""
+        self._waiting: dict[IslandId, tuple[IslandWork, str | None]] = {}
+        """Islands whose former owner has been asked for nothing yet but time, with the result that they begin from."""
 
     def keep(self, is_open: Callable[[IslandId], bool]) -> None:
         """A plan is in force: forget what came for islands that are over."""
@@ -39,13 +41,26 @@ class Intake:
         if not work.former or work.id in self._handed or not self._is_alive(work.former[-1]):
             self._read(work, result, now)
         else:
-            self._outbox.later(now + HAND_OVER_SECONDS, lambda now: self._read(work, result, now))
+            self._waiting[work.id] = work, result
+            self._outbox.later(now + HAND_OVER_SECONDS, lambda now: self._waited(work, result, now))
+
+    def look(self, now: float) -> None:
+        """Somebody is gone: of whoever is dead nothing is waited for."""
+        for work, result in list(self._waiting.values()):
+            if not self._is_alive(work.former[-1]):
+                self._waited(work, result, now)
+
+    def _waited(self, work: IslandWork, result: str | None, now: float) -> None:
+        waiting = self._waiting.get(work.id)
+        if waiting is not None and waiting[0] is work:
+            self._read(work, result, now)
 
     def came(self, island: IslandId, handed: IslandSnapshot | str) -> None:
         """A former owner sends a state, or says by its name that it has none. It may come before the plan does."""
         self._handed[island] = handed
 
     def _read(self, work: IslandWork, result: str | None, now: float) -> None:
+        self._waiting.pop(work.id, None)
         if not work.is_fetching:
             return
         if result is None:

@@ -12,7 +12,7 @@ from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.events import IslandId
 from distevo.instructions import SaveCheckpoint
 from distevo.names import checkpoint_name
-from distevo.outbox import Outbox, next_wait
+from distevo.outbox import RETRY_SECONDS, Outbox, next_wait
 
 URGENT_SECONDS = 1.0
 """However urgent the next checkpoint is, it begins no sooner after the one before."""
@@ -153,6 +153,10 @@ class Keeper:
             self._writing, self._changed_at, self._is_urgent = None, now, True
             self._wait = next_wait(self._wait)
             self._retry_at = now + self._wait
+
+    def answers_again(self, now: float) -> None:
+        """The store was away and answers: what failed is tried soon. It may still take no writes."""
+        self._retry_at = min(self._retry_at, now + RETRY_SECONDS)
 
     def covers(self, mark: Mark, grant: int) -> bool:
         """Whether enough durable snapshots of this platform, under its present `grant`, cover that one."""

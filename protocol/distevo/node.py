@@ -179,7 +179,9 @@ class Node:
             self.handover.next_deadline,
             self.exchange.next_deadline,
             self.session.next_deadline,
+            self._refuses_at,
         )
+        self.outbox.answers_again = self._store_answers_again
         self._next_watch = self._hinted_at = -float("inf")
         self._has_mail = self._is_probing = self._is_draining = False
         self._deadline: float | None = None
@@ -323,6 +325,17 @@ class Node:
             return None
         return task.islands[island.island].grant
 
+    def _refuses_at(self) -> float | None:
+        """When islands are refused that cannot be begun, because the store does not answer."""
+        since = self.outbox.failing_since
+        if since is None or not self.foreman.lacks_runs:
+            return None
+        return since + self.settings.heartbeat_timeout
+
+    def _store_answers_again(self, now: float) -> None:
+        self.keeper.answers_again(now)
+        self.foreman.store_is_back(now)
+
     def _inbox_changed(self, now: float) -> None:
         if self.phase is Phase.COORDINATING and self.term is not None:
             self.term.desk.look(now)
@@ -363,6 +376,8 @@ class Node:
         self.handover.tick(now)
         self.exchange.tick(now)
         self.session.tick(now, self.following.plan)
+        if now >= (self._refuses_at() or float("inf")):
+            self.foreman.store_is_away(now)
         due = self.keeper.due()
         if due is not None and now >= due and self.phase not in ENDING:
             self._checkpoint(now)

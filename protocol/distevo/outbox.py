@@ -75,6 +75,10 @@ class Outbox:
         self._failing = 0
         """Requests that have failed and not been answered yet."""
         self._ops = 0
+        self.failing_since: float | None = None
+        """Since when the store has not answered; None while it does."""
+        self.answers_again: Callable[[float], None] = lambda _now: None
+        """Told when the store answers, after it did not."""
 
     def take(self) -> list[Instruction]:
         """All instructions since the last call, in order."""
@@ -170,13 +174,16 @@ class Outbox:
         if request.wait:
             self._failing -= 1
             if not self._failing:
+                self.failing_since = None
                 self.log("info", "the store answers again")
+                self.answers_again(now)
         request.then(answer, now)
 
     def _rest(self, request: _Request, answer: StoreAnswer, now: float) -> None:
         if not request.wait:
             self._failing += 1
             if self._failing == 1:
+                self.failing_since = now
                 # Once for all that fail: one a try would fill the user's disk while the store is away.
                 operation = type(request.make(answer.op)).__name__
                 message = "the store does not answer; asking again until it does"

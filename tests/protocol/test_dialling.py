@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.support.programs  # noqa: F401 - loads the profile without time limits
-from distevo.contact import CANDIDATES, FAR, FULL_MESH, Contact, wished
+from distevo.contact import CANDIDATES, FAR, FULL_MESH, Contact, wished, with_relays
 from distevo.dialling import LONGEST_WAIT, STABLE_SECONDS, YIELD_SECONDS
 from distevo.events import DialFailed, LinkClosed
 from distevo.instructions import Dial
@@ -152,6 +152,17 @@ def test_in_a_larger_cluster_links_are_few_mutual_and_connected(size: int, candi
         edge = {other for me in edge for other in wish[me]} - reached
         reached |= edge
     assert reached == wish.keys()
+
+
+def test_those_who_can_be_dialled_are_linked_with_all_where_no_candidate_can() -> None:
+    order = {f"m{n}": n for n in range(60)}
+    ranks = with_relays(order, {"m40", "m50", "m55"})
+    assert {member for member in ranks if ranks[member] < CANDIDATES} == {"m0", "m1", "m2", "m40", "m50"}
+    wish = wishes(plan_of(60, ranks))
+    assert all({"m40", "m50"} - {me} <= wish[me] for me in wish)
+    assert all(me in wish[other] for me in wish for other in wish[me])
+    assert with_relays(order, {"m0", "m2", "m50"}) == order, "candidates that can be dialled relay themselves"
+    assert with_relays({}, {"m0"}) == {}
 
 
 def test_few_wishes_change_when_one_member_comes() -> None:

@@ -1,0 +1,151 @@
+"""Troubles of one member: its own way to the store, a former owner that dies, a peer that talks without end."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from distevo.cluster import decode_cluster, encode_cluster
+from distevo.events import IslandId, LinkOpened, Outcome, Received
+from distevo.foreman import STORE_AWAY
+from distevo.instructions import CreateObject, ListObjects, ReadObject, StoreInstruction
+from distevo.intake import HAND_OVER_SECONDS
+from distevo.keeper import RETRY_SECONDS
+from distevo.messages import Control, ControlVerb, ErrorReport, Hello
+from distevo.names import INBOX
+from distevo.plan import MemberPlan, MemberState, Plan
+from distevo.work import Stage
+from tests.node.test_node import T0
+from tests.node.test_stages import back, replan, to_another
+from tests.node.world import World
+
+OTHER = IslandId("x", "t0", 0)
+
+
+def with_holder(world: World, seconds: float) -> None:
+    """Let time pass while another holds the lease and renews it."""
+    for beat in range(round(seconds / 2)):
+        record = decode_cluster(world.objects["cluster"][0])
+        renewed = msgspec.structs.replace(record, nonce=f"{beat:x}{world.now:.0f}".replace(".", ""))
+        world.objects["cluster"] = encode_cluster(renewed), world.objects["cluster"][1] + 1
+        world.pass_time(2)
+
+
+def another_run(plan: Plan) -> None:
+    """A run of the same kind, whose object cannot be read, with an island for `m`."""
+    plan.members["n"] = MemberPlan(boot="b9", kind="local", workers=1, memory_mb=4096, batch_size=1)
+    run = msgspec.structs.replace(plan.runs["r"], object="inbox/run-x-1", first_grant=plan.next_grant, tasks={})
+    task = msgspec.structs.replace(plan.runs["r"].tasks["t0"], islands=[])
+    place = plan.runs["r"].tasks["t0"].islands[0]
+    place = msgspec.structs.replace(place, owner="m-b0", grant=plan.next_grant, former=[])
+    plan.runs["x"] = msgspec.structs.replace(run, tasks={"t0": msgspec.structs.replace(task, islands=[place])})
+    plan.next_grant += 1
+
+
+@pytest.fixture
+def world() -> World:
+    """One platform with an island in hand."""
+    world = World()
+    world.submit(tasks=1)
+    world.generation(T0, fitness=0.5)
+    return world
+
+
+def test_what_cannot_even_be_begun_here_is_left_to_others_while_the_store_is_away(world: World) -> None:
+    def fault(instruction: StoreInstruction) -> Outcome | None:
+        is_run = isinstance(instruction, ReadObject) and instruction.name == "inbox/run-x-1"
+        return Outcome.UNAVAILABLE if is_run else None
+
+    world.fault = fault
+    replan(world.objects, another_run)
+    with_holder(world, 20)
+    foreman = world.node.foreman
+    assert foreman.islands[OTHER].stage is Stage.FETCHING
+    assert foreman.refused == {}
+    with_holder(world, world.node.settings.heartbeat_timeout)
+    assert foreman.refused == {"x": STORE_AWAY}
+    assert OTHER not in foreman.islands
+    assert foreman.islands[T0].stage is Stage.EVOLVING, "what was begun goes on"
+    world.objects["inbox/run-x-1"] = world.objects["inbox/run-r-n0"]
+    world.fault = lambda _: None
+    with_holder(world, 32)
+    assert foreman.refused == {}
+    assert OTHER in world.running
+
+
+def test_nothing_is_waited_for_from_a_former_owner_that_dies(world: World) -> None:
+    replan(world.objects, to_another)
+    with_holder(world, 6)
+    work = world.node.foreman.islands[T0]
+    replan(world.objects, back)
+    with_holder(world, 6)
+    assert work.stage is Stage.RETURNING
+
+    def dead(plan: Plan) -> None:
+        plan.members["n"].state = MemberState.DEAD
+
+    replan(world.objects, dead)
+    with_holder(world, HAND_OVER_SECONDS / 2 - 1)
+    assert work.stage is Stage.EVOLVING
+
+
+def test_after_an_outage_the_next_checkpoint_is_not_waited_for_long(world: World) -> None:
+    world.fault = lambda i: Outcome.UNAVAILABLE if isinstance(i, CreateObject | ListObjects) else None
+    world.generation(T0)
+    world.pass_time(100)
+    keeper = world.node.keeper
+    world.generation(T0)
+    due = keeper.due()
+    assert due is not None
+    assert due > world.now + RETRY_SECONDS
+    world.fault = lambda _: None
+    world.pass_time(30)
+    assert not keeper.has_news
+
+
+def link(world: World) -> None:
+    """A member `n` with an open link."""
+    replan_key = "k" * 40
+
+    def known(plan: Plan) -> None:
+        plan.members["n"] = MemberPlan(boot="b9", kind="local", workers=1, memory_mb=4096, batch_size=1, key=replan_key)
+
+    term = world.node.term
+    assert term is not None
+    known(term.ledger.plan)
+    term.settle("n", "b9", MemberState.ALIVE, world.now)
+    term._publish()
+    world.pass_time(5)
+    world.feed(LinkOpened(1, replan_key, None))
+    record = decode_cluster(world.objects["cluster"][0])
+    hello = Hello(versions=[1], cluster=record.cluster, member="n", boot="b9", incarnation=0, heartbeat_interval=10.0)
+    world.feed(Received(1, hello, b""))
+
+
+def test_a_member_that_complains_without_end_fills_no_log(world: World) -> None:
+    link(world)
+    for number in range(1000):
+        world.feed(Received(1, ErrorReport(code=number, reason="x" * 100), b""))
+    lines = [line for line in world.logs if line.message == "a member complains"]
+    assert 1 <= len(lines) <= 15
+    world.pass_time(11)
+    world.feed(Received(1, ErrorReport(code=10**6, reason="again"), b""))
+    assert [line for line in world.logs if line.fields.get("reason") == "again"]
+
+
+def test_a_member_that_says_inbox_without_end_makes_one_listing_a_second(world: World) -> None:
+    link(world)
+    listings: list[float] = []
+
+    def count(instruction: StoreInstruction) -> Outcome | None:
+        if isinstance(instruction, ListObjects) and instruction.prefix == INBOX:
+            listings.append(world.now)
+        return None
+
+    world.fault = count
+    for _ in range(300):
+        world.feed(Received(1, Control(verb=ControlVerb.INBOX), b""))
+        world.pass_time(0.01)
+    assert 3 <= len(listings) <= 5
+    world.pass_time(2)
+    assert listings[-1] >= world.now - 3, "the last word is not lost"

@@ -243,7 +243,7 @@ class Coordinator:
         """Place islands anew; whether anything changed."""
         self._is_changed = False
         hosts = self._hosts()
-        is_changed = self._note_refusals(hosts)
+        is_changed = self._note_refusals(hosts) | self._let_go_of_the_dead()
         islands = self._open_islands({host.owner for host in hosts}, self._draining())
         owners = place(hosts, islands)
         for island, owner in owners.items():
@@ -254,6 +254,20 @@ class Coordinator:
         has_waiting = any(not owners.get(island.id, island.owner) for island in islands)
         self._replace_at = now + WAITING_SECONDS if has_waiting else float("inf")
         return is_changed
+
+    def _let_go_of_the_dead(self) -> bool:
+        """Islands of tasks that are about to close need no other owner, and are nobody's if theirs is gone."""
+        living = {member.owner(name) for name, member in self.ledger.living().items()}
+        lost = [
+            IslandId(*task, index)
+            for task in self.closing.ends
+            if self.closing.is_ending(task)
+            for index, at in enumerate(self.ledger.plan.runs[task[0]].tasks[task[1]].islands)
+            if at.owner and at.owner not in living
+        ]
+        for island in lost:
+            self.ledger.assign(island, "")
+        return bool(lost)
 
     def _hosts(self) -> list[Host]:
         hosts = []

@@ -313,7 +313,10 @@ class Foreman:
         elif snapshot.grant < work.grant and work.snapshot is not None and not _is_covered(work.state, snapshot):
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
             # is merged from the store before the island is told as final.
-            self.immigrate(island, list(population_of(snapshot)), is_all=True)
+            if work.stage is Stage.FINAL:
+                self._complete(work, [snapshot], "", now)
+            else:
+                self.immigrate(island, list(population_of(snapshot)), is_all=True)
 
     def not_begun(self, owner: str, island: IslandId, grant: int, now: float) -> None:
         """A former owner says that it has nothing of an island, and will never have: it follows a later plan."""
@@ -365,7 +368,8 @@ class Foreman:
         if name not in self.refused:
             self.refused[name] = reason
             self._tell_refused()
-            self._outbox.log("error", "a run is set aside", run=name, reason=reason)
+            level = "warning" if reason == STORE_AWAY else "error"
+            self._outbox.log(level, "a run is set aside", run=name, reason=reason)
         for work in [work for work in self.islands.values() if work.id.run == name]:
             if work.stage is not Stage.PARTING:
                 place = self._place_of(work.id)

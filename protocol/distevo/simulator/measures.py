@@ -9,6 +9,7 @@ import msgspec
 from distevo.cluster import ClusterRecord
 from distevo.plan import MemberState, Plan
 from distevo.simulator.invariants.orphans import open_islands
+from distevo.simulator.views import Views
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -42,7 +43,9 @@ class Measures:
         """From the end of a member to a plan in which all its islands are a living member's."""
         self.arrivals: list[float] = []
         """From the start of a boot to a plan that shows it alive."""
+        self.views = Views()
         self._vacant_since: float | None = 0.0
+        self.views.vacant(0, 0.0)
         self._holder = ""
         self._epoch = 0
         self._arriving: dict[str, float] = {}
@@ -52,12 +55,15 @@ class Measures:
     def began(self, owner: str, now: float) -> None:
         """A boot started."""
         self._arriving[owner] = now
+        self.views.began(owner, now)
 
     def ended(self, owner: str, now: float) -> None:
         """A boot ended, in whatever way."""
         self._arriving.pop(owner, None)
+        self.views.ended(owner, now)
         if owner == self._holder and self._vacant_since is None:
             self._vacant_since = now
+            self.views.vacant(self._epoch, now)
         if owner in self._owners:
             self._gone[owner] = now
 

@@ -30,6 +30,8 @@ from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.measures import Measures
 from distevo.simulator.network import COMMAND_AT, Network
 from distevo.simulator.store import Client, Store
+from distevo.simulator.views import LOOK_SECONDS
+from distevo.work import Stage
 
 SWEEP_SECONDS = 5.0
 """How often the judges that look at time do so."""
@@ -177,6 +179,7 @@ class Referee:
     def started(self, boot: Boot, order: StartIsland) -> None:
         """A node lets a worker begin an island."""
         self._starts.started(order.island, order.snapshot.grant, boot.owner)
+        self._measures.views.started(boot.owner, self._agenda.now)
 
     def said(self, boot: Boot, line: Log) -> None:
         """A node tells its user something. Raises Violation for an error that nodes must have made themselves."""
@@ -211,6 +214,7 @@ class Referee:
     def begin(self) -> None:
         """Look at the cluster from time to time."""
         self._agenda.after(SWEEP_SECONDS, self._sweep)
+        self._agenda.after(LOOK_SECONDS, self._look)
 
     def end(self) -> None:
         """The simulation is over."""
@@ -240,6 +244,10 @@ class Referee:
                 self._calm.sweep(moment)
         self._agenda.after(SWEEP_SECONDS, self._sweep)
 
+    def _look(self, _: object) -> None:
+        self._measures.views.look(self._boots(), self.plan, self._agenda.now)
+        self._agenda.after(LOOK_SECONDS, self._look)
+
     def _moment(self) -> Moment:
         boots = self._boots()
         return Moment(
@@ -251,4 +259,10 @@ class Referee:
             generated_at=self._generated_at,
             leaving={boot.owner: None for boot in boots if boot.is_leaving}.keys(),
             quiet_since=self._quiet_since,
+            evolving=[
+                (work.id, boot.owner)
+                for boot in (boots if self._calm is not None else ())
+                for work in boot.node.foreman.islands.values()
+                if work.stage is Stage.EVOLVING
+            ],
         )

@@ -71,6 +71,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from a member's end until its islands are others'."""
     arrivals: list[float]
     """Seconds from the start of a daemon until the plan has it."""
+    first_islands: list[float]
+    """Seconds from the start of a daemon until it begins its first island."""
+    successions: list[float]
+    """Seconds from a coordinator's end (at first, from the start) until all follow a plan of the next one's."""
+    joins: list[float]
+    """Seconds from the start of a daemon until all follow a plan that shows it alive."""
+    departures: list[float]
+    """Seconds from the end of a daemon until nobody follows a plan that shows it alive."""
+    estrangements: list[tuple[float, float, int]]
+    """(beginning, seconds, most members) of each period in which the plan called members dead that lived."""
     runs: dict[str, str]
     """How each run ended."""
     trace: list[str] | None = None

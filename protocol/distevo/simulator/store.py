@@ -7,8 +7,10 @@ or just before the answer, so that answers are as stale as they can be, and race
 from __future__ import annotations
 
 import random
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice, takewhile
 from typing import Protocol
 
 from distevo.checkpoint import Checkpoint, encode_checkpoint
@@ -67,6 +69,8 @@ class Store:
         self._settings, self._agenda, self._rng, self._witness = settings, agenda, rng, witness
         self._objects: dict[str, dict[str, tuple[Content, int]]] = {}
         """By first segment of the name, then by name: what is listed together lies together."""
+        self._sorted: dict[str, list[str]] = {}
+        """By first segment, the names in order."""
         self.moment = 0
         """Writes and listings carried out so far: the order of the store's history."""
         self.requests = {"insert": 0, "list": 0, "read": 0, "miss": 0, "delete": 0}
@@ -160,7 +164,8 @@ class Store:
 
     def _carry_out(self, client: Client, order: StoreInstruction, content: Checkpoint | None) -> StoreAnswer:
         op = order.op
-        kept = self._objects.setdefault(_folder(order.prefix if isinstance(order, ListObjects) else order.name), {})
+        folder = _folder(order.prefix if isinstance(order, ListObjects) else order.name)
+        kept = self._objects.setdefault(folder, {})
         match order:
             case ReadObject(name=name):
                 found = kept.get(name)
@@ -172,12 +177,14 @@ class Store:
             case ListObjects(prefix=prefix):
                 self.requests["list"] += 1
                 self.moment += 1
-                names = tuple(sorted(name for name in kept if name.startswith(prefix)))
+                names = _beginning(self._sorted.get(folder, []), prefix)
                 self._witness.listed(client, prefix)
                 return StoreAnswer(op, Outcome.DONE, names=names)
             case DeleteObject(name=name):
                 self.requests["delete"] += 1
                 if kept.pop(name, None) is not None:
+                    there = self._sorted[folder]
+                    del there[bisect_left(there, name)]
                     self.moment += 1
                     self._witness.deleted(name)
                 return StoreAnswer(op, Outcome.DONE)
@@ -204,6 +211,8 @@ class Store:
                 return StoreAnswer(op, Outcome.UNAVAILABLE, reason="429: written less than a second ago")
             self._cluster_written_at = self._agenda.now
         self.moment += 1
+        if found is None:
+            insort(self._sorted.setdefault(_folder(name), []), name)
         kept[name] = data, self.moment
         if name == CLUSTER:
             assert isinstance(data, bytes)
@@ -274,3 +283,9 @@ class Store:
 
 def _folder(name: str) -> str:
     return name.partition("/")[0]
+
+
+def _beginning(names: list[str], prefix: str) -> tuple[str, ...]:
+    """Of sorted names those that begin so."""
+    start = bisect_left(names, prefix)
+    return tuple(takewhile(lambda name: name.startswith(prefix), islice(names, start, None)))

@@ -7,7 +7,7 @@ retry changes nothing. What the store has confirmed must be done.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -54,10 +54,10 @@ class Users:
         witness: Confirmed,
         boots: Callable[[], Sequence[Boot]],
         name: Callable[[str], str],
-        key: Callable[[str], str],
+        keys: Callable[[str], Collection[str]],
     ) -> None:
-        """`name` says who is meant by a member's name in a scenario, `key` which key a member has."""
-        self._name, self._key = name, key
+        """`name` says who is meant by a member's name in a scenario, `keys` which keys machines of a name have."""
+        self._name, self._keys = name, keys
         self.back_after: dict[str, float | None] = {}
         """By member that somebody has leave: after how many seconds it is started again."""
         self._agenda, self._store, self._trace, self._rng = agenda, store, trace, rng
@@ -112,7 +112,8 @@ class Users:
 
     def _about(self, order: Order, member: str) -> Command:
         if order.verb is Verb.UNREVOKE:
-            self._witness.key_may_return(self._key(member))
+            for key in self._keys(member):
+                self._witness.key_may_return(key)
         else:
             self.back_after[member] = order.back_after
         boot = next((boot.settings.boot for boot in self._boots() if boot.member == member), "")

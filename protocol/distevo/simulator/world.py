@@ -49,6 +49,8 @@ class _World:
         self.network = Network(scenario.network, self.agenda, self.rng("network"))
         self._referee.watch(self.store, self.network)
         self._platforms = {name: Platform(name, group, scenario, self) for name, group in names_of(scenario).items()}
+        self._keys = {name: {platform.key} for name, platform in self._platforms.items()}
+        """Of all machines of a name, twins too."""
         self._users = Users(
             scenario,
             self.agenda,
@@ -58,7 +60,7 @@ class _World:
             self._referee,
             self.boots,
             self._name,
-            lambda member: self._platforms[member].key,
+            self._keys.__getitem__,
         )
         self._has_leavers = any(order.verb.is_about_member for order in scenario.commands)
 
@@ -203,6 +205,7 @@ class _World:
         key = f"key of {host}" if fault.has_own_key else original.key
         twin = Platform(original.name, original.group, self._scenario, self, host, key)
         original.has_twin = twin.has_twin = True
+        self._keys[original.name].add(key)
         self._platforms[host] = twin
         twin.start()
 
@@ -254,6 +257,11 @@ class _World:
             elections=[round(seconds, 3) for seconds in measures.elections],
             adoptions=[round(seconds, 3) for seconds in measures.adoptions],
             arrivals=[round(seconds, 3) for seconds in measures.arrivals],
+            first_islands=[round(seconds, 3) for seconds in measures.views.first_islands],
+            successions=[round(seconds, 3) for seconds in measures.views.successions],
+            joins=[round(seconds, 3) for seconds in measures.views.joins],
+            departures=[round(seconds, 3) for seconds in measures.views.departures],
+            estrangements=measures.views.estrangements,
             runs={name: run.state.value for name, run in plan.runs.items()} if plan is not None else {},
             trace=self.trace.lines() if self._is_traced else None,
         )

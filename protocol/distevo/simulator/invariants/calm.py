@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from distevo.cluster import ClusterRecord
+from distevo.events import IslandId
 from distevo.names import INBOX_COMMANDS
 from distevo.plan import MemberState, Plan
 from distevo.simulator.config import Times
@@ -85,6 +86,8 @@ class Moment(NamedTuple):
     """Owners that run, and were asked to end, drained or revoked."""
     quiet_since: float = 0.0
     """When a platform last began or ended, or something else went wrong."""
+    evolving: Collection[tuple[IslandId, str]] = ()
+    """Islands that are worked on, with who does."""
 
 
 class CalmJudge:
@@ -93,7 +96,7 @@ class CalmJudge:
     def __init__(self, bounds: Bounds, since: float) -> None:
         self.bounds, self.since = bounds, since
         self._apart = 0.0
-        """Seconds for which some task's islands had several living owners."""
+        """Seconds for which several platforms worked on some task's islands."""
         self._swept_at = since
         self._epoch: int | None = None
         self._unsettled_at = since
@@ -114,7 +117,7 @@ class CalmJudge:
             silent = at.now - at.generated_at
             if silent > self.bounds.generation:
                 raise Violation(EVOLVING, f"no island had a generation for {silent:.1f} s")
-        if waited > self.bounds.coordinator and at.plan is not None and _has_neighbours(at.plan, at.living):
+        if waited > self.bounds.coordinator and at.plan is not None and _has_neighbours(at.plan, at.evolving):
             self._apart += at.now - self._swept_at
         self._swept_at = at.now
 
@@ -189,11 +192,14 @@ class CalmJudge:
                 raise Violation(ALL_MEMBERS, f"{owner} is not alive in the plan")
 
 
-def _has_neighbours(plan: Plan, living: Collection[str]) -> bool:
-    """Whether islands of one task, which are connected, live apart."""
+def _has_neighbours(plan: Plan, evolving: Collection[tuple[IslandId, str]]) -> bool:
+    """Whether islands of one task, which are connected, are worked on apart."""
     tasks: dict[tuple[str, str], set[str]] = {}
-    for island, owner in open_islands(plan).items():
+    owners_of = open_islands(plan)
+    for island, owner in evolving:
+        if owners_of.get(island) != owner:
+            continue
         migration = plan.runs[island.run].migration
-        if owner in living and migration.topology != UNCONNECTED and migration.interval <= PROMPT_INTERVAL:
+        if migration.topology != UNCONNECTED and migration.interval <= PROMPT_INTERVAL:
             tasks.setdefault((island.run, island.task), set()).add(owner)
     return any(len(owners) > 1 for owners in tasks.values())

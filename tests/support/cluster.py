@@ -82,14 +82,16 @@ class Cluster:
 
     def start(self, host: Host, *options: str) -> Daemon:
         """Start the daemon of a host, whose own way to the store can be cut; wait until it answers."""
-        folder = self.folder / host.name
-        self.daemons[host.name] = daemon = host.daemon(
-            folder, "--store", str(folder / "store"), *self.options, *options
-        )
+        self.daemons[host.name] = daemon = self.make_daemon(host, *options)
         self.hosts[host.name] = host
         self.mend_store(host.name)
         self._stack.push(daemon)
         return daemon.start()
+
+    def make_daemon(self, host: Host, *options: str) -> Daemon:
+        """The daemon of a host, not started yet."""
+        folder = self.folder / host.name
+        return host.daemon(folder, "--store", str(folder / "store"), *self.options, *options)
 
     # --- faults ----------------------------------------------------------------------------------
 
@@ -207,6 +209,15 @@ class Cluster:
             "evaluations": 10**9, "migration": {"interval": 5},
         }  # fmt: skip
         return self.daemons[through].submit(**slow | request)
+
+    def wait_durable(self, run: str) -> None:
+        """Wait until some checkpoint holds programs of each task, of which the best must not be lost any more."""
+
+        def are_all_durable() -> bool:
+            self.note_durable(run)
+            return self._durable[run].keys() == self.plan().runs[run].tasks.keys()
+
+        within(10, are_all_durable, f"something durable of {run}")
 
     def note_durable(self, run: str) -> None:
         """Remember the best of each task that some checkpoint holds by now: it must not be lost any more."""

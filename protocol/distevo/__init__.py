@@ -11,6 +11,7 @@ Reading order, each line above what it builds on. `SPEC.md`, beside this package
 - how it travels: `contact` and `path`, `alarms`, `link` and `links`, `dialling`, `routes`, `beats`, `box`, `mail`,
   `mailboxes`, `listener`, and `routing`, which joins them
 - who lives: `members`
+- what a plan in force says: `outline`
 - what goes in and out of a node: `events`, `instructions`, `outbox`
 - a member works: `slots`, `work`, `library`, `intake`, `foreman`, `keeper`, `session`, `handover`, `verifier`, `news`
 - islands exchange programs: `topology`, `policies`, `migration`, `seen`, `exchange`

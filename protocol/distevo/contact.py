@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from blake3 import blake3
@@ -32,7 +33,11 @@ class Contact:
     endpoints: tuple[str, ...] = ()
     """Where it can be dialled; empty for who dials out only."""
     rank: int = FAR
-    """0 for the coordinator, then the standbys in the order in which they would follow, and relays with them."""
+    """0 for the coordinator, then the first standbys in the order in which they would follow, and relays with them."""
+
+    def also_at(self, endpoints: Sequence[str]) -> Contact:
+        """The same member, which may be found at these endpoints as well."""
+        return replace(self, endpoints=(*self.endpoints, *endpoints))
 
 
 def with_relays(order: Mapping[str, int], dialable: Collection[str]) -> dict[str, int]:
@@ -49,11 +54,16 @@ def wished(me: str, rank: int, contacts: Mapping[str, Contact], wanted: Collecti
     """
     if len(contacts) < FULL_MESH or rank < CANDIDATES:
         return dict(contacts)
-    ring = sorted([*contacts, me], key=_place)
-    place = ring.index(me)
+    ring = _ring(frozenset([*contacts, me]))
+    place = bisect_left(ring, _place(me), key=_place)
     near = {ring[(place + step) % len(ring)] for step in range(-RING_NEIGHBOURS, RING_NEIGHBOURS + 1)}
     near.update(wanted)
     return {member: contact for member, contact in contacts.items() if contact.rank < CANDIDATES or member in near}
+
+
+@lru_cache(maxsize=4)
+def _ring(members: frozenset[str]) -> list[str]:
+    return sorted(members, key=_place)
 
 
 @lru_cache(maxsize=2 * MAX_MEMBERS)

@@ -7,7 +7,7 @@ for find it closed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from distevo.attic import Attic
 from distevo.closing import Closing, Verify
@@ -55,13 +55,15 @@ class Coordinator:
         keeper: Keeper,
         standing: Standing,
         publish: Publish,
+        soonest_write: Callable[[], float],
         verify: Verify,
         refusals: Mapping[str, str],
         now: float,
     ) -> None:
-        """`says`: what this platform says of itself; `refusals`: the runs that it cannot work on, as they are."""
+        """`says`: what this platform says of itself; `soonest_write`: when a plan can be put in force next; `refusals`:
+        the runs that it cannot work on, as they are."""
         self._member, self._boot, self._owner = member, says.boot, says.owner(member)
-        self._own_refusals = refusals
+        self._own_refusals, self._soonest_write = refusals, soonest_write
         self._outbox, self._attic, self._standing, self._publish = outbox, attic, standing, publish
         self.ledger = Ledger(loaded.plan, {})
         self._load_runs(loaded)
@@ -179,7 +181,9 @@ class Coordinator:
             self._publish()
 
     def _placing_at(self) -> float:
-        return min(self._replace_at, self._placed_at + PLACING_SECONDS if self._is_changed else float("inf"))
+        due = min(self._replace_at, self._placed_at + PLACING_SECONDS if self._is_changed else float("inf"))
+        # What no write can carry yet is placed with all that happens until one can.
+        return max(due, self._soonest_write())
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from distevo.checkpoint import IslandSnapshot
 from distevo.codec import MAX_PAYLOAD_BYTES
-from distevo.contact import FAR, Contact, wished, with_relays
-from distevo.election import candidates
+from distevo.contact import FAR, wished
 from distevo.errors import ObjectError, RemoteProtocolError
 from distevo.events import IslandId, Verified
 from distevo.instructions import Admit
@@ -37,8 +36,9 @@ from distevo.messages import (
     Welcome,
 )
 from distevo.news import FitTask, Report, TaskId
+from distevo.outline import outline_of
 from distevo.path import Path, PathKind
-from distevo.plan import MemberState, Plan, decode_plan, encode_plan
+from distevo.plan import MemberState, Plan, encode_plan
 from distevo.routing import Router
 from distevo.run import Run
 from distevo.speech import (
@@ -254,19 +254,15 @@ class Dispatch:
         node = self._node
         record = node.lease.record
         holder = record.holder if record is not None else ""
-        order = with_relays(
-            candidates(plan, holder), {name for name, member in plan.members.items() if member.endpoints}
-        )
-        peers = node.settings.peers
-        contacts = {
-            name: Contact(member.boot, member.key, (*member.endpoints, *peers), order.get(name, FAR))
-            for name, member in plan.members.items()
-            if name != self._member and member.state is not MemberState.LEFT and member.key not in plan.denied
-        }
-        rank, wanted = order.get(self._member, FAR), self._neighbours(plan)
+        contacts = node.following.outline.contacts(holder)
+        me = contacts.pop(self._member, None)
+        if peers := node.settings.peers:
+            contacts = {name: contact.also_at(peers) for name, contact in contacts.items()}
+        rank, wanted = me.rank if me is not None else FAR, self._neighbours(plan)
         # In a large cluster most members never speak to each other: who is not expected to, is not missed.
         expected = wished(self._member, rank, contacts, wanted)
-        heard = {name: at.boot for name, at in contacts.items() if name in expected or self.router.is_linked(name)}
+        linked = {name: contacts[name] for name in self.router.links() if name in contacts}
+        heard = {name: contact.boot for name, contact in (expected | linked).items()}
         new = [name for name in heard if node.table.state(name) is None]
         if self._denied != (denied := frozenset(plan.denied)):
             self._denied = denied
@@ -377,7 +373,7 @@ class Dispatch:
         owner = f"{sender}-{delivery.boot}"
         match head:
             case Heartbeat():
-                self._heartbeat_heard(sender, head, now)
+                self._heartbeat_heard(delivery, head, now)
             case Goodbye():
                 node.table.left(sender, delivery.boot)
                 if sender == self._coordinator:
@@ -404,14 +400,14 @@ class Dispatch:
             case ErrorReport():
                 self._complain("a member complains", sender, head.code, head.reason, now)
 
-    def _heartbeat_heard(self, sender: str, head: Heartbeat, now: float) -> None:
-        node = self._node
+    def _heartbeat_heard(self, delivery: Delivery, head: Heartbeat, now: float) -> None:
+        node, sender = self._node, delivery.sender
         if node.standing.heard(sender, head, now) and node.term is not None:
             node.term.refused()
         for progress in head.islands:
             node.handover.taken(IslandId(progress.run, progress.task, progress.island), progress.grant)
         if (head.epoch, head.version) > node.following.version:
-            node.look_soon(now)
+            self._look_or_ask(delivery, now)
         suspected = head.suspects.get(self._member)
         if suspected is not None and node.table.suspected(self._member, suspected, now):
             # Without our own suspects: else two that suspect each other would answer each other for ever.
@@ -420,7 +416,7 @@ class Dispatch:
     def _plan_heard(self, delivery: Delivery, head: PlanHint, now: float) -> None:
         """A hint, unless the store is away and the holder itself sends the plan, over its own link."""
         node, sender, payload = self._node, delivery.sender, delivery.payload
-        following, record = node.following, node.lease.record
+        following = node.following
         if head.is_wanted:
             if node.lease.is_held and following.version > (head.epoch, head.version):
                 answer = PlanHint(epoch=following.plan.epoch, version=following.plan.version, name=following.name)
@@ -428,21 +424,32 @@ class Dispatch:
             return
         if (head.epoch, head.version) <= following.version:
             return
-        is_direct = delivery.path.kind is PathKind.DIRECT
-        is_holder = is_direct and record is not None and (record.holder, record.boot) == (sender, delivery.boot)
-        if payload and is_holder and following.is_blind(now):
+        if payload and self._is_holder(delivery) and following.is_blind(now):
             try:
-                plan = decode_plan(payload)
+                outline = outline_of(payload)
             except ObjectError as error:
                 raise RemoteProtocolError(Code.MALFORMED, f"PLAN: {error}") from error
-            if plan.epoch == head.epoch and record is not None and plan.epoch == record.epoch:
-                following.told(InForce(head.name, plan.epoch, plan), now)
-        elif following.is_blind(now) and is_holder:
-            version = following.version
-            wish = PlanHint(epoch=version[0], version=version[1], name=following.name, is_wanted=True)
-            self._send(sender, wish, b"", now)
+            epoch, record = outline.plan.epoch, node.lease.record
+            if epoch == head.epoch and record is not None and epoch == record.epoch:
+                following.told(InForce(head.name, epoch, outline), now)
         else:
-            node.look_soon(now)
+            self._look_or_ask(delivery, now)
+
+    def _is_holder(self, delivery: Delivery) -> bool:
+        """Whether the holder of the lease, as far as it is known here, said this over its own link."""
+        record = self._node.lease.record
+        is_direct = delivery.path.kind is PathKind.DIRECT
+        return is_direct and record is not None and (record.holder, record.boot) == (delivery.sender, delivery.boot)
+
+    def _look_or_ask(self, delivery: Delivery, now: float) -> None:
+        """A later plan is in force: look at it; while the store is away, ask the holder for it each time it says so."""
+        following = self._node.following
+        if self._is_holder(delivery) and following.is_blind(now):
+            epoch, version = following.version
+            wish = PlanHint(epoch=epoch, version=version, name=following.name, is_wanted=True)
+            self._send(delivery.sender, wish, b"", now)
+        else:
+            self._node.look_soon(now)
 
     def _states_heard(self, owner: str, head: PopulationState, payload: bytes, now: float) -> None:
         node = self._node

@@ -15,6 +15,7 @@ from distevo.lease import RENEWALS_PER_TTL, Lease
 from distevo.machine import Table
 from distevo.members import MemberTable, State
 from distevo.messages import PreVote
+from distevo.outline import precedence
 from distevo.plan import MemberPlan, MemberState, Plan
 
 RANK_SECONDS = 0.5
@@ -72,13 +73,6 @@ ELECTION_TABLE = Table(
         (Candidacy.TRYING, Occasion.LOST): (Candidacy.CALM, "follow whoever it is"),
     },
 )
-
-
-def candidates(plan: Plan, holder: str) -> dict[str, int]:
-    """Rank of each member that may coordinate: 0 for who does, then the others in the order in which they would."""
-    living = [(name, member) for name, member in plan.members.items() if member.state is MemberState.ALIVE]
-    ranked = sorted(living, key=lambda entry: (entry[0] != holder, _order(*entry)))
-    return {name: rank for rank, (name, _) in enumerate(ranked)}
 
 
 class Election:
@@ -183,7 +177,7 @@ class Election:
 
     def rank(self) -> int:
         """This member's place among the candidates that live: 0 goes first."""
-        return sum(_order(*entry) < _order(self._member, self._me()) for entry in self._candidates())
+        return sum(precedence(*entry) < precedence(self._member, self._me()) for entry in self._candidates())
 
     # --- helpers ---------------------------------------------------------------------------------
 
@@ -265,10 +259,3 @@ class Election:
             self._step(Occasion.ALONE)
             self._turn_at = now + ANSWER_SECONDS
             self._look(now)
-
-
-def _order(name: str, member: MemberPlan | None) -> tuple[bool, int, int, str]:
-    """Who is to leave comes last; then by configured priority, then who has lived longest."""
-    if member is None:
-        return False, 2**31, 0, name
-    return member.is_draining, member.priority, member.joined, name

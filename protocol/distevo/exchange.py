@@ -22,7 +22,7 @@ from distevo.instructions import SkipKeys
 from distevo.messages import Code, Head, Migrants, MigrantsAck, Seen
 from distevo.migration import Arrivals, Edge, EdgeStatus, Migration
 from distevo.outbox import Outbox
-from distevo.plan import IslandPlace, Plan, TaskState
+from distevo.plan import IslandPlace, Plan
 from distevo.policies import select
 from distevo.program import Program, keyer
 from distevo.slots import Slots
@@ -55,12 +55,10 @@ class Exchange:
 
     def follow(self, plan: Plan, now: float) -> None:
         """A plan is in force."""
-        before, self._plan = self._plan, plan
-        for name, run in before.runs.items():
-            after = plan.runs.get(name)
-            for task, entry in run.tasks.items():
-                if entry.state is TaskState.OPEN and (after is None or not self._places((name, task))):
-                    self._seen.closed(name, task)
+        self._plan = plan
+        for task in self._seen.tasks():
+            if not self._places(task):
+                self._seen.closed(*task)
         self.migration.moved(self._owner_of, now)
         self._within = {
             edge: status

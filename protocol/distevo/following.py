@@ -8,7 +8,8 @@ from distevo.errors import ObjectError
 from distevo.events import Outcome, StoreAnswer
 from distevo.lease import InForce, Lease
 from distevo.outbox import RETRY_SECONDS, Outbox
-from distevo.plan import Plan, decode_plan
+from distevo.outline import Outline, outline_of
+from distevo.plan import Plan
 
 
 class Following:
@@ -17,13 +18,18 @@ class Following:
     def __init__(self, lease: Lease, outbox: Outbox, take: Callable[[InForce, float], None]) -> None:
         """`take` is told of each plan that comes into force. Reading may raise ObjectError: nothing can go on then."""
         self._lease, self._outbox, self._take = lease, outbox, take
-        self.plan = Plan(epoch=0, version=0)
-        """In force; to be read, never changed."""
+        self.outline = Outline(Plan(epoch=0, version=0))
+        """Of the plan in force."""
         self.name = ""
         self.has_looked = False
         """Whether `cluster` was seen, or seen to be missing, at all."""
         self._is_reading = False
         self._looking_since: float | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """In force; to be read, never changed."""
+        return self.outline.plan
 
     @property
     def version(self) -> tuple[int, int]:
@@ -50,7 +56,7 @@ class Following:
         """A plan came in force by a swap of ours, or by the word of the holder while the store is away."""
         plan = in_force.plan
         if (plan.epoch, plan.version) > self.version:
-            self.plan, self.name = plan, in_force.name
+            self.outline, self.name = in_force.outline, in_force.name
             self._take(in_force, now)
 
     def _read(self, now: float) -> None:
@@ -69,10 +75,10 @@ class Following:
                 self._outbox.later(now + RETRY_SECONDS, self.look)
                 return
             try:
-                plan = decode_plan(answer.data)
+                outline = outline_of(answer.data)
             except ObjectError as error:
                 raise type(error)(f"the plan {name} cannot be read: {error}") from error
-            self.told(InForce(name, epoch, plan), now)
+            self.told(InForce(name, epoch, outline), now)
             self._read(now)
 
         self._outbox.read(name, arrived)

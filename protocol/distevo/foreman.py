@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -15,7 +15,8 @@ from distevo.intake import Intake
 from distevo.library import Library
 from distevo.news import News, TaskId
 from distevo.outbox import Outbox
-from distevo.plan import IslandPlace, Plan, RunPlan, RunState, TaskState
+from distevo.outline import Outline
+from distevo.plan import IslandPlace, Plan, RunPlan, RunState
 from distevo.policies import admit
 from distevo.program import Program
 from distevo.result import text_of
@@ -75,8 +76,9 @@ class Foreman:
 
     # --- following the plan ----------------------------------------------------------------------
 
-    def follow(self, plan: Plan, now: float) -> None:
+    def follow(self, outline: Outline, now: float) -> None:
         """A plan is in force: let go of what it takes away, take up what it gives."""
+        plan = outline.plan
         self._plan, self.is_working = plan, True
         queued = [island for island in self._queue if island not in self._held]
         self._held = {island for island in self._held if self._place_of(island) is not None}
@@ -85,15 +87,9 @@ class Foreman:
         }
         for name in [name for name in self.refused if name not in plan.runs]:
             del self.refused[name]
-        owner = self._owner
-        places = list(_open_places(plan))
-        mine = {island: place for island, place in places if place.owner == owner}
+        mine = outline.owned(self._owner)
         # Theirs now, and ours before, but under no plan that was followed here: whoever has them need not wait for us.
-        missed = [
-            island
-            for island, place in places
-            if place.owner != owner and place.former[-1:] == [owner] and not self._knows(island)
-        ]
+        missed = [island for island in outline.given_away(self._owner) if not self._knows(island)]
         for work in list(self.islands.values()):
             if work.life != self._life_of(work.id):
                 # Plans were skipped: this is of a run that is gone, or from before the task was closed.
@@ -595,17 +591,6 @@ class Foreman:
             raise LocalProtocolError(f"{live} live islands counted as {self._live}; {placed} placed, {evolving} evolve")
         if self._queue.keys() & self.islands.keys():
             raise LocalProtocolError("an island is both queued and in hand")
-
-
-def _open_places(plan: Plan) -> Iterator[tuple[IslandId, IslandPlace]]:
-    return (
-        (IslandId(name, task, index), place)
-        for name, run in plan.runs.items()
-        if not run.state.is_final
-        for task, entry in run.tasks.items()
-        if entry.state is TaskState.OPEN
-        for index, place in enumerate(entry.islands)
-    )
 
 
 def _of(island: IslandId, snapshots: list[IslandSnapshot], plan: RunPlan) -> list[IslandSnapshot]:

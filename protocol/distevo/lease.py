@@ -20,7 +20,8 @@ from distevo.events import Outcome, StoreAnswer
 from distevo.machine import Table
 from distevo.names import CLUSTER, plan_name
 from distevo.outbox import RETRY_SECONDS, Outbox
-from distevo.plan import Plan, decode_plan, encode_plan
+from distevo.outline import Outline, outline_of
+from distevo.plan import Plan, encode_plan
 
 Then = Callable[[float], None]
 
@@ -84,7 +85,12 @@ class InForce:
 
     name: str
     epoch: int
-    plan: Plan
+    outline: Outline
+
+    @property
+    def plan(self) -> Plan:
+        """The plan itself."""
+        return self.outline.plan
 
 
 @dataclass(slots=True)
@@ -245,10 +251,14 @@ class Lease:
             return expiry if due is None else min(due, expiry)
         return due
 
+    def soonest_write(self) -> float:
+        """When the next write may begin; infinity while one is in flight, whose answer has to come first."""
+        return float("inf") if self._write is not None else self._last_write + self._swap_interval
+
     def _due(self) -> float | None:
         if not self.is_ours or self._write is not None:
             return None
-        soonest = self._last_write + self._swap_interval
+        soonest = self.soonest_write()
         if self._is_dirty or self._is_releasing:
             return soonest
         return max(soonest, self._renewed_at + self._ttl / RENEWALS_PER_TTL)
@@ -329,6 +339,6 @@ class Lease:
             self._is_releasing = False
         if write.data is not None and write.record.plan is not None:
             # Read back, since the plan in hand goes on changing.
-            self._in_force(InForce(write.record.plan, write.record.epoch, decode_plan(write.data)), now)
+            self._in_force(InForce(write.record.plan, write.record.epoch, outline_of(write.data)), now)
         for then in write.thens:
             then(now)

@@ -128,7 +128,7 @@ class Node:
             settings.heartbeat_timeout,
             self.keeper,
             self.outbox,
-            lambda now: self.dispatch.inbox_changed(now),
+            self._inbox_changed,
         )
         self.slots = Slots(settings.workers, self.outbox)
         self.verifier = Verifier(self.slots, self.outbox)
@@ -436,7 +436,7 @@ class Node:
         self.standing.follow(plan)
         self.news.follow(plan)
         if self.phase not in ENDING:
-            self.foreman.follow(plan, now)
+            self.foreman.follow(in_force.outline, now)
             self.handover.keep(self.foreman.islands)
         self.exchange.follow(plan, now)
         self.library.keep({run.object for run in plan.runs.values() if not run.state.is_final})
@@ -516,6 +516,7 @@ class Node:
             keeper=self.keeper,
             standing=self.standing,
             publish=self._publish,
+            soonest_write=self.lease.soonest_write,
             verify=self.dispatch.verdicts.verify,
             refusals=self.foreman.refused,
             now=now,

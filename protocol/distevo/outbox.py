@@ -133,6 +133,7 @@ class Outbox:
     def answered(self, answer: StoreAnswer, now: float) -> None:
         """Resume whoever waits for this answer. An answer that nobody waits for is an error of the shell."""
         if answer.outcome.is_definite:
+            self.failing_since = None
             self._hasten()
         self._waiting.pop(answer.op)(answer, now)
 
@@ -174,7 +175,6 @@ class Outbox:
         if request.wait:
             self._failing -= 1
             if not self._failing:
-                self.failing_since = None
                 self.log("info", "the store answers again")
                 self.answers_again(now)
         request.then(answer, now)
@@ -183,11 +183,12 @@ class Outbox:
         if not request.wait:
             self._failing += 1
             if self._failing == 1:
-                self.failing_since = now
                 # Once for all that fail: one a try would fill the user's disk while the store is away.
                 operation = type(request.make(answer.op)).__name__
                 message = "the store does not answer; asking again until it does"
                 self.log("warning", message, operation=operation, reason=answer.reason)
+        if self.failing_since is None:
+            self.failing_since = now
         request.wait = next_wait(request.wait)
         self._ops += 1
         heapq.heappush(self._resting, _Resting(now + request.wait, self._ops, now + RETRY_SECONDS, request))

@@ -102,6 +102,12 @@ class Router:
             on_box=lambda member, boot, now: listener.alive(member, boot, MAIL, now),
             on_letter=self._letter,
         )
+        self._clocks: tuple[Callable[[], float | None], ...] = (
+            self._links.next_deadline,
+            self._beats.next_deadline,
+            self._mail.next_deadline,
+            self._mailboxes.next_deadline,
+        )
 
     # --- what the node says ----------------------------------------------------------------------
 
@@ -243,8 +249,13 @@ class Router:
 
     def next_deadline(self) -> float | None:
         """When `tick` or `due_heartbeats` has something to do."""
-        parts = (self._links, self._beats, self._mail, self._mailboxes)
-        return min((at for part in parts if (at := part.next_deadline()) is not None), default=None)
+        # Asked after every event: hence the plain loop.
+        deadline = float("inf")
+        for ask in self._clocks:
+            at = ask()
+            if at is not None and at < deadline:
+                deadline = at
+        return deadline if deadline != float("inf") else None
 
     # --- sending ---------------------------------------------------------------------------------
 

@@ -108,6 +108,12 @@ class SeenKeys:
         if self._saving is not None:
             self._saving[1].pop(island, None)
 
+    def tasks(self) -> list[tuple[str, str]]:
+        """(run, task) of all keys that are on their way, each once."""
+        saving = self._saving[1] if self._saving is not None else {}
+        on_their_way = [island[:2] for island in (*self._reported, *saving)]
+        return list(dict.fromkeys([*on_their_way, *self._tasks]))
+
     def closed(self, run: str, task: str) -> None:
         """Nobody works on this task any more."""
         saving = self._saving[1] if self._saving is not None else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from distevo.command import Verb, decode_command
 from distevo.events import CheckpointWanted, IslandId
 from distevo.instructions import CreateObject
@@ -9,7 +11,8 @@ from distevo.keeper import Keeper
 from distevo.outbox import Outbox
 from distevo.plan import MemberPlan, Plan
 from distevo.session import DRAIN_SECONDS, FORESIGHT_SECONDS, Session
-from tests.node.world import World
+from tests.node.test_leavers import in_force, record, together
+from tests.node.world import Objects, World
 
 
 def plan(*names: str) -> Plan:
@@ -46,6 +49,20 @@ def test_before_the_end_checkpoints_come_often_and_the_platform_asks_to_be_drain
     command = decode_command(create.data)
     assert (command.verb, command.member, command.boot) == (Verb.DRAIN, "m", "b")
     assert made.next_deadline() == float("inf")
+
+
+@pytest.mark.parametrize("ends", ["a", "b"])
+def test_whoever_ends_is_drained_at_once_also_where_it_coordinates(ends: str) -> None:
+    objects: Objects = {}
+    limit = {ends: 60.0}
+    worlds = [World(objects, member=name, session_limit=limit.get(name)) for name in ("a", "b")]
+    together(worlds, lambda: in_force(worlds[0]).members.keys() == {"a", "b"})
+    assert record(worlds[0]).holder == "a"
+    worlds[0].submit(tasks=2)
+    together(worlds, lambda: all(world.running for world in worlds))
+    together(worlds, lambda: in_force(worlds[0]).members[ends].is_draining)
+    # It needs no listing that is due anyway; without a link, the other has to wait for one.
+    assert worlds[0].now - 154.0 < {"a": 1.0, "b": 15.0}[ends]
 
 
 def test_alone_a_platform_works_to_the_end() -> None:

@@ -60,8 +60,10 @@ def test_what_cannot_even_be_begun_here_is_left_to_others_while_the_store_is_awa
     replan(world.objects, another_run)
     with_holder(world, 20)
     foreman = world.node.foreman
+    world.fault = lambda _: Outcome.UNAVAILABLE
+    with_holder(world, 20)
     assert foreman.islands[OTHER].stage is Stage.FETCHING
-    assert foreman.refused == {}
+    assert foreman.refused == {}, "what answers at all may answer again"
     with_holder(world, world.node.settings.heartbeat_timeout)
     assert foreman.refused == {"x": STORE_AWAY}
     assert OTHER not in foreman.islands

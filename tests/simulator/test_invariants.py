@@ -545,12 +545,19 @@ def neighbours() -> Plan:
 def test_programs_that_do_not_migrate() -> None:
     for migrations in (1, 0):
         judge = calm.CalmJudge(BOUNDS, since=100)
-        judge.sweep(moment(BOUNDS.generation + 1, plan=neighbours()))
+        at_work = [(IslandId("r", "t", 0), A), (IslandId("r", "t", 1), B)]
+        judge.sweep(moment(BOUNDS.generation + 1, plan=neighbours(), evolving=at_work))
         if migrations:
             judge.end(moment(200), 1, [], {}, must_finish=False)
         else:
             with violates(calm.MIGRATING):
                 judge.end(moment(200), 0, [], {}, must_finish=False)
+
+
+def test_islands_that_wait_need_not_migrate() -> None:
+    judge = calm.CalmJudge(BOUNDS, since=100)
+    judge.sweep(moment(BOUNDS.generation + 1, plan=neighbours(), evolving=[(IslandId("r", "t", 0), A)]))
+    judge.end(moment(200), 0, [], {}, must_finish=False)
 
 
 def test_members_that_are_not_linked() -> None:

@@ -65,7 +65,8 @@ class Views:
     def look(self, boots: Sequence[Boot], in_force: Plan | None, now: float) -> None:
         """See who sees what."""
         if self._pending:
-            plans = list({id(plan): plan for boot in boots for plan in (boot.node.following.plan,)}.values())
+            followed = [boot.node.following.plan for boot in boots]
+            plans = list({(plan.epoch, plan.version): plan for plan in followed}.values())
             for name in [name for name, change in self._pending.items() if all(map(change.is_seen, plans))]:
                 change = self._pending.pop(name)
                 change.into.append(now - change.since)

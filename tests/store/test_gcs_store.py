@@ -4,20 +4,52 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from contract import StoreContract
 
-from distevo.errors import BadName, NotFound, StoreUnavailable
-from distevod.store import Store, open_store
-from tests.support.gcs import Emulator
+from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable
+from distevod import lanes
+from distevod.settings.table import SETTINGS
+from distevod.settings.value import Whole
+from distevod.store import Store, gcs, open_store
+from tests.support.gcs import Emulator, Proxy
+
+UPLOADS = next(setting for setting in SETTINGS if setting.name == "max_concurrent_uploads")
 
 
 class TestGcsStore(StoreContract):
     @pytest.fixture
     def connect(self, bucket: str) -> Callable[[], Store]:
         return lambda: open_store(f"gs://{bucket}")
+
+
+class TestFromAfar:
+    """Of the contract, what several do at a time, over a line with a delay."""
+
+    @pytest.fixture
+    def connect(
+        self, emulator: Emulator, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Callable[[], Store]]:
+        with Proxy(emulator.port) as proxy:
+            proxy.latency = 0.05
+            monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+            yield lambda: open_store(f"gs://{bucket}/far")
+
+    @pytest.fixture
+    def store(self, connect: Callable[[], Store]) -> Store:
+        return connect()
+
+    test_created = StoreContract.test_second_create_conflicts_and_changes_nothing
+    test_creators = StoreContract.test_of_many_creators_one_wins
+    test_swapped = StoreContract.test_replace_with_an_old_token_conflicts_and_changes_nothing
+    test_swaps = StoreContract.test_concurrent_swaps_lose_no_update
+    test_readers = StoreContract.test_readers_see_whole_objects_that_never_go_back
+    test_deleted = StoreContract.test_deleted_object_is_gone_and_may_come_again
+    test_threads = StoreContract.test_one_object_serves_many_threads
 
 
 def test_prefixes_keep_stores_of_one_bucket_apart(bucket: str) -> None:
@@ -51,10 +83,18 @@ def test_the_mutable_object_is_in_no_cache(bucket: str) -> None:
 
 
 def test_read_only_finds_a_store_and_makes_none(bucket: str) -> None:
+    open_store(f"gs://{bucket}/p").create("plans/1", b"what somebody else has there")
     with pytest.raises(NotFound, match=f"there is no store in gs://{bucket}/p"):
         open_store(f"gs://{bucket}/p", read_only=True)
     open_store(f"gs://{bucket}/p").create("cluster", b"x")
     assert open_store(f"gs://{bucket}/p", read_only=True).read("cluster")[0] == b"x"
+
+
+def test_any_prefix_will_do_that_is_a_name(bucket: str) -> None:
+    for prefix in ("tmp", "cas/a", "x.y~z/", "a" * 200):
+        store = open_store(f"GS://{bucket}/{prefix}")
+        store.create("plans/1", b"")
+        assert store.list("") == ["plans/1"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +141,46 @@ def test_requests_are_counted_as_they_are_billed(bucket: str) -> None:
     store.delete("plans/1")
     counted = {name: count - before[name] for name, count in store.billed().items()}
     assert counted == {"A": 4, "B": 2, "free": 1}
+
+
+def test_an_object_of_any_size_is_one_request_that_decides(bucket: str) -> None:
+    """Above 8 MiB Google's client would make several of it, and the emulator would let the second create overwrite."""
+    store = open_store(f"gs://{bucket}")
+    before = store.billed()
+    first, second = (bytes([number]) * (9 << 20) for number in (1, 2))
+    token = store.create("checkpoints/a/1", first)
+    with pytest.raises(Conflict):
+        store.create("checkpoints/a/1", second)
+    assert store.read("checkpoints/a/1") == (first, token)
+    assert {name: count - before[name] for name, count in store.billed().items()} == {"A": 2, "B": 1, "free": 0}
+
+
+def test_a_list_asks_for_page_after_page(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distevod.store.gcs.PAGE", 3)
+    store = open_store(f"gs://{bucket}/p")
+    names = [f"plans/{number}" for number in range(8)]
+    for name in names:
+        store.create(name, b"")
+    before = store.billed()["A"]
+    assert store.list("pl") == names
+    assert store.billed()["A"] - before == 3
+
+
+def test_every_thread_that_may_ask_keeps_a_connection(bucket: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Else each answer closes one, and the next request shakes hands anew."""
+    assert isinstance(UPLOADS.value, Whole)
+    most = UPLOADS.value.high + lanes.READ_THREADS + lanes.LEASE_THREADS
+    store, gate = open_store(f"gs://{bucket}"), threading.Barrier(most)
+
+    def create(number: int) -> None:
+        gate.wait(30)
+        store.create(f"plans/{number}", bytes(100_000))
+
+    with ThreadPoolExecutor(most) as pool:
+        list(pool.map(create, range(most)))
+    assert len(store.list("plans/")) == most
+    assert "pool is full" not in caplog.text
+    assert most <= gcs.CONNECTIONS
 
 
 def test_google_is_imported_for_a_bucket_only() -> None:

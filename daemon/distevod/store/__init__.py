@@ -14,7 +14,7 @@ from distevo.errors import StoreUnavailable
 from distevod.store.base import UPLOAD_SECONDS, Store
 from distevod.store.folder import FolderStore
 
-__all__ = ["FolderStore", "Store", "open_store"]
+__all__ = ["FolderStore", "Store", "folder_of", "open_store"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -30,19 +30,27 @@ def open_store(url: str, *, read_only: bool = False, upload_seconds: float = UPL
         NotFound: with `read_only`, there is no store.
         StoreUnavailable: there is no such kind of store, or it cannot be used; the message says why and what to do.
     """
+    folder = folder_of(url)
+    if folder is not None:
+        return FolderStore(folder, read_only=read_only)
+    from distevod.store.gcs import GcsStore, place_of
+
+    return GcsStore(place_of(url), read_only=read_only, upload_seconds=upload_seconds)
+
+
+def folder_of(url: str) -> Path | None:
+    """The folder of the store at `url`; None for one in a bucket. Raises StoreUnavailable for what is neither."""
     scheme = _SCHEME.match(url)
-    if scheme is None:
-        return FolderStore(_folder(url, url), read_only=read_only)
-    match scheme[1].lower():
+    match scheme[1].lower() if scheme is not None else "":
+        case "":
+            return _folder(url, url)
         case "file":
             parts = urlsplit(url)
             if parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
                 raise StoreUnavailable(f"{url!r} is not a folder on this machine: write file:///absolute/path")
-            return FolderStore(_folder(unquote(parts.path), url), read_only=read_only)
+            return _folder(unquote(parts.path), url)
         case "gs":
-            from distevod.store.gcs import GcsStore, place_of
-
-            return GcsStore(place_of(url), read_only=read_only, upload_seconds=upload_seconds)
+            return None
         case other:
             raise StoreUnavailable(f"{url!r}: no store is called {other!r}; give the path of a folder, or gs://bucket")
 

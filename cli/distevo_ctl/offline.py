@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from distevo.checkpoint import decode_checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
@@ -24,6 +24,8 @@ from distevo.plan import Plan, decode_plan
 from distevo.result import decode_result
 from distevo.stored_view import Found, Sight, Stored, Unreadable, islands, renewal_patience, runs, status, task
 from distevo_ctl.exits import CliError, ExitCode
+from distevod import stock
+from distevod.stock import Reader
 from distevod.store import open_store
 
 LOOKS = 5
@@ -32,13 +34,6 @@ POLL_SECONDS = 0.25
 """Between two looks at whether the lease was renewed."""
 
 T = TypeVar("T")
-
-
-class Reader(Protocol):
-    """The verbs of a store that only look."""
-
-    def read(self, name: str) -> tuple[bytes, int]: ...
-    def list(self, prefix: str) -> list[str]: ...
 
 
 def open_reader(url: str) -> Reader:
@@ -83,6 +78,8 @@ class Offline:
                 return {"islands": islands(self.look())}
             case "results":
                 return self._results(fields["run"], fields.get("task"))
+            case "checkpoints":
+                return {"checkpoints": stock.look(self._store, contents=fields["verify"])}
             case _:
                 raise CliError(ExitCode.REFUSED, f"a store without a daemon does not answer {do!r}")
 
@@ -96,6 +93,11 @@ class Offline:
         while not self._has_moved and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, POLL_SECONDS))
             self._read_record()
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether the lease was seen to be renewed."""
+        return self._has_moved
 
     def look(self) -> Found:
         """All that is to be seen now, under one plan."""

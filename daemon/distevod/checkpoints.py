@@ -67,7 +67,7 @@ class AsyncCheckpointManager:
         if self._free:
             self._free -= 1
             return
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(False)
         mine = self._waiting = asyncio.get_running_loop().create_future()
         try:
@@ -85,7 +85,7 @@ class AsyncCheckpointManager:
     def _leave(self) -> None:
         """One has arrived, or failed: the one that waits is next."""
         waiting, self._waiting = self._waiting, None
-        if waiting is not None:
+        if waiting is not None and not waiting.done():  # It may have been given up, and not know it yet.
             waiting.set_result(True)
         else:
             self._free += 1

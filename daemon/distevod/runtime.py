@@ -63,9 +63,9 @@ from distevod.lanes import Lanes
 from distevod.logs import fields
 from distevod.problems.loader import BUILT_IN
 from distevod.settings import Settings
-from distevod.store import Store
+from distevod.store import Store, folder_of
 from distevod.transport import Transport, load_or_make
-from distevod.usage import LOOK_SECONDS, DiskWatch, usage
+from distevod.usage import LOOK_SECONDS, disk_watches, usage
 
 KEY = "key"
 """The file in the state folder with the platform's key pair."""
@@ -127,7 +127,7 @@ class Runtime:
             compression_level=settings.compression_level,
             max_concurrent_uploads=settings.max_concurrent_uploads,
         )
-        self._disk = DiskWatch(settings.state_dir)
+        self._disks = disk_watches(settings.state_dir, folder_of(settings.store))
         self.watchers: list[Callable[[], None]] = []
         """Called after each event that the node has taken in."""
         self._timer: asyncio.TimerHandle | None = None
@@ -171,8 +171,9 @@ class Runtime:
     def _look_at_disk(self) -> None:
         if self._is_gone():
             return
-        if (reason := self._disk.look()) is not None:
-            self.feed(CheckpointWanted(reason))
+        for disk in self._disks:
+            if (reason := disk.look()) is not None:
+                self.feed(CheckpointWanted(reason))
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_at_disk)
 
     def stop(self) -> None:

@@ -9,22 +9,23 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from distevo.checkpoint import decode_checkpoint
 from distevo.command import Command, Verb, encode_command
-from distevo.errors import CheckpointError, Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, kind_of
+from distevo.errors import Conflict, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
-from distevo.names import CHECKPOINTS, inbox_command, inbox_run
+from distevo.names import inbox_command, inbox_run
 from distevo.orders import ACCEPTED
 from distevo.plan import MemberPlan, RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.topology import check
 from distevo.view import is_ending, islands_view, run_view, status, task_view
+from distevod import stock
 from distevod.logs import fields
 from distevod.problems.check import CheckedProblem, check_in_process
 from distevod.problems.loader import BUILT_IN
@@ -37,6 +38,10 @@ FOLLOWER_SECONDS = 30.0
 """The same where another coordinates: mail there, its look into the inbox, and this platform's look at the plan."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESULTS_KEPT = 2_000
+WRITES = 5
+"""Tries to write what somebody has submitted, while nobody knows whether it was."""
+WRITE_PAUSE_SECONDS = 0.5
+"""After the first of them; twice as long after each further one."""
 
 log = logging.getLogger("distevod.service")
 
@@ -68,6 +73,7 @@ class Service:
             "results": self.results,
             "islands": self.islands,
             "checkpoints": self.checkpoints,
+            "prune": self.prune,
             "stop": self.stop,
         }
 
@@ -242,39 +248,15 @@ class Service:
     # --- checkpoints -----------------------------------------------------------------------------
 
     async def checkpoints(self, request: dict[str, Any]) -> dict[str, Any]:
-        """All checkpoints in the store, each read and verified if `verify` is true."""
-        store, verify = self._runtime.store, bool(request.get("verify"))
+        """All checkpoints in the store, read and verified; with what is in them if `verify` is true."""
+        look = partial(stock.look, contents=bool(request.get("verify")))
+        return {"checkpoints": await self._in_thread(look, self._runtime.store)}
 
-        def look() -> list[dict[str, Any]]:
-            return [entry for name in store.list(CHECKPOINTS) if (entry := self._look(name, verify)) is not None]
-
-        return {"checkpoints": await self._in_thread(look)}
-
-    def _look(self, name: str, verify: bool) -> dict[str, Any] | None:
-        try:
-            data, _ = self._runtime.store.read(name)
-        except NotFound:
-            return None  # Deleted between listing and reading, as covered ones are.
-        entry: dict[str, Any] = {"name": name, "bytes": len(data)}
-        try:
-            checkpoint = decode_checkpoint(data)
-        except CheckpointError as error:
-            return entry | {"ok": False, "error": str(error), "kind": type(error).__name__}
-        entry |= {"ok": True, "islands": len(checkpoint.islands), "sequence": checkpoint.sequence}
-        if verify:
-            entry["contents"] = [
-                {
-                    "run": island.run,
-                    "task": island.task,
-                    "island": island.island,
-                    "grant": island.grant,
-                    "generation": island.generation,
-                    "evaluations": island.counters.evaluations,
-                }
-                for island in checkpoint.islands
-            ]
-            entry["resource_usage"] = checkpoint.resource_usage
-        return entry
+    async def prune(self, request: dict[str, Any]) -> dict[str, Any]:
+        """All checkpoints, with whether they go, and why; they do if `is_meant` is true."""
+        store = self._runtime.store
+        delete = store.delete if request.get("is_meant") is True else None
+        return {"checkpoints": await self._in_thread(stock.prune, store, delete)}
 
     # --- helpers ---------------------------------------------------------------------------------
 
@@ -340,13 +322,27 @@ class Service:
 
     async def _hand_in(self, name: str, data: bytes) -> str | None:
         """Put an object into the inbox and wait until the plan has taken it in; None if that takes too long."""
-        try:
-            await self._in_thread(self._runtime.store.create, name, data)
-        except Conflict as error:
-            raise Refusal("refused", str(error)) from error
+        await self._write_once(name, data)
         node = self._runtime.node
         await self._until(lambda: node.outcome(name) is not None, begin=lambda: self._runtime.feed(InboxChanged()))
         return node.outcome(name)
+
+    async def _write_once(self, name: str, data: bytes) -> None:
+        """Create an object of a name that nobody else makes. What may have been written is written again: then it
+        exists, and that was ours. Raises Refusal where it exists from before, StoreError when no try succeeds."""
+        for attempt in range(WRITES):
+            try:
+                await self._in_thread(self._runtime.store.create, name, data)
+            except Conflict as error:
+                if attempt == 0:
+                    raise Refusal("refused", str(error)) from error
+                return
+            except Unknown:
+                if attempt == WRITES - 1:
+                    raise
+                await asyncio.sleep(WRITE_PAUSE_SECONDS * 2**attempt)
+            else:
+                return
 
     async def _until(self, condition: Callable[[], bool], begin: Callable[[], None] = lambda: None) -> None:
         """Wait until this is true after some event, or for as long as is usual here."""

@@ -59,3 +59,9 @@ class DiskWatch:
         if was_low or not self._is_low:
             return None
         return f"the disk of {self._folder} has {free >> 20} MiB left: make room there"
+
+
+def disk_watches(*folders: Path | None) -> list[DiskWatch]:
+    """A watch for each disk on which one of these folders is."""
+    by_disk = {folder.stat().st_dev: folder for folder in folders if folder is not None}
+    return [DiskWatch(folder) for folder in by_disk.values()]

@@ -17,7 +17,7 @@ from distevo.names import CHECKPOINTS, CLUSTER
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.lanes import Lanes
 from distevod.store import FolderStore
-from distevod.usage import DiskWatch, rss_mb, usage
+from distevod.usage import DiskWatch, disk_watches, rss_mb, usage
 
 
 class Slow(FolderStore):
@@ -116,6 +116,29 @@ def test_one_that_is_given_up_while_it_waits_takes_no_place(tmp_path: Path, exec
     assert written(store) == [1, 3]
 
 
+def test_one_that_is_given_up_in_the_moment_in_which_it_is_replaced(
+    tmp_path: Path, executor: ThreadPoolExecutor
+) -> None:
+    store = Slow(tmp_path / "store")
+    manager = AsyncCheckpointManager("m", store, executor, max_concurrent_uploads=1)
+
+    async def main() -> list[object]:
+        saves = [asyncio.ensure_future(manager.save_checkpoint_async(checkpoint(1)))]
+        await asyncio.sleep(0.01)
+        saves.append(asyncio.ensure_future(manager.save_checkpoint_async(checkpoint(2))))
+        await asyncio.sleep(0.01)
+        saves.append(asyncio.ensure_future(manager.save_checkpoint_async(checkpoint(3))))
+        saves[1].cancel()
+        await asyncio.sleep(0.01)
+        store.go.set()
+        return await asyncio.gather(*saves, return_exceptions=True)
+
+    first, second, third = asyncio.run(main())
+    assert isinstance(second, asyncio.CancelledError)
+    assert [isinstance(first, str), isinstance(third, str)] == [True, True]
+    assert written(store) == [1, 3]
+
+
 def test_a_lease_waits_behind_no_upload() -> None:
     lanes = Lanes(2)
     lease = lanes.of(ReplaceObject(1, CLUSTER, b"", 1))
@@ -131,6 +154,12 @@ def test_a_disk_that_fills_is_told_once(tmp_path: Path) -> None:
     assert watch.look() is None
     assert DiskWatch(tmp_path, least=0).look() is None
     assert DiskWatch(tmp_path / "gone", least=1 << 60).look() is None
+
+
+def test_each_disk_is_watched_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert len(disk_watches(tmp_path, tmp_path / "a")) == 1
+    assert len(disk_watches(tmp_path, None, Path("/proc"))) == 2
 
 
 def test_what_is_used() -> None:

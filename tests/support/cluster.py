@@ -241,7 +241,8 @@ class Cluster:
             states = partial(self._states, run, member)
             within(15, lambda: states() == {"done"}, f"the results of {run} on {member}")  # noqa: B023
         for task, result in self.results(run, *members).items():
-            assert result["fitness"] >= self._durable[run][task]
+            # Of a task that was hardly begun nothing may have been durable.
+            assert task not in self._durable[run] or result["fitness"] >= self._durable[run][task]
 
     def _states(self, run: str, member: str) -> set[str]:
         return {task["state"] for task in self.daemons[member].results(run).values()}

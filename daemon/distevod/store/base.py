@@ -29,7 +29,7 @@ RESERVED = frozenset({"cas", "tmp"})
 """First segments that no name has: a folder store keeps its own files below them."""
 
 UPLOAD_SECONDS = 30.0
-"""How long a store elsewhere may be silent while it takes an object that is written once."""
+"""How long sending an object that is written once to a store elsewhere may take, and once more its answer."""
 
 SEGMENT = re.compile(r"[A-Za-z0-9._~%-]{1,255}")
 """What every segment matches."""

@@ -1,4 +1,4 @@
-"""Clusters on a bucket, 50 ms away: deaths, a way to it that is cut, and a cluster that vanishes whole."""
+"""Clusters on a bucket, 50 ms away: each kind of fault of a store, in the middle of a run."""
 
 from __future__ import annotations
 
@@ -55,6 +55,49 @@ def test_the_coordinator_is_killed(three: BucketCluster) -> None:
     assert three.record().epoch == epoch + 1
     three.finish(run, *rest)
     assert three.daemons[rest[0]].wait_done(confirmed)["fit"] == 1
+
+
+FAULTS = {
+    "lost answers": [("lose", {})],
+    "answers that are untrue": [("refuse_done", {"status": 503}), ("refuse_done", {"status": 429})],
+    "late writes": [("late", {"method": "POST", "seconds": 3.0})],
+    "refusals": [("refuse", {"status": 503}), ("refuse", {"status": 429}), ("refuse", {"status": 500})],
+    "stalls": [("stall", {"seconds": 4.0})],
+    "damage": [("truncate", {"method": "GET"}), ("flip", {"method": "GET"})],
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_run_among_faults(kind: str, three: BucketCluster) -> None:
+    """One request in eight goes wrong; the cluster works, takes runs in, and loses nothing that it confirmed."""
+    for name, fields in FAULTS[kind]:
+        three.proxy.fault(name, probability=0.125 / len(FAULTS[kind]), times=10**9, **fields)
+    run = three.submit("b", **ROOMY)
+    three.wait_working(ALL, 40)
+    confirmed = three.submit("c", **EASY)
+    three.note_durable(run)
+    three.daemons["a"].ask(do="command", verb="cancel", run=run)
+    for member in ALL:
+        assert three.daemons[member].wait_done(confirmed, 40)["fit"] == 1
+    three.proxy.faults.clear()
+    three.wait_members(dict.fromkeys(ALL, "alive"), 40)
+    within(20, lambda: three.coordinators(*ALL) == {three.record().holder}, "all to follow one coordinator")
+    three.judge(run, *ALL)
+
+
+def test_the_bucket_is_away_for_all(three: BucketCluster) -> None:
+    run = three.submit("a", **ROOMY)
+    three.wait_working(ALL, 15)
+    three.note_durable(run)
+    before = {island: held[0].generation for island, held in three.in_hand(ALL).items()}
+    three.proxy.fault("refuse", times=10**9)
+    within(3 * TTL, lambda: three.coordinators(*ALL) == {None}, "the lease to run out")
+    within(10, lambda: all(h[0].generation > before[i] + 20 for i, h in three.in_hand(ALL).items()), "work to go on")
+    three.proxy.faults.clear()
+    within(30, lambda: three.coordinators(*ALL) == {three.record().holder}, "one coordinator")
+    three.wait_members(dict.fromkeys(ALL, "alive"), 40)
+    three.wait_working(ALL, 20)
+    three.finish(run, *ALL)
 
 
 def test_the_bucket_is_out_of_reach_for_the_coordinator(three: BucketCluster) -> None:

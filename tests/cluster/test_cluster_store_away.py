@@ -49,8 +49,8 @@ def unrenewed_seconds(cluster: Cluster, member: str) -> float:
 
 
 def coordinator_by(cluster: Cluster, member: str) -> set[str]:
-    """Who coordinates, as a member's metrics page has it; unlike the status, this one knows when a lease runs out."""
-    return {name for (name,), value in cluster.scrape(member).figures("coordinator").items() if value}
+    """Who coordinates, as a member sees it; nobody once the lease has run out."""
+    return {name for name in cluster.coordinators(member) if name is not None}
 
 
 def evolving(cluster: Cluster, member: str) -> float:

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ from distevo.plan import IslandPlace, Plan, decode_plan
 from distevo.population import Population
 from distevo.program import keyer
 from distevod.store import Store, open_store
-from tests.support.daemon import Daemon, wait_for
+from tests.support.daemon import Daemon, DaemonError, wait_for
 from tests.support.hosts import Host
 from tests.support.metrics import Scrape, scrape
 
@@ -119,7 +119,8 @@ class Cluster:
         first, *_ = self.daemons.values()
         for run in first.status()["runs"]:
             if run["state"] not in {"done", "failed", "cancelled"}:
-                first.ask(do="command", verb="cancel", run=run["id"])
+                with suppress(DaemonError):  # It has ended since.
+                    first.ask(do="command", verb="cancel", run=run["id"])
         within(20, lambda: not self.places(), "nothing to do")
 
     def _lead_to(self, member: str, target: str) -> None:
@@ -237,6 +238,10 @@ class Cluster:
         """Cancel a run and see that its results, of which all members say the same, hold what was durable."""
         self.note_durable(run)
         self.daemons[members[0]].ask(do="command", verb="cancel", run=run)
+        self.judge(run, *members)
+
+    def judge(self, run: str, *members: str) -> None:
+        """The same of a run that is cancelled already."""
         for member in members:
             states = partial(self._states, run, member)
             within(15, lambda: states() == {"done"}, f"the results of {run} on {member}")  # noqa: B023

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from distevo_ctl.client import Client
+from distevo_ctl.exits import CliError, ExitCode
 
 if TYPE_CHECKING:
     from distevo_ctl.offline import Offline
@@ -20,14 +22,15 @@ def store_option(command: F) -> F:
     """Give a command `--store`; it arrives as `store: str | None`."""
     return click.option(
         "--store", metavar="URL",
-        help="Ask no daemon: look at this store (a folder) from outside. Nothing is written to it.",
+        help="Ask no daemon: look at this store, a folder or gs://BUCKET/PREFIX, from outside, and write nothing.",
     )(command)  # fmt: skip
 
 
 def connect(state_dir: Path, store: str | None) -> Client | Offline:
     """Whom to ask; to be used as a context manager. Raises CliError, StoreError."""
     if store is None:
-        return Client(state_dir)
+        with _store_named():
+            return Client(state_dir)
     from distevo_ctl.offline import Offline, open_reader
 
     return Offline(open_reader(store), store)
@@ -38,7 +41,9 @@ def follow(state_dir: Path, store: str | None, interval: float) -> Iterator[tupl
     if store is None:
         from distevo_ctl.follow import follow as follow_daemon
 
-        yield from follow_daemon(state_dir, interval)
+        with _store_named():
+            first = Client(state_dir)
+        yield from follow_daemon(state_dir, interval, first=first)
         return
     import time
 
@@ -50,3 +55,14 @@ def follow(state_dir: Path, store: str | None, interval: float) -> Iterator[tupl
         check_readable(view)
         yield found, view
         time.sleep(interval)
+
+
+@contextmanager
+def _store_named() -> Iterator[None]:
+    """Where no daemon answers, say that a store can be looked at without one."""
+    try:
+        yield
+    except CliError as error:
+        if error.code is ExitCode.NO_DAEMON and error.hint:
+            error.hint += "\n  or look at a cluster from outside: --store FOLDER or gs://BUCKET/PREFIX"
+        raise

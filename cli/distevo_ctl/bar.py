@@ -28,7 +28,7 @@ def bar(run: dict[str, Any], width: int) -> Text:
 
 def parts(run: dict[str, Any]) -> dict[str, int]:
     """The tasks of a run in five parts that make up the whole."""
-    solved, failed = run["solved"], run["tasks_failed"]
+    solved, failed = run["solved"] or 0, run["tasks_failed"]
     fit = run["fit"] - solved
     other = run["tasks_done"] - failed - run["fit"]
     return {

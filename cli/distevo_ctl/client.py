@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.own_log import ended_hint
 from distevo_ctl.target import state_dir_option
 from distevod.paths import PathError
 from distevod.state_lock import Holder, holder
@@ -123,4 +124,5 @@ def _read(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start_hint(state_dir: Path) -> str:
-    return f"start one with: distevod start --detach{state_dir_option(state_dir)}"
+    start = f"start one with: distevod start --detach{state_dir_option(state_dir)}"
+    return f"{ended_hint(state_dir)}{start}"

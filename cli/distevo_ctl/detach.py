@@ -19,7 +19,7 @@ import click
 
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
-from distevo_ctl.follow import has_plan
+from distevo_ctl.own_log import LOG_NAME, TAIL_BYTES, error_in
 from distevo_ctl.target import state_dir_option
 from distevod.settings import SETTINGS
 from distevod.state_lock import AlreadyRunning, holder
@@ -27,11 +27,10 @@ from distevod.state_lock import AlreadyRunning, holder
 if TYPE_CHECKING:
     from distevod.settings import Settings
 
-LOG_NAME = "distevod.log"
 PATIENCE_SECONDS = 20.0
-SETTLE_SECONDS = 1.0
+TAKEN_IN_SECONDS = 15.0
+"""A cluster that runs takes a platform in, or refuses it, within ten seconds; one without a coordinator may not."""
 LOOK_SECONDS = 0.02
-TAIL_BYTES = 16_384
 TAIL_LINES = 8
 
 
@@ -58,8 +57,13 @@ def start_detached(settings: Settings, values: Mapping[str, Any], as_json: bool)
         ("stop it", f"distevod stop{option}"),
         ("its log", str(log)),
         ("its store", settings.store),
+        ("its metrics", answer["metrics"]),
     ):
-        click.echo(f"  {what:<14}{command}")
+        if command is not None:
+            click.echo(f"  {what:<14}{command}")
+    if not answer["is_taken_in"]:
+        told = click.style("not taken in", fg="yellow")
+        click.echo(f"  {told}  by the cluster yet; its log says why, and `distevo-ctl status{option}` when it is")
     if is_taken:
         click.echo(f"  {'no metrics':<14}port {settings.metrics_port} is taken; --metrics-port 0 picks a free one")
 
@@ -89,9 +93,10 @@ def spawn(command: list[str], log: Path, environ: Mapping[str, str] | None = Non
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], state_dir: Path, log: IO[bytes]) -> dict[str, Any]:
-    """Wait until the daemon answers and has read its store; returns its answer to `ping`.
+    """Wait until the daemon answers and the cluster has taken it in, or a while for that.
 
-    `log` is read from where it stands for the reason when the daemon ends. Raises CliError.
+    Returns its answer to `ping`, and "is_taken_in" and "metrics" of its status. `log` is read from where it stands for
+    the reason when the daemon ends, as one does whose id another has. Raises CliError.
     """
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
@@ -113,12 +118,16 @@ def wait_until_ready(process: subprocess.Popen[bytes], state_dir: Path, log: IO[
 
 
 def _settled(state_dir: Path, end: float) -> dict[str, Any]:
-    """The daemon's answer to `ping` when it works; or, as that may take as long as another's lease, a moment later."""
+    """What is known of the daemon once a plan has it, or when that takes longer than it should."""
     with Client(state_dir, patience=max(end - time.monotonic(), LOOK_SECONDS)) as client:
-        moment = time.monotonic() + SETTLE_SECONDS
-        while time.monotonic() < moment and not has_plan(client.ask("status")):
+        moment = time.monotonic() + TAKEN_IN_SECONDS
+        while not (is_taken_in := _is_taken_in(view := client.ask("status"))) and time.monotonic() < moment:
             time.sleep(LOOK_SECONDS)
-        return client.daemon
+        return client.daemon | {"is_taken_in": is_taken_in, "metrics": view.get("metrics")}
+
+
+def _is_taken_in(status: dict[str, Any]) -> bool:
+    return all(member["state"] != "joining" for member in status["members"])
 
 
 def _is_taken(port: int) -> bool:
@@ -152,9 +161,8 @@ def _ended(returncode: int, log: IO[bytes]) -> CliError:
         code = ExitCode(returncode) if returncode > 0 else ExitCode.INTERNAL_ERROR
     except ValueError:
         code = ExitCode.INTERNAL_ERROR
-    said = [number for number, line in enumerate(lines) if line.startswith("error: ")]
-    if said:
-        return CliError(code, "\n".join(lines[said[-1] :]).removeprefix("error: "), hint)
+    if (said := error_in(lines)) is not None:
+        return CliError(code, said, hint)
     how = f"with exit code {returncode}" if returncode >= 0 else f"by signal {-returncode}"
     tail = "".join(f"\n  {line}" for line in lines[-TAIL_LINES:])
     return CliError(code, f"the daemon ended {how} before it answered{tail}", hint)

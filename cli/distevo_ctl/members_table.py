@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from distevo_ctl.screen import Column, delay, duration, fitting, plain
+from distevo_ctl.screen import Column, delay, duration, fitting, known, plain
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-STYLES = {"alive": "green", "draining": "yellow", "suspect": "yellow", "dead": "red", "left": "dim"}
+STYLES = {
+    "alive": "green",
+    "joining": "yellow",
+    "draining": "yellow",
+    "suspect": "yellow",
+    "revoked": "red",
+    "dead": "red",
+    "left": "dim",
+}
 
 
 def members_table(view: dict[str, Any], width: int, most: int | None = None) -> list[Any]:
@@ -21,13 +29,15 @@ def members_table(view: dict[str, Any], width: int, most: int | None = None) -> 
     members = view["members"]
     shown = members if most is None or len(members) <= most else _first(members, most)
     lines: list[Any] = [_table(shown, len(members) > 1, width)]
-    if hidden := [member for member in members if not any(member is known for known in shown)]:
+    if hidden := [member for member in members if not any(member is other for other in shown)]:
         lines.append(Text(f"and {len(hidden)} more: {_states(hidden)}", "dim"))
     for member in shown:
         # What only the platform itself can know is null for the others.
         if causes := member["workers_replaced"]:
             told = ", ".join(f"{number} {cause}" for cause, number in causes.items())
             lines.append(Text(f"{plain(member['id'])} has replaced workers: {told}", "yellow"))
+    if gone := set(view["revoked"]) - {member["key"] for member in members}:
+        lines.append(Text(f"revoked, of platforms that have left the plan: {', '.join(sorted(gone))}", "dim"))
     return lines
 
 
@@ -38,8 +48,8 @@ def _table(members: list[dict[str, Any]], is_cluster: bool, width: int) -> Table
         Column("STATE", _state),
         Column("PATH…", _path),
         Column("WORKERS>", lambda m: str(m["workers"]), 4),
-        Column("ISLANDS>", lambda m: _number(m["islands"])),
-        Column("QUEUE>", lambda m: _number(m["queued"]), 2),
+        Column("ISLANDS>", lambda m: known(m["islands"])),
+        Column("QUEUE>", lambda m: known(m["queued"]), 2),
         Column("HEARD>", lambda m: "-" if m["path"] == "self" else duration(m["last_heard_s"])),
         Column("LAG>", lambda m: delay(m["lag_s"]), 3),
         Column("SAVED>", lambda m: duration(m["checkpoint_age_s"]), 1),
@@ -67,17 +77,13 @@ def _path(member: dict[str, Any]) -> str:
     return "-" if member["path"] is None else plain(member["path"])
 
 
-def _number(number: int | None) -> str:
-    return "-" if number is None else str(number)
-
-
 def _first(members: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     """The ones that a look is for: oneself, the coordinator, and who is not well; in their order."""
 
     def rank(member: dict[str, Any]) -> int:
         if member["path"] == "self" or member["role"] == "coordinator":
             return 0
-        return {"suspect": 1, "dead": 2, "draining": 3, "alive": 4}.get(state_of(member), 5)
+        return {"suspect": 1, "dead": 2, "joining": 3, "draining": 3, "alive": 4}.get(state_of(member), 5)
 
     chosen = {member["id"] for member in sorted(members, key=rank)[:most]}
     return [member for member in members if member["id"] in chosen]

@@ -115,6 +115,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def known(number: int | None) -> str:
+    """A whole number that may not be known: - then."""
+    return "-" if number is None else str(number)
+
+
 def short(number: float | None) -> str:
     """A rate in at most five characters: 7, 950, 12.3k, 1.2M, - when it is not known."""
     if number is None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from distevo.simulator import Report, Scenario
 
 LIMIT_BYTES = 1 << 20
+LINE_SECONDS = 5.0
+"""Between two lines of progress where standard error is no terminal."""
 SHOWN_FINDINGS = 1
 """Findings of which everything is printed; of the others, the seed and one line."""
 
@@ -47,7 +49,7 @@ An example:
 {chr(10).join("  " + line for line in EXAMPLE.splitlines())}
 
 Other faults: stop, suspend, pause, freeze, cut, reset, undialable, lossy, store_flaky, worker_death, twin. `--print`
-with a seed shows a scenario in full."""
+with a seed shows a scenario in full. The `kind` of members is a name; all that they can do is said beside it."""
 
 
 @click.command(help=HELP, short_help="Try a cluster in virtual time, with faults.")
@@ -70,18 +72,41 @@ def simulate(
         return ExitCode.OK
     begun = time.monotonic()
     reports = []
+    progress = _Progress(seeds, is_shown=not as_json)
     for report in _simulated(scenario, range(first, first + seeds), jobs, is_traced):
         reports.append(report)
-        if sys.stderr.isatty() and not as_json:
-            found = sum(report.finding is not None for report in reports)
-            click.echo(f"\r{len(reports)} of {seeds} seeds, {found} findings", nl=False, err=True)
-    if sys.stderr.isatty() and not as_json:
-        click.echo("\r\033[K", nl=False, err=True)
+        progress.tell(reports)
+    progress.end()
     if as_json:
         _print_json(reports)
     else:
         _print(scenario, reports, time.monotonic() - begun)
     return ExitCode.INTERNAL_ERROR if any(report.finding for report in reports) else ExitCode.OK
+
+
+class _Progress:
+    """How many seeds are through, on standard error: in place on a terminal, from the first, and else now and then."""
+
+    def __init__(self, seeds: int, *, is_shown: bool) -> None:
+        self._seeds, self._is_shown, self._is_live = seeds, is_shown, sys.stderr.isatty()
+        self._told = time.monotonic()
+        if is_shown and self._is_live:
+            click.echo(f"simulating {seeds} seed{'s' if seeds > 1 else ''} …", nl=False, err=True)
+
+    def tell(self, reports: list[Report]) -> None:
+        """These are through."""
+        now = time.monotonic()
+        if not self._is_shown or not (self._is_live or now >= self._told + LINE_SECONDS):
+            return
+        self._told = now
+        found = sum(report.finding is not None for report in reports)
+        line = f"{len(reports)} of {self._seeds} seeds, {found} findings"
+        click.echo(f"\r\033[K{line}" if self._is_live else line, nl=not self._is_live, err=True)
+
+    def end(self) -> None:
+        """Leave the line to what follows."""
+        if self._is_shown and self._is_live:
+            click.echo("\r\033[K", nl=False, err=True)
 
 
 def _read(path: Path) -> Scenario:
@@ -161,7 +186,7 @@ def _print(scenario: Scenario | None, reports: list[Report], seconds: float) -> 
     member_seconds = sum(report.seconds * report.members for report in reports)
     lines: list[tuple[str, str]] = [
         ("seeds", f"{len(reports)}, {len(found)} with a finding"),
-        ("virtual time", f"{simulated / 3600:.2f} h, in {seconds:.1f} s"),
+        ("virtual time", f"{_time(simulated)}, in {seconds:.1f} s"),
         ("faults", f"{sum(report.faults for report in reports)}"),
         (
             "messages",
@@ -186,6 +211,11 @@ def _print(scenario: Scenario | None, reports: list[Report], seconds: float) -> 
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
         click.echo(f"{name:<{width}}  {text}")
+
+
+def _time(seconds: float) -> str:
+    """In minutes below two hours: 5 min, 2.5 h."""
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def _print_finding(scenario: Scenario | None, report: Report) -> None:

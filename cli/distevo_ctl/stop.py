@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.own_log import last_end
 from distevo_ctl.target import state_dir_option, target_options
 from distevod.state_lock import holder
 
@@ -32,7 +33,9 @@ def stop(state_dir: Path, as_json: bool) -> None:
     """
     found = holder(state_dir)
     if found is None:
-        raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {state_dir}")
+        said = last_end(state_dir)
+        hint = f"the last one ended with: {said}" if said else None
+        raise CliError(ExitCode.NO_DAEMON, f"no daemon runs on {state_dir}", hint)
     if not found.pid:  # os.kill(0) would reach our own process group
         raise CliError(ExitCode.NO_DAEMON, f"the daemon on {state_dir} is just starting", "try again in a moment")
     begun = time.monotonic()

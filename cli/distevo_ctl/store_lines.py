@@ -18,9 +18,11 @@ def store_lines(store: dict[str, Any]) -> list[Text]:
     if (lease := _lease(store["lease"])) is not None:
         lines.append(Text.assemble("lease   ", lease))
     results = store["results"]
-    lines.append(Text(f"results {count(results['named'])} in the plan, {count(results['objects'])} objects"))
+    lines.append(Text(f"results {count(results['named'])}"))
     if results["missing"]:
         lines[-1].append(f", {len(results['missing'])} missing", "bold red")
+    if (others := results["objects"] - results["named"] + len(results["missing"])) > 0:
+        lines[-1].append(f", {count(others)} more that the plan does not name", "dim")
     if store["inbox"]:
         lines.append(Text(f"inbox   {store['inbox']} that no plan has taken in", "yellow"))
     for entry in store["unreadable"]:

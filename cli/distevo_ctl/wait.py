@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.follow import follow, has_plan, run_in
-from distevo_ctl.screen import console, count, duration, plain, short
+from distevo_ctl.screen import console, count, duration, known, plain, short
 from distevo_ctl.target import state_dir_option
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def progress_line(run: dict[str, Any]) -> str:
     note = f"; {plain(run['note'])}" if run["note"] else ""
     return (
         f"{run['id']}: {run['state']}, {run['tasks_done']} of {run['tasks_total']} tasks, {run['fit']} fit, "
-        f"{run['solved']} solved, {count(run['evaluations'])} evaluations{note}"
+        f"{known(run['solved'])} solved, {count(run['evaluations'])} evaluations{note}"
     )
 
 
@@ -95,9 +95,10 @@ def _line(run: dict[str, Any], width: int) -> RenderableType:
 
     from distevo_ctl.bar import bar
 
+    left = run["state"] if run["eta_s"] is None else f"left {duration(run['eta_s'])}"
     right = Text(
-        f"{run['tasks_done']}/{run['tasks_total']}  {run['solved']} solved  {short(run['evaluations_per_s'])}/s  "
-        f"{'left ' + duration(run['eta_s']) if run['eta_s'] is not None else run['state']}"
+        f"{run['tasks_done']}/{run['tasks_total']}  {known(run['solved'])} solved  "
+        f"{short(run['evaluations_per_s'])}/s  {left}"
     )
     made = Text(f"{run['id']} ", style="bold", no_wrap=True, overflow="ellipsis")
     made.append_text(bar(run, max(width - len(run["id"]) - len(right) - 4, 8)))

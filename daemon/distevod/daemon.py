@@ -104,4 +104,5 @@ def _serve_metrics(runtime: Runtime, store: CountedStore, loop: asyncio.Abstract
     except PortTaken as error:
         log.warning("no metrics", extra=fields(reason=str(error), hint="--metrics-port 0 picks a free port"))
         return
-    log.info("metrics", extra=fields(url=f"http://localhost:{page.port}/metrics"))
+    runtime.metrics = f"http://localhost:{page.port}/metrics"
+    log.info("metrics", extra=fields(url=runtime.metrics))

@@ -128,6 +128,8 @@ class Runtime:
             max_concurrent_uploads=settings.max_concurrent_uploads,
         )
         self._disks = disk_watches(settings.state_dir, folder_of(settings.store))
+        self.metrics: str | None = None
+        """Address of the metrics page, once it is served."""
         self.watchers: list[Callable[[], None]] = []
         """Called after each event that the node has taken in."""
         self._timer: asyncio.TimerHandle | None = None

@@ -91,6 +91,7 @@ class Service:
             "bytes": self._runtime.checkpoints.bytes_saved,
             "seconds": round(self._runtime.checkpoints.seconds, 4),
         }
+        view["metrics"] = self._runtime.metrics
         return view
 
     async def stop(self, _request: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,10 @@ from distevo.plan import MemberPlan, Plan
 
 ANNOUNCE_SECONDS = 60.0
 """How often a platform that is not in the plan announces itself again."""
-REVOKED = "this platform's key was revoked, and others have its islands; `revoke --undo` there takes it in again"
+REVOKED = (
+    "this platform's key was revoked, and others have its islands; `distevo-ctl revoke ID --undo` on another platform "
+    "takes it in again"
+)
 
 
 class Joining:

@@ -619,7 +619,7 @@ class Node:
             return "this platform runs only the problems that ship with it: start it without --allow-problems none"
         if run.problem.source is None or allowed == "store" or run.nonce in self._own_submissions:
             return None
-        return "its problem is a file submitted elsewhere: start the daemon with --allow-problems store to run it"
+        return "its problem is a file submitted elsewhere: start this platform with --allow-problems store to run it"
 
     def validate(self) -> None:
         """Raises LocalProtocolError when what the node holds contradicts itself."""

@@ -137,6 +137,10 @@ class Orders:
         run = self._ledger.plan.runs[name]
         if budget is None or (budget.cpu_seconds is None and budget.evaluations is None):
             return "no budget is given"
+        if budget.cpu_seconds is None and run.budget.evaluations is None:
+            return f"this run's budget is in CPU seconds: give --cpu-seconds above {run.budget.cpu_seconds:g}"
+        if budget.evaluations is None and run.budget.cpu_seconds is None:
+            return f"this run's budget is in evaluations: give --evaluations above {run.budget.evaluations}"
         if not budget.is_more_than(run.budget):
             return f"the budget has to be raised; it is {run.budget} now"
         if not self._ledger.reopen(name, budget):

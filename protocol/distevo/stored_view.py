@@ -17,7 +17,7 @@ from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.cluster import ClusterRecord
 from distevo.events import IslandId
 from distevo.lease import PATIENCE, RENEWALS_PER_TTL
-from distevo.plan import Plan, TaskPlan
+from distevo.plan import MemberState, Plan, TaskPlan
 from distevo.result import Result, text_of
 from distevo.view import Counted, island_view, planned_member, planned_run, planned_task, result_view
 from distevo.work import population_of
@@ -109,8 +109,7 @@ def status(found: Found, sight: Sight) -> dict[str, Any]:
     """As `view.status`, times in seconds; `store` holds what else can be said."""
     record, plan = found.record, found.plan or Plan(epoch=0, version=0)
     coordinator = record.holder or None if record else None
-    held = _owned(plan)
-    ages = {(s.checkpoint.member, s.checkpoint.boot): _rounded(s.age_s) for s in found.checkpoints}
+    hands = _hands(found)
     return {
         "cluster": {
             "id": record.cluster if record else None,
@@ -119,10 +118,10 @@ def status(found: Found, sight: Sight) -> dict[str, Any]:
             "plan": record.plan if record else None,
         },
         "members": [
-            planned_member(name, member, coordinator)
-            | {"islands": held[member.owner(name)], "checkpoint_age_s": ages.get((name, member.boot))}
+            planned_member(plan, name, coordinator) | hands.get(member.owner(name), {})
             for name, member in plan.members.items()
         ],
+        "revoked": list(plan.denied),
         "runs": runs(found),
         "migrations": [],
         "store": {
@@ -152,8 +151,7 @@ def runs(found: Found) -> list[dict[str, Any]]:
 def islands(found: Found) -> list[dict[str, Any]]:
     """The islands of open tasks, as their newest snapshots show them; `owner` is whose that is."""
     return [
-        island_view(snapshot, population_of(snapshot), snapshot.grant, None)
-        | {"owner": f"{stored.checkpoint.member}-{stored.checkpoint.boot}"}
+        island_view(snapshot, population_of(snapshot), snapshot.grant, None) | {"owner": _writer(stored)}
         for _, (stored, snapshot) in sorted(found.islands.items())
     ]
 
@@ -228,6 +226,35 @@ def _owned(plan: Plan) -> Counter[str]:
         if entry.is_open_in(run.state)
         for place in entry.islands
     )
+
+
+def _hands(found: Found) -> dict[str, dict[str, Any]]:
+    """By owner who has a checkpoint: its age and, of one that lives, the islands in work and those that wait."""
+    if found.plan is None:
+        return {}
+    owned, in_work = _owned(found.plan), _in_work(found.plan, found)
+    living = {m.owner(name) for name, m in found.plan.members.items() if m.state is MemberState.ALIVE}
+    return {
+        owner: {
+            "checkpoint_age_s": _rounded(stored.age_s),
+            "islands": in_work[owner] if owner in living else None,
+            "queued": owned[owner] - in_work[owner] if owner in living else None,
+        }
+        for owner, stored in ((_writer(stored), stored) for stored in found.checkpoints)
+    }
+
+
+def _in_work(plan: Plan, found: Found) -> Counter[str]:
+    """By owner, the islands of open tasks that its newest checkpoint has: it has begun them."""
+    return Counter(
+        owner
+        for island, (stored, _) in found.islands.items()
+        if (owner := plan.runs[island.run].tasks[island.task].islands[island.island].owner) == _writer(stored)
+    )
+
+
+def _writer(stored: Stored) -> str:
+    return f"{stored.checkpoint.member}-{stored.checkpoint.boot}"
 
 
 def _checkpoint(stored: Stored, plan: Plan) -> dict[str, Any]:

@@ -16,13 +16,18 @@ from distevo.members import State
 from distevo.migration_view import edges
 from distevo.node import Node
 from distevo.path import PathKind
-from distevo.plan import MemberPlan, MemberState, RunPlan, TaskPlan
+from distevo.phase import Phase
+from distevo.plan import MemberState, Plan, RunPlan, TaskPlan
 from distevo.population import Population
 from distevo.result import Result, text_of
 from distevo.work import Stage
 
 Counted = tuple[int, int]
 """(evaluations, duplicates)."""
+REVOKED = "revoked"
+"""State of a member whose key is let in no more."""
+JOINING = "joining"
+"""State of oneself while no plan has this boot, or none is known."""
 
 
 def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -> dict[str, Any]:
@@ -32,7 +37,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
     """
     record = node.lease.record
     plan = node.plan
-    coordinator = record.holder or None if record else None
+    coordinator = coordinating(node, now)
     others = [name for name in plan.members if name != node.settings.member]
     links = latency or {}
     return {
@@ -46,18 +51,39 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
             _own(node, coordinator, now),
             *(_other(node, name, coordinator, links.get(name), now) for name in others),
         ],
+        "revoked": list(plan.denied),
         "runs": [run_view(node, name, now) for name in plan.runs],
         "migrations": edges(node, now),
     }
 
 
+def coordinating(node: Node, now: float) -> str | None:
+    """Who coordinates, as far as it is known here; nobody whose lease has run out."""
+    lease = node.lease
+    if node.phase is Phase.COORDINATING and lease.is_held:
+        return node.settings.member
+    if lease.record is None or lease.record.holder == node.settings.member or lease.is_expired(now):
+        return None
+    return lease.record.holder or None
+
+
+def state_of(node: Node, name: str) -> State:
+    """What another member is held to be. Of whom this one does not speak to, and whom the cluster has given up, it
+    knows from the plan."""
+    planned = node.plan.members[name].state
+    heard = node.table.state(name) if planned is MemberState.ALIVE else None
+    return heard or State(planned.value)
+
+
 # --- members -------------------------------------------------------------------------------------
 
 
-def planned_member(name: str, member: MemberPlan, coordinator: str | None) -> dict[str, Any]:
+def planned_member(plan: Plan, name: str, coordinator: str | None) -> dict[str, Any]:
     """A member as the plan shows it. None stands for what only itself, or who hears it, can know."""
-    view = _member(name, member.kind, member.boot, member.workers, member.state.value, coordinator)
-    return view | {"is_draining": member.is_draining}
+    member = plan.members[name]
+    state = REVOKED if member.key and member.key in plan.denied else member.state.value
+    view = _member(name, member.kind, member.boot, member.workers, state, coordinator)
+    return view | {"is_draining": member.is_draining, "key": member.key or None}
 
 
 def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinator: str | None) -> dict[str, Any]:
@@ -67,6 +93,7 @@ def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinat
         "state": state,
         "role": "coordinator" if name == coordinator else "member",
         "is_draining": False,
+        "key": None,
         "boot": boot,
         "workers": workers,
         "islands": None,
@@ -84,8 +111,11 @@ def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinat
 def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
     settings, saved_at = node.settings, node.keeper.saved_at
     planned = node.plan.members.get(settings.member)
-    return _member(settings.member, settings.kind, settings.boot, settings.workers, "alive", coordinator) | {
-        "is_draining": planned is not None and planned.boot == settings.boot and planned.is_draining,
+    is_in = planned is not None and planned.boot == settings.boot
+    state = "alive" if is_in else JOINING
+    return _member(settings.member, settings.kind, settings.boot, settings.workers, state, coordinator) | {
+        "is_draining": planned is not None and is_in and planned.is_draining,
+        "key": settings.key or None,
         "islands": sum(work.stage in {Stage.EVOLVING, Stage.SUSPENDED} for work in node.foreman.islands.values()),
         "queued": node.foreman.queued,
         "path": "self",
@@ -98,19 +128,23 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
 
 
 def _other(node: Node, name: str, coordinator: str | None, latency: float | None, now: float) -> dict[str, Any]:
-    member = node.plan.members[name]
-    # Of whom this member does not speak to it knows what the plan says.
-    state = (node.table.state(name) if member.state is MemberState.ALIVE else None) or State(member.state.value)
+    """Another member. Of one that is gone its last figures say nothing any more, but for when it was heard."""
+    view = planned_member(node.plan, name, coordinator)
     heard_at = node.table.heard_at(name)
+    view["last_heard_s"] = None if heard_at is None else round(now - heard_at, 3)
+    if view["state"] != REVOKED:
+        view["state"] = state_of(node, name).value
+    if view["state"] not in {State.ALIVE, State.SUSPECT}:
+        return view
     path = node.router.path(name)
-    return planned_member(name, member, coordinator) | {
-        "state": state.value,
-        "islands": sum(owner == name and not progress.is_final for owner, progress in node.standing.islands.values()),
-        "queued": node.standing.queued.get(name),
+    queued = node.standing.queued.get(name)
+    in_work = sum(owner == name and not progress.is_final for owner, progress in node.standing.islands.values())
+    return view | {
+        "islands": None if queued is None else in_work,
+        "queued": queued,
         "path": f"via {path.via}" if path.via is not None else path.kind.value,
         "latency_s": latency if path.kind is PathKind.DIRECT else None,
         "lag_s": node.standing.lag.get(name),
-        "last_heard_s": None if heard_at is None else round(now - heard_at, 3),
     }
 
 
@@ -132,8 +166,11 @@ def planned_run(name: str, run: RunPlan, counted: Callable[[IslandId], Counted |
         "tasks_done": tally["done"],
         "tasks_failed": tally["failed"],
         "fit": tally["fit"],
-        "solved": tally["solved"],
+        # Of a run that hides nothing, and of one that has no result yet, nobody knows.
+        "solved": tally["solved"] if any(entry.solved is not None for entry in run.tasks.values()) else None,
         "evaluations": sum(evaluations for evaluations, _ in totals),
+        # Islands that somebody began and nobody has in hand now are counted again once they are.
+        "is_at_least": any(_is_partial(name, task, entry, run, counted) for task, entry in run.tasks.items()),
         "evaluations_per_s": None,
         "duplicates_avoided": sum(duplicates for _, duplicates in totals),
         "tasks_per_hour": None,
@@ -156,6 +193,15 @@ def _counted(
     return sum(evaluations for evaluations, _ in known), sum(duplicates for _, duplicates in known)
 
 
+def _is_partial(
+    name: str, task: str, entry: TaskPlan, run: RunPlan, counted: Callable[[IslandId], Counted | None]
+) -> bool:
+    """Whether an island of an open task had another owner, and how far it is nobody knows here."""
+    return entry.is_open_in(run.state) and any(
+        place.former and counted(IslandId(name, task, index)) is None for index, place in enumerate(entry.islands)
+    )
+
+
 def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
     """One run in numbers."""
     run = node.plan.runs[name]
@@ -174,7 +220,7 @@ def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
         "tasks_per_hour": round(progress.tasks_per_hour(now, not is_active), 1),
         "eta_s": _rounded(progress.eta_s(left, now)) if is_active else None,
         "invalid_programs": sum(len(work.state.invalid) for work in own),
-        "note": run.note or node.foreman.refused.get(name) or _first_complaint(node, name, run),
+        "note": run.note or (is_active and node.foreman.refused.get(name)) or _first_complaint(node, name, run),
     }
 
 

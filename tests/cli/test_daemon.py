@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import psutil
 
 from tests.cli.conftest import Home
+from tests.cli.test_submit import MINE
 
 
 def test_a_taken_metrics_port_is_said_and_a_stopped_daemon_is_gone(home: Home) -> None:
@@ -22,3 +24,41 @@ def test_a_taken_metrics_port_is_said_and_a_stopped_daemon_is_gone(home: Home) -
     stopped = json.loads(home.distevod("stop", "--json", "--state-dir", folder).stdout)
     assert stopped["pid"] == pid
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_taken_id_is_an_error_of_start_and_is_told_again(home: Home) -> None:
+    folders = {name: str(home.folder / name) for name in ("first", "second")}
+    start = ("start", "--detach", "--id", "same", "--workers", "1", "--metrics-port", "0")
+    shared = ("--store", str(home.folder / "store"))
+    first = json.loads(home.distevod(*start, *shared, "--json", "--state-dir", folders["first"]).stdout)
+    try:
+        assert first["is_taken_in"]
+        taken = "another platform is called 'same': start this one with another --id"
+        assert taken in home.distevod(*start, *shared, "--state-dir", folders["second"], code=4).stderr
+        for command in (("daemon", "stop"), ("main", "status")):
+            shown = home.run(*command, "--state-dir", folders["second"], code=3).stderr
+            assert f"the last one ended with: the cluster does not take this platform in: {taken}" in shown
+        home.distevod("start", "--detach", "--workers", "1", "--metrics-port", "0", "--state-dir", folders["second"])
+        home.distevod("stop", "--state-dir", folders["second"])
+        assert "the last one" not in home.distevod("stop", "--state-dir", folders["second"], code=3).stderr
+    finally:
+        home.distevod("stop", "--state-dir", folders["first"])
+
+
+def test_whoever_submits_a_file_to_several_platforms_is_told_who_runs_it(home: Home) -> None:
+    (home.folder / "mine.py").write_text(MINE)
+    folders = [str(home.folder / name) for name in ("first", "second")]
+    run = ("submit", "--problem", "mine.py:Mine", "--evaluations", "10", "--state-dir", folders[0])
+    told = "only this platform runs it, unless others were started with --allow-problems store"
+    started = []
+    try:
+        for folder in folders:
+            home.distevod(
+                "start", "--detach", "--workers", "1", "--metrics-port", "0", "--state-dir", folder,
+                "--store", str(home.folder / "store"), "--id", Path(folder).name,
+            )  # fmt: skip
+            started.append(folder)
+            assert (told in home.ctl(*run).stderr) == (len(started) > 1)
+    finally:
+        for folder in started:
+            home.distevod("stop", "--state-dir", folder)

@@ -92,6 +92,12 @@ def test_an_interrupt_stops_its_daemons(home: Home, number: signal.Signals, afte
     assert leftovers(home) == []
 
 
+def test_tasks_that_are_not_there_are_refused_before_anything_starts(home: Home) -> None:
+    done = home.ctl("demo", "--tasks", "nosuch", code=4)
+    assert done.stdout == ""
+    assert "nosuch" in done.stderr
+
+
 def test_an_interrupt_waits_for_where_it_may_come_and_comes_once() -> None:
     came = False
     with Interrupts() as interrupts:

@@ -32,7 +32,7 @@ def test_the_only_platform_says_where_its_islands_are_and_a_later_start_goes_on(
     wait_for(lambda: generations(alone) >= 3, "three generations")
     before = generations(alone)
     done = alone.ctl("drain", "alone")
-    assert done.stdout == "alone: has left, with nothing left there\n"
+    assert done.stdout == "alone: has left; what nobody could take is in its last checkpoint\n"
     assert "no other platform can take one island of it: kept in its last checkpoint" in done.stderr
     wait_for(lambda: holder(alone.state_dir) is None, "the daemon to end")
     log = (alone.state_dir / "distevod.log").read_text()

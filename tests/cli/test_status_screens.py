@@ -26,15 +26,16 @@ WIDTHS = (80, 60)
 def member(name: str, state: str = "alive", path: str | None = "direct", **more: Any) -> dict[str, Any]:
     return {
         "id": name, "kind": "server", "state": state, "role": "member", "is_draining": False, "boot": "b", "workers": 4,
-        "islands": 12, "queued": 3, "path": path, "latency_s": None, "lag_s": 0.0004, "last_heard_s": 1.2,
-        "checkpoint_age_s": None, "phase": None, "workers_replaced": None,
+        "key": f"key-of-{name}", "islands": 12, "queued": 3, "path": path, "latency_s": None, "lag_s": 0.0004,
+        "last_heard_s": 1.2, "checkpoint_age_s": None, "phase": None, "workers_replaced": None,
     } | more  # fmt: skip
 
 
 def run(name: str, state: str = "running", **more: Any) -> dict[str, Any]:
     return {
         "id": name, "problem": "grids 1", "state": state, "tasks_total": 400, "tasks_done": 137, "tasks_failed": 0,
-        "fit": 84, "solved": 71, "evaluations": 12_345_678, "evaluations_per_s": 5432.1, "duplicates_avoided": 7,
+        "fit": 84, "solved": 71, "evaluations": 12_345_678, "is_at_least": False,
+        "evaluations_per_s": 5432.1, "duplicates_avoided": 7,
         "tasks_per_hour": 120.0, "eta_s": 7890.0, "budget": {"cpu_seconds": 60.0, "evaluations": None},
         "islands_per_task": 4, "invalid_programs": 2, "note": None,
     } | more  # fmt: skip
@@ -64,8 +65,10 @@ def cluster() -> dict[str, Any]:
             member("kaggle-1", latency_s=0.0234, role="coordinator", kind="kaggle"),
             member("colab-7", "suspect", "via kaggle-1", last_heard_s=31.0, kind="colab", lag_s=2.25),
             member("paperspace-with-a-long-name", path="mail", is_draining=True, kind="paperspace", queued=0),
-            member("laptop", "dead", "none", islands=0, queued=None, last_heard_s=None, lag_s=None),
+            member("laptop", "dead", None, islands=None, queued=None, last_heard_s=95.0, lag_s=None),
+            member("stolen", "revoked", None, islands=None, queued=None, last_heard_s=None, lag_s=None),
         ],
+        "revoked": ["key-of-stolen", "key-of-one-that-is-gone"],
         "runs": [
             run("arc-training"),
             run("nguyen-1", "paused", problem="regression 2", eta_s=None, note="no platform has the problem\x1b[2J"),
@@ -83,6 +86,7 @@ def alone() -> dict[str, Any]:
     return cluster() | {
         "cluster": {"id": "5f3fbda083a14155", "epoch": 1, "coordinator": "laptop", "plan": "plans/1-4-a"},
         "members": [member("laptop", path="self", role="coordinator", checkpoint_age_s=0.4, kind="local")],
+        "revoked": [],
         "runs": [run("arc-training")],
         "migrations": [edge("007bbfb7", 0, 1, owner="laptop-0123456789abcdef")],
     }
@@ -90,13 +94,14 @@ def alone() -> dict[str, Any]:
 
 def stored() -> dict[str, Any]:
     """What a store alone tells, one object damaged and one too new."""
-    unknown = {"queued": None, "lag_s": None, "last_heard_s": None}
+    unknown = {"lag_s": None, "last_heard_s": None}
     rates = {"evaluations_per_s": None, "tasks_per_hour": None, "eta_s": None, "invalid_programs": None}
     return cluster() | {
         "members": [
             member("kaggle-1", path=None, role="coordinator", checkpoint_age_s=1.5, kind="kaggle", **unknown),
-            member("laptop", "dead", None, islands=0, kind="local", **unknown),
+            member("laptop", "dead", None, islands=None, kind="local", **unknown | {"queued": None}),
         ],
+        "revoked": [],
         "runs": [run("arc-training", **rates)],
         "migrations": [],
         "store": {
@@ -195,7 +200,7 @@ def test_of_a_hundred_members_a_live_screen_shows_who_is_not_well() -> None:
     members[0] |= {"path": "self"}
     members[50] |= {"role": "coordinator"}
     members[70] |= {"state": "dead"}
-    view = cluster() | {"members": members, "migrations": []}
+    view = cluster() | {"members": members, "migrations": [], "revoked": []}
     rows, more = members_table(view, 80, most=4)
     assert list(rows.columns[0].cells) == ["m00", "m01", "m50 *", "m70"]
     assert str(more) == "and 96 more: 96 alive"
@@ -203,6 +208,19 @@ def test_of_a_hundred_members_a_live_screen_shows_who_is_not_well() -> None:
     with out.capture() as captured:
         out.print(screen(view, "/home/me/store", out))
     assert len(captured.get().splitlines()) <= out.height
+
+
+def test_evaluations_that_are_a_lower_bound_are_marked() -> None:
+    assert "  ≥ 12,345,678  " in shown(cluster() | {"runs": [run("arc-training", is_at_least=True)]}, 100)
+
+
+def test_of_runs_that_are_over_the_latest_are_shown() -> None:
+    over = [run(f"over-{number}", "done") for number in range(9)]
+    view = cluster() | {"runs": [*over[:4], run("long"), *over[4:], run("last")], "migrations": []}
+    lines = shown(view, 100).splitlines()
+    told = [line.split()[0] for line in lines if line.startswith(("over-", "long", "last"))]
+    assert told == ["long", "over-4", "over-5", "over-6", "over-7", "over-8", "last"]
+    assert "4 earlier ones are over; distevo-ctl runs lists all" in lines
 
 
 if __name__ == "__main__":

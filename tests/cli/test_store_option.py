@@ -88,9 +88,9 @@ def test_it_shows_what_the_daemon_shows_and_null_for_what_only_that_knows(evolvi
     ours = evolving.json("status", "--store", str(store_of(evolving)), "--islands", "--lease-seconds", "0")
     assert ours["cluster"] == theirs["cluster"] | {"plan": ours["cluster"]["plan"]}
     (mine,), (its,) = ours["members"], theirs["members"]
-    for field in ("id", "kind", "state", "role", "boot", "workers", "is_draining"):
+    for field in ("id", "kind", "state", "role", "boot", "workers", "is_draining", "key", "islands", "queued"):
         assert mine[field] == its[field]
-    for field in ("path", "latency_s", "lag_s", "last_heard_s", "queued", "phase", "workers_replaced"):
+    for field in ("path", "latency_s", "lag_s", "last_heard_s", "phase", "workers_replaced"):
         assert mine[field] is None
     assert set(mine) == set(its)
     assert mine["islands"] == 2
@@ -130,7 +130,7 @@ def test_for_people(evolving: Home, solved: str) -> None:
     assert "lease   renewed" in shown
     assert "CHECKPOINT OF" in shown
     line = next(line for line in shown.splitlines() if line.startswith("here *"))
-    assert line.split()[2:8] == ["local", "alive", "2", "2", "-", "-"]
+    assert line.split()[2:8] == ["local", "alive", "2", "2", "0", "-"]
     assert "\x1b" not in shown
 
 

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from distevo.run import MigrationSettings, RunSettings
+from distevo_ctl.commands.submit import LIMITS
 from tests.cli.conftest import Home
 from tests.support.daemon import wait_for
 
@@ -136,7 +139,9 @@ def test_a_csv_file(platform: Home) -> None:
         (("--problem", "onemax", "--evaluations", "0"), 2, "--evaluations"),
         (("--problem", "onemax", "--evaluations", "1" + "0" * 30), 2, "--evaluations"),
         (("--problem", "onemax", "--seed", "-1"), 2, "--seed"),
-        (("--problem", "onemax", "--islands-per-task", "5000"), 2, "islands_per_task"),
+        (("--problem", "onemax", "--cpu-seconds", "1e10"), 2, "--cpu-seconds must be at most 1000000000"),
+        (("--problem", "onemax", "--islands-per-task", "5000"), 2, "5000 is not in the range 1<=x<=1024"),
+        (("--problem", "onemax", "--population-size", "100001"), 2, "100001 is not in the range 2<=x<=100000"),
         (("--problem", "onemax", "--name", "a b"), 2, "run name 'a b'"),
         (
             ("--problem", "onemax", "--topology", "rings"),
@@ -161,9 +166,15 @@ def test_a_csv_file(platform: Home) -> None:
             2,
             "the edge 1 -> 2 names an island that is not there",
         ),
-        (("--problem", "onemax", "--degree", "0"), 2, "migration.degree"),
-        (("--problem", "onemax", "--migration-interval", "0"), 2, "migration.interval"),
-        (("--problem", "onemax", "--migration-size", "1001"), 2, "migration.size"),
+        (("--problem", "onemax", "--degree", "0"), 2, "--degree"),
+        (("--problem", "onemax", "--topology", "ring", "--degree", "3"), 2, "ring has its own edges"),
+        (
+            ("--problem", "onemax", "--topology", "random", "--degree", "3", "--islands-per-task", "3"),
+            2,
+            "--degree 3 needs more than 3 islands",
+        ),
+        (("--problem", "onemax", "--migration-interval", "0"), 2, "--migration-interval"),
+        (("--problem", "onemax", "--migration-size", "1001"), 2, "1001 is not in the range 1<=x<=1000"),
         (("--tasks", "8"), 2, "--problem"),
         (("--problem", "onemax", "--wiat"), 2, "--wiat"),
     ],
@@ -177,6 +188,22 @@ def test_what_is_refused(platform: Home, arguments: tuple[str, ...], code: int, 
 def test_a_name_that_exists_is_refused(platform: Home, solved: str) -> None:
     error = platform.error("submit", "--problem", "onemax", "--name", solved, code=4)
     assert error["message"] == "a run named 'solved' exists already"
+
+
+@pytest.mark.parametrize("field", LIMITS)
+def test_limits_are_those_of_a_run(field: str) -> None:
+    struct = RunSettings if field in RunSettings.__struct_fields__ else MigrationSettings
+    given: dict[str, Any] = {"seed": 1, "evaluations": 1} if struct is RunSettings else {}
+    msgspec.convert(given | {field: LIMITS[field]}, struct)
+    with pytest.raises(msgspec.ValidationError, match=field):
+        msgspec.convert(given | {field: LIMITS[field] + 1}, struct)
+
+
+def test_a_task_file_that_holds_the_data_of_a_task(platform: Home) -> None:
+    (platform.folder / "mine.py").write_text(MINE)
+    (platform.folder / "data.json").write_text('{"goal": 3}')
+    error = platform.error("submit", "--problem", "mine.py:Mine", "--tasks", "data.json", code=4)
+    assert 'its data is 3: a task file is {"id": data of that task, ...}' in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -266,4 +293,7 @@ def test_there_must_be_a_daemon(home: Home, tmp_path: Path) -> None:
     assert error["hint"] == "start one with: distevod start --detach"
     other = str(tmp_path / "an other")
     error = home.error("--state-dir", other, "status", code=3)
-    assert error["hint"] == f"start one with: distevod start --detach --state-dir '{other}'"
+    start, store = error["hint"].split("\n  ")
+    assert start == f"start one with: distevod start --detach --state-dir '{other}'"
+    assert store == "or look at a cluster from outside: --store FOLDER or gs://BUCKET/PREFIX"
+    assert "--store" in home.error("--state-dir", other, "watch", code=3)["hint"]

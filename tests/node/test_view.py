@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from distevo.node import Node
+from distevo.plan import MemberState
 from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
 from distevo.view import islands_view, run_view, status, task_view
@@ -83,6 +84,64 @@ def test_members_with_path_latency_and_role() -> None:
         assert member["last_heard_s"] < 30
         assert member["lag_s"] is not None
         assert member["queued"] is not None
+
+
+def test_of_a_platform_that_nobody_heard_yet_and_of_one_that_is_gone_no_figures_are_told() -> None:
+    nodes, now = cluster()
+    me = nodes["notebook-1"]
+    me.standing.forget("server-1")
+    other = next(m for m in status(me, now)["members"] if m["id"] == "server-1")
+    assert (other["state"], other["islands"], other["queued"], other["lag_s"]) == ("alive", None, None, None)
+    assert other["path"] == "direct"
+    me.plan.members["server-2"].state = MemberState.DEAD
+    gone = next(m for m in status(me, now)["members"] if m["id"] == "server-2")
+    assert gone["state"] == "dead"
+    assert gone["last_heard_s"] is not None
+    assert [gone[field] for field in ("islands", "queued", "path", "latency_s", "lag_s")] == [None] * 5
+
+
+def test_who_is_revoked_is_shown_with_the_key() -> None:
+    nodes, now = cluster()
+    me = nodes["notebook-1"]
+    key = me.plan.members["server-2"].key
+    me.plan.denied.append(key)
+    view = status(me, now)
+    revoked = next(m for m in view["members"] if m["id"] == "server-2")
+    assert (revoked["state"], revoked["key"], revoked["path"]) == ("revoked", key, None)
+    assert view["revoked"] == [key]
+
+
+def test_a_platform_that_no_plan_has_joins() -> None:
+    nodes, now = cluster()
+    me = nodes["notebook-1"]
+    assert status(me, now)["members"][0]["state"] == "alive"
+    del me.plan.members["notebook-1"]
+    assert status(me, now)["members"][0]["state"] == "joining"
+
+
+def test_what_is_solved_is_known_where_something_is_hidden() -> None:
+    world = World(workers=1)
+    world.submit(tasks=2)
+    tasks = world.node.plan.runs["r"].tasks
+    assert run_view(world.node, "r", world.now)["solved"] is None
+    tasks["t0"].solved = False
+    assert run_view(world.node, "r", world.now)["solved"] == 0
+    tasks["t1"].solved = True
+    assert run_view(world.node, "r", world.now)["solved"] == 1
+
+
+def test_evaluations_are_a_lower_bound_while_an_island_that_was_begun_is_not_loaded() -> None:
+    nodes, now = cluster()
+    me = nodes["notebook-1"]
+    island = next(iter(me.standing.islands))
+    place = me.plan.runs["long"].tasks[island.task].islands[island.island]
+    assert not run_view(me, "long", now)["is_at_least"]
+    place.former = [*place.former, "gone-1"]
+    assert not run_view(me, "long", now)["is_at_least"]
+    before = run_view(me, "long", now)["evaluations"]
+    del me.standing.islands[island]
+    assert run_view(me, "long", now)["evaluations"] < before
+    assert run_view(me, "long", now)["is_at_least"]
 
 
 def test_migration_that_works_has_no_trouble_and_counts() -> None:

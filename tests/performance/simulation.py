@@ -106,7 +106,7 @@ def main() -> int:
         },
         "clusters": [],
     }
-    is_well = not found and took <= SEEDS_WITHIN * options.seeds / 500
+    is_well = not found and took <= SEEDS_WITHIN * max(options.seeds, 1) / 500
     for members, minutes in zip(options.members, options.minutes, strict=True):
         begun = time.process_time()
         report = simulate(cluster(members, minutes), seed=1)

@@ -36,6 +36,7 @@ def test_a_scenario_is_simulated_and_summed_up(small: Path) -> None:
     printed = run(small, "--seed", 4)
     lines = dict(line.split(maxsplit=1) for line in printed.splitlines() if line.split(maxsplit=1)[1:])
     assert lines["seeds"] == "1, 0 with a finding"
+    assert lines["virtual"].startswith("time  2 min, in ")
     assert lines["runs"] == "r done"
     assert "on Google Cloud Storage $" in lines["store"]
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -43,7 +43,10 @@ def demo(tasks: str, cpu_seconds: float) -> None:
     from distevo_ctl.demo.interrupts import Interrupts
     from distevo_ctl.demo.platforms import Platforms
     from distevo_ctl.screen import console
+    from distevod.problems.loader import load, resolve
 
+    problem: Any = load(resolve("grids", None))
+    problem.tasks(tasks)  # a mistake in it is told before anything starts
     out = console()
     begun = time.monotonic()
     with Interrupts() as interrupts, contextlib.ExitStack() as ends:
@@ -98,8 +101,8 @@ def _show(out: Console, platforms: Platforms, tasks: str, cpu_seconds: float, be
             show(look)
     run = look.run
     out.print(
-        f"\n{run['solved']} of {run['tasks_total']} tasks solved with one guess each ({run['fit']} fit what they saw), "
-        f"{count(run['evaluations'])} programs evaluated",
+        f"\n{run['solved'] or 0} of {run['tasks_total']} tasks solved with one guess each "
+        f"({run['fit']} fit what they saw), {count(run['evaluations'])} programs evaluated",
         style="bold",
     )
     out.print(kill.verdict(look))

@@ -59,7 +59,7 @@ def drain(platform: str, no_wait: bool, seconds: float, state_dir: Path, as_json
         answer = {"member": platform, "boot": view["boot"], "state": state, "note": note}
         print_json(answer | {"seconds": round(time.monotonic() - begun, 3)})
     else:
-        click.echo(f"{click.style(plain(platform), bold=True)}: {_said(state)}")
+        click.echo(f"{click.style(plain(platform), bold=True)}: {_said(state, is_kept=note is not None)}")
 
 
 @click.command()
@@ -72,16 +72,18 @@ def revoke(platform: str, undo: bool, yes: bool, state_dir: Path, as_json: bool)
 
     Its key is put on the cluster's list of revoked ones: others hang up, hear it no more, and take up its islands from
     its checkpoints. Its daemon ends with 4. Whoever has its key may still have access to the store: take that away,
-    too. The coordinator is drained first.
+    too. The coordinator is refused: drain it before. `status --json` has the keys.
 
     \b
       distevo-ctl revoke stolen-laptop --yes
       distevo-ctl revoke stolen-laptop --undo        it was in the other bag
     """
     verb = "unrevoke" if undo else "revoke"
-    if not undo and not yes:
-        _confirm(platform, as_json)
+    if not (undo or yes) and (as_json or not sys.stdin.isatty()):
+        raise click.UsageError("revoke asks first, and there is nobody to ask: add --yes")
     with Client(state_dir) as client:
+        if not (undo or yes):
+            _confirm(client, platform)
         try:
             view = client.ask("command", verb=verb, member=platform)
         except CliError as error:
@@ -97,9 +99,12 @@ def revoke(platform: str, undo: bool, yes: bool, state_dir: Path, as_json: bool)
     click.echo(f"{click.style(plain(platform), bold=True)}: {said}")
 
 
-def _confirm(platform: str, as_json: bool) -> None:
-    if as_json or not sys.stdin.isatty():
-        raise click.UsageError("revoke asks first, and there is nobody to ask: add --yes")
+def _confirm(client: Client, platform: str) -> None:
+    """Ask whether a platform is meant that is there. Raises CliError if there is none, click.Abort if not."""
+    names = [member["id"] for member in client.ask("status")["members"]]
+    if platform not in names:
+        known = ", ".join(map(plain, names))
+        raise CliError(ExitCode.NOT_FOUND, f"there is no platform {platform!r}; there are: {known}")
     click.confirm(f"Revoke the key of {plain(platform)}? Its daemon ends, and others take its islands", abort=True)
 
 
@@ -150,12 +155,17 @@ def _is_its_own_end(client: Client, member: str, error: CliError) -> bool:
 
 def _progress(view: dict[str, Any]) -> str:
     owned = view["owned"]
+    if view["waiting"]:
+        return "writing its last checkpoint"
     if not owned:
         return "its islands are given to others, and on their way"
     return f"{owned} island{'s' if owned != 1 else ''} to give to others"
 
 
-def _said(state: str) -> str:
+def _said(state: str, *, is_kept: bool) -> str:
+    """What became of a platform; `is_kept`: islands of it wait in its last checkpoint."""
+    if state == "left" and is_kept:
+        return "has left; what nobody could take is in its last checkpoint"
     return {
         "draining": "is handing its islands over, and leaves then",
         "left": "has left, with nothing left there",

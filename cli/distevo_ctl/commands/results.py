@@ -11,7 +11,7 @@ import click
 from distevo_ctl.asking import connect, store_option
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
-from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, plain, print_json, show, table
+from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, known, plain, print_json, show, table
 from distevo_ctl.target import target_options
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SUGGESTED = 5
 """Ids of tasks that are named to somebody who named none of them."""
-COLUMNS = ("TASK…", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "TIME>", "PROGRAM…")
+COLUMNS = ("TASK…", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "WALL>", "PROGRAM…")
 
 
 @click.command()
@@ -36,6 +36,8 @@ def results(run: str, task: str | None, svg: Path | None, store: str | None, sta
     Of tasks in hand that is the best so far.
 
     Fit: right on all that evolution saw. Solved: right on what it never saw, too; - where nothing is hidden.
+    WALL is the time from a task's first generation to its result, pauses and restarts not counted, on all its islands
+    at once; its budget is in CPU seconds or evaluations.
     """
     with connect(state_dir, store) as client:
         answer = _asked(client, run, task)
@@ -120,11 +122,9 @@ def _show_run(answer: dict[str, Any]) -> None:
         for entry in answer["tasks"]
     ]
     run = answer["run"]
-    is_known = any(entry["solved"] is not None for entry in answer["tasks"])
-    solved = run["solved"] if is_known else "-"
     total = (
         f"\n{run['id']} is {run['state']}: {run['tasks_done']} of {run['tasks_total']} tasks done, {run['fit']} fit, "
-        f"{solved} solved, {run['tasks_failed']} failed; {count(run['evaluations'])} evaluations, "
+        f"{known(run['solved'])} solved, {run['tasks_failed']} failed; {count(run['evaluations'])} evaluations, "
         f"{count(run['duplicates_avoided'])} repeats avoided"
     )
     show(out, table(COLUMNS, rows, out.width), total)

@@ -18,16 +18,20 @@ from distevo_ctl.screen import (
     duration,
     fitness,
     fitting,
+    known,
     plain,
     print_json,
     short,
     show,
 )
 from distevo_ctl.target import target_options
+from distevo_ctl.wait import OVER
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+RUNS_OVER = 5
+"""So many runs that are over are shown."""
 ISLAND_STATES = {True: "resting", False: "evolving", None: "-"}
 
 
@@ -45,9 +49,11 @@ def status(
 ) -> None:
     """Show the cluster, its platforms, its runs, and migration.
 
-    A star marks the coordinator. SAVED is the age of a platform's last checkpoint. An edge of migration is unanswered
-    when programs were sent and nothing was ever acknowledged, late when the last acknowledgement is much older than
-    those of other edges.
+    A star marks the coordinator. ISLANDS are those in work, QUEUE those that wait their turn; - is what nobody knows
+    here, as of a platform that was not heard yet. EVALUATIONS are at least so many (≥) while islands that others began
+    wait their turn. SAVED is the age of a platform's last checkpoint. An edge of
+    migration is unanswered when programs were sent and nothing was ever acknowledged, late when the last
+    acknowledgement is much older than those of other edges.
 
     With --store it is what lies in the store that is shown, and - for what only a daemon can know. Whether somebody
     coordinates shows only when the lease is renewed, so this may take some seconds.
@@ -93,7 +99,10 @@ def show_status(out: Console, view: dict[str, Any], store: str, *, islands: bool
     if view["members"]:
         show(out, "", *members_table(view, out.width))
     if view["runs"]:
-        show(out, "", *runs_tables(view["runs"], out.width))
+        runs = _latest(view["runs"])
+        show(out, "", *runs_tables(runs, out.width))
+        if hidden := len(view["runs"]) - len(runs):
+            show(out, f"{hidden} earlier ones are over; distevo-ctl runs lists all")
     elif "store" not in view:
         show(out, "\nno runs; distevo-ctl submit --problem grids --tasks training:0-39")
     elif view["cluster"]["id"] is not None:
@@ -108,6 +117,12 @@ def show_status(out: Console, view: dict[str, Any], store: str, *, islands: bool
         show(out, "", _islands_table(view["islands"], out.width))
 
 
+def _latest(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs without those that are over, but for the latest of these."""
+    over = [run["id"] for run in runs if run["state"] in OVER][:-RUNS_OVER]
+    return [run for run in runs if run["id"] not in over]
+
+
 def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
     """The runs of a status as a table, and what is to be said about some of them."""
     from rich.text import Text
@@ -118,8 +133,8 @@ def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
         Column("STATE", lambda run: Text(run["state"], STATE_STYLES[run["state"]])),
         Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
         Column("FIT>", lambda run: str(run["fit"])),
-        Column("SOLVED>", lambda run: str(run["solved"])),
-        Column("EVALUATIONS>", lambda run: count(run["evaluations"]), 1),
+        Column("SOLVED>", lambda run: known(run["solved"])),
+        Column("EVALUATIONS>", lambda run: ("≥ " if run["is_at_least"] else "") + count(run["evaluations"]), 1),
         Column("PER S>", lambda run: short(run["evaluations_per_s"])),
         Column("LEFT>", lambda run: duration(run["eta_s"])),
     ]

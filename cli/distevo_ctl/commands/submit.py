@@ -19,6 +19,9 @@ from distevo_ctl.wait import progress_line, wait_for_run
 MOST = 2**53
 """The largest whole number that every JSON reader keeps exactly."""
 AT_LEAST_ONE = click.IntRange(1, MOST)
+LIMITS = {"islands_per_task": 1024, "population_size": 100_000, "degree": 1024, "interval": 1_000_000, "size": 1000}
+"""The most that a run may have: `distevo.run`, whose import no command waits for."""
+MOST_CPU_SECONDS = 1e9
 
 MIGRATION = {
     "topology": "topology",
@@ -66,11 +69,13 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
     help="The problem's named tasks (for grids training, evaluation, training:0-39, ids), or a JSON or CSV file.",
 )
 @click.option(
-    "--islands-per-task", type=AT_LEAST_ONE, metavar="N", help="Islands of each task, on whatever platforms. [1]"
-)
+    "--islands-per-task", type=click.IntRange(1, LIMITS["islands_per_task"]), metavar="N",
+    help="Islands of each task, on whatever platforms, at most 1024. [1]",
+)  # fmt: skip
 @click.option(
-    "--population-size", type=click.IntRange(2, MOST), metavar="N", help="Programs that each island keeps. [200]"
-)
+    "--population-size", type=click.IntRange(2, LIMITS["population_size"]), metavar="N",
+    help="Programs that each island keeps, 2 to 100000. [200]",
+)  # fmt: skip
 @click.option(
     "--cpu-seconds",
     type=float,
@@ -88,9 +93,18 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
     help="Whom an island sends to: unconnected, ring, bidirectional_ring, fully_connected, random, free_form. [ring]",
 )
 @click.option("--edges", metavar="0-1,1-2", callback=_edges, help="For free_form: the edges, islands counted from 0.")
-@click.option("--degree", type=int, metavar="N", help="For random: the edges that leave each island. [2]")
-@click.option("--migration-interval", type=int, metavar="N", help="Generations between two emigrations. [10]")
-@click.option("--migration-size", type=int, metavar="N", help="Programs that emigrate at a time. [5]")
+@click.option(
+    "--degree", type=click.IntRange(1, LIMITS["degree"]), metavar="N",
+    help="For random: the edges that leave each island. [2]",
+)  # fmt: skip
+@click.option(
+    "--migration-interval", type=click.IntRange(1, LIMITS["interval"]), metavar="N",
+    help="Generations between two emigrations, at most a million. [10]",
+)  # fmt: skip
+@click.option(
+    "--migration-size", type=click.IntRange(1, LIMITS["size"]), metavar="N",
+    help="Programs that emigrate at a time, at most 1000. [5]",
+)  # fmt: skip
 @click.option(
     "--selection", metavar="NAME", help="Who emigrates: select_best, select_random, select_tournament. [select_best]"
 )
@@ -121,6 +135,7 @@ def submit(
     run. Without --tasks the problem gets one task with empty data.
     """
     check_budget(cpu_seconds, evaluations)
+    _check_degree(migration["degree"], migration["topology"], islands_per_task or 1)
     option = state_dir_option(state_dir)
     request = problem_request(problem) | tasks_request(tasks)
     with Client(state_dir) as client:
@@ -141,6 +156,9 @@ def submit(
             click.echo(f"{click.style(run, bold=True)}: {number} of {answer['problem']}, seed {answer['seed']}")
             if answer["note"]:
                 click.echo(f"  {click.style('waits:', fg='yellow')} {plain(answer['note'])}")
+            if "source" in request and _has_others(client):
+                told = "only this platform runs it, unless others were started with --allow-problems store"
+                click.echo(f"  {click.style('a file:', fg='yellow')} {told}", err=True)
         if not wait:
             if as_json:
                 print_json(answer)
@@ -159,9 +177,29 @@ def submit(
         click.echo(f"  see results   distevo-ctl results {run}{option}")
 
 
+def _has_others(client: Client) -> bool:
+    """Whether other platforms could work on a run."""
+    return sum(member["state"] in {"alive", "suspect"} for member in client.ask("status")["members"]) > 1
+
+
 def check_budget(cpu_seconds: float | None, evaluations: int | None) -> None:
     """Refuse two budgets at once, and times that are no time. Raises click.UsageError."""
     if cpu_seconds is not None and evaluations is not None:
         raise click.UsageError("give --cpu-seconds or --evaluations, not both")
     if cpu_seconds is not None and not 0 < cpu_seconds < math.inf:  # true for NaN, too
         raise click.UsageError(f"--cpu-seconds must be above 0 and finite, not {cpu_seconds:g}")
+    if cpu_seconds is not None and cpu_seconds > MOST_CPU_SECONDS:
+        raise click.UsageError(f"--cpu-seconds must be at most {MOST_CPU_SECONDS:.0f}, which is 30 years")
+
+
+def _check_degree(degree: int | None, topology: str | None, islands: int) -> None:
+    """Refuse a degree that says nothing. Raises click.UsageError."""
+    if degree is None:
+        return
+    if topology != "random":
+        raise click.UsageError(f"--degree goes with --topology random; {topology or 'ring'} has its own edges")
+    if degree >= islands:
+        raise click.UsageError(
+            f"--degree {degree} needs more than {degree} islands, and --islands-per-task is {islands}: "
+            "no edge leads back to its own island"
+        )

@@ -13,7 +13,19 @@ from distevo_ctl.asking import follow, store_option
 from distevo_ctl.follow import has_plan
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
-from distevo_ctl.screen import GAP, STATE_STYLES, Column, chosen, console, duration, fitting, plain, print_json, short
+from distevo_ctl.screen import (
+    GAP,
+    STATE_STYLES,
+    Column,
+    chosen,
+    console,
+    duration,
+    fitting,
+    known,
+    plain,
+    print_json,
+    short,
+)
 from distevo_ctl.target import target_options
 from distevo_ctl.wait import OVER, progress_line
 
@@ -127,7 +139,7 @@ def _runs_table(runs: list[dict[str, Any]], width: int) -> Any:
         Column("STATE", lambda run: Text(run["state"], STATE_STYLES[run["state"]])),
         Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
         Column("FIT>", lambda run: str(run["fit"])),
-        Column("SOLVED>", lambda run: str(run["solved"])),
+        Column("SOLVED>", lambda run: known(run["solved"])),
         Column("PER S>", lambda run: short(run["evaluations_per_s"]), 2),
         Column("LEFT>", lambda run: duration(run["eta_s"]), 1),
     ]

@@ -11,7 +11,7 @@ from rich.text import Text
 from distevo_ctl.demo.look import Look
 from distevo_ctl.demo.platforms import Platforms
 from distevo_ctl.members_table import STYLES
-from distevo_ctl.screen import Column, delay, duration, fitting, plain
+from distevo_ctl.screen import Column, delay, duration, fitting, known, plain
 
 
 def platforms_table(look: Look, platforms: Platforms, width: int) -> Table:
@@ -31,8 +31,8 @@ def platforms_table(look: Look, platforms: Platforms, width: int) -> Table:
         Column("PLATFORM…", lambda name: Text(name, "bold")),
         Column("STATE", state),
         Column("ROLE", told(lambda member: member["role"]), 2),
-        Column("ISLANDS>", told(lambda member: _number(member["islands"]))),
-        Column("QUEUE>", told(lambda member: _number(member["queued"])), 1),
+        Column("ISLANDS>", told(lambda member: known(member["islands"]))),
+        Column("QUEUE>", told(lambda member: known(member["queued"])), 1),
         Column("PATH…", told(_path)),
         Column("HEARD>", told(lambda member: "-" if member["path"] == "self" else duration(member["last_heard_s"])), 3),
     ]
@@ -66,7 +66,7 @@ def _words(look: Look, platforms: Platforms, id: str) -> str:  # noqa: A002
         return f"{id} {word}"
     member = look.members[id]
     role = " coordinates," if id == look.coordinator else ""
-    return f"{id}{role} {_number(member['islands'])} in hand and {_number(member['queued'])} queued"
+    return f"{id}{role} {known(member['islands'])} in hand and {known(member['queued'])} queued"
 
 
 def _path(member: dict[str, Any]) -> str:
@@ -74,7 +74,3 @@ def _path(member: dict[str, Any]) -> str:
     if member["path"] == "self":
         return "asked here"
     return plain(member["path"] or "-") + ("" if member["latency_s"] is None else f" {delay(member['latency_s'])}")
-
-
-def _number(number: int | None) -> str:
-    return "-" if number is None else str(number)

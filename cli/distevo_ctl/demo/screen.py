@@ -14,7 +14,7 @@ from distevo_ctl.bar import bar
 from distevo_ctl.demo.look import Look, Show
 from distevo_ctl.demo.platforms import Platforms
 from distevo_ctl.demo.rows import found_line, platforms_table
-from distevo_ctl.screen import count, short
+from distevo_ctl.screen import count, known, short
 
 LATEST = 6
 FRAME_LINES = 12
@@ -56,7 +56,7 @@ def _run(look: Look, width: int) -> Group:
     run = look.run
     right = f"  {run['tasks_done']}/{run['tasks_total']} tasks  {look.seconds:.0f} s"
     numbers = Text.assemble(
-        (f"{run['solved']}", "bold green"), " solved   ", (count(run["evaluations"]), "bold"), " evaluations   ",
+        (known(run["solved"]), "bold green"), " solved   ", (count(run["evaluations"]), "bold"), " evaluations   ",
         (short(run["evaluations"] / max(look.seconds, 1)), "bold"), " per second",
         no_wrap=True, overflow="ellipsis",
     )  # fmt: skip

@@ -16,8 +16,8 @@ from distevo.events import Death
 from distevo.members import State
 from distevo.messages import Command
 from distevo.node import Node
-from distevo.phase import Phase
-from distevo.plan import MemberState, RunState, TaskState
+from distevo.plan import RunState, TaskState
+from distevo.view import coordinating, state_of
 from distevo.work import Stage
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.metrics.counted_store import CountedStore
@@ -78,7 +78,7 @@ class Figures:
         state = gauge("platform_state", "1 for the state that a platform is held to be in, 0 for the others.", "state")
         silence = gauge("platform_last_heard_seconds", "Seconds since another platform was last heard, in this boot.")
         coordinator = gauge("coordinator", "1 for the platform that coordinates, as the one that is scraped knows it.")
-        coordinating = self._coordinating(now)
+        holder = coordinating(self._node, now)
         for name, found in states.items():
             health.add_metric([name], found in LIVING)
             for each in State:
@@ -86,26 +86,12 @@ class Figures:
             heard_at = self._node.table.heard_at(name)
             if heard_at is not None:
                 silence.add_metric([name], now - heard_at)
-            coordinator.add_metric([name], name == coordinating and found in LIVING)
+            coordinator.add_metric([name], name == holder and found in LIVING)
         yield from (health, state, silence, coordinator)
 
     def _states(self) -> dict[str, State]:
-        plan, table = self._node.plan, self._node.table
-        states = {self._me: State.ALIVE}
-        for name, member in plan.members.items():
-            if name != self._me:
-                # Of whom this member does not speak to, and of whom the cluster has given up, it knows by the plan.
-                heard = table.state(name) if member.state is MemberState.ALIVE else None
-                states[name] = heard or State(member.state.value)
-        return states
-
-    def _coordinating(self, now: float) -> str | None:
-        node, lease = self._node, self._node.lease
-        if node.phase is Phase.COORDINATING and lease.is_held:
-            return self._me
-        if lease.record is None or lease.record.holder == self._me or lease.is_expired(now):
-            return None
-        return lease.record.holder
+        others = [name for name in self._node.plan.members if name != self._me]
+        return {self._me: State.ALIVE} | {name: state_of(self._node, name) for name in others}
 
     def _terms(self, now: float) -> Iterator[Metric]:
         node = self._node

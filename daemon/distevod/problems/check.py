@@ -308,7 +308,9 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
         except (ProblemError, MemoryError):
             raise
         except (Exception, SystemExit) as error:
-            raise TaskError(f"task {name!r}: {problem.__name__}() failed: {described(error, file)}") from error
+            raise TaskError(
+                f"task {name!r}: {problem.__name__}() failed: {described(error, file)}{_data_hint(data)}"
+            ) from error
         if first is None:
             first = Contract(instance)
     assert first is not None
@@ -353,6 +355,13 @@ def _needs_tasks(problem: Any, request: CheckRequest) -> bool:
 def _tasks_hint(problem: Any) -> str:
     help_text = getattr(problem, "tasks_help", None)
     return f"; give {help_text}" if isinstance(help_text, str) else ""
+
+
+def _data_hint(data: bytes) -> str:
+    """What may be wrong where a task's data is no mapping, as in a file that holds one task's data itself."""
+    if data.startswith(b"{"):
+        return ""
+    return f'; its data is {data[:40].decode(errors="replace")}: a task file is {{"id": data of that task, ...}}'
 
 
 _FILE_FORM = 'give a JSON file {"id": data, ...}'

@@ -215,7 +215,7 @@ SETTINGS: tuple[Setting, ...] = (
         Number(1.0, 3600.0),
         30.0,
         "seconds",
-        "How long a bucket may be silent while it takes an object; then that counts as failed and is tried anew.",
+        "How long sending an object to a bucket may take, and once more its answer; then that counts as failed.",
         "30.",
         "Shorter notices sooner that a line is gone; too short never gets a large checkpoint over a slow one.",
     ),
@@ -331,9 +331,10 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(0, 65_535),
         8000,
         "",
-        "The TCP port of the metrics page on this machine; 0 picks a free one.",
+        "The TCP port of the metrics page, served on all addresses of this machine; 0 picks a free one.",
         "8000.",
-        "A fixed port is easy to scrape; with 0 several daemons share a machine without a thought.",
+        "A fixed port is easy to scrape; with 0 several daemons share a machine without a thought. Whoever reaches the "
+        "page can read the names of platforms and how they are, and change nothing: a firewall keeps others off.",
     ),
     Setting(
         "allow_problems",

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 
 COMPLAINT_SECONDS = 10.0
 """Of what one member complains of, or is wrong with, for one reason, one line is logged in so long."""
+RELAY_INTERVALS = 1.5
+"""A relay that was not heard for so many heartbeat intervals may be why those behind it are silent."""
 MAX_NEIGHBOURS = 8
 """Owners of so many of an island's targets are linked with directly, however large the cluster is."""
 
@@ -356,6 +358,7 @@ class Dispatch:
         node = self._node
         if state is State.SUSPECT:
             node.probe()
+            self._doubt_relay(member, now)
             # It may be only our link that is gone: it hears of the suspicion by another path, and refutes it.
             self._send(member, self._heartbeat(), b"", now)
             return
@@ -365,6 +368,14 @@ class Dispatch:
             node.foreman.somebody_is_gone(now)
         if node.term is not None:
             node.term.settle(member, node.table.boot_of(member) or "", MEMBER_STATES[state], now)
+
+    def _doubt_relay(self, member: str, now: float) -> None:
+        """A lost relay closes no link, and whoever was heard through it falls silent before it does: it is the relay
+        that is doubted then, once, and the others have the time that another path takes."""
+        relay, table = self.router.relay(member), self._node.table
+        if relay is not None and table.state(relay) is not None:
+            if table.silence(relay, now) > RELAY_INTERVALS * self._node.settings.heartbeat_interval:
+                self.grace(self.router.give_up(relay, now), now)
 
     # --- what is heard ---------------------------------------------------------------------------
 

@@ -94,14 +94,21 @@ class Routes:
         route = self._routes.get(member)
         return -float("inf") if route is None else route.heard_at
 
-    def is_proven(self, member: str) -> bool:
-        """Whether the member was heard through the relay in use."""
+    def proven(self, member: str) -> str | None:
+        """The relay in use, if the member was heard through it."""
         route = self._routes.get(member)
-        return route is not None and route.path.via is not None and route.path.via == route.heard_via
+        return route.heard_via if route is not None and route.path.via == route.heard_via else None
 
     def behind(self, relay: str) -> list[str]:
         """Whom this relay was the path to and from."""
         return [member for member, route in self._routes.items() if relay == route.heard_via == route.path.via]
+
+    def give_up(self, relay: str, now: float) -> list[str]:
+        """Leave a relay alone that seems lost; whom it was the path to and from."""
+        behind = self.behind(relay)
+        for member in behind:
+            self.refused(member, relay, now)
+        return behind
 
     def _choose(self, route: _Route, now: float) -> None:
         links = self._links

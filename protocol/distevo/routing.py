@@ -201,6 +201,17 @@ class Router:
         self._now = now
         self._links.hang_up(member, now)
 
+    def relay(self, member: str) -> str | None:
+        """Through whom a member without a link was heard, as long as that is the path to it."""
+        return None if member in self._open else self._routes.proven(member)
+
+    def give_up(self, relay: str, now: float) -> list[str]:
+        """A relay seems lost, though its link is open: find other paths. Whom it was the path to and from."""
+        self._now = now
+        behind = self._routes.give_up(relay, now)
+        self._expect(behind, now)
+        return behind
+
     def peers(self) -> list[str]:
         """Who is owed heartbeats: those whom we want links with, and those who have one with us."""
         return list(dict.fromkeys([*self._wished, *self._open]))
@@ -243,7 +254,7 @@ class Router:
         if self._mail.is_due(now):
             for to in self._mail.receivers():
                 # Not through a relay that was never tried: what has waited so long should not be lost there.
-                if to in self._open or (self.path(to).kind is PathKind.VIA and self._routes.is_proven(to)):
+                if to in self._open or (self.path(to).kind is PathKind.VIA and self._routes.proven(to) is not None):
                     self._send_waiting(to)
         self._mail.tick(now)
 
@@ -290,9 +301,7 @@ class Router:
             self._listener.alive(link.member, link.boot, DIRECT, now)
             if head.target is not None and self._routes.refused(head.target, link.member, now):
                 self._counts["forwards_refused"] += 1
-                if head.target in self._wished:
-                    # What was sent through it is lost. Beats find the path that holds, before much else is lost too.
-                    self._beats.expect(head.target, now)
+                self._expect([head.target], now)
         else:
             self._listener.delivered(Delivery(link.member, link.boot, head, payload, DIRECT), now)
 
@@ -367,9 +376,7 @@ class Router:
         else:
             self._beats.drop(member)
         behind = self._routes.behind(member)
-        for other in behind:
-            if other in self._wished:
-                self._beats.expect(other, now)
+        self._expect(behind, now)
         self._tell(partial(self._listener.unlinked, member, link.boot, was_cut and is_wished, behind, now))
 
     def _tell(self, news: Callable[[], None]) -> None:
@@ -391,6 +398,12 @@ class Router:
                 self._mailboxes.watch(member, contact.boot, now + LOOK_SECONDS)
                 if member not in self._open:
                     self._beats.expect(member, now + MAIL_PATIENCE_SECONDS)
+
+    def _expect(self, members: list[str], now: float) -> None:
+        """What was sent to them is lost. Beats find the path that holds, before much else is lost too."""
+        for member in members:
+            if member in self._wished:
+                self._beats.expect(member, now)
 
     def _heard_by(self, member: str, now: float) -> PathKind:
         if member in self._open:

@@ -373,9 +373,10 @@ class Dispatch:
         """A lost relay closes no link, and whoever was heard through it falls silent before it does: it is the relay
         that is doubted then, once, and the others have the time that another path takes."""
         relay, table = self.router.relay(member), self._node.table
-        if relay is not None and table.state(relay) is not None:
-            if table.silence(relay, now) > RELAY_INTERVALS * self._node.settings.heartbeat_interval:
-                self.grace(self.router.give_up(relay, now), now)
+        if relay is None or table.state(relay) is None:
+            return
+        if table.silence(relay, now) > RELAY_INTERVALS * self._node.settings.heartbeat_interval:
+            self.grace(self.router.give_up(relay, now), now)
 
     # --- what is heard ---------------------------------------------------------------------------
 

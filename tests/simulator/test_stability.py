@@ -55,3 +55,16 @@ def test_a_daemon_that_was_started_twice_within_seconds_is_taken_in_at_once() ->
         assert report.finding is None
         assert len(report.arrivals) == 5
         assert max(report.arrivals[-2:]) < 4
+
+
+def test_a_relay_that_falls_silent_takes_nobody_with_it() -> None:
+    members = [
+        {"kind": "kaggle", "count": 6, "is_behind_nat": True},
+        {"kind": "server", "count": 2, "priority": 5, "starts_at": 4},
+    ]
+    # Its last word comes after that of the notebooks which are heard through it: they run out of time first.
+    crash = {"fault": "crash", "at": 66, "member": "server-1", "is_silent": True}
+    report = simulate(scenario_of(SERVERS | {"minutes": 2, "members": members, "faults": [crash]}), 1)
+    assert report.finding is None
+    assert report.departures  # the relay itself is found out
+    assert report.estrangements == []

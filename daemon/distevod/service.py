@@ -130,7 +130,7 @@ class Service:
             self._pending.discard(name)
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
-        plan = self._runtime.node.plan.runs.get(name)
+        plan = self._runtime.node.following.plan.runs.get(name)
         return {
             "run": name,
             "tasks": len(run.tasks),
@@ -156,7 +156,7 @@ class Service:
         await self._carry_out(Command(verb=verb, run=run, budget=budget), "see distevo-ctl runs")
         if verb is Verb.CANCEL:
             await self._until(lambda: not is_ending(self._runtime.node, run))
-        plan = self._runtime.node.plan.runs.get(run)
+        plan = self._runtime.node.following.plan.runs.get(run)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
 
     async def _carry_out(self, command: Command, hint: str) -> None:
@@ -174,7 +174,7 @@ class Service:
         """The results of a run, best so far where a task is not done; with `task`, that one and its data."""
         name = self._run(request)
         node = self._runtime.node
-        plan = node.plan.runs[name]
+        plan = node.following.plan.runs[name]
         wanted = request.get("task")
         if wanted is not None and wanted not in plan.tasks:
             raise Refusal("not_found", f"run {name!r} has no task {wanted!r}")
@@ -218,7 +218,7 @@ class Service:
     async def _command_about_member(self, verb: Verb, request: dict[str, Any]) -> dict[str, Any]:
         name, member = str(request.get("member")), self._member(request)
         if member is None and verb is not Verb.UNREVOKE:  # which may name a key whose owner left the plan long ago
-            known = ", ".join(self._runtime.node.plan.members) or "none"
+            known = ", ".join(self._runtime.node.following.plan.members) or "none"
             raise Refusal("not_found", f"there is no platform {name!r}; there are: {known}")
         boot = member.boot if member is not None and verb is Verb.DRAIN else ""
         await self._carry_out(Command(verb=verb, member=name, boot=boot), "see distevo-ctl status")
@@ -282,7 +282,7 @@ class Service:
 
     def _run(self, request: dict[str, Any]) -> str:
         name = request.get("run")
-        runs = self._runtime.node.plan.runs
+        runs = self._runtime.node.following.plan.runs
         if not isinstance(name, str) or name not in runs:
             known = ", ".join(list(runs)[-5:]) or "none"
             raise Refusal("not_found", f"there is no run {name!r}; the latest are: {known}")

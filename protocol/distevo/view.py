@@ -1,7 +1,7 @@
 """The view: what the node knows, as people and programs ask for it. Field names are kept from version to version.
 
-Any member can give it for the whole cluster: what the plan says, what it has in hand itself, and how far the islands
-of others were when they were last heard.
+Any member can give it for the whole cluster: what the plan in force says, so that nothing is shown that could still be
+lost; what it has in hand itself; and how far the islands of others were when they were last heard.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
     `latency`: by member, how long a message takes there and back on the link with it, where there is one.
     """
     record = node.lease.record
-    plan = node.plan
+    plan = node.following.plan
     coordinator = coordinating(node, now)
     others = [name for name in plan.members if name != node.settings.member]
     links = latency or {}
@@ -70,7 +70,7 @@ def coordinating(node: Node, now: float) -> str | None:
 def state_of(node: Node, name: str) -> State:
     """What another member is held to be. Of whom this one does not speak to, and whom the cluster has given up, it
     knows from the plan."""
-    planned = node.plan.members[name].state
+    planned = node.following.plan.members[name].state
     heard = node.table.state(name) if planned is MemberState.ALIVE else None
     return heard or State(planned.value)
 
@@ -110,7 +110,7 @@ def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinat
 
 def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
     settings, saved_at = node.settings, node.keeper.saved_at
-    planned = node.plan.members.get(settings.member)
+    planned = node.following.plan.members.get(settings.member)
     is_in = planned is not None and planned.boot == settings.boot
     state = "alive" if is_in else JOINING
     return _member(settings.member, settings.kind, settings.boot, settings.workers, state, coordinator) | {
@@ -129,7 +129,7 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
 
 def _other(node: Node, name: str, coordinator: str | None, latency: float | None, now: float) -> dict[str, Any]:
     """Another member. Of one that is gone its last figures say nothing any more, but for when it was heard."""
-    view = planned_member(node.plan, name, coordinator)
+    view = planned_member(node.following.plan, name, coordinator)
     heard_at = node.table.heard_at(name)
     view["last_heard_s"] = None if heard_at is None else round(now - heard_at, 3)
     if view["state"] != REVOKED:
@@ -204,7 +204,7 @@ def _is_partial(
 
 def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
     """One run in numbers."""
-    run = node.plan.runs[name]
+    run = node.following.plan.runs[name]
 
     def counted(island: IslandId) -> Counted | None:
         known = node.standing.islands.get(island)
@@ -251,12 +251,12 @@ def result_view(result: Result) -> dict[str, Any]:
 
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     """The best so far of a task, in the fields of a result: the program, if it is here, else its fitness."""
-    entry = node.plan.runs[name].tasks[task]
+    entry = node.following.plan.runs[name].tasks[task]
     own = (node.foreman.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands)))
     works = [work for work in own if work is not None and work.snapshot is not None]
     heard = [node.standing.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands))]
     progress = [known[1] for known in heard if known is not None]
-    is_worked_on = bool(works or progress) and entry.is_open_in(node.plan.runs[name].state)
+    is_worked_on = bool(works or progress) and entry.is_open_in(node.following.plan.runs[name].state)
     best = min((work.best for work in works if work.best is not None), default=None) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {
@@ -272,7 +272,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
 
 def is_ending(node: Node, name: str) -> bool:
     """Whether a run that is over still has tasks that will get a result."""
-    run = node.plan.runs.get(name)
+    run = node.following.plan.runs.get(name)
     if run is None:
         return False
     works = any(work.id.run == name and work.is_begun for work in node.foreman.islands.values())

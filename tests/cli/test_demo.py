@@ -16,7 +16,7 @@ from distevo_ctl.demo.interrupts import Interrupts
 from tests.cli.conftest import Home
 
 SHORT = ("demo", "--tasks", "training:0-1", "--cpu-seconds", "0.3")
-LONG_ENOUGH = ("demo", "--tasks", "training:0-5", "--cpu-seconds", "0.6")
+LONG_ENOUGH = ("demo", "--tasks", "training:0-5", "--cpu-seconds", "2")
 """Half of these tasks are not fit within the budget, so the rest of the run outlasts the kill."""
 
 
@@ -44,7 +44,7 @@ def test_it_draws_what_it_solved_though_the_coordinator_is_killed(home: Home) ->
     assert re.search(r"solved  007bbfb7 +\d+\.\d s  ", shown)
     assert "│077│" in shown
     assert "stopped cleanly" in shown
-    assert "  distevo-ctl submit --problem grids --tasks training:0-5 --cpu-seconds 0.6 --wait\n" in shown
+    assert "  distevo-ctl submit --problem grids --tasks training:0-5 --cpu-seconds 2 --wait\n" in shown
     assert leftovers(home) == []
     assert list(home.folder.iterdir()) == []
 

@@ -90,7 +90,7 @@ class Figures:
         yield from (health, state, silence, coordinator)
 
     def _states(self) -> dict[str, State]:
-        others = [name for name in self._node.plan.members if name != self._me]
+        others = [name for name in self._node.following.plan.members if name != self._me]
         return {self._me: State.ALIVE} | {name: state_of(self._node, name) for name in others}
 
     def _terms(self, now: float) -> Iterator[Metric]:
@@ -114,7 +114,7 @@ class Figures:
 
     def _runs(self, states: dict[str, State], now: float) -> Iterator[Metric]:
         node = self._node
-        plan, standing = node.plan, node.standing
+        plan, standing = node.following.plan, node.standing
         runs = Counter(run.state for run in plan.runs.values())
         yield self._each(gauge("runs", "Runs in the plan.", "state"), {state.value: runs[state] for state in RunState})
         tasks = gauge("run_tasks", "Tasks of a run that is not over, by what came of them so far.", "run", "state")

@@ -134,7 +134,9 @@ class Node:
         self.verifier = Verifier(self.slots, self.outbox)
         self.library = Library(self.outbox)
         self.dispatch = Dispatch(self)
-        self.joining = Joining(settings, self.lease, self.following, self.outbox, self.dispatch.inbox_changed)
+        self.joining = Joining(
+            settings, self.lease, self.following, self.outbox, self.dispatch.inbox_changed, self.look_soon
+        )
         self.news = News(self.dispatch.tell_fit, self.dispatch.tell)
         room, _ = island_limit(settings.islands, settings.memory_mb)
         self.foreman = Foreman(

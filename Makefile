@@ -4,16 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CLUSTERS := tests/hosts tests/cluster
 PURE := tests/protocol tests/node tests/simulator tests/problems tests/test_state_rows.py
 PURE_LOG := build/pure-tests.log
 
-.PHONY: run test test-clusters lint setup bench clean
+.PHONY: run test test-long lint setup bench clean
 
 run: $(STAMP)  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
 	@$(BIN)/distevo-ctl demo
 
-test: lint  ## All checks and tests, but for those of whole clusters
+test: lint  ## All checks and tests, but for the long ones
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
@@ -21,12 +20,12 @@ else
 	@mkdir -p $(dir $(PURE_LOG))
 	@nice -n 19 $(BIN)/python -m pytest $(PURE) >$(PURE_LOG) 2>&1 & pure=$$!; \
 	trap 'kill $$pure' INT TERM; \
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(CLUSTERS) $(PURE)); others=$$?; \
+	$(BIN)/python -m pytest -m 'not long' $(addprefix --ignore=,$(PURE)); others=$$?; \
 	wait $$pure; pure=$$?; cat $(PURE_LOG); exit $$((others || pure))
 endif
 
-test-clusters: $(STAMP)  ## Clusters of daemons that are killed, cut off and stopped; on hosts of their own, where root allows it
-	$(BIN)/python -m pytest $(CLUSTERS) $(PYTEST_ARGS)
+test-long: $(STAMP)  ## Clusters of daemons that are killed and cut off, on hosts of their own where root allows it; bad lines to a bucket
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## Style, types and layers
 	$(BIN)/ruff check .

@@ -102,6 +102,9 @@ class Standing:
         for facts in (self._progress, self._closed):
             for name in [name for name in facts if name not in plan.runs]:
                 del facts[name]
+        for name, progress in self._progress.items():
+            if plan.runs[name].state.is_over:
+                progress.over()
         for island in [island for island in self.islands if not _is_open(plan, island)]:
             del self.islands[island]
         for member in [member for member in self.queued if member not in plan.members]:

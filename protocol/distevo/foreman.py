@@ -26,7 +26,8 @@ from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, Turn, fresh_sn
 
 STORE_AWAY = "its store does not answer"
 ISLANDS_AHEAD = 2
-"""Each slot has at least this many islands placed, so that a worker never waits for its next one."""
+"""Each slot has at least this many islands placed, so that a worker never waits for its next one. Those of a task that
+is at work are placed all the same: they exchange programs while they evolve."""
 
 
 class Foreman:
@@ -232,11 +233,14 @@ class Foreman:
         if not self.is_working or self._is_filling:
             return
         self._is_filling = True  # An island that ends as soon as it begins comes back here.
+        at_work = {(work.id.run, work.id.task) for work in self.islands.values() if work.is_live}
         for island in list(self._queue):
-            fetching = self._live - self._slots.placed
-            if self._live >= self._room or fetching >= self._slots.room(ISLANDS_AHEAD):
+            if self._live >= self._room:
                 break
-            if island in self._queue and self._is_due(island):
+            is_needed = self._live - self._slots.placed < self._slots.room(ISLANDS_AHEAD)
+            has_company = (island.run, island.task) in at_work
+            if (is_needed or has_company) and island in self._queue and self._is_due(island):
+                at_work.add((island.run, island.task))
                 self._begin(island, self._queue.pop(island), now)
         self._is_filling = False
         if not self._queue:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from distevo_ctl.demo.interrupts import Interrupts
+from distevo_ctl.interrupts import Interrupts
 from tests.cli.conftest import Home
 
 SHORT = ("demo", "--tasks", "training:0-1", "--cpu-seconds", "0.3")

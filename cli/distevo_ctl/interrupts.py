@@ -1,4 +1,4 @@
-"""Ctrl-C and other wishes that the demonstration end: they come where they do no harm."""
+"""Ctrl-C and other wishes that a command end which has started daemons: they come where they do no harm."""
 
 from __future__ import annotations
 

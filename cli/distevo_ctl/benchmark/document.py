@@ -19,7 +19,10 @@ from distevo_ctl.benchmark.verdict import Finding, judge, overall
 from distevod.hardware import usable_cores, usable_memory_mb
 
 PACKAGES = ("distevo", "pyzmq", "msgspec", "numpy")
-PER_HOUR = 3600.0
+FAIR_SHARE = 0.97
+"""Clusters whose platforms differ by less in the CPU that they got are compared fairly."""
+IDLE_SHARE = 0.03
+"""Of their time; with workers that are idle more, CPU that is not used is not the machine's fault."""
 
 
 def document(setup: Setup, series: Series, repeats: int) -> dict[str, Any]:
@@ -28,6 +31,7 @@ def document(setup: Setup, series: Series, repeats: int) -> dict[str, Any]:
     return {
         "benchmark": "distevo",
         "verdict": overall(findings),
+        "disturbance": disturbance(series),
         "configurations": [_entry(setup, series, count) for count in series.counts],
         "findings": msgspec.to_builtins(findings),
         "repeats": repeats,
@@ -47,6 +51,17 @@ def document(setup: Setup, series: Series, repeats: int) -> dict[str, Any]:
         "machine": machine(),
         "versions": versions(),
     }
+
+
+def disturbance(series: Series) -> str | None:
+    """What makes the comparison unfair: one of the clusters got less CPU for each platform than another, and its
+    workers had work. So it is where others use the machine, too, or where there are too many platforms for it."""
+    used = {n: series.spread_of(n, lambda m: m.cpu_seconds / m.platform_seconds).median for n in series.counts}
+    idle = any(m.idle_seconds > IDLE_SHARE * m.worker_seconds for found in series.found.values() for m in found)
+    if idle or min(used.values()) >= FAIR_SHARE * max(used.values()):
+        return None
+    told = ", ".join(f"{cpus:.2f} of {count}" for count, cpus in used.items())
+    return f"the machine gave each platform unequal parts of its cores ({told}): measure on one that is quiet"
 
 
 def machine() -> dict[str, Any]:
@@ -102,7 +117,11 @@ def _entry(setup: Setup, series: Series, count: int) -> dict[str, Any]:
         "throughput_multiplier_range": multiplier.range,
         "capacity": setup.isolation.capacity(count),
         "multipliers": msgspec.to_builtins(
-            {"distinct_evaluations": series.evaluations_multiplier(count), "tasks": series.tasks_multiplier(count)}
+            {
+                "distinct_evaluations": series.evaluations_multiplier(count),
+                "tasks": series.tasks_multiplier(count),
+                "at_equal_cpu": series.cpu_multiplier(count),
+            }
         ),
         "duration_seconds": of(lambda m: m.seconds).median,
         "warm_up_seconds": setup.warm_up,
@@ -120,6 +139,7 @@ def _entry(setup: Setup, series: Series, count: int) -> dict[str, Any]:
         "tasks_fit": sum(m.fit for m in found),
         "tasks_solved": _solved(found),
         "cpu_seconds": of(lambda m: m.cpu_seconds).median,
+        "cpus_used": msgspec.to_builtins(of(lambda m: m.cpu_seconds / m.platform_seconds)),
         "workers_idle_percent": msgspec.to_builtins(of(lambda m: 100 * m.idle_seconds / m.worker_seconds)),
         "workers_blocked_percent": msgspec.to_builtins(of(lambda m: m.sending_percent)),
         "checkpoints": round(sum(m.checkpoints for m in found)),

@@ -66,10 +66,13 @@ class Measurement(msgspec.Struct, frozen=True):
     solved: int | None
     finished: int
     """Of all tasks since the start, so many were fit, solved and finished."""
+    platform_seconds: float
+    """The time, for each platform."""
     cpu_seconds: float
     checkpoint_seconds: float
     merge_seconds: float
     worker_seconds: float
+    """The time, for each worker."""
     idle_seconds: float
     sending_seconds: float
     checkpoints: float
@@ -80,6 +83,11 @@ class Measurement(msgspec.Struct, frozen=True):
     def distinct_per_second(self) -> float:
         """The throughput."""
         return self.distinct_evaluations / self.seconds
+
+    @property
+    def distinct_per_cpu_second(self) -> float:
+        """What it would be with nobody else on the machine, but for what processes take from each other's caches."""
+        return self.distinct_evaluations / self.cpu_seconds
 
     @property
     def sending_percent(self) -> float:
@@ -220,6 +228,7 @@ def _measured(
         fit=sum(view["fit"] for view in views),
         solved=None if None in solved else sum(solved),
         finished=sum(view["tasks_done"] for view in views),
+        platform_seconds=total.at,
         cpu_seconds=total.cpu,
         checkpoint_seconds=total.checkpoint_cpu + total.packing,
         merge_seconds=total.merge_cpu + total.merging,

@@ -57,6 +57,12 @@ class Series:
         tasks, evaluations = self.tasks_multiplier(count), self.evaluations_multiplier(count)
         return tasks if tasks is not None and tasks.median < evaluations.median else evaluations
 
+    def cpu_multiplier(self, count: int) -> Spread:
+        """What the evaluations' multiplier would be had each platform got as much CPU as the one."""
+        found = self._multiplier(count, lambda found: found.distinct_per_cpu_second)
+        low, high = found.range
+        return Spread(round(count * found.median, 4), (round(count * low, 4), round(count * high, 4)))
+
     def spread_of(self, count: int, figure: Callable[[Measurement], float]) -> Spread:
         """Of a figure in all repeats."""
         return spread([figure(found) for found in self.found[count]])

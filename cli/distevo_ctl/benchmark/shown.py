@@ -60,6 +60,9 @@ def show(out: Console, found: dict[str, Any], paths: list[str]) -> None:
                     f" (good {side} {finding['good']:g}): {finding['advice']}",
                 )
             )
+    if found["disturbance"] is not None:
+        last = found["configurations"][-1]["multipliers"]["at_equal_cpu"]["median"]
+        out.print(f"  {found['disturbance']}; at equal CPU the multiplier would be {last:.2f}", style="yellow")
     for path in paths:
         out.print(f"  {path}", soft_wrap=True)
 

@@ -11,7 +11,7 @@ class Spent(msgspec.Struct, array_like=True):
     idle: float = 0.0
     """With nothing to do; by the clock on the wall."""
     sending: float = 0.0
-    """Until the daemon took a report; by the clock on the wall."""
+    """With a report that the daemon does not take yet; by the clock on the wall."""
     packing: float = 0.0
     """Processor time of writing populations down, from which checkpoints are made."""
     merging: float = 0.0

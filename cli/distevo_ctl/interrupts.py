@@ -47,6 +47,18 @@ class Interrupts:
         finally:
             self._is_open = False
 
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """What must not be broken off half-way, where it otherwise could be. Raises KeyboardInterrupt at its end."""
+        was_open, self._is_open = self._is_open, False
+        try:
+            yield
+        finally:
+            self._is_open = was_open
+        if was_open and self._is_waiting:
+            self._is_open = False
+            raise KeyboardInterrupt
+
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         if not self._is_open:
             self._is_waiting = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -28,6 +28,10 @@ USED_SHARE = 0.8
 STEP = 0.05
 MOST_CPUS = 1.0
 """A platform is not given more by itself: its one worker could not use it."""
+
+
+Hold = Callable[[], AbstractContextManager[None]]
+"""What is done in it is not broken off half-way."""
 
 
 class Isolation(NamedTuple):
@@ -128,27 +132,37 @@ class Place:
 class Places:
     """Places for several platforms that reach each other, removed at the end with all that runs in them."""
 
-    def __init__(self, isolation: Isolation) -> None:
-        self._isolation = isolation
+    def __init__(self, isolation: Isolation, hold: Hold) -> None:
+        self._isolation, self._hold = isolation, hold
         self._stack = ExitStack()
         self._cores = sorted(os.sched_getaffinity(0))
         self._made = 0
 
     def __enter__(self) -> Self:
-        if self._isolation.has_quota:
-            sweep()
-        if self._isolation.has_namespaces:
-            self._bridge = Bridge()
-            self._stack.callback(self._bridge.close)
+        try:
+            with self._hold():
+                if self._isolation.has_quota:
+                    sweep()
+                if self._isolation.has_namespaces:
+                    self._bridge = Bridge()
+                    self._stack.callback(self._bridge.close)
+        except BaseException:
+            self._stack.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        with self._hold():
+            self._stack.close()
 
     def make(self, name: str) -> Place:
         """One more place. Raises OSError and ToolError."""
+        with self._hold():
+            return self._make(name)
+
+    def _make(self, name: str) -> Place:
         core = self._cores[self._made % len(self._cores)]
         self._made += 1
         if not self._isolation.has_quota:

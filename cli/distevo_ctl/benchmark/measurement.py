@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from distevo_ctl.benchmark.figures import Figures
-from distevo_ctl.benchmark.isolation import Isolation, Places
+from distevo_ctl.benchmark.isolation import Hold, Isolation, Places
 from distevo_ctl.benchmark.platforms import Cluster
 from distevo_ctl.benchmark.recovery import recovery_seconds
 from distevo_ctl.benchmark.traces import count_traces
@@ -47,6 +47,7 @@ class Setup(msgspec.Struct, frozen=True):
     """Below which each cluster has a store of its own; None: a temporary folder."""
     folder: Path
     """A temporary folder, for everything else."""
+    hold: Hold
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -109,9 +110,9 @@ def measure(setup: Setup, count: int, say: Say, *, with_recovery: bool) -> Measu
     """Start `count` platforms, let them work, measure, and end them. Raises CliError, OSError and ToolError."""
     folder = setup.folder / secrets.token_hex(4)
     begun = time.monotonic()
-    with _store(setup, folder) as store, Places(setup.isolation) as places:
-        with Cluster(folder, store, places, count, setup.workers) as cluster:
-            say("starting")
+    with _store(setup, folder) as store, Places(setup.isolation, setup.hold) as places:
+        say("starting")
+        with Cluster(folder, store, places, setup.hold, count, setup.workers) as cluster:
             cluster.wait_linked()
             runs = setup.work.runs()
             _submit(cluster, runs, 1)
@@ -131,12 +132,12 @@ def measure(setup: Setup, count: int, say: Say, *, with_recovery: bool) -> Measu
 def profile(setup: Setup, count: int, say: Say, folder: Path) -> None:
     """Let such a cluster work once more, under cProfile, for at most as long as a measurement takes."""
     own = setup.folder / secrets.token_hex(4)
+    say("starting")
     with (
         _store(setup, own) as store,
-        Places(setup.isolation) as places,
-        Cluster(own, store, places, count, setup.workers, profiles=folder) as cluster,
+        Places(setup.isolation, setup.hold) as places,
+        Cluster(own, store, places, setup.hold, count, setup.workers, profiles=folder) as cluster,
     ):
-        say("starting")
         cluster.wait_linked()
         _submit(cluster, setup.work.runs(), 1)
         cluster.wait_working()

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from distevo_ctl.benchmark.figures import Figures, read_figures
-from distevo_ctl.benchmark.isolation import Place, Places
+from distevo_ctl.benchmark.isolation import Hold, Place, Places
 from distevo_ctl.demo.platforms import USERS_OWN, Platform
 from distevo_ctl.detach import daemon_command, spawn, wait_until_ready
 from distevo_ctl.exits import CliError, ExitCode
@@ -54,9 +54,17 @@ class Cluster:
     """`count` platforms that start together and end when the context does, at once if something went wrong."""
 
     def __init__(
-        self, folder: Path, store: str, places: Places, count: int, workers: int, *, profiles: Path | None = None
+        self,
+        folder: Path,
+        store: str,
+        places: Places,
+        hold: Hold,
+        count: int,
+        workers: int,
+        *,
+        profiles: Path | None = None,
     ) -> None:
-        self._folder, self._store, self._places = folder, store, places
+        self._folder, self._store, self._places, self._hold = folder, store, places, hold
         self._workers, self._profiles = workers, profiles
         self._names = [f"platform-{number}" for number in range(1, count + 1)]
         self._begun: list[tuple[Platform, Place]] = []
@@ -65,7 +73,8 @@ class Cluster:
     def __enter__(self) -> Self:
         try:
             for name in self._names:
-                self._begun.append(self._start(name))
+                with self._hold():
+                    self._begun.append(self._start(name))
             for platform, place in self._begun:
                 self.daemons.append(self._ready(platform, place))
         except BaseException:
@@ -80,7 +89,8 @@ class Cluster:
             if kind is None:
                 self._stop()
         finally:
-            self._kill_all()
+            with self._hold():
+                self._kill_all()
 
     @property
     def traces(self) -> list[Path]:

@@ -59,9 +59,7 @@ class Series:
 
     def cpu_multiplier(self, count: int) -> Spread:
         """What the evaluations' multiplier would be had each platform got as much CPU as the one."""
-        found = self._multiplier(count, lambda found: found.distinct_per_cpu_second)
-        low, high = found.range
-        return Spread(round(count * found.median, 4), (round(count * low, 4), round(count * high, 4)))
+        return self._multiplier(count, lambda found: found.platforms * found.distinct_per_cpu_second)
 
     def spread_of(self, count: int, figure: Callable[[Measurement], float]) -> Spread:
         """Of a figure in all repeats."""

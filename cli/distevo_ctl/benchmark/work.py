@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from distevo.errors import TaskError
 from distevo_ctl.exits import CliError, ExitCode
@@ -28,9 +29,9 @@ class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
     tasks: str | list[str] | dict[str, msgspec.Raw]
     """What `--tasks` of submit takes, ids, or task data by id."""
     problem: str = DEFAULT_PROBLEM
-    islands_per_task: int = DEFAULT_ISLANDS
-    evaluations: int | None = None
-    cpu_seconds: float | None = None
+    islands_per_task: Annotated[int, Meta(ge=1)] = DEFAULT_ISLANDS
+    evaluations: Annotated[int, Meta(ge=1)] | None = None
+    cpu_seconds: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -93,8 +94,6 @@ def read_work(path: Path, given: dict[str, Any]) -> Work:
     else:
         what = {"spec": file.tasks if isinstance(file.tasks, str) else ",".join(file.tasks)}
     checked = check_in_process(request | what)
-    if file.islands_per_task < 1 or (file.evaluations or 1) < 1 or (file.cpu_seconds or 1) <= 0:
-        raise CliError(ExitCode.REFUSED, f"{path}: islands and budgets of a task are above 0")
     is_free = file.evaluations is None and file.cpu_seconds is None
     return Work(
         request=request,

@@ -111,7 +111,14 @@ def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_jso
     profiles = output.with_suffix(".profile")
     with Interrupts() as interrupts, tempfile.TemporaryDirectory(prefix="distevo-benchmark-") as folder:
         setup = Setup(
-            work, isolation, given["workers"], given["seconds"], given["warm_up"], given["store"], Path(folder)
+            work=work,
+            isolation=isolation,
+            workers=given["workers"],
+            seconds=given["seconds"],
+            warm_up=given["warm_up"],
+            store=given["store"],
+            folder=Path(folder),
+            hold=interrupts.hold,
         )
         with progress(as_json) as say, interrupts.let_in():
             say(f"{isolation.told()}; {_minutes(setup, counts, repeats)}")

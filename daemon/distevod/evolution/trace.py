@@ -46,7 +46,8 @@ class Trace:
         """Raises OSError for a folder that cannot be used."""
         folder.mkdir(parents=True, exist_ok=True)
         # A generation is one write, so that what is killed leaves whole records, but for its last.
-        self._file = (folder / f"{os.getpid()}.trace").open("wb", buffering=0)
+        # It is open for as long as the worker lives.
+        self._file = os.open(folder / f"{os.getpid()}.trace", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         self._keys: list[bytes] = []
         self._begun = 0.0
 
@@ -69,7 +70,7 @@ class Trace:
         """The generation is over."""
         label = f"{snapshot.run}/{snapshot.task}/{snapshot.island}".encode()
         head = _HEAD.pack(len(label), self._begun, time.monotonic(), evaluations, len(self._keys))
-        self._file.write(b"".join((head, label, *self._keys)))
+        os.write(self._file, b"".join((head, label, *self._keys)))
 
 
 def read_trace(path: Path) -> Iterator[Record]:

@@ -137,11 +137,11 @@ class Island:
         Raises ProblemError when the problem's code cannot go on.
         """
         self._rebuild_walk()
+        if self._trace is not None:
+            self._trace.begin()
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
         self._fresh = {}
-        if self._trace is not None:
-            self._trace.begin()
         count = self._settings.batch_size if most is None else max(1, min(most, self._settings.batch_size))
         offered = self._propose_and_evaluate(count)
         self._keep(self._archive.offer(offered))

@@ -1,5 +1,6 @@
 """`distevo-ctl`: what a person asks of a running platform."""
 
+from distevo_ctl.commands.benchmark import benchmark
 from distevo_ctl.commands.checkpoints import checkpoints
 from distevo_ctl.commands.demo import demo
 from distevo_ctl.commands.members import drain, revoke
@@ -28,7 +29,7 @@ errors (on standard error) too."""
 
 COMMANDS = [
     submit, status, watch, runs, results, cancel, pause, resume, extend, delete, drain, revoke, checkpoints, demo,
-    simulate, doctor, cost, copy,
+    simulate, doctor, cost, copy, benchmark,
 ]  # fmt: skip
 
 main = ExitCodeGroup(

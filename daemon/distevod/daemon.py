@@ -93,14 +93,18 @@ async def _run(settings: Settings, socket: Path) -> Exit:
 
 
 def _serve_metrics(runtime: Runtime, store: CountedStore, loop: asyncio.AbstractEventLoop) -> None:
+    from distevod.metrics.costs import Costs
     from distevod.metrics.figures import Figures
     from distevod.metrics.loop_collector import LoopCollector
     from distevod.metrics.page import MetricsPage, PortTaken
 
     settings = runtime.settings
     figures = Figures(runtime.node, runtime.checkpoints, store, runtime.now, runtime.transport.counts)
+    costs = Costs(settings.id, runtime.checkpoints, runtime.pool.spent)
     try:
-        page = MetricsPage(settings.metrics_port, LoopCollector(settings.id, loop, figures.read))
+        page = MetricsPage(
+            settings.metrics_port, LoopCollector(settings.id, loop, lambda: [*figures.read(), *costs.read()])
+        )
     except PortTaken as error:
         log.warning("no metrics", extra=fields(reason=str(error), hint="--metrics-port 0 picks a free port"))
         return

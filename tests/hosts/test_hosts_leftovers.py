@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from distevo_ctl.hosts import groups
 from tests.hosts.processes import is_running
 from tests.hosts.sockets import can_dial
-from tests.support.hosts import Host, Network, full_disk, groups, requires_namespaces, sweep
+from tests.support.hosts import Host, Network, full_disk, requires_namespaces, sweep
 from tests.support.hosts.requirements import missing
 
 pytestmark = requires_namespaces
@@ -38,7 +39,7 @@ with Network() as network, full_disk(Path(sys.argv[1]), 1):
 
 def left_by(pid: int) -> set[str]:
     """Namespaces, cgroups and disks of a test run."""
-    name = re.compile(rf"distevo-test-{pid}-[\w-]+")
+    name = re.compile(rf"distevo-host-{pid}-[\w-]+")
     folders = (*Path("/run/netns").glob("*"), *Path("/sys/fs/cgroup").glob("*"), *Path("/sys/fs/cgroup").glob("*/*"))
     disks = (line.split()[0] for line in Path("/proc/self/mounts").read_text().splitlines())
     return {str(path) for path in folders if name.fullmatch(path.name)} | set(filter(name.fullmatch, disks))

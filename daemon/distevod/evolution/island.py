@@ -20,6 +20,7 @@ from distevo.seen import MAX_SEEN_BYTES, SEEN_KEY_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
+from distevod.evolution.trace import Trace
 from distevod.evolution.tried import Tried
 
 SWEEP_OVER = -1
@@ -56,6 +57,8 @@ class Generation(NamedTuple):
     """Number of the last batch of migrants that went into `snapshot`; 0 before the first."""
     evaluated: bytes
     """What the task's other islands may skip: `SEEN_KEY_BYTES` of each key, at most `MAX_SEEN_BYTES`."""
+    packing: float
+    """Seconds of processor time that writing the population down took."""
 
 
 class Island:
@@ -73,8 +76,15 @@ class Island:
     state; keys to be skipped are not, and are forgotten when the island is started anew.
     """
 
-    def __init__(self, contract: Contract, settings: IslandSettings, snapshot: IslandSnapshot, page: Page) -> None:
-        self._contract, self._settings, self._page = contract, settings, page
+    def __init__(
+        self,
+        contract: Contract,
+        settings: IslandSettings,
+        snapshot: IslandSnapshot,
+        page: Page,
+        trace: Trace | None = None,
+    ) -> None:
+        self._contract, self._settings, self._page, self._trace = contract, settings, page, trace
         self._snapshot = snapshot
         known = unpack(snapshot.population, contract.keyer) if snapshot.population else []
         self._archive = Archive(settings.population_size, known)
@@ -127,6 +137,8 @@ class Island:
         Raises ProblemError when the problem's code cannot go on.
         """
         self._rebuild_walk()
+        if self._trace is not None:
+            self._trace.begin()
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
         self._fresh = {}
@@ -137,12 +149,15 @@ class Island:
         old, tally = self._snapshot.counters, self._tally
         self._tally = _Tally()
         is_changed = tally.is_changed or not self._snapshot.population
+        begun_packing = time.thread_time()
+        population = pack(self._archive.programs) if is_changed else self._snapshot.population
+        packing = time.thread_time() - begun_packing
         self._snapshot = msgspec.structs.replace(
             self._snapshot,
             generation=self._snapshot.generation + 1,
             cursor=self._cursor,
             optimizer=self._optimizer.state(),
-            population=pack(self._archive.programs) if is_changed else self._snapshot.population,
+            population=population,
             counters=Counters(
                 evaluations=old.evaluations + tally.evaluations,
                 duplicates=old.duplicates + tally.duplicates,
@@ -152,7 +167,9 @@ class Island:
                 seconds=old.seconds + time.perf_counter() - begun,
             ),
         )
-        return Generation(self._snapshot, tally.is_fit, tally.complaint, self._taken, tally.evaluated)
+        if self._trace is not None:
+            self._trace.end(self._snapshot, tally.evaluations)
+        return Generation(self._snapshot, tally.is_fit, tally.complaint, self._taken, tally.evaluated, packing)
 
     def _propose_and_evaluate(self, count: int) -> list[Program]:
         if self._cursor != SWEEP_OVER and self._contract.has_sweep:
@@ -224,6 +241,8 @@ class Island:
                 data = contract.encode(node[0])
                 key = contract.keyer(data)
                 self._tried.unknown((key,))
+                if self._trace is not None:
+                    self._trace.evaluated((key,))
                 if key not in self._invalid:
                     offered.append(_program(data, key, node[1]))
             if time.perf_counter() >= self._deadline:
@@ -249,6 +268,8 @@ class Island:
         evaluations = evaluate([genomes[place] for place in chosen], [encoded[place] for place in chosen])
         if self._settings.islands > 1 and time.perf_counter() - begun >= LEAST_SHARED_SECONDS * len(evaluations):
             tally.evaluated = _skippable(keys, chosen, evaluations)
+        if self._trace is not None:
+            self._trace.evaluated(keys[place] for place in chosen[: len(evaluations)])
         looked_at = len(genomes) if len(evaluations) == len(chosen) else chosen[len(evaluations)]
         self._tried.forget(keys[place] for place in chosen[len(evaluations) :])
         known = looked_at - sum(are_new[:looked_at])

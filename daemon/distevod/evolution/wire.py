@@ -11,6 +11,7 @@ import msgspec
 
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.run import Budget, ProblemUse
+from distevod.evolution.spent import Spent
 
 LENGTH = struct.Struct("<I")
 
@@ -102,6 +103,8 @@ class Report(_Message):
     """The last batch of `Take` that went into this state; 0 before the first."""
     evaluated: bytes
     """What other islands may skip: `SEEN_KEY_BYTES` of each key."""
+    spent: Spent
+    """By the worker so far."""
 
 
 class Failed(_Message):

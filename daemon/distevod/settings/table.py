@@ -25,8 +25,9 @@ WORKER_MEMORY_MB = 96
 """The least memory, in MiB, that a worker process can work in. Measured: with numpy and the grid problems imported
 its data segment is 60 MiB before the first program, and at a limit of 56 MiB the imports fail."""
 
-OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG", "DISTEVO_GCS_CREDENTIALS")
-"""Variables with our prefix that are not settings: the settings file, tracebacks of commands, and a bucket's key."""
+OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG", "DISTEVO_GCS_CREDENTIALS", "DISTEVO_PROFILE", "DISTEVO_TRACE")
+"""Variables with our prefix that are not settings: the settings file, tracebacks of commands, a bucket's key, and the
+folders for profiles and for traces of evaluations."""
 
 
 class Setting(NamedTuple):

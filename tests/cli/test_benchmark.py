@@ -16,6 +16,8 @@ from distevo_ctl.hosts.owners import is_left_over
 from tests.cli.conftest import Home
 from tests.support.hosts import requires_namespaces
 
+pytestmark = pytest.mark.long
+
 QUICK = ("--platforms", "2", "--seconds", "2", "--warm-up", "1", "--repeats", "1")
 FIELDS = {
     "configuration",

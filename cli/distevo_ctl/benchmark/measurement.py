@@ -126,7 +126,9 @@ def measure(setup: Setup, count: int, say: Say, *, with_recovery: bool) -> Measu
                 say("killing a platform")
                 recovered = recovery_seconds(cluster)
         say("counting")
-        return _measured(cluster, setup, started, before, after, views, recovered)
+        measured = _measured(cluster, setup, started, before, after, views, recovered)
+    shutil.rmtree(folder)
+    return measured
 
 
 def profile(setup: Setup, count: int, say: Say, folder: Path) -> None:

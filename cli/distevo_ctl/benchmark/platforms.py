@@ -37,8 +37,6 @@ class Daemon(NamedTuple):
 
     platform: Platform
     place: Place
-    folder: Path
-    """Its state folder; beside it are its log and its traces."""
     url: str
     """Of its metrics page, from its own place."""
     pids: tuple[int, ...]
@@ -188,7 +186,7 @@ class Cluster:
 
         self.wait(has_page, f"the metrics page and workers of {platform.id}")
         pids = (platform.process.pid, *status["workers"].values())
-        return Daemon(platform, place, platform.state_dir, str(status["metrics"]), pids)
+        return Daemon(platform, place, str(status["metrics"]), pids)
 
     def _tail(self, daemon: Daemon) -> str:
         lines = daemon.platform.log.read().decode(errors="replace").splitlines()[-8:]

@@ -82,7 +82,6 @@ def test_platforms_on_hosts_of_their_own(home: Home, tasks: str) -> None:
     assert left(home) == []
 
 
-@pytest.mark.long
 def test_platforms_as_processes_with_a_profile_of_each(home: Home, tasks: str) -> None:
     shown = home.ctl("benchmark", tasks, "found.json", *QUICK, "--isolation", "processes", "--profile").stdout
     assert "platforms in loopback, each bound to a core (as asked for)\n" in shown
@@ -99,7 +98,6 @@ def test_platforms_as_processes_with_a_profile_of_each(home: Home, tasks: str) -
     assert left(home) == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("after", "seconds"), [("1 platform: measuring", "60"), ("2 platforms: starting", "0.5")])
 def test_an_interrupt_ends_it_and_nothing_stays(home: Home, tasks: str, after: str, seconds: str) -> None:
     command = ("benchmark", tasks, "found.json", "--platforms", "2", "--seconds", seconds, "--warm-up", "0")
@@ -151,7 +149,6 @@ def test_bad_arguments_are_told(home: Home, tasks: str, arguments: tuple[str, ..
     assert words in home.error("benchmark", *arguments, code=code)["message"]
 
 
-@pytest.mark.long
 def test_a_problem_file_and_a_store_of_ones_own_which_is_as_it_was_afterwards(home: Home, tasks: str) -> None:
     (home.folder / "store").mkdir()
     (home.folder / "store" / "mine").touch()
@@ -175,7 +172,6 @@ def test_a_problem_file_and_a_store_of_ones_own_which_is_as_it_was_afterwards(ho
     assert [path.name for path in (home.folder / "store").iterdir()] == ["mine"]
 
 
-@pytest.mark.long
 def test_a_bucket_is_not_reached_from_namespaces_and_has_one_object_of_each_cluster_in_the_end(
     home: Home, tasks: str
 ) -> None:

@@ -159,7 +159,8 @@ def _store(setup: Setup, folder: Path) -> Iterator[str]:
     finally:
         own = folder_of(name)
         if own is not None:
-            shutil.rmtree(own, ignore_errors=True)
+            if own.exists():
+                shutil.rmtree(own)
         else:
             bucket = open_store(name)
             for found in bucket.list(""):

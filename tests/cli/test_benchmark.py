@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from distevo_ctl.hosts.owners import is_left_over
+from distevod.store import open_store
 from tests.cli.conftest import Home
+from tests.support.gcs import Emulator
 from tests.support.hosts import requires_namespaces
 
 pytestmark = pytest.mark.long
@@ -80,7 +82,6 @@ def test_platforms_on_hosts_of_their_own(home: Home, tasks: str) -> None:
     assert left(home) == []
 
 
-@pytest.mark.long
 def test_platforms_as_processes_with_a_profile_of_each(home: Home, tasks: str) -> None:
     shown = home.ctl("benchmark", tasks, "found.json", *QUICK, "--isolation", "processes", "--profile").stdout
     assert "platforms in loopback, each bound to a core (as asked for)\n" in shown
@@ -97,7 +98,6 @@ def test_platforms_as_processes_with_a_profile_of_each(home: Home, tasks: str) -
     assert left(home) == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("after", "seconds"), [("1 platform: measuring", "60"), ("2 platforms: starting", "0.5")])
 def test_an_interrupt_ends_it_and_nothing_stays(home: Home, tasks: str, after: str, seconds: str) -> None:
     command = ("benchmark", tasks, "found.json", "--platforms", "2", "--seconds", seconds, "--warm-up", "0")
@@ -149,9 +149,39 @@ def test_bad_arguments_are_told(home: Home, tasks: str, arguments: tuple[str, ..
     assert words in home.error("benchmark", *arguments, code=code)["message"]
 
 
-@pytest.mark.long
-def test_a_store_of_ones_own_is_as_it_was_afterwards(home: Home, tasks: str) -> None:
+def test_a_problem_file_and_a_store_of_ones_own_which_is_as_it_was_afterwards(home: Home, tasks: str) -> None:
     (home.folder / "store").mkdir()
     (home.folder / "store" / "mine").touch()
-    home.ctl("benchmark", tasks, "found.json", *QUICK[:-2], "--repeats", "1", "--store", "store", "--seconds", "1")
+    text = "from distevod.problems.onemax import OneMax\n\nclass Bits(OneMax):\n    name = 'bits'\n"
+    (home.folder / "bits.py").write_text(text)
+    found = home.json(
+        "benchmark",
+        tasks,
+        "found.json",
+        *QUICK,
+        "--store",
+        "store",
+        "--problem",
+        "bits.py:Bits",
+        "--evaluations",
+        "500",
+    )
+    assert (found["store"], found["work"]["problem"]) == ("store", "bits 1")
+    assert found["work"]["budget"] == {"evaluations": 500, "cpu_seconds": None}
+    assert found["configurations"][1]["evaluations"] > 500
     assert [path.name for path in (home.folder / "store").iterdir()] == ["mine"]
+
+
+def test_a_bucket_is_not_reached_from_namespaces_and_has_one_object_of_each_cluster_in_the_end(
+    home: Home, tasks: str
+) -> None:
+    with Emulator() as emulator:
+        home.environ["STORAGE_EMULATOR_HOST"] = emulator.url
+        url = f"gs://{emulator.bucket()}/benchmarks"
+        found = home.json("benchmark", tasks, "found.json", *QUICK, "--store", url)
+        assert found["isolation"]["network"] == "loopback"
+        assert "a bucket is out of reach in a namespace of its own" in found["isolation"]["reasons"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
+            names = open_store(url).list("")
+    assert [name.rpartition("/")[2] for name in names] == ["cluster", "cluster"]

@@ -125,3 +125,11 @@ def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = "import os; from tests.support.hosts.requirements import missing; os.seteuid(65534); print(missing())"
     told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout == "network namespaces need root\n"
+
+
+def test_who_is_not_root_gets_processes_and_is_told_why() -> None:
+    asked = "import os; from distevo_ctl.benchmark.isolation import choose; choose(3, None); os.seteuid(65534); "
+    asked += "found = choose(3, None); print(found.told(), found.capacity(3) == min(found.cores, 3))"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    why = "no CPU quota can be set: cgroups need root"
+    assert told.stdout == f"platforms in loopback, each bound to a core ({why}) True\n"

@@ -126,7 +126,9 @@ def measure(setup: Setup, count: int, say: Say, *, with_recovery: bool) -> Measu
                 say("killing a platform")
                 recovered = recovery_seconds(cluster)
         say("counting")
-        return _measured(cluster, setup, started, before, after, views, recovered)
+        measured = _measured(cluster, setup, started, before, after, views, recovered)
+    shutil.rmtree(folder)
+    return measured
 
 
 def profile(setup: Setup, count: int, say: Say, folder: Path) -> None:
@@ -157,7 +159,8 @@ def _store(setup: Setup, folder: Path) -> Iterator[str]:
     finally:
         own = folder_of(name)
         if own is not None:
-            shutil.rmtree(own, ignore_errors=True)
+            if own.exists():
+                shutil.rmtree(own)
         else:
             bucket = open_store(name)
             for found in bucket.list(""):

@@ -25,6 +25,9 @@ from distevod.state_lock import holder
 STOP_SECONDS = 8.0
 PATIENCE_SECONDS = 120.0
 """Until a cluster is as it should be; a small part of a core makes everything slow."""
+MORE = "give the platforms more: --cpus, or fewer of them"
+CREDENTIALS = "DISTEVO_GCS_CREDENTIALS"
+"""The one variable of ours that reaches these daemons: without it a bucket may be closed to them."""
 MEMORY_MB = 4096
 """For each worker: room enough for two islands. It is a limit, and not taken from the machine."""
 
@@ -34,8 +37,6 @@ class Daemon(NamedTuple):
 
     platform: Platform
     place: Place
-    folder: Path
-    """Its state folder; beside it are its log and its traces."""
     url: str
     """Of its metrics page, from its own place."""
     pids: tuple[int, ...]
@@ -139,9 +140,7 @@ class Cluster:
         try:
             wait_for(is_so, what, PATIENCE_SECONDS, every)
         except TimeoutError as error:
-            raise CliError(
-                ExitCode.TIMED_OUT, str(error), "give the platforms more: --cpus, or fewer of them"
-            ) from error
+            raise CliError(ExitCode.TIMED_OUT, str(error), MORE) from error
 
     def kill(self, daemon: Daemon) -> None:
         """SIGKILL to a platform's processes, all of them at once where they are kept together."""
@@ -163,7 +162,7 @@ class Cluster:
             "metrics_port": 0,
             "allow_problems": "store",
         }
-        own = {key: value for key, value in os.environ.items() if not key.startswith(USERS_OWN)}
+        own = {key: value for key, value in os.environ.items() if not key.startswith(USERS_OWN) or key == CREDENTIALS}
         own |= {"XDG_CONFIG_HOME": str(self._folder), trace.VARIABLE: str(self._folder / name / "traces")}
         own |= {} if self._profiles is None else {profiling.VARIABLE: str(self._profiles / name)}
         with place.starting():
@@ -174,7 +173,9 @@ class Cluster:
         try:
             wait_until_ready(platform.process, platform.state_dir, platform.log)
         except CliError as error:
-            error.message, error.hint = f"{platform.id}: {error.message}", None  # Its log does not stay.
+            # Its log does not stay, so nobody is sent there.
+            error.message = f"{platform.id}: {error.message}"
+            error.hint = MORE if error.code is ExitCode.TIMED_OUT else None
             raise
         platform.is_ready = True
         status: dict[str, Any] = {}
@@ -185,7 +186,7 @@ class Cluster:
 
         self.wait(has_page, f"the metrics page and workers of {platform.id}")
         pids = (platform.process.pid, *status["workers"].values())
-        return Daemon(platform, place, platform.state_dir, str(status["metrics"]), pids)
+        return Daemon(platform, place, str(status["metrics"]), pids)
 
     def _tail(self, daemon: Daemon) -> str:
         lines = daemon.platform.log.read().decode(errors="replace").splitlines()[-8:]

@@ -29,9 +29,12 @@ OUTPUT.json gets an entry for each count of platforms and a verdict by the bound
 scaling curve; with --profile, the folder OUTPUT.profile a cProfile of every daemon and worker, of a cluster that is not
 measured. In a bucket one small object is left of each cluster; nothing else stays.
 
+
 TASKS.json is task data by id, as submit takes it, or
-  {"problem": "grids", "tasks": "training:0-39", "islands_per_task": 2, "evaluations": 10000}
-where "tasks" may be a list of ids or task data by id, too. They are worked on in turn, again and again.
+  {"problem": "grids", "tasks": "training:0-39",
+   "islands_per_task": 2, "evaluations": 10000}
+where "tasks" may be a list of ids or task data by id, too. All but the tasks
+may be left out. They are worked on in turn, again and again.
 
 \b
   distevo-ctl benchmark tests/performance/data/distributed_test_tasks.json benchmark.json

@@ -26,7 +26,8 @@ def missing_for_groups() -> str:
         with closing(Group("trial")) as group:
             group.limit(TRIAL_CPUS)
     except OSError as error:
-        return f"no CPU quota can be set ({error}){'' if os.geteuid() == 0 else ': cgroups need root'}"
+        why = "cgroups need root" if os.geteuid() != 0 else error.strerror or str(error)
+        return f"no CPU quota can be set: {why}"
     return ""
 
 

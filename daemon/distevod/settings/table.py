@@ -313,7 +313,7 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "",
         "The place of this platform among those that may coordinate; the lowest goes first.",
-        "By kind: kaggle 0, server 10, colab 20, paperspace 30, local 40; of equals, whoever is there longest.",
+        "By kind: kaggle 0, server 10, local 20, colab 30, paperspace 40; of equals, whoever is there longest.",
         "A stable platform in front means fewer changes of coordinator. It counts when one is needed and never "
         "unseats a coordinator that lives.",
     ),

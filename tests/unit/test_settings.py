@@ -22,6 +22,8 @@ SAMPLES = {
     "workers": ("3", "4", "5", "two"),
     "memory_mb": ("2000", "3000", "4000", "1.5"),
     "islands_per_platform": ("5", "6", "7", "0"),
+    "sharding": ("speed", "capability", "a.b:c", "a:b:c!"),
+    "avg_generation_time_threshold": ("1.5", "2", "3.5", "1"),
     "batch_size": ("10", "20", "30", "0"),
     "generation_seconds": ("0.5", "2", "3.5", "nan"),
     "evaluation_timeout_seconds": ("1", "2", "3", "-1"),

@@ -15,6 +15,7 @@ from distevo.closing import Closing, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId
+from distevo.forecast import Forecast
 from distevo.hosts import hosts_of
 from distevo.instructions import Log
 from distevo.janitor import Janitor
@@ -326,6 +327,7 @@ class Coordinator:
         for name, run in self.ledger.plan.runs.items():
             if name not in self.ledger.runs:
                 continue
+            forecast = Forecast.of(run)
             for task, entry in run.tasks.items():
                 if not entry.is_open_in(run.state):
                     continue
@@ -339,18 +341,20 @@ class Coordinator:
                     if not is_idle and (not is_final or has_to_move):
                         # Of one that lost its owner nobody can say that it was not begun.
                         is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)
-                        seconds = self._seconds_left(run, island)
+                        seconds = self._seconds_left(run, island, forecast)
                         islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting=is_final))
         return islands
 
-    def _seconds_left(self, run: RunPlan, island: IslandId) -> float | None:
-        """CPU seconds that an island has left, where its budget says so."""
+    def _seconds_left(self, run: RunPlan, island: IslandId, forecast: Forecast) -> float | None:
+        """CPU seconds that an island has left, where its budget says so, or what others of its run took."""
         share = run.budget.share(island.island, len(run.tasks[island.task].islands))
         evaluations, _, seconds = self._standing.counted(island)
         if run.state in {RunState.CANCELLED, RunState.PAUSED}:
             return 0.0
+        if not evaluations:
+            return forecast.island(share.cpu_seconds)
         if share.cpu_seconds is not None:
             return max(share.cpu_seconds - seconds, 0.0)
-        if share.evaluations is not None and evaluations and seconds:
+        if share.evaluations is not None and seconds:
             return max(share.evaluations - evaluations, 0) * seconds / evaluations
         return None

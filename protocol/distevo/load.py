@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
 
+FEED_SECONDS = 4
+"""Whatever the weights say, each host gets so much of its workers' time before any gets more: until a plan is written
+and followed some seconds pass."""
+HUNGRY_SECONDS = 2.5
+"""A host that has less than this left is fed up to `FEED_SECONDS` from the queues of others."""
 QUEUE_SECONDS = 30
 """A host whose islands are worth this many seconds of its workers' time gets no more of those that nobody began."""
 
@@ -86,9 +91,14 @@ class Load:
         return self.work * self.slowness / self.hands
 
     @property
-    def crowding(self) -> int:
-        """0: one island more has a worker at once; 1: it can be live; 2: it has to wait."""
-        return (self.owned >= self.hands) + (self.owned >= self.limit)
+    def is_fed(self) -> bool:
+        """Whether its workers have enough to do until a later plan."""
+        return self.time >= 1000 * FEED_SECONDS
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether its workers may have nothing to do before a later plan."""
+        return self.time < 1000 * HUNGRY_SECONDS
 
     @property
     def has_room(self) -> bool:
@@ -120,10 +130,14 @@ class Load:
 
         Begun ones go only while there are more than `most_begun` of them.
         """
-        fresh = max((line[-1] for run, line in self.fresh.items() if run not in refuses), default=None)
+        fresh = self.last_fresh(refuses)
         if fresh is not None or self.begun <= most_begun:
             return fresh
         return self.last_begun(refuses)
+
+    def last_fresh(self, refuses: Collection[str]) -> Piece | None:
+        """The last that nobody began, and that may go to a host that refuses these runs."""
+        return max((line[-1] for run, line in self.fresh.items() if run not in refuses), default=None)
 
     def last_begun(self, refuses: Collection[str]) -> Piece | None:
         """The last of its begun islands that may go to a host that refuses these runs."""

@@ -57,10 +57,11 @@ def place(hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> dict[IslandId
     - Begun islands that lost their host go to another at once, whatever waits there. So do resting ones, which from
       then on stay and count for nothing.
     - The rest goes, in the plan's order, to hosts with room in their queues: first where a worker is idle, then where
-      it could be live, then where the task has less than its share of islands, then to the least loaded host for its
-      weight.
+      the queue is not worth `FEED_SECONDS` yet, then where it could be live, then where the task has less than its
+      share of islands, then to the least loaded host for its weight.
     - A host with an idle worker gets an island that waits elsewhere, from the end of the queue that takes longest. A
-      begun one is taken only from a host with more begun islands than workers.
+      begun one is taken only from a host with more begun islands than workers. A host with less than `HUNGRY_SECONDS`
+      of work gets islands that nobody began, up to `FEED_SECONDS`, if they would wait longer where they are.
     - When nothing that can be placed is left, a host that has less than `LEAST_SHARE` of its fair share is levelled up
       from the most loaded hosts, as long as the giver stays at least as loaded, both for its weight and for its
       workers. Begun islands are taken only from a host with more of them than it may have live, and no island leaves
@@ -76,7 +77,7 @@ def place(hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> dict[IslandId
     return {island.id: owner for island, owner in zip(islands, placing.owners, strict=True) if owner != island.owner}
 
 
-_Entry = tuple[int, bool, float, float, str, Load]
+_Entry = tuple[bool, bool, bool, bool, float, float, str, Load]
 
 
 class _Queue:
@@ -106,9 +107,9 @@ class _Queue:
         if piece.task != self._task:
             self._begin(piece.task)
         entry = heapq.heappop(self._heap)
-        while self._valid.get(entry[4]) is not entry:
+        while self._valid.get(entry[-2]) is not entry:
             entry = heapq.heappop(self._heap)
-        load = entry[5]
+        load = entry[-1]
         load.add(piece)
         self._count[""] -= 1
         self._count[load.owner] = self._count.get(load.owner, 0) + 1
@@ -131,7 +132,8 @@ class _Queue:
         count = self._count.get(owner, 0)
         # A little less than its part, which in floats may come out a little above a whole number.
         has_its_part = count > 0 and count >= self._size * self._parts[owner][1] - 1e-9
-        entry = (load.crowding, has_its_part, load.share, -load.weight, owner, load)
+        is_busy, is_full = load.owned >= load.hands, load.owned >= load.limit
+        entry = (is_busy, load.is_fed, is_full, has_its_part, load.share, -load.weight, owner, load)
         self._valid[owner] = entry
         heapq.heappush(self._heap, entry)
 
@@ -173,7 +175,20 @@ class _Placing:
             return giver.last(taker.refuses, giver.hands) if taker.owned < taker.hands else None
 
         idle = [load for load in self._loads if load.owned < load.hands]
-        return self._move(self._loads, idle, lambda load: load.time, gives, pick)
+        return self._move(self._loads, idle, lambda load: load.time, gives, pick) | self._feed_hungry()
+
+    def _feed_hungry(self) -> bool:
+        """Give whose workers will soon be idle what waits elsewhere; whether anything moved."""
+
+        def gives(giver: Load) -> bool:
+            return giver.owned > giver.hands and bool(giver.fresh)
+
+        def pick(giver: Load, taker: Load) -> Piece | None:
+            piece = None if taker.is_fed else giver.last_fresh(taker.refuses)
+            return piece if piece is not None and _is_sooner(piece, giver, taker) else None
+
+        hungry = [load for load in self._loads if load.is_hungry]
+        return self._move(self._loads, hungry, lambda load: load.time, gives, pick)
 
     def level(self) -> bool:
         """Bring hosts that have too little for their weight up to the others; whether anything moved."""
@@ -193,9 +208,7 @@ class _Placing:
                 return None
             left, got = giver.work - piece.work, taker.work + piece.work
             is_even = left / giver.weight >= got / taker.weight
-            # No island is better off where it would wait longer, whatever the weights say.
-            is_sooner = left * giver.slowness * taker.hands >= got * taker.slowness * giver.hands
-            return piece if is_even and is_sooner else None
+            return piece if is_even and _is_sooner(piece, giver, taker) else None
 
         rich = [load for load in self._loads if load.share >= least]
         poor = [load for load in self._loads if load.share < least]
@@ -292,6 +305,13 @@ class _Placing:
             count = counts.setdefault(piece.task, {})
             count[owner] = count.get(owner, 0) + 1
         return counts
+
+
+def _is_sooner(piece: Piece, giver: Load, taker: Load) -> bool:
+    """Whether an island waits no longer at the taker than at the giver. None is better off where it would, whatever the
+    weights say."""
+    left, got = giver.work - piece.work, taker.work + piece.work
+    return left * giver.slowness * taker.hands >= got * taker.slowness * giver.hands
 
 
 def _piece(order: int, island: OpenIsland) -> Piece:

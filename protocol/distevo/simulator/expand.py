@@ -92,9 +92,13 @@ class _Draw:
         # and so on for what was added later.
         leavers = self._leavers(names, scenario.faults)
         commands = sorted([*commands, *leavers], key=lambda order: order.at)
-        faults = sorted([*scenario.faults, *self._slow_members(names)], key=lambda fault: fault.at)
+        slow = self._slow_members(names)
+        faults = sorted([*scenario.faults, *slow], key=lambda fault: fault.at)
         work = msgspec.structs.replace(scenario.work, noise=rng.choice((0.0, 0.0, 0.5)))
-        return c.checked(msgspec.structs.replace(scenario, commands=commands, faults=faults, work=work))
+        if slow:
+            # Whoever has no more islands than workers gives none away.
+            runs = [msgspec.structs.replace(runs[0], islands_per_task=2 + len(names)), *runs[1:]]
+        return c.checked(msgspec.structs.replace(scenario, commands=commands, faults=faults, work=work, runs=runs))
 
     # --- members ---------------------------------------------------------------------------------
 

@@ -77,8 +77,6 @@ from distevo.work import IslandWork
 
 FINISH_SECONDS = 1.0
 """How long a stop waits for generations to end."""
-HINT_SECONDS = 1.0
-"""A member that says it follows a newer plan makes this one look at `cluster`, no more often than this."""
 
 
 class Node:
@@ -185,7 +183,7 @@ class Node:
             self._refuses_at,
         )
         self.outbox.answers_again = self._store_answers_again
-        self._next_watch = self._hinted_at = -float("inf")
+        self._next_watch = self._watched_at = -float("inf")
         self._has_mail = self._is_probing = self._is_draining = False
         self._deadline: float | None = None
         self.handled = 0
@@ -371,7 +369,7 @@ class Node:
         if self.phase in ENDING:
             self._end(now)
         elif self.phase is Phase.WATCHING and now >= self._next_watch:
-            self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
+            self._watched_at, self._next_watch = now, now + self.settings.lease_ttl / RENEWALS_PER_TTL
             self.following.look(now, self.joining.announce)
         self.news.tick(now)
         self.handover.tick(now)
@@ -447,9 +445,10 @@ class Node:
 
     def look_soon(self, now: float) -> None:
         """Somebody knows a newer plan, or the holder is going."""
-        if self.phase is Phase.WATCHING and now >= self._hinted_at + HINT_SECONDS:
-            self._hinted_at = now
-            self.following.look(now)
+        if self.phase is Phase.WATCHING:
+            # No more often than a plan can be written; what is hinted at meanwhile is looked at then, and not missed.
+            soonest = max(now, self._watched_at + self.settings.swap_interval)
+            self._next_watch = min(self._next_watch, soonest)
 
     def is_alive(self, owner: str) -> bool:
         """Whether the member of which this is a boot is alive, as far as is known here."""

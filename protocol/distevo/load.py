@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
 
-FEED_SECONDS = 4
+FEED_SECONDS = 10
 """Whatever the weights say, each host gets so much of its workers' time before any gets more: until a plan is written
-and followed some seconds pass."""
+and followed some seconds pass, over mail more of them."""
 HUNGRY_SECONDS = 2.5
 """A host that has less than this left is fed up to `FEED_SECONDS` from the queues of others."""
 QUEUE_SECONDS = 30

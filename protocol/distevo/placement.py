@@ -57,8 +57,8 @@ def place(hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> dict[IslandId
     - Begun islands that lost their host go to another at once, whatever waits there. So do resting ones, which from
       then on stay and count for nothing.
     - The rest goes, in the plan's order, to hosts with room in their queues: first where a worker is idle, then where
-      the queue is not worth `FEED_SECONDS` yet, then where it could be live, then where the task has less than its
-      share of islands, then to the least loaded host for its weight.
+      it could be live, then where the task has less than its share of islands, then where the queue is not worth
+      `FEED_SECONDS` yet, then to the least loaded host for its weight.
     - A host with an idle worker gets an island that waits elsewhere, from the end of the queue that takes longest. A
       begun one is taken only from a host with more begun islands than workers. A host with less than `HUNGRY_SECONDS`
       of work gets islands that nobody began, up to `FEED_SECONDS`, if they would wait longer where they are.
@@ -133,7 +133,7 @@ class _Queue:
         # A little less than its part, which in floats may come out a little above a whole number.
         has_its_part = count > 0 and count >= self._size * self._parts[owner][1] - 1e-9
         is_busy, is_full = load.owned >= load.hands, load.owned >= load.limit
-        entry = (is_busy, load.is_fed, is_full, has_its_part, load.share, -load.weight, owner, load)
+        entry = (is_busy, is_full, has_its_part, load.is_fed, load.share, -load.weight, owner, load)
         self._valid[owner] = entry
         heapq.heappush(self._heap, entry)
 

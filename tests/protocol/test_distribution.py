@@ -82,7 +82,7 @@ def test_it_is_what_a_cluster_does(tasks: int, islands: int) -> None:
         for one in platforms
     ]
     # All are there when the run comes; and no generation has ended when it is looked at.
-    run = {"name": "r", "at": 45, "tasks": tasks, "islands_per_task": islands, "evaluations": 10**6}
+    run = {"name": "r", "at": 38, "tasks": tasks, "islands_per_task": islands, "evaluations": 10**6}
     scenario = {"minutes": 0.9, "calm_minutes": 0, "members": groups, "runs": [run]}
     report = simulate(scenario_of(scenario | {"work": {"generation_seconds": [60, 90]}}), 1)
     assert report.finding is None

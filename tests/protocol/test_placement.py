@@ -107,9 +107,9 @@ def test_a_task_that_has_its_part_on_a_host_goes_on_with_another() -> None:
 
 def test_load_is_in_proportion_to_weight() -> None:
     hosts = [host("a-b", 1.0, 4, 4), host("b-b", 2.0, 4, 4), host("c-b", 3.0, 4, 4)]
-    # Workers are busy first, and for some seconds, which is 8 islands each; then the weights decide.
-    assert counts(after(hosts, tasks(24, seconds=2.0))) == {"a-b": 8, "b-b": 8, "c-b": 8}
-    assert counts(after(hosts, tasks(48, seconds=2.0))) == {"a-b": 8, "b-b": 16, "c-b": 24}
+    # Workers are busy first, and for some seconds, which is 20 islands each; then the weights decide.
+    assert counts(after(hosts, tasks(60, seconds=2.0))) == {"a-b": 20, "b-b": 20, "c-b": 20}
+    assert counts(after(hosts, tasks(120, seconds=2.0))) == {"a-b": 20, "b-b": 40, "c-b": 60}
 
 
 def test_a_host_where_an_island_can_be_live_goes_before_a_full_one() -> None:

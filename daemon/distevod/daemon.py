@@ -17,12 +17,14 @@ from distevod.metrics.counted_store import CountedStore
 from distevod.paths import make_private
 from distevod.sdnotify import notify
 from distevod.settings import Settings
+from distevod.sharding import load_sharding
 from distevod.state_lock import StateLock
 from distevod.store import open_store
 from distevod.threads import in_daemon_thread
 
 if TYPE_CHECKING:
     from distevo.instructions import Exit
+    from distevo.sharding import Shard
     from distevod.runtime import Runtime
 
 SUBMISSIONS = "submissions"
@@ -33,26 +35,27 @@ log = logging.getLogger("distevod")
 def run_daemon(settings: Settings, socket: Path) -> Exit:
     """Run until a stop; returns how it ended.
 
-    Raises AlreadyRunning, PathError and StoreError before anything has begun.
+    Raises AlreadyRunning, PathError, SettingsError and StoreError before anything has begun.
     """
     with StateLock(settings.state_dir).acquire(socket):
         make_private(socket.parent)
         for warning in settings.warnings:
             log.warning(warning)
+        shard = load_sharding(settings)
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         # A link takes up to four descriptors, and the usual soft limit is there for programs that use `select`.
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        return asyncio.run(_run(settings, socket))
+        return asyncio.run(_run(settings, shard, socket))
 
 
-async def _run(settings: Settings, socket: Path) -> Exit:
+async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
     from distevod.runtime import Runtime
 
     submissions = settings.state_dir / SUBMISSIONS
     own = frozenset(submissions.read_text().split()) if submissions.exists() else frozenset[str]()
     boot = secrets.token_hex(8)
     store = CountedStore(open_store(settings.store, upload_seconds=settings.upload_timeout))
-    runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own)
+    runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own, shard)
 
     async def answer() -> None:
         # Workers are starting up meanwhile; these imports and sockets are what they need not wait for.

@@ -56,6 +56,7 @@ from distevo.instructions import (
 )
 from distevo.node import Node
 from distevo.node_settings import NodeSettings
+from distevo.sharding import Shard, by_capability
 from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
@@ -77,7 +78,13 @@ class Runtime:
     """One running daemon."""
 
     def __init__(
-        self, settings: Settings, store: Store, boot: str, rng: random.Random, own_submissions: frozenset[str]
+        self,
+        settings: Settings,
+        store: Store,
+        boot: str,
+        rng: random.Random,
+        own_submissions: frozenset[str],
+        shard: Shard = by_capability,
     ) -> None:
         self.settings, self.store, self.boot = settings, store, boot
         keys = load_or_make(settings.state_dir / KEY)
@@ -108,6 +115,8 @@ class Runtime:
                 checkpoint_seconds=settings.checkpoint_seconds,
                 checkpoint_least_seconds=store.checkpoint_interval,
                 session_limit=settings.session_limit,
+                shard=shard,
+                avg_generation_time_threshold=settings.avg_generation_time_threshold,
             ),
             rng,
             own_submissions,

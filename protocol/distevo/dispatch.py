@@ -209,6 +209,7 @@ class Dispatch:
             version=node.following.plan.version,
             suspects={} if is_answer else node.table.suspects(),
             lag=round(lag, 3),
+            **node.standing.pace.told(node.now),
         )
 
     def _hello(self) -> Hello:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import IslandSnapshot, restore
+from distevo.checkpoint import Counters, IslandSnapshot, restore
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId, IslandReported, ProblemMissing, WorkerDied
 from distevo.instructions import LimitIsland, StartIsland, StopIsland, TakeMigrants
@@ -62,8 +62,8 @@ class Foreman:
         self.islands: dict[IslandId, IslandWork] = {}
         self.refused: dict[str, str] = {}
         """Runs that this platform cannot work on, and why."""
-        self.evaluated: Callable[[IslandId, int, float], None] = lambda _island, _count, _now: None
-        """Told how many more evaluations an island reported."""
+        self.generated: Callable[[IslandWork, Counters, float], None] = lambda _work, _before, _now: None
+        """Told of each generation that an island had, with what had been done before it."""
         self.is_working = False
         self._plan = Plan(epoch=0, version=0)
         self._queue: dict[IslandId, IslandPlace] = {}
@@ -448,10 +448,10 @@ class Foreman:
             return False
         work.step(Turn.REPORTED)
         self._slots.worked(event.slot)
-        before = work.state.counters.evaluations
+        before = work.state.counters
         self._held.add(work.id)
         work.report(event.snapshot, event.taken)
-        self.evaluated(work.id, work.state.counters.evaluations - before, now)
+        self.generated(work, before, now)
         task = work.id[:2]
         if event.warning is not None and self._news.warn(task, event.warning):
             self._outbox.log("warning", "the problem's code misbehaves", island=str(work.id), reason=event.warning)

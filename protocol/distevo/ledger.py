@@ -41,6 +41,7 @@ class Ledger:
         if known is not None and known.key != says.key and known.state is MemberState.ALIVE:
             return f"another platform is called {member!r}: start this one with another --id"
         says.state, says.is_draining, says.joined = MemberState.ALIVE, False, self.plan.next_joined
+        says.slowness = 1.0
         self.plan.next_joined += 1
         self.plan.members[member] = says
         return None

@@ -155,6 +155,10 @@ class Heartbeat(Head, frozen=True, kw_only=True):
     """Members that the sender suspects, with the incarnation that each refutation has to exceed."""
     refuses: Annotated[dict[Id, Text], Meta(max_length=MAX_MEMBERS)] = {}
     """Runs that the sender cannot work on, and why."""
+    avg_generation_time: Seconds = 0.0
+    """Mean wall-clock time of the sender's generations of late; 0: there was none."""
+    slowness: Annotated[dict[Id, Seconds], Meta(max_length=MAX_MEMBERS)] = {}
+    """By run, the seconds that pass at the sender for what a core like the reference does in one."""
 
 
 class Goodbye(Head, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ from distevo.farewell import Farewell
 from distevo.following import Following
 from distevo.foreman import Foreman
 from distevo.handover import HandOver
+from distevo.hosts import most_islands
 from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.joining import REVOKED, Joining, says
 from distevo.keeper import Keeper
@@ -67,17 +68,15 @@ from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberState, Plan
 from distevo.run import Run
 from distevo.session import Session
-from distevo.sharding import island_limit
 from distevo.slots import Slots
 from distevo.speech import member_of
 from distevo.standing import Standing
 from distevo.verifier import Verifier
+from distevo.weighing import Weigher
 from distevo.work import IslandWork
 
 FINISH_SECONDS = 1.0
 """How long a stop waits for generations to end."""
-HINT_SECONDS = 1.0
-"""A member that says it follows a newer plan makes this one look at `cluster`, no more often than this."""
 
 
 class Node:
@@ -110,6 +109,7 @@ class Node:
         )
         self.following = Following(self.lease, self.outbox, self._follow)
         self.standing = Standing()
+        self._weigher = Weigher(settings.shard, self.outbox)
         self.table = MemberTable(
             settings.member, settings.boot, settings.heartbeat_interval, settings.heartbeat_timeout
         )
@@ -138,10 +138,9 @@ class Node:
             settings, self.lease, self.following, self.outbox, self.dispatch.inbox_changed, self.look_soon
         )
         self.news = News(self.dispatch.tell_fit, self.dispatch.tell)
-        room, _ = island_limit(settings.islands, settings.memory_mb)
         self.foreman = Foreman(
             self.owner,
-            max(room, settings.workers),
+            most_islands(says(settings)),
             self.slots,
             self.outbox,
             self.library,
@@ -154,7 +153,7 @@ class Node:
             refused=self.dispatch.refused,
             given_up=lambda island: self.exchange.let_go(island),
         )
-        self.foreman.evaluated = self._evaluated
+        self.foreman.generated = partial(self.standing.own, settings.member)
         self.exchange = Exchange(self.owner, self.foreman, self.slots, self.outbox, self.dispatch.send_owner)
         self.handover = HandOver(self.dispatch.hand_over, self.foreman.handed)
         self.router = self.dispatch.router
@@ -184,7 +183,7 @@ class Node:
             self._refuses_at,
         )
         self.outbox.answers_again = self._store_answers_again
-        self._next_watch = self._hinted_at = -float("inf")
+        self._next_watch = self._watched_at = -float("inf")
         self._has_mail = self._is_probing = self._is_draining = False
         self._deadline: float | None = None
         self.handled = 0
@@ -258,6 +257,7 @@ class Node:
             case Verified():
                 self.verifier.verified(event, now)
             case WorkerReady():
+                self.standing.pace.measured(event.yardstick)
                 self.foreman.ready(event.slot, now)
                 self.verifier.ready(event.slot)
             case WorkerDied():
@@ -291,9 +291,6 @@ class Node:
             work = self.foreman.islands.get(event.island)
             if work is not None:
                 self.exchange.reported(work, event.evaluated, now)
-
-    def _evaluated(self, island: IslandId, count: int, now: float) -> None:
-        self.standing.own(self.settings.member, self.foreman.islands[island], now, count)
 
     def _worker_died(self, event: WorkerDied, now: float) -> None:
         verdict = self.verifier.died(event, now)
@@ -372,7 +369,7 @@ class Node:
         if self.phase in ENDING:
             self._end(now)
         elif self.phase is Phase.WATCHING and now >= self._next_watch:
-            self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
+            self._watched_at, self._next_watch = now, now + self.settings.lease_ttl / RENEWALS_PER_TTL
             self.following.look(now, self.joining.announce)
         self.news.tick(now)
         self.handover.tick(now)
@@ -448,9 +445,10 @@ class Node:
 
     def look_soon(self, now: float) -> None:
         """Somebody knows a newer plan, or the holder is going."""
-        if self.phase is Phase.WATCHING and now >= self._hinted_at + HINT_SECONDS:
-            self._hinted_at = now
-            self.following.look(now)
+        if self.phase is Phase.WATCHING:
+            # No more often than a plan can be written; what is hinted at meanwhile is looked at then, and not missed.
+            soonest = max(now, self._watched_at + self.settings.swap_interval)
+            self._next_watch = min(self._next_watch, soonest)
 
     def is_alive(self, owner: str) -> bool:
         """Whether the member of which this is a boot is alive, as far as is known here."""
@@ -521,6 +519,8 @@ class Node:
             soonest_write=self.lease.soonest_write,
             verify=self.dispatch.verdicts.verify,
             refusals=self.foreman.refused,
+            weigher=self._weigher,
+            threshold=self.settings.avg_generation_time_threshold,
             now=now,
         )
         dead = self._dead()

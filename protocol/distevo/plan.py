@@ -155,6 +155,8 @@ class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Whether this boot is to leave: it is given nothing, what it has goes to others, and with nothing left it ends."""
     gone_s: Count = 0
     """Seconds for which coordinators have seen it dead or away, since it was last alive."""
+    slowness: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """How many times as long as the cluster's median it takes for the same work, as `balance` has it."""
 
     def owner(self, member: str) -> str:
         """Its name as owner of islands; `member` is its id."""

@@ -83,7 +83,7 @@ def planned_member(plan: Plan, name: str, coordinator: str | None) -> dict[str, 
     member = plan.members[name]
     state = REVOKED if member.key and member.key in plan.denied else member.state.value
     view = _member(name, member.kind, member.boot, member.workers, state, coordinator)
-    return view | {"is_draining": member.is_draining, "key": member.key or None}
+    return view | {"is_draining": member.is_draining, "key": member.key or None, "slowness": member.slowness}
 
 
 def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinator: str | None) -> dict[str, Any]:
@@ -102,6 +102,8 @@ def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinat
         "latency_s": None,
         "lag_s": None,
         "last_heard_s": None,
+        "avg_generation_time": None,
+        "slowness": None,
         "checkpoint_age_s": None,
         "phase": None,
         "workers_replaced": None,
@@ -121,6 +123,8 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
         "path": "self",
         "lag_s": round(node.lag, 3),
         "last_heard_s": 0.0,
+        "avg_generation_time": _rounded(node.standing.pace.avg_generation_time(now), 6),
+        "slowness": planned.slowness if planned is not None and is_in else None,
         "checkpoint_age_s": None if saved_at is None else round(now - saved_at, 3),
         "phase": node.phase.value,
         "workers_replaced": dict(sorted(node.slots.replaced.items())),
@@ -145,6 +149,7 @@ def _other(node: Node, name: str, coordinator: str | None, latency: float | None
         "path": f"via {path.via}" if path.via is not None else path.kind.value,
         "latency_s": latency if path.kind is PathKind.DIRECT else None,
         "lag_s": node.standing.lag.get(name),
+        "avg_generation_time": node.standing.generation_time.get(name),
     }
 
 
@@ -323,5 +328,5 @@ def _first_complaint(node: Node, name: str, run: RunPlan) -> str | None:
     return None
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

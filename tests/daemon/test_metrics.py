@@ -19,6 +19,8 @@ NAMES = {
     "platform_health": ("gauge", {"platform_id"}),
     "platform_state": ("gauge", {"platform_id", "state"}),
     "platform_last_heard_seconds": ("gauge", {"platform_id"}),
+    "avg_generation_time_seconds": ("gauge", {"platform_id"}),
+    "platform_slowness": ("gauge", {"platform_id"}),
     "coordinator": ("gauge", {"platform_id"}),
     "epoch": ("gauge", {"platform_id"}),
     "lease_unchanged_seconds": ("gauge", {"platform_id"}),

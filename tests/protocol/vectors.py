@@ -198,6 +198,16 @@ MESSAGES: dict[str, tuple[Head, bytes]] = {
         ),
         b"",
     ),
+    "heartbeat with how long generations take": (
+        Heartbeat(
+            incarnation=1,
+            progress=4711,
+            interval=10.0,
+            avg_generation_time=0.75,
+            slowness={"run-1": 1.3},
+        ),
+        b"",
+    ),
     "goodbye": (Goodbye(), b""),
     "goodbye with a reason": (Goodbye(reason="stopped"), b""),
     "plan hint": (PlanHint(epoch=3, version=17, name="plans/3-17-77aa"), b""),

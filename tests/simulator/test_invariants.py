@@ -19,7 +19,7 @@ from distevo.program import Program
 from distevo.result import Result
 from distevo.run import Budget, MigrationSettings
 from distevo.simulator.config import Times
-from distevo.simulator.invariants import calm, lease, leavers, orphans, plan, results, runs, starts
+from distevo.simulator.invariants import calm, flaps, lease, leavers, orphans, plan, results, runs, starts
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.workers import KEY_OF, PROBLEM
 
@@ -468,6 +468,30 @@ def test_who_is_drained_and_stays() -> None:
     judge.sweep(draining(), [A], 8, 18)
     with violates(leavers.LEAVES_IN_TIME):
         judge.sweep(draining(), [A], 8, 18.1)
+
+
+# --- balance -------------------------------------------------------------------------------------
+
+
+def test_an_island_that_comes_to_rest() -> None:
+    judge = flaps.FlapJudge()
+    for now, owner in enumerate((A, B, A, B, A)):
+        judge.in_force(a_plan(owner), now)
+    assert judge.moves == flaps.MOST_MOVES
+    judge.in_force(a_plan(B), flaps.WINDOW_SECONDS + 5)
+    # From who is dead or leaves it has to go, and from nobody it goes to somebody.
+    for members in ({"a": member("1", MemberState.DEAD), "b": member("2", is_draining=True)},):
+        for now, owner in enumerate((A, B, A, "", B, A), 100):
+            judge.in_force(a_plan(owner, members=members), now)
+    assert judge.moves == flaps.MOST_MOVES + 1
+
+
+def test_an_island_that_is_handed_to_and_fro() -> None:
+    judge = flaps.FlapJudge()
+    for now, owner in enumerate((A, B, A, B, A)):
+        judge.in_force(a_plan(owner), now)
+    with violates(flaps.COMES_TO_REST):
+        judge.in_force(a_plan(B), 50)
 
 
 # --- the calm ------------------------------------------------------------------------------------

@@ -292,7 +292,7 @@ class Pool:
             process.spent = message.spent
         if isinstance(message, Ready):
             process.is_ready, process.moved_at = True, asyncio.get_running_loop().time()
-            self._on_event(WorkerReady(slot))
+            self._on_event(WorkerReady(slot, message.yardstick))
             return
         if isinstance(message, Stopped):
             process.islands.pop(message.number, None)

@@ -86,6 +86,9 @@ class Finish(_Message):
 class Ready(_Message):
     """From a worker: it can take islands."""
 
+    yardstick: float
+    """How many times the reference's CPU time it took for the yardstick."""
+
 
 class Report(_Message):
     """From a worker: an island's state after a generation; `population` None where it has not changed."""

@@ -49,6 +49,7 @@ from distevod.evolution.wire import (
     decode_to_worker,
     frame,
 )
+from distevod.evolution.yardstick import yardstick
 from distevod.problems.loader import ProblemRef, load
 from distevod.profiling import profiled
 
@@ -116,7 +117,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to finish, or until the daemon is gone."""
-        self._send(Ready())
+        self._send(Ready(yardstick()))
         while not self._is_finishing:
             if self._has_garbage:
                 # A problem and what it caches are often a cycle, and `main` lets cycles be looked for but seldom.

@@ -77,6 +77,13 @@ class Figures:
         health = gauge("platform_health", "1 for a platform that lives, as the one that is scraped knows it, else 0.")
         state = gauge("platform_state", "1 for the state that a platform is held to be in, 0 for the others.", "state")
         silence = gauge("platform_last_heard_seconds", "Seconds since another platform was last heard, in this boot.")
+        generation_time = gauge(
+            "avg_generation_time_seconds", "How long a platform's generations take in the mean, of late."
+        )
+        slowness = gauge(
+            "platform_slowness",
+            "How many times as long as the cluster's median a platform takes for the same work, as the plan has it.",
+        )
         coordinator = gauge("coordinator", "1 for the platform that coordinates, as the one that is scraped knows it.")
         holder = coordinating(self._node, now)
         for name, found in states.items():
@@ -87,7 +94,16 @@ class Figures:
             if heard_at is not None:
                 silence.add_metric([name], now - heard_at)
             coordinator.add_metric([name], name == holder and found in LIVING)
-        yield from (health, state, silence, coordinator)
+            taken = self._generation_time(name, now)
+            if taken is not None and found in LIVING:
+                generation_time.add_metric([name], taken)
+            if found in LIVING and name in self._node.plan.members:
+                slowness.add_metric([name], self._node.plan.members[name].slowness)
+        yield from (health, state, silence, coordinator, generation_time, slowness)
+
+    def _generation_time(self, name: str, now: float) -> float | None:
+        standing = self._node.standing
+        return standing.pace.avg_generation_time(now) if name == self._me else standing.generation_time.get(name)
 
     def _states(self) -> dict[str, State]:
         others = [name for name in self._node.following.plan.members if name != self._me]

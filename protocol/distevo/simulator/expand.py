@@ -88,10 +88,17 @@ class _Draw:
                 validate_every=1 if rng.random() < 0.1 else 16,
             )
         )
-        # Drawn last, so that what a seed meant before members could be drained is what it means now, and this besides.
+        # Drawn last, so that what a seed meant before members could be drained is what it means now, and this besides;
+        # and so on for what was added later.
         leavers = self._leavers(names, scenario.faults)
         commands = sorted([*commands, *leavers], key=lambda order: order.at)
-        return c.checked(msgspec.structs.replace(scenario, commands=commands))
+        slow = self._slow_members(names)
+        faults = sorted([*scenario.faults, *slow], key=lambda fault: fault.at)
+        work = msgspec.structs.replace(scenario.work, noise=rng.choice((0.0, 0.0, 0.5)))
+        if slow:
+            # Whoever has no more islands than workers gives none away.
+            runs = [msgspec.structs.replace(runs[0], islands_per_task=2 + len(names)), *runs[1:]]
+        return c.checked(msgspec.structs.replace(scenario, commands=commands, faults=faults, work=work, runs=runs))
 
     # --- members ---------------------------------------------------------------------------------
 
@@ -339,6 +346,15 @@ class _Draw:
     def _twin(self, names: list[str]) -> f.AnyFault:
         at, seconds = self._span(20, 80, after=5)
         return f.Twin(at=at, seconds=seconds, member=self._rng.choice(names), has_own_key=self._rng.random() < 0.5)
+
+    def _slow_members(self, names: list[str]) -> list[f.AnyFault]:
+        """In some scenarios a member takes several times as long for a while, up to the end of what goes wrong."""
+        if self._rng.random() < 0.7:
+            return []
+        times = self._rng.choice((3.0, 5.0, 8.0))
+        # The last generation that was begun meanwhile is still a slow one.
+        at, seconds = self._span(20, 90, after=times * self._work.generation_seconds[1])
+        return [f.Slow(at=at, seconds=seconds, member=self._rng.choice(names), times=times)]
 
     def _freeze(self, _names: list[str]) -> f.AnyFault:
         at, seconds = self._span(5, 70)

@@ -63,12 +63,12 @@ def changed(before: Placed, later: Placed) -> Placed:
 
 
 def has_room(taker: Host, islands: Placed) -> bool:
-    """Said anew, so that the rule is written down twice: idle workers, or a queue that is not full."""
+    """Said anew, so that the rule is written down twice: what may be live, or a queue that is not full."""
     mine = [one.seconds for one in islands if one.owner == taker.owner and not one.is_resting]
     hands = min(taker.workers, taker.limit)
     full = sum((seconds or 0.05) / hands / QUEUE_SECONDS for seconds in mine if seconds is not None)
     full += sum(1 / (taker.limit + 2 * hands) for seconds in mine if seconds is None)
-    return len(mine) < hands or full < 1 - 1e-9
+    return len(mine) < max(hands, taker.limit if taker.keep is None else taker.keep) or full < 1 - 1e-9
 
 
 # --- where islands without a host go -----------------------------------------------------------------
@@ -136,7 +136,12 @@ def test_known_and_unknown_work_fill_a_queue_together() -> None:
 
 
 def test_no_worker_is_idle_because_its_neighbour_has_a_long_one() -> None:
-    assert counts(after([host("a-b", workers=2)], tasks(3, seconds=5000.0))) == {"a-b": 2, "": 1}
+    assert counts(after([host("a-b", workers=2)], tasks(4, seconds=5000.0))) == {"a-b": 3, "": 1}
+
+
+def test_islands_of_a_task_that_takes_long_are_live_side_by_side() -> None:
+    long = [island("t", number, seconds=5000.0) for number in range(6)]
+    assert counts(after([host("a-b", workers=2, limit=4)], long)) == {"a-b": 4, "": 2}
 
 
 def test_workers_that_may_have_nothing_live_are_not_counted() -> None:
@@ -155,8 +160,8 @@ def test_resting_islands_need_an_owner_and_no_worker() -> None:
     orphans = [dataclasses.replace(one, owner="gone-b") for one in resting[:3]]
     assert place(hosts_like(2), resting) == {}
     assert "" not in counts(after(hosts_like(1), [*orphans, *owned_by("m000-b", 12)]))
-    # Two workers are idle for all that rests here.
-    assert counts(after(hosts_like(1), [*resting, *tasks(9, seconds=5000.0)])) == {"m000-b": 11, "": 7}
+    # All three places are free for all that rests here.
+    assert counts(after(hosts_like(1), [*resting, *tasks(9, seconds=5000.0)])) == {"m000-b": 12, "": 6}
 
 
 def test_what_a_host_refuses_goes_to_another_or_waits() -> None:
@@ -270,7 +275,7 @@ def test_nothing_is_levelled_by_weight_while_something_waits_for_a_place() -> No
     before = [*owned_by("m000-b", 40), *owned_by("m001-b", 7)]
     assert place(hosts, before) != {}
     waits = island("x", seconds=100.0)
-    full = [*before, *owned_by("m001-b", 1, seconds=20.0, first=40), waits]
+    full = [*before, *owned_by("m001-b", 2, seconds=20.0, first=40), waits]
     assert place(hosts, full) == {}
     refused = dataclasses.replace(waits, id=IslandId("s", "x", 0))
     assert place([dataclasses.replace(one, refuses={"s": "why"}) for one in hosts], [*full[:-1], refused]) != {}

@@ -118,6 +118,7 @@ class Runtime:
             generation_seconds=settings.generation_seconds,
             evaluation_timeout_seconds=settings.evaluation_timeout_seconds,
             on_event=self.feed,
+            platform=settings.id,
         )
         self.checkpoints = AsyncCheckpointManager(
             settings.id,

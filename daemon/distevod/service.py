@@ -24,7 +24,7 @@ from distevo.plan import MemberPlan, RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.topology import check
-from distevo.view import is_ending, islands_view, run_view, status, task_view
+from distevo.view import is_ending, islands_view, result_view, run_view, status, task_view
 from distevod import stock
 from distevod.logs import fields
 from distevod.problems.check import CheckedProblem, check_in_process
@@ -195,8 +195,7 @@ class Service:
         result = self._results.get(entry.result or "")
         if result is None or view["state"] == "working":
             return view
-        fields = ("fit", "solved", "program", "key", "fitness", "evaluations", "seconds")
-        return view | {field: getattr(result, field) for field in fields}
+        return view | result_view(result)
 
     async def _fetch_results(self, plan: RunPlan, tasks: list[str]) -> None:
         names = [name for task in tasks if (name := plan.tasks[task].result) and name not in self._results]

@@ -19,6 +19,7 @@ from distevo.outbox import Outbox, Publish
 from distevo.plan import Plan, RunState, TaskPlan
 from distevo.population import Population
 from distevo.program import Program
+from distevo.provenance import provenance_of
 from distevo.result import Result, encode_result, finite, result_digest, text_of
 from distevo.run import Budget, Run
 from distevo.verifier import TakeVerdict
@@ -293,6 +294,7 @@ class Closing:
             fitness=[finite(number) for number in guess.fitness] if guess else None,
             evaluations=counts[0],
             seconds=round(counts[2], 3),
+            origin=provenance_of(guess.meta) if guess else None,
         )
         islands = [end.finals[index] for index in sorted(end.finals)]
         # Who wrote it is part of the content, so that no two coordinators ever make the same name: one that slept

@@ -18,6 +18,7 @@ from distevo.cluster import ClusterRecord
 from distevo.events import IslandId
 from distevo.lease import PATIENCE, RENEWALS_PER_TTL
 from distevo.plan import MemberState, Plan, TaskPlan
+from distevo.provenance import origin_view
 from distevo.result import Result, text_of
 from distevo.view import Counted, island_view, planned_member, planned_run, planned_task, result_view
 from distevo.work import population_of
@@ -187,6 +188,7 @@ def _best(found: Found, run: str, name: str) -> dict[str, Any]:
             "program": text_of(best.genome),
             "key": best.key.hex(),
             "fitness": list(best.fitness),
+            "origin": origin_view(best.meta),
         }
     return told
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from distevo.checkpoint import IslandSnapshot
 from distevo.diversity import diversity_of
 from distevo.events import IslandId
@@ -19,6 +21,7 @@ from distevo.path import PathKind
 from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, RunPlan, TaskPlan
 from distevo.population import Population
+from distevo.provenance import origin_view
 from distevo.result import Result, text_of
 from distevo.work import Stage
 
@@ -239,6 +242,7 @@ def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
         "fitness": None,
         "evaluations": 0,
         "seconds": 0.0,
+        "origin": None,
         "error": entry.error,
     }
 
@@ -246,7 +250,8 @@ def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
 def result_view(result: Result) -> dict[str, Any]:
     """What a result says of its task."""
     fields = ("fit", "solved", "program", "key", "fitness", "evaluations", "seconds")
-    return {field: getattr(result, field) for field in fields}
+    origin = None if result.origin is None else msgspec.structs.asdict(result.origin)
+    return {field: getattr(result, field) for field in fields} | {"origin": origin}
 
 
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
@@ -265,6 +270,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
         "program": text_of(best.genome) if best else None,
         "key": best.key.hex() if best else None,
         "fitness": list(best.fitness) if best else fitness,
+        "origin": origin_view(best.meta) if best else None,
         "evaluations": sum(p.evaluations for p in progress) if is_worked_on else 0,
         "seconds": round(max((work.state.counters.seconds for work in works), default=0.0), 3),
     }

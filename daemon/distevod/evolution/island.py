@@ -16,6 +16,7 @@ from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.errors import ProblemError
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
+from distevo.provenance import Provenance, meta_of
 from distevo.seen import MAX_SEEN_BYTES, SEEN_KEY_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
@@ -43,6 +44,8 @@ class IslandSettings(NamedTuple):
     """A generation ends when it has taken so long, even if not all proposals were looked at."""
     attempt: int = 0
     """Workers that died in the generation to come with no program to blame; changes its random choices."""
+    platform: str = ""
+    """Where it evolves: programs that are made here say so."""
 
 
 class Generation(NamedTuple):
@@ -130,6 +133,8 @@ class Island:
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
         self._fresh = {}
+        snapshot = self._snapshot
+        self._meta = meta_of(Provenance(self._settings.platform, snapshot.island, snapshot.generation + 1))
         count = self._settings.batch_size if most is None else max(1, min(most, self._settings.batch_size))
         offered = self._propose_and_evaluate(count)
         self._keep(self._archive.offer(offered))
@@ -225,7 +230,7 @@ class Island:
                 key = contract.keyer(data)
                 self._tried.unknown((key,))
                 if key not in self._invalid:
-                    offered.append(_program(data, key, node[1]))
+                    offered.append(self._program(data, key, node[1]))
             if time.perf_counter() >= self._deadline:
                 break
         return offered
@@ -275,9 +280,13 @@ class Island:
             if evaluation is None or evaluation.fitness is None:
                 self._tally.invalid += 1
             elif floor is None or evaluation.fitness >= floor or evaluation.fit:
-                offered.append(_program(encoded[place], keys[place], evaluation))
+                offered.append(self._program(encoded[place], keys[place], evaluation))
                 self._fresh[keys[place]] = genomes[place]
         return offered
+
+    def _program(self, data: bytes, key: bytes, evaluation: Evaluation) -> Program:
+        assert evaluation.fitness is not None
+        return Program.of(data, key, evaluation.fitness, evaluation.fit, evaluation.behaviour, self._meta)
 
     def _one_by_one(self, genomes: list[Any], encoded: list[bytes]) -> list[Evaluation | None]:
         """What came of these genomes, as far as the deadline let them be evaluated; at least of one."""
@@ -366,11 +375,6 @@ def _skippable(keys: list[bytes], chosen: list[int], evaluations: list[Evaluatio
         for place, evaluation in zip(chosen, evaluations, strict=False)
         if evaluation is not None and not evaluation.fit
     )[:MAX_SEEN_BYTES]
-
-
-def _program(data: bytes, key: bytes, evaluation: Evaluation) -> Program:
-    assert evaluation.fitness is not None
-    return Program.of(data, key, evaluation.fitness, evaluation.fit, evaluation.behaviour)
 
 
 def _words(error: Exception) -> str:

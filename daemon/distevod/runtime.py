@@ -107,6 +107,8 @@ class Runtime:
                 checkpoint_generations=settings.checkpoint_generations,
                 checkpoint_seconds=settings.checkpoint_seconds,
                 checkpoint_least_seconds=store.checkpoint_interval,
+                merge_interval=settings.merge_interval,
+                preserve_top_n=settings.preserve_top_n,
                 session_limit=settings.session_limit,
             ),
             rng,

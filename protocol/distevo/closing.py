@@ -12,7 +12,6 @@ from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.errors import CheckpointError
 from distevo.events import IslandId, StoreAnswer, Verified
 from distevo.ledger import Ledger, TaskId
-from distevo.merge import PopulationMerger
 from distevo.names import RESULTS, result_epoch, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
@@ -30,6 +29,10 @@ FIT_SECONDS = 1.0
 
 Verify = Callable[[Run, str, bytes, TakeVerdict, float], None]
 """Has a guess looked at, by some platform that has the problem: (run, task, genome, then, now)."""
+
+
+Merge = Callable[[TaskId, Iterable[Iterable[Program]]], Population]
+"""Merges the last states of a task's islands, and what is known of the task beside them."""
 
 
 class Stage(StrEnum):
@@ -66,10 +69,10 @@ class TaskEnd:
         """(run, task)."""
         return self.run.name, self.task
 
-    def choose(self) -> Program | None:
+    def choose(self, merge: Merge) -> Program | None:
         """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""
         populations: list[Iterable[Program]] = [population_of(self.finals[island]) for island in sorted(self.finals)]
-        population: Population = PopulationMerger.merge_populations([*populations, self.fit.values()])
+        population = merge(self.id, [*populations, self.fit.values()])
         return population.smallest_fit() or population.best
 
 
@@ -84,13 +87,14 @@ class Closing:
         outbox: Outbox,
         publish: Publish,
         verify: Verify,
+        merge: Merge,
         counted: Callable[[IslandId], tuple[int, int, float]],
         changed: Callable[[], None],
     ) -> None:
         """`counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was closed."""
         self._member, self._boot = member, boot
         self._ledger, self._outbox, self._publish = ledger, outbox, publish
-        self._verify, self._counted, self._changed = verify, counted, changed
+        self._verify, self._merge, self._counted, self._changed = verify, merge, counted, changed
         self.ends: dict[TaskId, TaskEnd] = {}
         self.is_open = False
         """Whether the plan is in force, so that results may be written."""
@@ -254,7 +258,7 @@ class Closing:
         self._publish()
 
     def _begin(self, end: TaskEnd, budget: Budget, now: float) -> None:
-        end.guess, end.budget = end.choose(), budget
+        end.guess, end.budget = end.choose(self._merge), budget
         if end.guess is None or end.failure is not None:
             self._record(end, None)
             return

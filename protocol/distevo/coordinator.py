@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from distevo.attic import Attic
-from distevo.closing import Closing, Verify
+from distevo.closing import Closing, Merge, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId
@@ -57,6 +57,7 @@ class Coordinator:
         publish: Publish,
         soonest_write: Callable[[], float],
         verify: Verify,
+        merge: Merge,
         refusals: Mapping[str, str],
         now: float,
     ) -> None:
@@ -74,6 +75,7 @@ class Coordinator:
             outbox,
             publish,
             verify,
+            merge,
             standing.counted,
             self._change,
         )

@@ -60,7 +60,6 @@ def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
 def progress_of(work: IslandWork) -> IslandProgress:
     """How far an island in hand is."""
     state = work.state
-    best = work.best
     return IslandProgress(
         run=work.id.run,
         task=work.id.task,
@@ -71,8 +70,13 @@ def progress_of(work: IslandWork) -> IslandProgress:
         duplicates=state.counters.duplicates,
         seconds=state.counters.cpu_seconds,
         is_final=work.stage is Stage.FINAL,
-        best=[finite(number) for number in best.fitness[:MAX_BEST_NUMBERS]] if best is not None else [],
+        best=told_fitness(work.best),
     )
+
+
+def told_fitness(program: Program | None) -> list[float]:
+    """The fitness of a program as heartbeats tell it; empty without one."""
+    return [finite(number) for number in program.fitness[:MAX_BEST_NUMBERS]] if program is not None else []
 
 
 def fit_message(task: TaskId, fit: FitTask) -> tuple[Fit, bytes]:
@@ -179,13 +183,12 @@ def report_in(head: PopulationState, payload: bytes) -> Report:
     )
 
 
-def fit_programs_in(head: Fit, payload: bytes) -> list[Program]:
-    """The fit programs that a FIT brings, their keys made anew. Raises RemoteProtocolError."""
+def programs_in(head: Fit, payload: bytes) -> list[Program]:
+    """The programs that a FIT brings, their keys made anew. Raises RemoteProtocolError."""
     try:
-        programs = unpack(payload, keyer(head.problem, head.problem_version))
+        return unpack(payload, keyer(head.problem, head.problem_version))
     except BlockError as error:
         raise RemoteProtocolError(Code.MALFORMED, f"FIT: {error}") from error
-    return [program for program in programs if program.fit]
 
 
 def verdict_in(head: Control, payload: bytes) -> Verified:

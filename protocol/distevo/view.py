@@ -262,7 +262,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     heard = [node.standing.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands))]
     progress = [known[1] for known in heard if known is not None]
     is_worked_on = bool(works or progress) and entry.is_open_in(node.plan.runs[name].state)
-    best = min((work.best for work in works if work.best is not None), default=None) if is_worked_on else None
+    best = node.exchange.merging.best((name, task)) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {
         "state": "working" if is_worked_on else entry.state.value,

@@ -14,10 +14,11 @@ from blake3 import blake3
 from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.errors import ProblemError
+from distevo.messages import SEEN_KEY_BYTES
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
 from distevo.provenance import Provenance, meta_of
-from distevo.seen import MAX_SEEN_BYTES, SEEN_KEY_BYTES
+from distevo.seen import MAX_SEEN_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page

@@ -69,6 +69,8 @@ class Times(_Part, frozen=True, kw_only=True):
     checkpoint_generations: Positive = 5
     checkpoint_seconds: Span = 10.0
     checkpoint_least_seconds: Span = 5.0
+    merge_interval: Annotated[float, Meta(ge=0)] = 10.0
+    """0: never."""
 
 
 class Network(_Part, frozen=True, kw_only=True):

@@ -91,7 +91,8 @@ class _Draw:
         # Drawn last, so that what a seed meant before members could be drained is what it means now, and this besides.
         leavers = self._leavers(names, scenario.faults)
         commands = sorted([*commands, *leavers], key=lambda order: order.at)
-        return c.checked(msgspec.structs.replace(scenario, commands=commands))
+        times = msgspec.structs.replace(scenario.times, merge_interval=rng.choice((0.0, 5.0, 10.0, 10.0)))
+        return c.checked(msgspec.structs.replace(scenario, commands=commands, times=times))
 
     # --- members ---------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from distevo.plan import Plan, RunState, TaskPlan
 from distevo.population import Population
 from distevo.program import Program
 from distevo.provenance import provenance_of
+from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same
 from distevo.result import Result, encode_result, finite, result_digest, text_of
 from distevo.run import Budget, Run
 from distevo.verifier import TakeVerdict
@@ -59,6 +60,8 @@ class TaskEnd:
     failure: str | None = None
     warning: str | None = None
     guess: Program | None = None
+    refuted: list[Refuted] = field(default_factory=list)
+    """Guesses that were worth something else when they were evaluated again."""
     budget: Budget = field(default_factory=lambda: Budget(None, None))
     """In force when its result was begun."""
     is_due: bool = False
@@ -72,8 +75,7 @@ class TaskEnd:
     def choose(self, merge: Merge) -> Program | None:
         """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""
         populations: list[Iterable[Program]] = [population_of(self.finals[island]) for island in sorted(self.finals)]
-        population = merge(self.id, [*populations, self.fit.values()])
-        return population.smallest_fit() or population.best
+        return guess_of(merge(self.id, [*populations, self.fit.values()]), self.refuted)
 
 
 class Closing:
@@ -259,30 +261,30 @@ class Closing:
 
     def _begin(self, end: TaskEnd, budget: Budget, now: float) -> None:
         end.guess, end.budget = end.choose(self._merge), budget
+        if end.refuted and (end.guess is None or len(end.refuted) >= MAX_REFUTED):
+            end.guess, end.failure = None, complaint(end.refuted)
         if end.guess is None or end.failure is not None:
             self._record(end, None)
             return
         end.stage = Stage.VERIFYING
         genome = end.guess.genome
 
-        def looked(verdict: Verified, _now: float) -> None:
+        def looked(verdict: Verified, now: float) -> None:
             if self.ends.get(end.id) is end and end.stage is Stage.VERIFYING:
-                self._verified(end, verdict)
+                self._verified(end, verdict, now)
 
         self._verify(end.run, end.task, genome, looked, now)
 
-    def _verified(self, end: TaskEnd, verdict: Verified) -> None:
+    def _verified(self, end: TaskEnd, verdict: Verified, now: float) -> None:
         assert end.guess is not None
-        if verdict.error is None and verdict.fitness != end.guess.fitness:
-            self._outbox.log(
-                "warning",
-                "the best program has another fitness when evaluated again; is `evaluate` deterministic?",
-                run=end.run.name,
-                task=end.task,
-                before=end.guess.fitness,
-                after=verdict.fitness,
-            )
-        self._record(end, verdict)
+        if verdict.error is not None or is_same(end.guess.fitness, verdict.fitness):
+            self._record(end, verdict)
+            return
+        end.refuted.append(Refuted(end.guess, verdict.fitness))
+        self._outbox.log(
+            "error", "a best program is no result", run=end.run.name, task=end.task, reason=str(end.refuted[-1])
+        )
+        self._begin(end, end.budget, now)
 
     def _record(self, end: TaskEnd, verdict: Verified | None) -> None:
         end.stage = Stage.RECORDING

@@ -52,6 +52,8 @@ class Exchange:
         """Edges between two islands here, which need no message."""
         self.emigrated = 0
         """Programs that islands here have given to others, once for each island that they were given to."""
+        self.announced_bytes = 0
+        """Of seen keys, once for each platform that they were sent to."""
         self.immigrated: Counter[str] = Counter()
         """Programs that were given to islands here: `accepted`, `known`, or `declined`, for not being good enough or
         because the island takes none now."""
@@ -193,6 +195,7 @@ class Exchange:
                 if owner == self._owner:
                     self.heard(head, announcement.keys)
                 elif owner:
+                    self.announced_bytes += len(announcement.keys)
                     self._send(owner, head, announcement.keys)
 
     def next_deadline(self) -> float | None:

@@ -114,6 +114,8 @@ class Runtime:
             rng,
             own_submissions,
         )
+        # Measures only: what it shows decides nothing.
+        self.node.exchange.merging.stopwatch.clock = time.thread_time
         self.pool = Pool(
             memory_mb=max(settings.memory_mb // settings.workers, 1),
             batch_size=settings.batch_size,

@@ -183,6 +183,32 @@ class Figures:
             gauge("migrant_batches_waiting", "Batches of emigrants that are not acknowledged yet."),
             sum(edge.is_waiting for edge in exchange.status()),
         )
+        yield self._own(
+            counter("seen_bytes_total", "Keys of evaluated programs that were sent to others, 16 bytes of each."),
+            exchange.announced_bytes,
+        )
+        yield from self._merged()
+
+    def _merged(self) -> Iterator[Metric]:
+        merging = self._node.exchange.merging
+        yield self._each(
+            counter(
+                "merge_seconds_total", "CPU time that merging programs of several islands took the daemon.", "kind"
+            ),
+            {kind: merging.stopwatch.seconds.get(kind, 0.0) for kind in ("periodic", "final", "migration")},
+        )
+        yield self._own(
+            counter("merge_wishes_total", "Questions for better programs of a task that another was heard to have."),
+            merging.wished_for,
+        )
+        yield self._each(
+            counter("merge_programs_total", "Programs that answered such questions; known: here before.", "direction"),
+            {"sent": merging.sent, "received": merging.received, "known": merging.known},
+        )
+        yield self._own(
+            counter("merge_bytes_total", "Keys and programs that merges have sent, before compression."),
+            merging.bytes_sent,
+        )
 
     # --- network ---------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ these traces alone:
     within_delay      repeats of what was evaluated for the first time no longer ago than the stated delay of SEEN: the
                       interval of checkpoints, that of announcements, and a generation on either side
     after_delay       the other repeats: these are judged, at most 1 % of all evaluations
+    node_after_delay  of these, repeats of a node of an exhaustive sweep
 
 and from the metrics pages the bytes of keys, and of merges, that were sent for each evaluation; and from the results
 and the islands at the end, that no key is in any population twice. CPU time of merges is given as a share of the CPU
@@ -29,6 +30,7 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
+from math import sin
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -58,8 +60,9 @@ GRID_TASK = "training:11-11"
 
 def cases(cost: float) -> dict[str, tuple[str, dict[str, Any]]]:
     """Name: (reference, task data)."""
-    rng = Random(1)  # Noise has no formula.
-    formulas = {"X": [[rng.random(), rng.random()] for _ in range(30)], "y": [rng.random() for _ in range(30)]}
+    rng = Random(1)  # Noise has no formula, so that nothing fits.
+    points = [[rng.random(), rng.random()] for _ in range(30)]
+    formulas = {"X": points, "y": [sin(5 * x) * y + 0.1 * rng.random() for x, y in points]}
     grids = dict(next(iter(Grids.tasks(GRID_TASK).values())))
     return {
         "onemax": ("tests.support.traced:TracedOneMax", {"bits": 256, "seconds": cost}),
@@ -68,12 +71,16 @@ def cases(cost: float) -> dict[str, tuple[str, dict[str, Any]]]:
     }
 
 
-def read(folder: Path) -> list[tuple[float, bytes, str]]:
-    """(time, digest, worker) of all evaluations, in the order of their times."""
+Trace = list[tuple[float, bytes, str, bool]]
+"""(time, digest, worker, whether it is a node of a sweep) of all evaluations, in the order of their times."""
+
+
+def read(folder: Path) -> Trace:
+    """What the workers have written down."""
     return sorted(
-        (at, digest, file.name)
+        (at, digest, file.name, is_node)
         for file in folder.iterdir()
-        for at, digest in RECORD.iter_unpack(whole(file.read_bytes()))
+        for at, digest, is_node in RECORD.iter_unpack(whole(file.read_bytes()))
     )
 
 
@@ -92,21 +99,22 @@ def equal_keys(folder: Path) -> int:
     return count
 
 
-def judged(trace: list[tuple[float, bytes, str]], delay: float) -> dict[str, Any]:
+def judged(trace: Trace, delay: float) -> dict[str, Any]:
     """What the traces say."""
-    first: dict[bytes, tuple[float, str]] = {}
+    first: dict[bytes, tuple[float, bool]] = {}
     workers: dict[bytes, set[str]] = {}
     found: Counter[str] = Counter()
-    for at, digest, worker in trace:
-        known, here = first.setdefault(digest, (at, worker)), workers.setdefault(digest, set())
+    for at, digest, worker, is_node in trace:
+        known, here = first.setdefault(digest, (at, is_node)), workers.setdefault(digest, set())
         if here:
             found["repeats"] += 1
             found["elsewhere"] += worker not in here
             found["within_delay" if at - known[0] <= delay else "after_delay"] += 1
             found["elsewhere_after_delay"] += worker not in here and at - known[0] > delay
+            found["node_after_delay"] += known[1] and at - known[0] > delay
         here.add(worker)
     total = len(trace)
-    names = ("repeats", "elsewhere", "within_delay", "after_delay", "elsewhere_after_delay")
+    names = ("repeats", "elsewhere", "within_delay", "after_delay", "elsewhere_after_delay", "node_after_delay")
     return {"evaluations": total, "distinct": len(first)} | {
         name: {"count": found[name], "share": round(found[name] / max(total, 1), 5)} for name in names
     }

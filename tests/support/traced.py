@@ -1,4 +1,4 @@
-"""Problems that write down what they evaluate, and when: 24 octets for each evaluation, in a file for each worker.
+"""Problems that write down what they evaluate, and when: 25 octets for each evaluation, in a file for each worker.
 
 A task has `trace`, the folder for the files, and `seconds` that each evaluation takes of the processor at least; what
 is left of it is the data of a task of the problem itself.
@@ -19,8 +19,8 @@ from distevod.problems.grids import Grids
 from distevod.problems.onemax import OneMax
 from distevod.problems.regression import Regression
 
-RECORD = struct.Struct("<d16s")
-"""Seconds on this machine's monotonic clock, and the digest of the genome."""
+RECORD = struct.Struct("<d16s?")
+"""Seconds on this machine's monotonic clock, the digest of the genome, and whether it is a node of a sweep."""
 
 
 class _Traced:
@@ -41,11 +41,11 @@ class _Traced:
         found = super().evaluate(genome)  # type: ignore[misc]
         while time.perf_counter() < until:
             pass
-        self._write(genome)
+        self._write(genome, is_node=False)
         return found
 
-    def _write(self, genome: Any) -> None:
-        os.write(self._file, RECORD.pack(time.monotonic(), blake3(self.encode(genome)).digest(16)))
+    def _write(self, genome: Any, *, is_node: bool) -> None:
+        os.write(self._file, RECORD.pack(time.monotonic(), blake3(self.encode(genome)).digest(16), is_node))
 
 
 class TracedOneMax(_Traced, OneMax):
@@ -62,5 +62,5 @@ class TracedGrids(_Traced, Grids):
     def sweep(self, share: int, shares: int) -> Iterator[Any]:
         for node in super().sweep(share, shares):
             if node is not None:
-                self._write(node[0])
+                self._write(node[0], is_node=True)
             yield node

@@ -74,6 +74,10 @@ class Merging:
         """The best that is known here of a task, whoever found it."""
         return min((best for p in (*self._own(task), self.of(task)) if (best := p.best) is not None), default=None)
 
+    def all(self, task: TaskId) -> Population:
+        """All that is known here of a task: its islands that are in hand, and what came from others."""
+        return PopulationMerger.merge_populations([*self._own(task), self.of(task)])
+
     def final(self, task: TaskId, populations: Iterable[Iterable[Program]]) -> Population:
         """The last merge of a task: the states that its islands ended with, and all that was merged before."""
         with self.stopwatch.of("final"):

@@ -38,6 +38,7 @@ Task = Annotated[str, Meta(max_length=MAX_TASK_BYTES)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Bits = Annotated[float, Meta(ge=0, le=64)]
 IslandRef = tuple[Id, Task, Count, Count]
 """(run, task, island, grant)."""
 
@@ -139,6 +140,19 @@ class IslandProgress(msgspec.Struct, frozen=True, array_like=True):
     """Fitness of its best program, at most so many numbers of it; empty without one."""
 
 
+class IslandDiversity(msgspec.Struct, frozen=True, array_like=True):
+    """How much difference an island in hand still holds."""
+
+    behaviours: Count
+    """Different ones among its programs."""
+    entropy: Bits
+    """Of these behaviours, in bits."""
+    fitness_entropy: Bits
+    """The same of the fitnesses."""
+    is_converged: bool
+    """Nothing comes of it any more (`distevo.convergence`)."""
+
+
 class Wish(msgspec.Struct, frozen=True, array_like=True):
     """What the sender would like to have of a task: programs that the receiver has, and it has not."""
 
@@ -172,6 +186,8 @@ class Heartbeat(Head, frozen=True, kw_only=True):
     """Members that the sender suspects, with the incarnation that each refutation has to exceed."""
     refuses: Annotated[dict[Id, Text], Meta(max_length=MAX_MEMBERS)] = {}
     """Runs that the sender cannot work on, and why."""
+    diversity: Annotated[list[IslandDiversity], Meta(max_length=MAX_ISLANDS)] = []
+    """One for each of `islands`, in their order; or none at all."""
     wishes: Annotated[list[Wish], Meta(max_length=MAX_WISHES)] = []
     """Of tasks of which the receiver told a better fitness than the sender has; to be answered with FIT."""
 

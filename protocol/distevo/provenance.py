@@ -10,6 +10,7 @@ program that is made again keeps its first generation, and repeating an evaluati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
@@ -41,6 +42,17 @@ def provenance_of(meta: bytes) -> Provenance | None:
         return None
     generation, island = _HEAD.unpack_from(meta)
     return Provenance(meta[_HEAD.size :].decode(errors="replace"), island, generation)
+
+
+def made_after(island: int, generation: int) -> Callable[[bytes], bool]:
+    """Tells by metadata whether a program was made in this island, after this generation; without decoding it."""
+    generations, islands = slice(0, 4), slice(4, _HEAD.size)
+    latest = _HEAD.pack(min(generation, _LATEST), min(island, _LAST))
+
+    def is_new(meta: bytes) -> bool:
+        return len(meta) > _HEAD.size and meta[islands] == latest[islands] and meta[generations] > latest[generations]
+
+    return is_new
 
 
 def origin_view(meta: bytes) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import msgspec
 from distevo.block import pack, unpack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
 from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.diversity import diversity_of
 from distevo.errors import BlockError, CheckpointError, RemoteProtocolError
 from distevo.events import IslandId, Verified
 from distevo.foreman import Foreman
@@ -20,6 +21,7 @@ from distevo.messages import (
     ControlVerb,
     Fit,
     Heartbeat,
+    IslandDiversity,
     IslandProgress,
     PlanHint,
     PopulationKind,
@@ -48,10 +50,11 @@ def member_of(owner: str) -> str:
 
 def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     """A sign of life, with how far the islands in hand are."""
-    islands = [progress_of(work) for work in foreman.islands.values() if not work.is_fetching]
+    works = [work for work in foreman.islands.values() if not work.is_fetching]
     return Heartbeat(
         queued=foreman.queued,
-        islands=islands,
+        islands=[progress_of(work) for work in works],
+        diversity=[_diversity_of(work) for work in works],
         refuses={run: reason[:MAX_TEXT_BYTES] for run, reason in foreman.refused.items()},
         **fields,  # type: ignore[arg-type]
     )
@@ -72,6 +75,13 @@ def progress_of(work: IslandWork) -> IslandProgress:
         is_final=work.stage is Stage.FINAL,
         best=told_fitness(work.best),
     )
+
+
+def _diversity_of(work: IslandWork) -> IslandDiversity:
+    """How diverse an island in hand is."""
+    found = diversity_of(work.population())
+    entropy, fitness_entropy = round(found.entropy, 4), round(found.fitness_entropy, 4)
+    return IslandDiversity(found.behaviours, entropy, fitness_entropy, work.is_converged)
 
 
 def told_fitness(program: Program | None) -> list[float]:

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from distevo.checkpoint import IslandSnapshot
-from distevo.diversity import diversity_of
+from distevo.diversity_view import UNKNOWN, islands_view, of_population, summary
 from distevo.events import IslandId
 from distevo.members import State
 from distevo.migration_view import edges
@@ -20,7 +19,6 @@ from distevo.node import Node
 from distevo.path import PathKind
 from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, RunPlan, TaskPlan
-from distevo.population import Population
 from distevo.provenance import origin_view
 from distevo.result import Result, text_of
 from distevo.work import Stage
@@ -42,7 +40,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
     plan = node.plan
     coordinator = coordinating(node, now)
     others = [name for name in plan.members if name != node.settings.member]
-    links = latency or {}
+    links, islands = latency or {}, islands_view(node)
     return {
         "cluster": {
             "id": record.cluster if record else None,
@@ -55,7 +53,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
             *(_other(node, name, coordinator, links.get(name), now) for name in others),
         ],
         "revoked": list(plan.denied),
-        "runs": [run_view(node, name, now) for name in plan.runs],
+        "runs": [run_view(node, name, now, islands) for name in plan.runs],
         "migrations": edges(node, now),
     }
 
@@ -181,6 +179,7 @@ def planned_run(name: str, run: RunPlan, counted: Callable[[IslandId], Counted |
         "budget": {"cpu_seconds": run.budget.cpu_seconds, "evaluations": run.budget.evaluations},
         "islands_per_task": run.islands_per_task,
         "invalid_programs": None,
+        **UNKNOWN,
         "note": run.note or next((entry.error for entry in run.tasks.values() if entry.error is not None), None),
     }
 
@@ -205,8 +204,8 @@ def _is_partial(
     )
 
 
-def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
-    """One run in numbers."""
+def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """One run in numbers; `islands` as `islands_view` gives them, if they are there already."""
     run = node.plan.runs[name]
 
     def counted(island: IslandId) -> Counted | None:
@@ -223,6 +222,7 @@ def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
         "tasks_per_hour": round(progress.tasks_per_hour(now, not is_active), 1),
         "eta_s": _rounded(progress.eta_s(left, now)) if is_active else None,
         "invalid_programs": sum(len(work.state.invalid) for work in own),
+        **summary(island for island in islands or islands_view(node) if island["run"] == name),
         "note": run.note or (is_active and node.foreman.refused.get(name)) or _first_complaint(node, name, run),
     }
 
@@ -243,6 +243,7 @@ def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
         "evaluations": 0,
         "seconds": 0.0,
         "origin": None,
+        "diversity": None,
         "error": entry.error,
     }
 
@@ -271,6 +272,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
         "key": best.key.hex() if best else None,
         "fitness": list(best.fitness) if best else fitness,
         "origin": origin_view(best.meta) if best else None,
+        "diversity": of_population(node.exchange.merging.all((name, task))) if is_worked_on else None,
         "evaluations": sum(p.evaluations for p in progress) if is_worked_on else 0,
         "seconds": round(max((work.state.counters.seconds for work in works), default=0.0), 3),
     }
@@ -283,39 +285,6 @@ def is_ending(node: Node, name: str) -> bool:
         return False
     works = any(work.id.run == name and work.is_begun for work in node.foreman.islands.values())
     return works or (node.term is not None and bool(node.term.closing.in_hand(name)))
-
-
-# --- islands -------------------------------------------------------------------------------------
-
-
-def islands_view(node: Node) -> list[dict[str, Any]]:
-    """The islands in hand: how far each is, and how diverse its population is (entropy in bits)."""
-    return [
-        island_view(work.state, work.population(), work.grant, work.stage is Stage.FINAL)
-        for work in node.foreman.islands.values()
-        if work.snapshot is not None
-    ]
-
-
-def island_view(
-    snapshot: IslandSnapshot, population: Population, grant: int, is_resting: bool | None
-) -> dict[str, Any]:
-    """One island by its state; `is_resting` is None where that is not known."""
-    diversity = diversity_of(population)
-    best = population.best
-    return {
-        "run": snapshot.run,
-        "task": snapshot.task,
-        "island": snapshot.island,
-        "grant": grant,
-        "generation": snapshot.generation,
-        "is_resting": is_resting,
-        "evaluations": snapshot.counters.evaluations,
-        "best_fitness": list(best.fitness) if best else None,
-        "programs": diversity.programs,
-        "behaviours": diversity.behaviours,
-        "entropy": round(diversity.entropy, 4),
-    }
 
 
 # --- helpers -------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from distevo.block import unpack
+from distevo.convergence import SWEEP_OVER
 from distevo.errors import ProblemError
 from distevo.problem import Contract
 from distevo.provenance import Provenance, provenance_of
-from distevod.evolution.island import SWEEP_OVER, Island
+from distevod.evolution.island import Island
 from distevod.evolution.page import EVALUATING, Page
 from distevod.problems.grids import Grids
 from distevod.problems.onemax import OneMax

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from distevo.diversity_view import islands_view
 from distevo.merging import Merging
 from distevo.node import Node
 from distevo.result import decode_result
 from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
-from distevo.view import task_view
+from distevo.view import status, task_view
 
 TASK = ("long", "t0")
 
@@ -107,3 +108,23 @@ def test_what_a_platform_found_and_never_saved_is_not_lost_with_it(interval: flo
     assert name is not None
     fitness = decode_result(cluster.store.peek(name) or b"")[0].fitness
     assert (fitness == list(best)) == bool(interval)
+
+
+def test_how_diverse_the_islands_of_all_are_is_known_to_each() -> None:
+    cluster = world()
+    cluster.run()
+    for name, node in nodes(cluster).items():
+        view = status(node, cluster.agenda.now)
+        islands = islands_view(node)
+        assert [island["island"] for island in islands] == [0, 1, 2]
+        owners = [place.owner for place in node.plan.runs["long"].tasks["t0"].islands]
+        assert [island["owner"] for island in islands] == owners
+        for island in islands:
+            assert island["behaviours"] == 40, name
+            # All fitnesses of the toy differ, so both entropies are that of forty different things.
+            assert island["entropy"] == island["fitness_entropy"] == pytest.approx(5.3219)
+            assert island["is_converged"] is False
+        (run,) = view["runs"]
+        assert (run["islands_in_work"], run["islands_converged"], run["entropy"]) == (3, 0, 5.3219)
+        diversity = task_view(node, *TASK)["diversity"]
+        assert diversity["programs"] == diversity["behaviours"] >= 20

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from distevo.diversity_view import islands_view
 from distevo.node import Node
 from distevo.plan import MemberState
 from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
-from distevo.view import islands_view, run_view, status, task_view
+from distevo.view import run_view, status, task_view
 from tests.node.world import World
 
 

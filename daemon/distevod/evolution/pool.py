@@ -199,6 +199,7 @@ class Pool:
                 batch_size=self._batch_size,
                 generation_seconds=self._generation_seconds,
                 attempt=order.attempt,
+                restart_after=order.restart_after,
                 platform=self._platform,
                 budget=order.budget,
                 snapshot=order.snapshot,

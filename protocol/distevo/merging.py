@@ -121,7 +121,7 @@ class Merging:
         found: dict[TaskId, str] = {}
         for island, (member, progress) in self._standing.islands.items():
             task = island[:2]
-            if member == self._member or not progress.best or not self._is_open(task) or not self._is_alive(member):
+            if not progress.best or not self.may_ask(member, task):
                 continue
             if task not in held:
                 held[task] = told_fitness(self.best(task))
@@ -174,9 +174,11 @@ class Merging:
         for member in [member for member in self._wished_at if member not in plan.members]:
             del self._wished_at[member]
 
-    def _is_alive(self, member: str) -> bool:
+    def may_ask(self, member: str, task: TaskId) -> bool:
+        """Whether a member is another, that lives, and the task is still worked on."""
         known = self._plan.members.get(member)
-        return known is not None and known.state is MemberState.ALIVE
+        is_alive = known is not None and known.state is MemberState.ALIVE and member != self._member
+        return bool(self._interval) and is_alive and self._is_open(task)
 
     def _is_open(self, task: TaskId) -> bool:
         run = self._plan.runs.get(task[0])

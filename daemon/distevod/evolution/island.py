@@ -19,10 +19,11 @@ from distevo.messages import SEEN_KEY_BYTES
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
 from distevo.provenance import Provenance, meta_of
+from distevo.seen import MAX_SEEN_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
-from distevod.evolution.telling import LEAST_SHARED_SECONDS, skippable
+from distevod.evolution.telling import LEAST_SHARED_SECONDS, Nodes, skippable
 from distevod.evolution.tried import Tried
 
 FIRST_PART, PART_SECONDS = 16, 0.1
@@ -87,6 +88,7 @@ class Island:
         self._taken = 0
         self._tally = _Tally()
         self._invalid = frozenset(snapshot.invalid)
+        self._nodes = Nodes()
         self._genomes: dict[bytes, Any] = {}
         """Genomes of the archive's programs by key, as far as they are there already."""
         self._genetic = Genetic(contract, self._archive, self._genome_of, snapshot.optimizer)
@@ -143,6 +145,7 @@ class Island:
         self._keep(self._archive.offer(offered))
         self._attempt = 0
         old, tally = self._snapshot.counters, self._tally
+        tally.evaluated += self._nodes.left_behind(self._archive.programs, MAX_SEEN_BYTES - len(tally.evaluated))
         self._tally = _Tally()
         is_changed = tally.is_changed or not self._snapshot.population
         self._snapshot = msgspec.structs.replace(
@@ -255,6 +258,8 @@ class Island:
                     offered.append(self._program(data, key, node[1]))
             if time.perf_counter() >= self._deadline:
                 break
+        if self._settings.islands > 1:
+            self._nodes.add(offered)
         return offered
 
     # --- evolution -------------------------------------------------------------------------------

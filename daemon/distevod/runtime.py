@@ -114,6 +114,8 @@ class Runtime:
                 checkpoint_generations=settings.checkpoint_generations,
                 checkpoint_seconds=settings.checkpoint_seconds,
                 checkpoint_least_seconds=store.checkpoint_interval,
+                merge_interval=settings.merge_interval,
+                preserve_top_n=settings.preserve_top_n,
                 session_limit=settings.session_limit,
                 shard=shard,
                 avg_generation_time_threshold=settings.avg_generation_time_threshold,
@@ -121,12 +123,15 @@ class Runtime:
             rng,
             own_submissions,
         )
+        # Measures only: what it shows decides nothing.
+        self.node.exchange.merging.stopwatch.clock = time.thread_time
         self.pool = Pool(
             memory_mb=max(settings.memory_mb // settings.workers, 1),
             batch_size=settings.batch_size,
             generation_seconds=settings.generation_seconds,
             evaluation_timeout_seconds=settings.evaluation_timeout_seconds,
             on_event=self.feed,
+            platform=settings.id,
         )
         self.checkpoints = AsyncCheckpointManager(
             settings.id,

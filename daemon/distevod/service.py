@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from distevo.command import Command, Verb, encode_command
+from distevo.diversity_view import islands_view
 from distevo.errors import Conflict, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import inbox_command, inbox_run
@@ -24,7 +25,7 @@ from distevo.plan import MemberPlan, RunPlan
 from distevo.result import Result, decode_result
 from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.topology import check
-from distevo.view import is_ending, islands_view, run_view, status, task_view
+from distevo.view import is_ending, result_view, run_view, status, task_view
 from distevod import stock
 from distevod.logs import fields
 from distevod.problems.check import CheckedProblem, check_in_process
@@ -46,7 +47,15 @@ WRITE_PAUSE_SECONDS = 0.5
 log = logging.getLogger("distevod.service")
 
 CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "name")
-SETTING_FIELDS = ("seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size", "migration")
+SETTING_FIELDS = (
+    "seed",
+    "islands_per_task",
+    "cpu_seconds",
+    "evaluations",
+    "population_size",
+    "migration",
+    "restart_after",
+)
 
 
 class Refusal(Exception):  # noqa: N818 - the word of the exit codes
@@ -195,8 +204,7 @@ class Service:
         result = self._results.get(entry.result or "")
         if result is None or view["state"] == "working":
             return view
-        fields = ("fit", "solved", "program", "key", "fitness", "evaluations", "seconds")
-        return view | {field: getattr(result, field) for field in fields}
+        return view | result_view(result)
 
     async def _fetch_results(self, plan: RunPlan, tasks: list[str]) -> None:
         names = [name for task in tasks if (name := plan.tasks[task].result) and name not in self._results]
@@ -210,7 +218,7 @@ class Service:
             del self._results[next(iter(self._results))]
 
     async def islands(self, _request: dict[str, Any]) -> dict[str, Any]:
-        """The islands in hand, with the diversity of each."""
+        """The islands that somebody has in hand, with the diversity of each."""
         return {"islands": islands_view(self._runtime.node)}
 
     # --- members ---------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class IslandSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     cursor: Annotated[int, Meta(ge=-1, le=(1 << 63) - 1)]
     """Nodes of the exhaustive sweep that are behind it; -1 when the sweep is over."""
     optimizer: bytes
-    """State of a foreign ask/tell optimiser; b"" without one."""
+    """State of the ask/tell optimiser; of the one that ships, the key of the program that a restart kept, or b""."""
     population: bytes
     """A block of programs (distevo.block); b"" before the first generation."""
     invalid: list[Key]

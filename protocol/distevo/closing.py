@@ -12,13 +12,14 @@ from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.errors import CheckpointError
 from distevo.events import IslandId, StoreAnswer, Verified
 from distevo.ledger import Ledger, TaskId
-from distevo.merge import PopulationMerger
 from distevo.names import RESULTS, result_epoch, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
 from distevo.plan import Plan, RunState, TaskPlan
 from distevo.population import Population
 from distevo.program import Program
+from distevo.provenance import provenance_of
+from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same
 from distevo.result import Result, encode_result, finite, result_digest, text_of
 from distevo.run import Budget, Run
 from distevo.verifier import TakeVerdict
@@ -29,6 +30,10 @@ FIT_SECONDS = 1.0
 
 Verify = Callable[[Run, str, bytes, TakeVerdict, float], None]
 """Has a guess looked at, by some platform that has the problem: (run, task, genome, then, now)."""
+
+
+Merge = Callable[[TaskId, Iterable[Iterable[Program]]], Population]
+"""Merges the last states of a task's islands, and what is known of the task beside them."""
 
 
 class Stage(StrEnum):
@@ -55,6 +60,8 @@ class TaskEnd:
     failure: str | None = None
     warning: str | None = None
     guess: Program | None = None
+    refuted: list[Refuted] = field(default_factory=list)
+    """Guesses that were worth something else when they were evaluated again."""
     budget: Budget = field(default_factory=lambda: Budget(None, None))
     """In force when its result was begun."""
     is_due: bool = False
@@ -65,11 +72,10 @@ class TaskEnd:
         """(run, task)."""
         return self.run.name, self.task
 
-    def choose(self) -> Program | None:
+    def choose(self, merge: Merge) -> Program | None:
         """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""
         populations: list[Iterable[Program]] = [population_of(self.finals[island]) for island in sorted(self.finals)]
-        population: Population = PopulationMerger.merge_populations([*populations, self.fit.values()])
-        return population.smallest_fit() or population.best
+        return guess_of(merge(self.id, [*populations, self.fit.values()]), self.refuted)
 
 
 class Closing:
@@ -83,13 +89,14 @@ class Closing:
         outbox: Outbox,
         publish: Publish,
         verify: Verify,
+        merge: Merge,
         counted: Callable[[IslandId], tuple[int, int, float]],
         changed: Callable[[], None],
     ) -> None:
         """`counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was closed."""
         self._member, self._boot = member, boot
         self._ledger, self._outbox, self._publish = ledger, outbox, publish
-        self._verify, self._counted, self._changed = verify, counted, changed
+        self._verify, self._merge, self._counted, self._changed = verify, merge, counted, changed
         self.ends: dict[TaskId, TaskEnd] = {}
         self.is_open = False
         """Whether the plan is in force, so that results may be written."""
@@ -253,31 +260,31 @@ class Closing:
         self._publish()
 
     def _begin(self, end: TaskEnd, budget: Budget, now: float) -> None:
-        end.guess, end.budget = end.choose(), budget
+        end.guess, end.budget = end.choose(self._merge), budget
+        if end.refuted and (end.guess is None or len(end.refuted) >= MAX_REFUTED):
+            end.guess, end.failure = None, complaint(end.refuted)
         if end.guess is None or end.failure is not None:
             self._record(end, None)
             return
         end.stage = Stage.VERIFYING
         genome = end.guess.genome
 
-        def looked(verdict: Verified, _now: float) -> None:
+        def looked(verdict: Verified, now: float) -> None:
             if self.ends.get(end.id) is end and end.stage is Stage.VERIFYING:
-                self._verified(end, verdict)
+                self._verified(end, verdict, now)
 
         self._verify(end.run, end.task, genome, looked, now)
 
-    def _verified(self, end: TaskEnd, verdict: Verified) -> None:
+    def _verified(self, end: TaskEnd, verdict: Verified, now: float) -> None:
         assert end.guess is not None
-        if verdict.error is None and verdict.fitness != end.guess.fitness:
-            self._outbox.log(
-                "warning",
-                "the best program has another fitness when evaluated again; is `evaluate` deterministic?",
-                run=end.run.name,
-                task=end.task,
-                before=end.guess.fitness,
-                after=verdict.fitness,
-            )
-        self._record(end, verdict)
+        if verdict.error is not None or is_same(end.guess.fitness, verdict.fitness):
+            self._record(end, verdict)
+            return
+        end.refuted.append(Refuted(end.guess, verdict.fitness))
+        self._outbox.log(
+            "error", "a best program is no result", run=end.run.name, task=end.task, reason=str(end.refuted[-1])
+        )
+        self._begin(end, end.budget, now)
 
     def _record(self, end: TaskEnd, verdict: Verified | None) -> None:
         end.stage = Stage.RECORDING
@@ -293,6 +300,7 @@ class Closing:
             fitness=[finite(number) for number in guess.fitness] if guess else None,
             evaluations=counts[0],
             seconds=round(counts[2], 3),
+            origin=provenance_of(guess.meta) if guess else None,
         )
         islands = [end.finals[index] for index in sorted(end.finals)]
         # Who wrote it is part of the content, so that no two coordinators ever make the same name: one that slept

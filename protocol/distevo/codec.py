@@ -17,7 +17,7 @@ from struct import Struct
 import msgspec
 
 from distevo.errors import LocalProtocolError, RemoteProtocolError
-from distevo.messages import HEADS, VERSION, Code, Command, Head
+from distevo.messages import HEADS, SEEN_KEY_BYTES, VERSION, Code, Command, Head
 from distevo.program import MAX_GENOME_BYTES
 
 MAGIC = b"DEVM"
@@ -37,7 +37,6 @@ MAX_INNER_BYTES = HEADER_BYTES + MAX_HEAD_BYTES + MAX_PAYLOAD_BYTES
 """A frame within a FORWARD: whatever can be sent directly can be relayed."""
 MAX_FRAME_BYTES = HEADER_BYTES + MAX_HEAD_BYTES + MAX_INNER_BYTES
 """What a transport sets as the largest message that it takes in."""
-SEEN_KEY_BYTES = 16
 MAX_SEEN_BYTES = 2**12 * SEEN_KEY_BYTES
 
 PAYLOAD_LIMITS: dict[Command, int] = dict.fromkeys(Command, 0) | {

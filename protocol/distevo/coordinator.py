@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from distevo.attic import Attic
 from distevo.balance import Balance
-from distevo.closing import Closing, Verify
+from distevo.closing import Closing, Merge, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId
@@ -63,6 +63,7 @@ class Coordinator:
         publish: Publish,
         soonest_write: Callable[[], float],
         verify: Verify,
+        merge: Merge,
         refusals: Mapping[str, str],
         weigher: Weigher,
         threshold: float | None,
@@ -83,6 +84,7 @@ class Coordinator:
             outbox,
             publish,
             verify,
+            merge,
             standing.counted,
             self._change,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from distevo.checkpoint import IslandSnapshot
 from distevo.codec import MAX_PAYLOAD_BYTES
 from distevo.contact import FAR, wished
@@ -43,11 +45,11 @@ from distevo.routing import Router
 from distevo.run import Run
 from distevo.speech import (
     fit_message,
-    fit_programs_in,
     hand_over_message,
     heartbeat,
     member_of,
     plan_hint,
+    programs_in,
     report_in,
     report_messages,
     states_in,
@@ -92,7 +94,7 @@ class Dispatch:
             self,
             is_dialable=bool(settings.endpoints),
         )
-        self.verdicts = Verdicts(node.verifier, node.may_run, self._able, self._send)
+        self.verdicts = Verdicts(node.verifier, node.may_run, self._able, self.send)
         self._coordinator, self._epoch = "", 0
         self._denied: frozenset[str] | None = None
         """Who was last kept out; None as long as nobody was let in."""
@@ -106,13 +108,14 @@ class Dispatch:
         """Send to an owner; what is for an island that has come here meanwhile is taken in at once."""
         node = self._node
         if owner != node.owner:
-            self._send(member_of(owner), head, payload, self._node.now)
+            self.send(member_of(owner), head, payload, self._node.now)
         elif isinstance(head, Migrants):
             node.exchange.arrived(owner, head, payload)
         elif isinstance(head, MigrantsAck):
             node.exchange.migration.acked(head, owner, self._node.now)
 
-    def _send(self, to: str, head: Head, payload: bytes, now: float) -> Path | None:
+    def send(self, to: str, head: Head, payload: bytes, now: float) -> Path | None:
+        """Send to a member, by the best path there is."""
         if to == self._member:
             return None
         return self.router.send(to, head, payload, now)
@@ -124,7 +127,7 @@ class Dispatch:
             term.fit(task, list(fit.programs.values()), self._node.now)
         head, payload = fit_message(task, fit)
         for to in self._concerned(task):
-            self._send(to, head, payload, self._node.now)
+            self.send(to, head, payload, self._node.now)
 
     def _concerned(self, task: TaskId) -> list[str]:
         run = self._node.following.plan.runs.get(task[0])
@@ -139,7 +142,7 @@ class Dispatch:
             node.term.report(node.owner, report, self._node.now)
         elif self._coordinator:
             for head, payload in report_messages(report, self._member, self._boot):
-                self._send(self._coordinator, head, payload, self._node.now)
+                self.send(self._coordinator, head, payload, self._node.now)
 
     def hand_over(self, owner: str, snapshot: IslandSnapshot) -> None:
         """Send an island to its new owner."""
@@ -160,42 +163,44 @@ class Dispatch:
 
     def ask(self, member: str, vote: PreVote) -> None:
         """Ask a member whether it hears the holder."""
-        self._send(member, vote, b"", self._node.now)
+        self.send(member, vote, b"", self._node.now)
 
     def hint(self, in_force: InForce, now: float) -> None:
         """Tell all that a plan is in force."""
         head = plan_hint(in_force)
         for name, member in in_force.plan.members.items():
             if member.state is MemberState.ALIVE:
-                self._send(name, head, b"", now)
+                self.send(name, head, b"", now)
 
     def inbox_changed(self, now: float) -> None:
         """Tell the coordinator that the inbox holds something new."""
         if self._coordinator:
-            self._send(self._coordinator, Control(verb=ControlVerb.INBOX), b"", now)
+            self.send(self._coordinator, Control(verb=ControlVerb.INBOX), b"", now)
 
     def goodbye(self, now: float) -> None:
         """Tell all that we leave."""
         for name in self.router.peers():
-            self._send(name, Goodbye(reason="stopped"), b"", now)
+            self.send(name, Goodbye(reason="stopped"), b"", now)
 
     def refused(self) -> None:
         """This platform cannot work on a run that it was given: say so at once."""
         if self._node.term is not None:
             self._node.term.refused()
         elif self._coordinator:
-            self._send(self._coordinator, self._heartbeat(), b"", self._node.now)
+            self.send(self._coordinator, self._heartbeat(), b"", self._node.now)
 
     def beat(self, now: float) -> None:
         """Send the heartbeats that are owed."""
         due = self.router.due_heartbeats(now)
         if due:
             head, members = self._heartbeat(), self._node.following.plan.members
+            wishes = self._node.exchange.merging.wishes(due, now)
             for to in due:
                 # Nobody speaks to the dead for a day. Whoever is called so and lives speaks itself, and is heard.
                 is_dead = to in members and members[to].state is MemberState.DEAD
                 if not is_dead or self.router.is_linked(to):
-                    self._send(to, head, b"", now)
+                    wished = msgspec.structs.replace(head, wishes=wishes[to]) if to in wishes else head
+                    self.send(to, wished, b"", now)
 
     def _heartbeat(self, is_answer: bool = False) -> Heartbeat:
         node = self._node
@@ -345,7 +350,7 @@ class Dispatch:
         except RemoteProtocolError as error:
             self._complain("a message is refused", delivery.sender, error.code, str(error), now)
             answer = ErrorReport(code=error.code, reason=str(error)[:MAX_TEXT_BYTES], about=head.command)
-            self._send(delivery.sender, answer, b"", now)
+            self.send(delivery.sender, answer, b"", now)
 
     def _complain(self, what: str, member: str, code: int, reason: str, now: float) -> None:
         """Log it, unless that member has just filled a line with the same."""
@@ -371,7 +376,7 @@ class Dispatch:
             node.probe()
             self._doubt_relay(member, now)
             # It may be only our link that is gone: it hears of the suspicion by another path, and refutes it.
-            self._send(member, self._heartbeat(), b"", now)
+            self.send(member, self._heartbeat(), b"", now)
             return
         if state is State.DEAD:
             self.router.hang_up(member, now)
@@ -415,7 +420,7 @@ class Dispatch:
                 node.exchange.heard(head, payload)
             case PreVote():
                 if head.hears is None:
-                    self._send(sender, node.election.answer(head, now), b"", now)
+                    self.send(sender, node.election.answer(head, now), b"", now)
                 else:
                     node.election.answered(sender, head)
             case Control():
@@ -431,10 +436,12 @@ class Dispatch:
             node.handover.taken(IslandId(progress.run, progress.task, progress.island), progress.grant)
         if (head.epoch, head.version) > node.following.version:
             self._look_or_ask(delivery, now)
+        if head.wishes:
+            node.exchange.merging.wished(sender, head.wishes, now)
         suspected = head.suspects.get(self._member)
         if suspected is not None and node.table.suspected(self._member, suspected, now):
             # Without our own suspects: else two that suspect each other would answer each other for ever.
-            self._send(sender, self._heartbeat(is_answer=True), b"", now)
+            self.send(sender, self._heartbeat(is_answer=True), b"", now)
 
     def _plan_heard(self, delivery: Delivery, head: PlanHint, now: float) -> None:
         """A hint, unless the store is away and the holder itself sends the plan, over its own link."""
@@ -443,7 +450,7 @@ class Dispatch:
         if head.is_wanted:
             if node.lease.is_held and following.version > (head.epoch, head.version):
                 answer = PlanHint(epoch=following.plan.epoch, version=following.plan.version, name=following.name)
-                self._send(sender, answer, encode_plan(following.plan), now)
+                self.send(sender, answer, encode_plan(following.plan), now)
             return
         if (head.epoch, head.version) <= following.version:
             return
@@ -470,7 +477,7 @@ class Dispatch:
         if self._is_holder(delivery) and following.is_blind(now):
             epoch, version = following.version
             wish = PlanHint(epoch=epoch, version=version, name=following.name, is_wanted=True)
-            self._send(delivery.sender, wish, b"", now)
+            self.send(delivery.sender, wish, b"", now)
         else:
             self._node.look_soon(now)
 
@@ -492,8 +499,12 @@ class Dispatch:
         if (run.problem.name, run.problem.version) != (head.problem, head.problem_version):
             return
         entry = run.tasks.get(head.task)
-        if entry is not None and entry.is_open_in(run.state) and (programs := fit_programs_in(head, payload)):
-            node.foreman.fit((head.run, head.task), programs, now)
+        if entry is not None and entry.is_open_in(run.state):
+            programs = programs_in(head, payload)
+            if fit := [program for program in programs if program.fit]:
+                node.foreman.fit((head.run, head.task), fit, now)
+            elif programs:
+                node.exchange.merging.came((head.run, head.task), programs)
 
     def _control_heard(self, sender: str, head: Control, payload: bytes, now: float) -> None:
         node = self._node
@@ -518,6 +529,6 @@ class Dispatch:
                 node.verifier.look(run, task, genome, answer)
 
         def answer(verdict: Verified, now: float) -> None:
-            self._send(sender, *verdict_message(verdict), now)
+            self.send(sender, *verdict_message(verdict), now)
 
         node.library.run(entry.object, has_run, now)

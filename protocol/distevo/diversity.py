@@ -2,18 +2,20 @@
 
 from collections import Counter
 from math import log2
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from distevo.population import Population
 
 
 class Diversity(NamedTuple):
     """`programs`: how many there are.  `behaviours`: how many different ones.  `entropy`: Shannon's, of the
-    behaviours, in bits; 0 when all do the same, log2(programs) when no two do."""
+    behaviours, in bits; 0 when all do the same, log2(programs) when no two do.  `fitness_entropy`: the same of the
+    fitnesses (Rosca 1995).  An archive has one program for each behaviour, so there only the last one falls."""
 
     programs: int
     behaviours: int
     entropy: float
+    fitness_entropy: float
 
 
 def diversity_of(population: Population) -> Diversity:
@@ -23,7 +25,11 @@ def diversity_of(population: Population) -> Diversity:
     another does.
     """
     shares = Counter(program.behaviour or program.key for program in population)
-    total = len(population)
-    # Written with total / count, so that the entropy of one behaviour is 0.0 and not -0.0.
-    entropy = sum(count / total * log2(total / count) for count in shares.values())
-    return Diversity(total, len(shares), float(entropy))
+    fitnesses = Counter((program.cost, program.other_costs) for program in population)
+    return Diversity(len(population), len(shares), _entropy(shares), _entropy(fitnesses))
+
+
+def _entropy(counts: Counter[Any]) -> float:
+    # Written with total / count, so that the entropy of one kind is 0.0 and not -0.0.
+    total = counts.total()
+    return float(sum(count / total * log2(total / count) for count in counts.values()))

@@ -19,6 +19,7 @@ from distevo.errors import BlockError, RemoteProtocolError
 from distevo.events import IslandId
 from distevo.foreman import Foreman
 from distevo.instructions import SkipKeys
+from distevo.merging import Merging
 from distevo.messages import Code, Head, Migrants, MigrantsAck, Seen
 from distevo.migration import Arrivals, Edge, EdgeStatus, Migration
 from distevo.outbox import Outbox
@@ -39,9 +40,11 @@ SendTo = Callable[[str, Head, bytes], None]
 class Exchange:
     """One member's side: emigrants and seen keys out, immigrants and seen keys in."""
 
-    def __init__(self, owner: str, foreman: Foreman, slots: Slots, outbox: Outbox, send: SendTo) -> None:
+    def __init__(
+        self, owner: str, foreman: Foreman, slots: Slots, outbox: Outbox, send: SendTo, merging: Merging
+    ) -> None:
         self._owner, self._foreman, self._slots, self._outbox, self._send = owner, foreman, slots, outbox, send
-        self.migration = Migration(send)
+        self.migration, self.merging = Migration(send), merging
         self._arrivals = Arrivals()
         self._seen = seen.SeenKeys()
         self._plan = Plan(epoch=0, version=0)
@@ -49,6 +52,8 @@ class Exchange:
         """Edges between two islands here, which need no message."""
         self.emigrated = 0
         """Programs that islands here have given to others, once for each island that they were given to."""
+        self.announced_bytes = 0
+        """Of seen keys, once for each platform that they were sent to."""
         self.immigrated: Counter[str] = Counter()
         """Programs that were given to islands here: `accepted`, `known`, or `declined`, for not being good enough or
         because the island takes none now."""
@@ -65,6 +70,7 @@ class Exchange:
             for edge, status in self._within.items()
             if self._owner_of(edge.run, edge.task, edge.target) == self._owner
         }
+        self.merging.follow(plan)
         self._arrivals.prune(lambda run, task: bool(self._places((run, task))))
 
     def reported(self, work: IslandWork, evaluated: bytes, now: float) -> None:
@@ -95,7 +101,8 @@ class Exchange:
                 self.migration.emigrate(work.id, work.grant, target, owner, block, now)
 
     def _immigrate(self, island: IslandId, programs: list[Program]) -> tuple[int, int] | None:
-        counts = self._foreman.immigrate(island, programs)
+        with self.merging.stopwatch.of("migration"):
+            counts = self._foreman.immigrate(island, programs)
         accepted, known = counts or (0, 0)
         self.immigrated.update(accepted=accepted, known=known, declined=len(programs) - accepted - known)
         return counts
@@ -188,6 +195,7 @@ class Exchange:
                 if owner == self._owner:
                     self.heard(head, announcement.keys)
                 elif owner:
+                    self.announced_bytes += len(announcement.keys)
                     self._send(owner, head, announcement.keys)
 
     def next_deadline(self) -> float | None:

@@ -400,6 +400,7 @@ class Foreman:
                 budget=work.budget,
                 snapshot=state,
                 attempt=work.deaths,
+                restart_after=work.run.settings.restart_after,
             )
         )
 

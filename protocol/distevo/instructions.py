@@ -85,6 +85,8 @@ class StartIsland:
     snapshot: IslandSnapshot
     attempt: int
     """How many workers have died in this very generation with no program to blame."""
+    restart_after: int = 0
+    """Generations that get nowhere after which the island begins anew; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

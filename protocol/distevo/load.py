@@ -102,8 +102,8 @@ class Load:
 
     @property
     def has_room(self) -> bool:
-        """Whether it takes more: what may be live at a time, and beyond that what does not fill its queue, which islands
-        with an estimate and without one do in proportion."""
+        """Whether it takes more: what may be live at a time, and beyond that what does not fill its queue. Islands with
+        an estimate and without one fill it in proportion."""
         return self.owned < max(self.hands, self.keep) or (
             self.known * self.most_unknown + self.unknown * self.most_known < self.most_known * self.most_unknown
         )

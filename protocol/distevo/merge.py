@@ -5,7 +5,7 @@ any order and as often as they like.  A share is a selection made on each input 
 """
 
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, islice
 from math import ceil
 
 from distevo.population import Population
@@ -39,6 +39,18 @@ class PopulationMerger:
         if not 0.0 < preserve_top_n <= 1.0:
             raise ValueError(f"preserve_top_n is {preserve_top_n}; a share is above 0 and at most 1, a count is an int")
         return Population(chain.from_iterable(_share(Population(programs), preserve_top_n) for programs in populations))
+
+
+def distinct(populations: Iterable[Iterable[Program]], most: int | None = None) -> Population:
+    """The best program of each behaviour in the union of `populations`; of these, the best `most`.
+
+    A program of unknown behaviour stands for itself.  As long as a program always behaves alike, this is commutative,
+    associative and idempotent like the union: what is left out is behind something that stays.
+    """
+    first: dict[bytes, Program] = {}
+    for program in Population(chain.from_iterable(populations)):
+        first.setdefault(program.behaviour or program.key, program)
+    return Population(islice(first.values(), most))
 
 
 def _share(population: Population, share: float) -> list[Program]:

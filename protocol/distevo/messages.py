@@ -24,6 +24,12 @@ MAX_TEXT_BYTES = 1024
 MAX_MEMBERS = 4096
 MAX_ISLANDS = 4096
 """Most islands that one message speaks of."""
+MAX_WISHES = 64
+"""In one heartbeat; what is left is wished for in the next."""
+MAX_WISH_KEYS = 256
+"""In one wish, the best first: of what is not named, some may come again."""
+SEEN_KEY_BYTES = 16
+"""Of each key: two programs of a task that agree in so many bytes are not to be expected in any lifetime."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=2 * MAX_ID_BYTES)]
 Boot = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,16}\Z")]
@@ -32,6 +38,7 @@ Task = Annotated[str, Meta(max_length=MAX_TASK_BYTES)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Bits = Annotated[float, Meta(ge=0, le=64)]
 IslandRef = tuple[Id, Task, Count, Count]
 """(run, task, island, grant)."""
 
@@ -133,6 +140,30 @@ class IslandProgress(msgspec.Struct, frozen=True, array_like=True):
     """Fitness of its best program, at most so many numbers of it; empty without one."""
 
 
+class IslandDiversity(msgspec.Struct, frozen=True, array_like=True):
+    """How much difference an island in hand still holds."""
+
+    behaviours: Count
+    """Different ones among its programs."""
+    entropy: Bits
+    """Of these behaviours, in bits."""
+    fitness_entropy: Bits
+    """The same of the fitnesses."""
+    is_converged: bool
+    """Nothing comes of it any more (`distevo.convergence`)."""
+
+
+class Wish(msgspec.Struct, frozen=True, array_like=True):
+    """What the sender would like to have of a task: programs that the receiver has, and it has not."""
+
+    run: Id
+    task: Task
+    first_grant: Count
+    """The run's, as in FIT."""
+    keys: Annotated[bytes, Meta(max_length=MAX_WISH_KEYS * SEEN_KEY_BYTES)] = b""
+    """Of its best programs of the task: so many bytes of each key, one after another."""
+
+
 class Heartbeat(Head, frozen=True, kw_only=True):
     """A sign of life, sent when nothing else was for an interval. Every field may be left out."""
 
@@ -159,6 +190,10 @@ class Heartbeat(Head, frozen=True, kw_only=True):
     """Mean wall-clock time of the sender's generations of late; 0: there was none."""
     slowness: Annotated[dict[Id, Seconds], Meta(max_length=MAX_MEMBERS)] = {}
     """By run, the seconds that pass at the sender for what a core like the reference does in one."""
+    diversity: Annotated[list[IslandDiversity], Meta(max_length=MAX_ISLANDS)] = []
+    """One for each of `islands`, in their order; or none at all."""
+    wishes: Annotated[list[Wish], Meta(max_length=MAX_WISHES)] = []
+    """Of tasks of which the receiver told a better fitness than the sender has; to be answered with FIT."""
 
 
 class Goodbye(Head, frozen=True, kw_only=True):
@@ -237,7 +272,10 @@ class PopulationState(Head, frozen=True, kw_only=True):
 
 
 class Fit(Head, frozen=True, kw_only=True):
-    """A task is fit. Payload: a block of the fit programs, whose keys the receiver makes anew."""
+    """A task is fit. Payload: a block of the fit programs, whose keys the receiver makes anew.
+
+    Programs in it that are not fit make nothing fit: they are what the receiver has wished for in a heartbeat.
+    """
 
     command = Command.FIT
 

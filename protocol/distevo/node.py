@@ -60,6 +60,7 @@ from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
 from distevo.library import Library
 from distevo.loading import Loaded, Loading
 from distevo.members import MemberTable, State
+from distevo.merging import Merging
 from distevo.names import CLUSTER
 from distevo.news import News
 from distevo.node_settings import NodeSettings
@@ -154,7 +155,14 @@ class Node:
             given_up=lambda island: self.exchange.let_go(island),
         )
         self.foreman.generated = partial(self.standing.own, settings.member)
-        self.exchange = Exchange(self.owner, self.foreman, self.slots, self.outbox, self.dispatch.send_owner)
+        self.exchange = Exchange(
+            self.owner,
+            self.foreman,
+            self.slots,
+            self.outbox,
+            self.dispatch.send_owner,
+            Merging(settings, self.foreman, self.standing, self.dispatch.send),
+        )
         self.handover = HandOver(self.dispatch.hand_over, self.foreman.handed)
         self.router = self.dispatch.router
         self.election = Election(
@@ -518,6 +526,7 @@ class Node:
             publish=self._publish,
             soonest_write=self.lease.soonest_write,
             verify=self.dispatch.verdicts.verify,
+            merge=self.exchange.merging.final,
             refusals=self.foreman.refused,
             weigher=self._weigher,
             threshold=self.settings.avg_generation_time_threshold,
@@ -626,6 +635,7 @@ class Node:
     def validate(self) -> None:
         """Raises LocalProtocolError when what the node holds contradicts itself."""
         self.foreman.validate()
+        self.exchange.merging.validate()
         if (self.term is not None) != (self.phase in {Phase.TAKING, Phase.COORDINATING} or self._has_term_left()):
             raise LocalProtocolError(f"a term in phase {self.phase.value}, or none")
 

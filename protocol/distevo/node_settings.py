@@ -37,6 +37,10 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_generations: int = 5
     checkpoint_seconds: float = 5.0
     checkpoint_least_seconds: float = 1.0
+    merge_interval: float = 10.0
+    """Between two looks for better programs elsewhere; 0: never."""
+    preserve_top_n: int | float = 20
+    """Of each task in a merge: a count, or a share of each island's population."""
     session_limit: float | None = None
     """Seconds from the start after which the platform is expected to be taken away; None: not foreseen."""
     shard: Shard = by_capability

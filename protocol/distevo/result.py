@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from blake3 import blake3
 
+from distevo.provenance import Provenance
 from distevo.sealed import seal, unseal
 
 _KIND = b"RSLT"
@@ -25,6 +26,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     fitness: list[float] | None
     evaluations: int
     seconds: float
+    origin: Provenance | None = None
+    """Where the guess was made; None where that is not known."""
 
 
 def encode_result(result: Result, islands: bytes) -> bytes:

@@ -65,6 +65,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     population_size: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = DEFAULT_POPULATION
     """Programs that an island keeps."""
     migration: MigrationSettings = MigrationSettings()
+    restart_after: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0
+    """Generations that get nowhere after which an island begins anew (`distevo.convergence`); 0: never."""
 
     def __post_init__(self) -> None:
         if self.cpu_seconds is None and self.evaluations is None:

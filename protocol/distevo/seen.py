@@ -19,10 +19,8 @@ from typing import NamedTuple, NewType
 
 from distevo.errors import RemoteProtocolError
 from distevo.events import IslandId
-from distevo.messages import Code
+from distevo.messages import SEEN_KEY_BYTES, Code
 
-SEEN_KEY_BYTES = 16
-"""Of each key: two programs of a task that agree in so many bytes are not to be expected in any lifetime."""
 SEEN_SECONDS = 5.0
 """Between two announcements for one task. A longer time saves messages and lets more be evaluated twice meanwhile."""
 MAX_SEEN_BYTES = 64 << 10

@@ -9,6 +9,7 @@ import msgspec
 from distevo.block import pack, unpack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
 from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.diversity import diversity_of
 from distevo.errors import BlockError, CheckpointError, RemoteProtocolError
 from distevo.events import IslandId, Verified
 from distevo.foreman import Foreman
@@ -20,6 +21,7 @@ from distevo.messages import (
     ControlVerb,
     Fit,
     Heartbeat,
+    IslandDiversity,
     IslandProgress,
     PlanHint,
     PopulationKind,
@@ -48,10 +50,11 @@ def member_of(owner: str) -> str:
 
 def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     """A sign of life, with how far the islands in hand are."""
-    islands = [progress_of(work) for work in foreman.islands.values() if not work.is_fetching]
+    works = [work for work in foreman.islands.values() if not work.is_fetching]
     return Heartbeat(
         queued=foreman.queued,
-        islands=islands,
+        islands=[progress_of(work) for work in works],
+        diversity=[_diversity_of(work) for work in works],
         refuses={run: reason[:MAX_TEXT_BYTES] for run, reason in foreman.refused.items()},
         **fields,  # type: ignore[arg-type]
     )
@@ -60,7 +63,6 @@ def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
 def progress_of(work: IslandWork) -> IslandProgress:
     """How far an island in hand is."""
     state = work.state
-    best = work.best
     return IslandProgress(
         run=work.id.run,
         task=work.id.task,
@@ -71,8 +73,20 @@ def progress_of(work: IslandWork) -> IslandProgress:
         duplicates=state.counters.duplicates,
         seconds=state.counters.cpu_seconds,
         is_final=work.stage is Stage.FINAL,
-        best=[finite(number) for number in best.fitness[:MAX_BEST_NUMBERS]] if best is not None else [],
+        best=told_fitness(work.best),
     )
+
+
+def _diversity_of(work: IslandWork) -> IslandDiversity:
+    """How diverse an island in hand is."""
+    found = diversity_of(work.population())
+    entropy, fitness_entropy = round(found.entropy, 4), round(found.fitness_entropy, 4)
+    return IslandDiversity(found.behaviours, entropy, fitness_entropy, work.is_converged)
+
+
+def told_fitness(program: Program | None) -> list[float]:
+    """The fitness of a program as heartbeats tell it; empty without one."""
+    return [finite(number) for number in program.fitness[:MAX_BEST_NUMBERS]] if program is not None else []
 
 
 def fit_message(task: TaskId, fit: FitTask) -> tuple[Fit, bytes]:
@@ -179,13 +193,12 @@ def report_in(head: PopulationState, payload: bytes) -> Report:
     )
 
 
-def fit_programs_in(head: Fit, payload: bytes) -> list[Program]:
-    """The fit programs that a FIT brings, their keys made anew. Raises RemoteProtocolError."""
+def programs_in(head: Fit, payload: bytes) -> list[Program]:
+    """The programs that a FIT brings, their keys made anew. Raises RemoteProtocolError."""
     try:
-        programs = unpack(payload, keyer(head.problem, head.problem_version))
+        return unpack(payload, keyer(head.problem, head.problem_version))
     except BlockError as error:
         raise RemoteProtocolError(Code.MALFORMED, f"FIT: {error}") from error
-    return [program for program in programs if program.fit]
 
 
 def verdict_in(head: Control, payload: bytes) -> Verified:

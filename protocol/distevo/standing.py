@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from distevo.checkpoint import Counters
 from distevo.events import IslandId
-from distevo.messages import Heartbeat, IslandProgress
+from distevo.messages import Heartbeat, IslandDiversity, IslandProgress
 from distevo.pace import Pace
 from distevo.plan import Plan, TaskState
 from distevo.progress import Progress
@@ -32,6 +32,8 @@ class Standing:
     def __init__(self) -> None:
         self.islands: dict[IslandId, tuple[str, IslandProgress]] = {}
         """(owner's id, progress) of each island that somebody has in hand."""
+        self.diversity: dict[IslandId, IslandDiversity] = {}
+        """Of islands of others, as last heard."""
         self.queued: dict[str, int] = {}
         """By member, the islands that it owns and has not begun."""
         self.refusals: dict[str, dict[str, str]] = {}
@@ -69,6 +71,8 @@ class Standing:
             if known is None or progress.grant >= known.grant:
                 self.islands[island] = member, progress
                 self.evaluated(island.run, max(progress.evaluations - before, 0), now)
+        if len(heartbeat.diversity) == len(heartbeat.islands):
+            self.diversity |= zip(named, heartbeat.diversity, strict=False)
         is_new = self.refusals.get(member, {}) != heartbeat.refuses
         self.refusals[member] = dict(heartbeat.refuses)
         return is_new
@@ -122,8 +126,9 @@ class Standing:
         for name, progress in self._progress.items():
             if plan.runs[name].state.is_over:
                 progress.over()
-        for island in [island for island in self.islands if not _is_open(plan, island)]:
-            del self.islands[island]
+        for known in (self.islands, self.diversity):
+            for island in [island for island in known if not _is_open(plan, island)]:
+                known.pop(island, None)
         for member in [member for member in self.queued if member not in plan.members]:
             self.forget(member)
 

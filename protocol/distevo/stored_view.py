@@ -15,11 +15,14 @@ from typing import Any, NamedTuple
 
 from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.cluster import ClusterRecord
+from distevo.diversity_view import island_view, of_population, summary
 from distevo.events import IslandId
 from distevo.lease import PATIENCE, RENEWALS_PER_TTL
+from distevo.merge import PopulationMerger
 from distevo.plan import MemberState, Plan, TaskPlan
+from distevo.provenance import origin_view
 from distevo.result import Result, text_of
-from distevo.view import Counted, island_view, planned_member, planned_run, planned_task, result_view
+from distevo.view import Counted, planned_member, planned_run, planned_task, result_view
 from distevo.work import population_of
 
 RENEWAL_SLACK = 1.0
@@ -144,8 +147,11 @@ def runs(found: Found) -> list[dict[str, Any]]:
         counters = found.islands[island][1].counters
         return counters.evaluations, counters.duplicates
 
-    planned = found.plan.runs if found.plan is not None else {}
-    return [planned_run(name, run, counted) for name, run in planned.items()]
+    planned, here = found.plan.runs if found.plan is not None else {}, islands(found)
+    return [
+        planned_run(name, run, counted) | summary(island for island in here if island["run"] == name)
+        for name, run in planned.items()
+    ]
 
 
 def islands(found: Found) -> list[dict[str, Any]]:
@@ -175,11 +181,13 @@ def _best(found: Found, run: str, name: str) -> dict[str, Any]:
     snapshots = [found.islands[island][1] for island in here if island in found.islands]
     if not snapshots:
         return {}
-    best = min((best for s in snapshots if (best := population_of(s).best) is not None), default=None)
+    known = PopulationMerger.merge_populations(map(population_of, snapshots))
+    best = known.best
     told: dict[str, Any] = {
         "state": "working",
         "evaluations": sum(s.counters.evaluations for s in snapshots),
         "seconds": round(max(s.counters.seconds for s in snapshots), 3),
+        "diversity": of_population(known),
     }
     if best is not None:
         told |= {
@@ -187,6 +195,7 @@ def _best(found: Found, run: str, name: str) -> dict[str, Any]:
             "program": text_of(best.genome),
             "key": best.key.hex(),
             "fitness": list(best.fitness),
+            "origin": origin_view(best.meta),
         }
     return told
 

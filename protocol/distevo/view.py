@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distevo.checkpoint import IslandSnapshot
-from distevo.diversity import diversity_of
+import msgspec
+
+from distevo.diversity_view import UNKNOWN, islands_view, of_population, summary
 from distevo.events import IslandId
 from distevo.members import State
 from distevo.migration_view import edges
@@ -18,7 +19,7 @@ from distevo.node import Node
 from distevo.path import PathKind
 from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, RunPlan, TaskPlan
-from distevo.population import Population
+from distevo.provenance import origin_view
 from distevo.result import Result, text_of
 from distevo.work import Stage
 
@@ -39,7 +40,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
     plan = node.following.plan
     coordinator = coordinating(node, now)
     others = [name for name in plan.members if name != node.settings.member]
-    links = latency or {}
+    links, islands = latency or {}, islands_view(node)
     return {
         "cluster": {
             "id": record.cluster if record else None,
@@ -52,7 +53,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
             *(_other(node, name, coordinator, links.get(name), now) for name in others),
         ],
         "revoked": list(plan.denied),
-        "runs": [run_view(node, name, now) for name in plan.runs],
+        "runs": [run_view(node, name, now, islands) for name in plan.runs],
         "migrations": edges(node, now),
     }
 
@@ -183,6 +184,7 @@ def planned_run(name: str, run: RunPlan, counted: Callable[[IslandId], Counted |
         "budget": {"cpu_seconds": run.budget.cpu_seconds, "evaluations": run.budget.evaluations},
         "islands_per_task": run.islands_per_task,
         "invalid_programs": None,
+        **UNKNOWN,
         "note": run.note or next((entry.error for entry in run.tasks.values() if entry.error is not None), None),
     }
 
@@ -207,8 +209,8 @@ def _is_partial(
     )
 
 
-def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
-    """One run in numbers."""
+def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """One run in numbers; `islands` as `islands_view` gives them, if they are there already."""
     run = node.following.plan.runs[name]
 
     def counted(island: IslandId) -> Counted | None:
@@ -225,6 +227,7 @@ def run_view(node: Node, name: str, now: float) -> dict[str, Any]:
         "tasks_per_hour": round(progress.tasks_per_hour(now, not is_active), 1),
         "eta_s": _rounded(progress.eta_s(left, now)) if is_active else None,
         "invalid_programs": sum(len(work.state.invalid) for work in own),
+        **summary(island for island in islands or islands_view(node) if island["run"] == name),
         "note": run.note or (is_active and node.foreman.refused.get(name)) or _first_complaint(node, name, run),
     }
 
@@ -244,6 +247,8 @@ def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
         "fitness": None,
         "evaluations": 0,
         "seconds": 0.0,
+        "origin": None,
+        "diversity": None,
         "error": entry.error,
     }
 
@@ -251,7 +256,8 @@ def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
 def result_view(result: Result) -> dict[str, Any]:
     """What a result says of its task."""
     fields = ("fit", "solved", "program", "key", "fitness", "evaluations", "seconds")
-    return {field: getattr(result, field) for field in fields}
+    origin = None if result.origin is None else msgspec.structs.asdict(result.origin)
+    return {field: getattr(result, field) for field in fields} | {"origin": origin}
 
 
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
@@ -262,7 +268,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     heard = [node.standing.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands))]
     progress = [known[1] for known in heard if known is not None]
     is_worked_on = bool(works or progress) and entry.is_open_in(node.following.plan.runs[name].state)
-    best = min((work.best for work in works if work.best is not None), default=None) if is_worked_on else None
+    best = node.exchange.merging.best((name, task)) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {
         "state": "working" if is_worked_on else entry.state.value,
@@ -270,6 +276,8 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
         "program": text_of(best.genome) if best else None,
         "key": best.key.hex() if best else None,
         "fitness": list(best.fitness) if best else fitness,
+        "origin": origin_view(best.meta) if best else None,
+        "diversity": of_population(node.exchange.merging.all((name, task))) if is_worked_on else None,
         "evaluations": sum(p.evaluations for p in progress) if is_worked_on else 0,
         "seconds": round(max((work.state.counters.seconds for work in works), default=0.0), 3),
     }
@@ -282,39 +290,6 @@ def is_ending(node: Node, name: str) -> bool:
         return False
     works = any(work.id.run == name and work.is_begun for work in node.foreman.islands.values())
     return works or (node.term is not None and bool(node.term.closing.in_hand(name)))
-
-
-# --- islands -------------------------------------------------------------------------------------
-
-
-def islands_view(node: Node) -> list[dict[str, Any]]:
-    """The islands in hand: how far each is, and how diverse its population is (entropy in bits)."""
-    return [
-        island_view(work.state, work.population(), work.grant, work.stage is Stage.FINAL)
-        for work in node.foreman.islands.values()
-        if work.snapshot is not None
-    ]
-
-
-def island_view(
-    snapshot: IslandSnapshot, population: Population, grant: int, is_resting: bool | None
-) -> dict[str, Any]:
-    """One island by its state; `is_resting` is None where that is not known."""
-    diversity = diversity_of(population)
-    best = population.best
-    return {
-        "run": snapshot.run,
-        "task": snapshot.task,
-        "island": snapshot.island,
-        "grant": grant,
-        "generation": snapshot.generation,
-        "is_resting": is_resting,
-        "evaluations": snapshot.counters.evaluations,
-        "best_fitness": list(best.fitness) if best else None,
-        "programs": diversity.programs,
-        "behaviours": diversity.behaviours,
-        "entropy": round(diversity.entropy, 4),
-    }
 
 
 # --- helpers -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import msgspec
 
 from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
+from distevo.convergence import WINDOW_GENERATIONS, has_converged
 from distevo.events import IslandId, WorkerDied
 from distevo.machine import Table
 from distevo.merge import PopulationMerger
@@ -174,6 +175,12 @@ class IslandWork:
         if self._decoded[0] is not self.state.population:
             self._decoded = self.state.population, population_of(self.state)
         return self._decoded[1]
+
+    @property
+    def is_converged(self) -> bool:
+        """Whether nothing comes of it any more, by what its run says of that or what is usual."""
+        after = self.run.settings.restart_after if self.run is not None else 0
+        return has_converged(self.state, list(self.population()), after or WINDOW_GENERATIONS)
 
     @property
     def best(self) -> Program | None:

@@ -217,11 +217,17 @@ def test_what_a_deadline_cuts_off_is_not_told(page: Page) -> None:
         assert len(problem.evaluated) == 1
 
 
-def test_the_nodes_of_a_sweep_are_not_told(page: Page) -> None:
+def test_the_nodes_of_a_sweep_are_told_when_the_archive_has_left_them_behind(page: Page) -> None:
     contract = Contract(Tiny())
-    island = Island(contract, TWO, fresh(contract), page)
-    assert [island.generation().evaluated for _ in range(2)] == [b"", b""]
-    assert island._snapshot.counters.evaluations == 100
+    island = Island(contract, TWO._replace(population_size=20), fresh(contract), page)
+    told: list[bytes] = []
+    for _ in range(2):
+        done = island.generation()
+        told += [done.evaluated[at : at + SEEN_KEY_BYTES] for at in range(0, len(done.evaluated), SEEN_KEY_BYTES)]
+        kept = {program.key[:SEEN_KEY_BYTES] for program in programs(done.snapshot, contract)}
+        assert not kept.intersection(told)
+    assert done.snapshot.counters.evaluations == 100
+    assert len(told) == len(set(told)) == 100 - 20, "the nodes of this share, without those that are kept"
 
 
 def test_no_more_is_told_than_one_message_holds(page: Page) -> None:

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from distevo.block import unpack
+from distevo.convergence import SWEEP_OVER
 from distevo.errors import ProblemError
 from distevo.problem import Contract
-from distevod.evolution.island import SWEEP_OVER, Island
+from distevo.provenance import Provenance, provenance_of
+from distevod.evolution.island import Island
 from distevod.evolution.page import EVALUATING, Page
 from distevod.problems.grids import Grids
 from distevod.problems.onemax import OneMax
@@ -286,3 +288,14 @@ def test_the_page_names_the_program_under_evaluation(page: Page) -> None:
     assert len({reading.counter for reading, _ in readings}) == len(readings)
     for reading, genome in readings:
         assert (reading.state, reading.island, reading.genome) == (EVALUATING, 7, b"%d" % genome)
+
+
+def test_programs_say_where_they_were_made_and_keep_it(page: Page) -> None:
+    contract = Contract(PROBLEMS["onemax"]())
+    settings = SETTINGS._replace(platform="kaggle-1")
+    island = Island(contract, settings, msgspec.structs.replace(fresh(contract), island=3), page)
+    first = {p.key: provenance_of(p.meta) for p in unpack(island.generation().snapshot.population, contract.keyer)}
+    assert set(first.values()) == {Provenance("kaggle-1", 3, 1)}
+    later = {p.key: provenance_of(p.meta) for p in unpack(island.generation().snapshot.population, contract.keyer)}
+    assert {later[key] for key in later.keys() & first.keys()} == {Provenance("kaggle-1", 3, 1)}
+    assert {later[key] for key in later.keys() - first.keys()} == {Provenance("kaggle-1", 3, 2)}

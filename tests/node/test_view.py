@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from distevo.diversity_view import islands_view
 from distevo.node import Node
 from distevo.outline import Outline
 from distevo.plan import MemberState, Plan, decode_plan, encode_plan
 from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
-from distevo.view import islands_view, run_view, status, task_view
+from distevo.view import run_view, status, task_view
 from tests.node.world import World
 
 

@@ -35,6 +35,9 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
         assert kind.max_length is not None, "a text without an upper limit"
         least = kind.min_length or 0
         return st.text(letters, min_size=least, max_size=8) | st.just("\U0001f9ec" * kind.max_length)
+    if isinstance(kind, inspect.BytesType):
+        assert kind.max_length is not None, "octets without an upper limit"
+        return st.binary(max_size=FEW) | st.just(bytes(kind.max_length))
     if isinstance(kind, inspect.ListType):
         assert kind.max_length is not None, "a list without an upper limit"
         return st.lists(values(kind.item_type), min_size=kind.min_length or 0, max_size=min(FEW, kind.max_length))

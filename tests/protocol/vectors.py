@@ -40,6 +40,7 @@ from distevo.messages import (
     Head,
     Heartbeat,
     Hello,
+    IslandDiversity,
     IslandProgress,
     Migrants,
     MigrantsAck,
@@ -49,6 +50,7 @@ from distevo.messages import (
     PreVote,
     Seen,
     Welcome,
+    Wish,
 )
 from distevo.plan import (
     IslandPlace,
@@ -208,6 +210,28 @@ MESSAGES: dict[str, tuple[Head, bytes]] = {
         ),
         b"",
     ),
+    "heartbeat with diversity": (
+        Heartbeat(
+            incarnation=1,
+            progress=4713,
+            interval=10.0,
+            islands=[IslandProgress("run-1", "007bbfb7", 0, 2, 11, 100, 60, 1.5, False, [0.5])],
+            diversity=[IslandDiversity(200, 7.6439, 1.25, True)],
+        ),
+        b"",
+    ),
+    "heartbeat with wishes": (
+        Heartbeat(
+            incarnation=1,
+            progress=4712,
+            interval=10.0,
+            wishes=[
+                Wish("run-1", "007bbfb7", 1, _key_of(b"rot90(x)")[:16] + _key_of(b"crop(x)")[:16]),
+                Wish("run-1", "00d62c1b", 1),
+            ],
+        ),
+        b"",
+    ),
     "goodbye": (Goodbye(), b""),
     "goodbye with a reason": (Goodbye(reason="stopped"), b""),
     "plan hint": (PlanHint(epoch=3, version=17, name="plans/3-17-77aa"), b""),
@@ -238,6 +262,10 @@ MESSAGES: dict[str, tuple[Head, bytes]] = {
     "fit": (
         Fit(run="run-1", task="007bbfb7", first_grant=1, problem=PROBLEM, problem_version=PROBLEM_VERSION),
         _block(b"mirror(x)", fit=True),
+    ),
+    "fit, answer to a wish": (
+        Fit(run="run-1", task="007bbfb7", first_grant=1, problem=PROBLEM, problem_version=PROBLEM_VERSION),
+        FEW,
     ),
     "seen": (Seen(run="run-1", task="007bbfb7", first_grant=1), _key_of(b"rot90(x)")[:16] + _key_of(b"crop(x)")[:16]),
     "pre-vote asked": (PreVote(round=5, epoch=3, holder="kaggle-1", boot="b00"), b""),

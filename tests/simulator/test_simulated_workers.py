@@ -23,7 +23,7 @@ ISLAND = IslandId("r", "t", 0)
 
 class Host:
     def __init__(self, **work: Any) -> None:
-        self.is_suspended, self.wakes_at = False, 0.0
+        self.member, self.is_suspended, self.wakes_at = "m", False, 0.0
         self.heard: list[tuple[float, Event]] = []
         self.agenda = Agenda()
         self.generations = 0

@@ -15,17 +15,17 @@ def behaving(*behaviours: bytes) -> Population:
 
 
 def test_an_empty_population_has_none() -> None:
-    assert diversity_of(Population()) == Diversity(0, 0, 0.0)
+    assert diversity_of(Population()) == Diversity(0, 0, 0.0, 0.0)
 
 
 def test_all_alike_is_no_entropy() -> None:
     diversity = diversity_of(behaving(b"same one", b"same one", b"same one"))
-    assert diversity == Diversity(programs=3, behaviours=1, entropy=0.0)
+    assert diversity == Diversity(programs=3, behaviours=1, entropy=0.0, fitness_entropy=0.0)
     assert math.copysign(1.0, diversity.entropy) == 1.0
 
 
 def test_all_different_is_all_the_entropy_there_can_be() -> None:
-    assert diversity_of(behaving(*(b"%08d" % i for i in range(8)))) == Diversity(8, 8, 3.0)
+    assert diversity_of(behaving(*(b"%08d" % i for i in range(8)))) == Diversity(8, 8, 3.0, 0.0)
 
 
 def test_an_uneven_population_lies_between() -> None:
@@ -35,7 +35,7 @@ def test_an_uneven_population_lies_between() -> None:
 
 
 def test_unknown_behaviours_count_as_different() -> None:
-    assert diversity_of(behaving(b"", b"", b"known...", b"known...")) == Diversity(4, 3, 1.5)
+    assert diversity_of(behaving(b"", b"", b"known...", b"known...")) == Diversity(4, 3, 1.5, 0.0)
 
 
 @given(populations)
@@ -44,3 +44,10 @@ def test_entropy_lies_between_nothing_and_that_of_all_different(population: Popu
     assert diversity.programs == len(population)
     assert diversity.behaviours <= diversity.programs
     assert 0.0 <= diversity.entropy <= math.log2(max(1, diversity.behaviours)) + 1e-12
+
+
+def test_fitnesses_tell_a_bunched_population_of_many_behaviours() -> None:
+    spread = Population(program(b"%d" % i, float(i), behaviour=b"%08d" % i) for i in range(8))
+    bunched = Population(program(b"%d" % i, 1.0, behaviour=b"%08d" % i) for i in range(8))
+    assert (diversity_of(spread).entropy, diversity_of(spread).fitness_entropy) == (3.0, 3.0)
+    assert (diversity_of(bunched).entropy, diversity_of(bunched).fitness_entropy) == (3.0, 0.0)

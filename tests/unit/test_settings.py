@@ -29,6 +29,8 @@ SAMPLES = {
     "evaluation_timeout_seconds": ("1", "2", "3", "-1"),
     "checkpoint_generations": ("1", "2", "3", "1e2"),
     "checkpoint_seconds": ("1", "2", "3", "soon"),
+    "merge_interval": ("0", "5", "2.5", "-1"),
+    "preserve_top_n": ("30", "20%", "0.5", "0"),
     "session_limit": ("7200", "5400.5", "3600", "soon"),
     "max_concurrent_uploads": ("1", "2", "3", "0"),
     "upload_timeout": ("5", "6.5", "70", "0.5"),
@@ -131,6 +133,8 @@ def typed(name: str, text: str) -> object:
     if hint == tuple[str, ...]:
         parts = text.replace(",", " ").split()
         return () if text == "none" else tuple(f"tcp://{part.removeprefix('tcp://')}" for part in parts)
+    if hint == int | float:
+        return float(text.removesuffix("%")) / 100 if "%" in text else float(text) if "." in text else int(text)
     kind = next(iter(typing.get_args(hint)), hint)  # of `float | None` the float
     return {"false": False, "no": False, "off": False}[text] if kind is bool else kind(text)
 
@@ -372,3 +376,17 @@ def test_a_time_is_given_in_seconds_or_with_units(text: str, seconds: float | No
 @pytest.mark.parametrize("text", ["", "h", "12x", "1m2h", "-1h", "1..5h", "10", "31d", "inf"])
 def test_a_time_that_is_none(text: str, environ: dict[str, str]) -> None:
     assert "session_limit must be a time like 12h, 1h30m or 5400" in refusal({"session_limit": text}, environ)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("20", 20), ("1", 1), (7, 7), ("20%", 0.2), ("100%", 1.0), ("1.0", 1.0), (0.25, 0.25), (" 0.5 ", 0.5)],
+)
+def test_how_many_may_be_a_count_or_a_share(given: object, value: float, environ: dict[str, str]) -> None:
+    found = load_settings({"preserve_top_n": given}, environ).preserve_top_n
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("given", ["0", "1001", "101%", "0%", "-3", "1.5", "many", "nan", "", True])
+def test_how_many_is_neither(given: object, environ: dict[str, str]) -> None:
+    assert "a count from 1 to 1000, or a share above 0 like 20% or 0.2" in refusal({"preserve_top_n": given}, environ)

@@ -94,6 +94,9 @@ def show_task(answer: dict[str, Any]) -> None:
         show(out, "no valid program yet")
         return
     show(out, Text.assemble("program  ", (plain(entry["program"]), "cyan")))
+    if origin := entry.get("origin"):
+        made = f"island {origin['island']}, generation {count(origin['generation'])}"
+        show(out, Text.assemble("made on  ", plain(origin["platform"]), f", {made}"))
     try:
         rows = panels_of(answer)
     except ProblemError as error:

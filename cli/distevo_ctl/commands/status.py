@@ -36,7 +36,7 @@ ISLAND_STATES = {True: "resting", False: "evolving", None: "-"}
 
 
 @click.command()
-@click.option("--islands", is_flag=True, help="Show the islands in hand, too, and how diverse each is.")
+@click.option("--islands", is_flag=True, help="Show the islands, too, and how diverse each is.")
 @click.option("--edges", is_flag=True, help="Show all edges of migration; else a few, those that need a look first.")
 @store_option
 @click.option(
@@ -148,12 +148,24 @@ def _islands_table(islands: list[dict[str, Any]], width: int) -> Any:
         Column("GENERATION>", lambda island: count(island["generation"])),
         Column("EVALUATIONS>", lambda island: count(island["evaluations"]), 2),
         Column("BEST>", lambda island: fitness(island["best_fitness"])),
-        Column("PROGRAMS>", lambda island: count(island["programs"])),
-        Column("BEHAVIOURS>", lambda island: count(island["behaviours"]), 3),
-        Column("ENTROPY>", lambda island: f"{island['entropy']:.2f} bit"),
-        Column("STATE", lambda island: ISLAND_STATES[island["is_resting"]], 1),
+        Column("PROGRAMS>", lambda island: known(island["programs"]), 4),
+        Column("BEHAVIOURS>", lambda island: known(island["behaviours"]), 3),
+        Column("ENTROPY>", lambda island: _bits(island["entropy"])),
+        Column("OF FITNESS>", lambda island: _bits(island["fitness_entropy"]), 4),
+        Column("STATE", _island_state, 1),
+        Column("ON", lambda island: plain(island["owner"].rpartition("-")[0] or "-"), 5),
     ]
     return fitting(columns, islands, width)
+
+
+def _bits(entropy: float | None) -> str:
+    return "-" if entropy is None else f"{entropy:.2f} bit"
+
+
+def _island_state(island: dict[str, Any]) -> str:
+    """Converged: it evolves, and nothing has come of it for long."""
+    is_stuck = island["is_converged"] and island["is_resting"] is not True
+    return "converged" if is_stuck else ISLAND_STATES[island["is_resting"]]
 
 
 def _cluster(view: dict[str, Any], store: str) -> list[Any]:

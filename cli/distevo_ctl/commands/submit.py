@@ -19,7 +19,14 @@ from distevo_ctl.wait import progress_line, wait_for_run
 MOST = 2**53
 """The largest whole number that every JSON reader keeps exactly."""
 AT_LEAST_ONE = click.IntRange(1, MOST)
-LIMITS = {"islands_per_task": 1024, "population_size": 100_000, "degree": 1024, "interval": 1_000_000, "size": 1000}
+LIMITS = {
+    "islands_per_task": 1024,
+    "population_size": 100_000,
+    "degree": 1024,
+    "interval": 1_000_000,
+    "size": 1000,
+    "restart_after": 1_000_000,
+}
 """The most that a run may have: `distevo.run`, whose import no command waits for."""
 MOST_CPU_SECONDS = 1e9
 
@@ -86,6 +93,10 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
 @click.option(
     "--seed", type=click.IntRange(0, MOST), metavar="N", help="Makes islands repeatable, migration apart. [random]"
 )
+@click.option(
+    "--restart-after", type=click.IntRange(0, LIMITS["restart_after"]), metavar="N",
+    help="An island that gets nowhere for so many generations begins anew, and keeps its best; 0 never does. [0]",
+)  # fmt: skip
 @click.option("--name", metavar="NAME", help="The id of the run; one that exists is refused. [PROBLEM-N]")
 @click.option(
     "--topology",
@@ -123,6 +134,7 @@ def submit(
     cpu_seconds: float | None,
     evaluations: int | None,
     seed: int | None,
+    restart_after: int | None,
     name: str | None,
     wait: bool,
     state_dir: Path,
@@ -147,6 +159,7 @@ def submit(
             cpu_seconds=cpu_seconds,
             evaluations=evaluations,
             seed=seed,
+            restart_after=restart_after,
             run=name,
             migration={MIGRATION[key]: value for key, value in migration.items() if value is not None},
         )

@@ -42,21 +42,28 @@ class Optimizer(Protocol):
 class Genetic:
     """Tournament selection from the archive, crossover or mutation, and a few immigrants.
 
-    It keeps nothing of its own: its population is the island's archive, so `tell` has nothing to do. `genome_of` gives
-    the genome of a program in the archive.
+    Its population is the island's archive, so `tell` has nothing to do. `genome_of` gives the genome of a program
+    in the archive.
     """
 
-    def __init__(self, contract: Contract, archive: Archive, genome_of: Callable[[Program], Any]) -> None:
-        self._contract, self._archive, self._genome_of = contract, archive, genome_of
+    def __init__(
+        self, contract: Contract, archive: Archive, genome_of: Callable[[Program], Any], elite: bytes = b""
+    ) -> None:
+        """`elite`: what `state` gave."""
+        self._contract, self._archive, self._genome_of, self._elite = contract, archive, genome_of, elite
+
+    def newcomers(self, rng: random.Random, count: int) -> list[Any]:
+        """Programs without parents."""
+        return [self._contract.random(rng) for _ in range(count)]
 
     def ask(self, rng: random.Random, count: int) -> list[Any]:
-        """`count` children of the archive; newcomers while it is empty."""
-        contract = self._contract
-        if not self._archive.programs:
-            return [contract.random(rng) for _ in range(count)]
+        """`count` children of the archive; newcomers while it has no parents."""
+        contract, parents = self._contract, self._parents()
+        if not parents:
+            return self.newcomers(rng, count)
         mutate, crossover, draw = contract.mutate, contract.crossover, rng.random
-        crossover_rate = CROSSOVER_RATE if contract.has_crossover and len(self._archive) > 1 else 0.0
-        pick = self._tournament(draw)
+        crossover_rate = CROSSOVER_RATE if contract.has_crossover and len(parents) > 1 else 0.0
+        pick = self._tournament(parents, draw)
         children = []
         for _ in range(count):
             die = draw()
@@ -66,29 +73,35 @@ class Genetic:
                 children.append(mutate(pick(), rng))
             else:
                 children.append(contract.random(rng))
-        self._check_parents()
+        self._check_parents(parents)
         return children
+
+    def _parents(self) -> list[Program]:
+        """The programs that may have children, best first: all but the one that was the best before a restart."""
+        programs, elite = self._archive.programs, self._elite
+        return [program for program in programs if program.key != elite] if elite else programs
 
     def tell(self, genomes: Sequence[Any], evaluations: Sequence[Evaluation | None]) -> None:
         """Nothing: they are in the archive already."""
 
     def state(self) -> bytes:
-        """Nothing: the archive is all there is."""
-        return b""
+        """The key of the program that a restart has kept, and that is no parent since; without one nothing: the
+        archive is all there is."""
+        return self._elite
 
-    def _check_parents(self) -> None:
+    def _check_parents(self, parents: list[Program]) -> None:
         """The best parent, which is the one most often chosen, must still be what it was."""
-        best = self._archive.programs[0]
+        best = parents[0]
         if self._contract.encode(self._genome_of(best)) != best.genome:
             raise ProblemError(
                 f"{self._contract.name}: mutate or crossover changes its parent in place; change a copy and return it"
             )
 
-    def _tournament(self, draw: Callable[[], float]) -> Callable[[], Any]:
-        """Who wins a tournament of `TOURNAMENT` among the archive's programs."""
+    def _tournament(self, parents: list[Program], draw: Callable[[], float]) -> Callable[[], Any]:
+        """Who wins a tournament of `TOURNAMENT` among these."""
         # They are sorted, so the winner has the lowest of the places drawn. The minimum of k uniform numbers is
         # drawn at once, by inverting its distribution.
-        genomes = [self._genome_of(program) for program in self._archive.programs]
+        genomes = [self._genome_of(program) for program in parents]
         size, exponent = len(genomes), 1 / TOURNAMENT
 
         def pick() -> Any:

@@ -13,24 +13,24 @@ from blake3 import blake3
 
 from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
+from distevo.convergence import SWEEP_OVER, founders, has_converged
 from distevo.errors import ProblemError
+from distevo.messages import SEEN_KEY_BYTES
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
-from distevo.seen import MAX_SEEN_BYTES, SEEN_KEY_BYTES
+from distevo.provenance import Provenance, meta_of
+from distevo.seen import MAX_SEEN_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
+from distevod.evolution.telling import LEAST_SHARED_SECONDS, Nodes, skippable
 from distevod.evolution.trace import Trace
 from distevod.evolution.tried import Tried
 
-SWEEP_OVER = -1
-"""The cursor of an island whose exhaustive sweep is done (or was given up)."""
 FIRST_PART, PART_SECONDS = 16, 0.1
 """Programs in the first part of those that are evaluated together; parts grow while one takes less than this."""
 SWEEP_ATTEMPTS = 2
 """Workers that may die in one round of a sweep before the island goes on without it."""
-LEAST_SHARED_SECONDS = 50e-6
-"""Shorter evaluations are not told to other islands: there are more of them than `distevo.seen` announces."""
 
 
 class IslandSettings(NamedTuple):
@@ -44,6 +44,10 @@ class IslandSettings(NamedTuple):
     """A generation ends when it has taken so long, even if not all proposals were looked at."""
     attempt: int = 0
     """Workers that died in the generation to come with no program to blame; changes its random choices."""
+    restart_after: int = 0
+    """Generations that get nowhere after which the island begins anew (`distevo.convergence`); 0: never."""
+    platform: str = ""
+    """Where it evolves: programs that are made here say so."""
 
 
 class Generation(NamedTuple):
@@ -94,9 +98,12 @@ class Island:
         self._taken = 0
         self._tally = _Tally()
         self._invalid = frozenset(snapshot.invalid)
+        self._nodes = Nodes()
         self._genomes: dict[bytes, Any] = {}
         """Genomes of the archive's programs by key, as far as they are there already."""
-        self._optimizer: Optimizer = Genetic(contract, self._archive, self._genome_of)
+        self._genetic = Genetic(contract, self._archive, self._genome_of, snapshot.optimizer)
+        self._is_restarting = False
+        self._optimizer: Optimizer = self._genetic
         self._attempt = settings.attempt
         self._cursor = snapshot.cursor
         if self._attempt >= SWEEP_ATTEMPTS:
@@ -142,11 +149,15 @@ class Island:
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
         self._fresh = {}
+        snapshot = self._snapshot
+        self._restart_if_converged()
+        self._meta = meta_of(Provenance(self._settings.platform, snapshot.island, snapshot.generation + 1))
         count = self._settings.batch_size if most is None else max(1, min(most, self._settings.batch_size))
         offered = self._propose_and_evaluate(count)
         self._keep(self._archive.offer(offered))
         self._attempt = 0
         old, tally = self._snapshot.counters, self._tally
+        tally.evaluated += self._nodes.left_behind(self._archive.programs, MAX_SEEN_BYTES - len(tally.evaluated))
         self._tally = _Tally()
         is_changed = tally.is_changed or not self._snapshot.population
         begun_packing = time.thread_time()
@@ -182,8 +193,27 @@ class Island:
                 self._cursor = SWEEP_OVER if looked_at == len(seeds) else self._cursor + looked_at
                 return offered
             self._cursor = SWEEP_OVER
-        genomes = self._guarded(lambda: self._optimizer.ask(self._stream(self._snapshot.generation), count))
+        ask = self._genetic.newcomers if self._is_restarting else self._optimizer.ask
+        self._is_restarting = False
+        genomes = self._guarded(lambda: ask(self._stream(self._snapshot.generation), count))
         return self._evaluate(genomes)[0]
+
+    def _restart_if_converged(self) -> None:
+        """Begin anew, if the run wishes it and nothing comes of going on: with newcomers, the best of each other island
+        that is here, and the best of all, which is kept and has no children any more.
+
+        What was tried may be tried again: programs that were left behind on the way up are steps on the next one. And
+        it has to be forgotten, since an island that was stopped meanwhile does not know it any more either.
+        """
+        after, programs = self._settings.restart_after, self._archive.programs
+        if not after or not has_converged(self._snapshot, programs, after):
+            return
+        elite, others = founders(programs, self._snapshot.island)
+        self._archive = Archive(self._settings.population_size, [elite, *others])
+        self._tried, self._elsewhere = Tried(program.key for program in self._archive.programs), None
+        self._genetic = Genetic(self._contract, self._archive, self._genome_of, elite.key)
+        self._optimizer = self._genetic
+        self._is_restarting = self._tally.is_changed = True
 
     def _keep(self, taken: list[Program]) -> None:
         """The archive has taken these: remember their genomes. A problem's genome holds nothing beyond its bytes."""
@@ -244,9 +274,11 @@ class Island:
                 if self._trace is not None:
                     self._trace.evaluated((key,))
                 if key not in self._invalid:
-                    offered.append(_program(data, key, node[1]))
+                    offered.append(self._program(data, key, node[1]))
             if time.perf_counter() >= self._deadline:
                 break
+        if self._settings.islands > 1:
+            self._nodes.add(offered)
         return offered
 
     # --- evolution -------------------------------------------------------------------------------
@@ -267,7 +299,7 @@ class Island:
         begun = time.perf_counter()
         evaluations = evaluate([genomes[place] for place in chosen], [encoded[place] for place in chosen])
         if self._settings.islands > 1 and time.perf_counter() - begun >= LEAST_SHARED_SECONDS * len(evaluations):
-            tally.evaluated = _skippable(keys, chosen, evaluations)
+            tally.evaluated = skippable(keys, chosen, evaluations)
         if self._trace is not None:
             self._trace.evaluated(keys[place] for place in chosen[: len(evaluations)])
         looked_at = len(genomes) if len(evaluations) == len(chosen) else chosen[len(evaluations)]
@@ -296,9 +328,13 @@ class Island:
             if evaluation is None or evaluation.fitness is None:
                 self._tally.invalid += 1
             elif floor is None or evaluation.fitness >= floor or evaluation.fit:
-                offered.append(_program(encoded[place], keys[place], evaluation))
+                offered.append(self._program(encoded[place], keys[place], evaluation))
                 self._fresh[keys[place]] = genomes[place]
         return offered
+
+    def _program(self, data: bytes, key: bytes, evaluation: Evaluation) -> Program:
+        assert evaluation.fitness is not None
+        return Program.of(data, key, evaluation.fitness, evaluation.fit, evaluation.behaviour, self._meta)
 
     def _one_by_one(self, genomes: list[Any], encoded: list[bytes]) -> list[Evaluation | None]:
         """What came of these genomes, as far as the deadline let them be evaluated; at least of one."""
@@ -372,26 +408,6 @@ class _Tally:
     def complain(self, what: str, error: Exception, genome: bytes) -> None:
         if self.complaint is None:
             self.complaint = f"{what} {_words(error)}; the program was {genome[:80]!r}"
-
-
-def _skippable(keys: list[bytes], chosen: list[int], evaluations: list[Evaluation | None]) -> bytes:
-    """Beginnings of the keys of the programs evaluated that no other island of the task needs to evaluate.
-
-    Not of a fit one: were it lost here, somebody has to find it again. Nor of one that raised, which may be this
-    platform's fault. The nodes of a sweep are not told at all: they are small and what all others are made of, and an
-    island that could not look at the other islands' shares would do without most of them.
-    """
-    # More than a message's worth in one generation is evaluated faster than it is told.
-    return b"".join(
-        keys[place][:SEEN_KEY_BYTES]
-        for place, evaluation in zip(chosen, evaluations, strict=False)
-        if evaluation is not None and not evaluation.fit
-    )[:MAX_SEEN_BYTES]
-
-
-def _program(data: bytes, key: bytes, evaluation: Evaluation) -> Program:
-    assert evaluation.fitness is not None
-    return Program.of(data, key, evaluation.fitness, evaluation.fit, evaluation.behaviour)
 
 
 def _words(error: Exception) -> str:

@@ -112,11 +112,12 @@ class Pool:
         generation_seconds: float,
         evaluation_timeout_seconds: float,
         on_event: Callable[[Event], None],
+        platform: str = "",
     ) -> None:
-        """`memory_mb` is for each worker; the two times are in seconds."""
+        """`memory_mb` is for each worker; the two times are in seconds; all programs name `platform`."""
         self._memory_mb, self._batch_size = memory_mb, batch_size
         self._generation_seconds, self._evaluation_timeout = generation_seconds, evaluation_timeout_seconds
-        self._on_event = on_event
+        self._on_event, self._platform = on_event, platform
         self._processes: dict[int, _Process] = {}
         self._numbers = itertools.count(1)
         self._looking: asyncio.Task[None] | None = None
@@ -206,6 +207,8 @@ class Pool:
                 batch_size=self._batch_size,
                 generation_seconds=self._generation_seconds,
                 attempt=order.attempt,
+                restart_after=order.restart_after,
+                platform=self._platform,
                 budget=order.budget,
                 snapshot=order.snapshot,
             ),

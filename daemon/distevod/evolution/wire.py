@@ -38,6 +38,8 @@ class Start(_Message):
     batch_size: int
     generation_seconds: float
     attempt: int
+    restart_after: int
+    platform: str
     budget: Budget
     snapshot: IslandSnapshot
 

@@ -188,6 +188,8 @@ class Worker:
                 batch_size=message.batch_size,
                 generation_seconds=message.generation_seconds,
                 attempt=message.attempt,
+                restart_after=message.restart_after,
+                platform=message.platform,
             )
             island = Island(contract, settings, message.snapshot, self._page, self._trace)
         except MemoryError:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from distevo.diversity_view import islands_view, summary
 from distevo.events import Death
 from distevo.members import State
 from distevo.messages import Command
@@ -148,7 +149,7 @@ class Figures:
             tasks_per_hour = progress.tasks_per_hour(now, is_over=False)
             per_hour.add_metric([self._me, name], tasks_per_hour)
             rate += tasks_per_hour if run.state is RunState.RUNNING else 0.0
-        yield from (tasks, per_second, per_hour)
+        yield from (tasks, per_second, per_hour, *self._diversity())
         throughput = gauge(
             "throughput",
             "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running.",
@@ -159,6 +160,20 @@ class Figures:
             living = sum(state in LIVING for state in states.values())
             throughput.add_metric([self._me, "multi_platform" if living > 1 else "single_platform"], rate)
         yield throughput
+
+    def _diversity(self) -> Iterator[Metric]:
+        converged = gauge("run_islands_converged", "Islands of a run, of those at work, that get nowhere.", "run")
+        entropy = gauge("run_entropy_bits", "Mean entropy in islands of a run at work.", "run", "of")
+        islands = islands_view(self._node)
+        for name, run in self._node.plan.runs.items():
+            if run.state.is_over:
+                continue
+            found = summary(island for island in islands if island["run"] == name)
+            converged.add_metric([self._me, name], found["islands_converged"])
+            for of, field in (("behaviour", "entropy"), ("fitness", "fitness_entropy")):
+                if found[field] is not None:
+                    entropy.add_metric([self._me, name, of], found[field])
+        yield from (converged, entropy)
 
     def _work(self) -> Iterator[Metric]:
         node = self._node
@@ -198,6 +213,32 @@ class Figures:
         yield self._own(
             gauge("migrant_batches_waiting", "Batches of emigrants that are not acknowledged yet."),
             sum(edge.is_waiting for edge in exchange.status()),
+        )
+        yield self._own(
+            counter("seen_bytes_total", "Keys of evaluated programs that were sent to others, 16 bytes of each."),
+            exchange.announced_bytes,
+        )
+        yield from self._merged()
+
+    def _merged(self) -> Iterator[Metric]:
+        merging = self._node.exchange.merging
+        yield self._each(
+            counter(
+                "merge_seconds_total", "CPU time that merging programs of several islands took the daemon.", "kind"
+            ),
+            {kind: merging.stopwatch.seconds.get(kind, 0.0) for kind in ("periodic", "final", "migration")},
+        )
+        yield self._own(
+            counter("merge_wishes_total", "Questions for better programs of a task that another was heard to have."),
+            merging.wished_for,
+        )
+        yield self._each(
+            counter("merge_programs_total", "Programs that answered such questions; known: here before.", "direction"),
+            {"sent": merging.sent, "received": merging.received, "known": merging.known},
+        )
+        yield self._own(
+            counter("merge_bytes_total", "Keys and programs that merges have sent, before compression."),
+            merging.bytes_sent,
         )
 
     # --- network ---------------------------------------------------------------------------------

@@ -39,6 +39,9 @@ class Settings(NamedTuple):
     evaluation_timeout_seconds: float
     checkpoint_generations: int
     checkpoint_seconds: float
+    merge_interval: float
+    preserve_top_n: int | float
+    """A count, or a share up to 1.0."""
     session_limit: float | None
     """Seconds from the start; None: no end is expected."""
     max_concurrent_uploads: int

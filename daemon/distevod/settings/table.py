@@ -10,6 +10,7 @@ from distevo.sharding import ISLANDS_PER_4_GB, SHARDINGS
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS
 from distevod.settings.value import (
     Choice,
+    CountOrShare,
     Duration,
     Endpoints,
     Function,
@@ -219,6 +220,26 @@ SETTINGS: tuple[Setting, ...] = (
         "5.",
         "Longer means less overhead; shorter means less to do again after a crash. A bucket takes no more than one in "
         "30 s, which costs, unless one is urgent.",
+    ),
+    Setting(
+        "merge_interval",
+        Number(0.0, 86_400.0),
+        10.0,
+        "seconds",
+        "The time between two merges: this platform asks each other that has better programs of a task for what it "
+        "lacks of them; 0 never asks.",
+        "10, as heartbeats, which carry the questions: below heartbeat_interval it is that.",
+        "Shorter shows sooner on every platform what the cluster has found, and less is lost with a platform that "
+        "dies between two checkpoints; longer sends less. Evolution waits for none of it.",
+    ),
+    Setting(
+        "preserve_top_n",
+        CountOrShare(1000),
+        20,
+        "programs",
+        "How many of the best programs of a task a merge keeps: a count of them all, or a share of each island's.",
+        "20, one for each behaviour.",
+        "More keep more of what was found, and send and hold more; at 1 only the best of each task travels.",
     ),
     Setting(
         "session_limit",

@@ -81,6 +81,30 @@ class Times:
         return self.number.parse(raw)
 
 
+class CountOrShare:
+    """How many of something: a count, `20`, or a share of it, `20%` or `0.2`. 1 is a count, 1.0 and 100% are all."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    @property
+    def allowed(self) -> str:
+        return f"a count from 1 to {self.most}, or a share above 0 like 20% or 0.2"
+
+    def parse(self, raw: object) -> int | float:
+        if isinstance(raw, str):
+            text = raw.strip()
+            if re.fullmatch(r"[0-9]{1,9}", text):
+                raw = int(text)
+            else:
+                raw = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        if isinstance(raw, bool) or not isinstance(raw, int | float):
+            raise ValueError
+        if not (1 <= raw <= self.most if isinstance(raw, int) else 0 < raw <= 1):
+            raise ValueError
+        return raw
+
+
 _SPAN = re.compile(r"(?:(?P<d>[0-9.]+)d)?(?:(?P<h>[0-9.]+)h)?(?:(?P<m>[0-9.]+)m)?(?:(?P<s>[0-9.]+)s?)?")
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 

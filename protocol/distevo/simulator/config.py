@@ -73,6 +73,8 @@ class Times(_Part, frozen=True, kw_only=True):
     checkpoint_least_seconds: Span = 5.0
     avg_generation_time_threshold: Annotated[float, Meta(gt=1)] | None = 2.5
     """From how many times the cluster's median on a platform is slow; null: none is."""
+    merge_interval: Annotated[float, Meta(ge=0)] = 10.0
+    """0: never."""
 
 
 class Network(_Part, frozen=True, kw_only=True):

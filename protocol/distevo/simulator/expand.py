@@ -98,7 +98,10 @@ class _Draw:
         if slow:
             # Whoever has no more islands than workers gives none away.
             runs = [msgspec.structs.replace(runs[0], islands_per_task=2 + len(names)), *runs[1:]]
-        return c.checked(msgspec.structs.replace(scenario, commands=commands, faults=faults, work=work, runs=runs))
+        times = msgspec.structs.replace(scenario.times, merge_interval=rng.choice((0.0, 5.0, 10.0, 10.0)))
+        return c.checked(
+            msgspec.structs.replace(scenario, commands=commands, faults=faults, work=work, runs=runs, times=times)
+        )
 
     # --- members ---------------------------------------------------------------------------------
 

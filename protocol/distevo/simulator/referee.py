@@ -22,6 +22,7 @@ from distevo.simulator.invariants.calm import Bounds, CalmJudge, Moment
 from distevo.simulator.invariants.flaps import FlapJudge
 from distevo.simulator.invariants.lease import LeaseJudge
 from distevo.simulator.invariants.leavers import LeaverJudge
+from distevo.simulator.invariants.merged import MergeJudge
 from distevo.simulator.invariants.orphans import OrphanJudge
 from distevo.simulator.invariants.plan import PlanJudge
 from distevo.simulator.invariants.results import ResultJudge
@@ -32,6 +33,7 @@ from distevo.simulator.measures import Measures
 from distevo.simulator.network import COMMAND_AT, Network
 from distevo.simulator.store import Client, Store
 from distevo.simulator.views import LOOK_SECONDS
+from distevo.simulator.workers import evaluate
 from distevo.work import Stage
 
 SWEEP_SECONDS = 5.0
@@ -63,6 +65,9 @@ class Referee:
         self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
         bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
         self._orphans, self._leavers = OrphanJudge(bounds.islands), LeaverJudge(bounds.leaving)
+        self._merges = MergeJudge(
+            bounds.merge, lambda task, program: evaluate(task[1], program.genome, scenario.work.fit)[0]
+        )
         self._calm = CalmJudge(bounds, scenario.calm_from) if scenario.calm_minutes else None
         self._orders: dict[str, str] = {}
         self._quiet_since = self._swapped_at = self._generated_at = 0.0
@@ -249,6 +254,10 @@ class Referee:
                 self._acknowledged_before = self._network.acknowledged
             else:
                 self._calm.sweep(moment)
+                if self._calm.is_settled(moment):
+                    self._merges.sweep((boot.node for boot in boots if not boot.is_leaving), moment.now)
+                else:
+                    self._merges.forget()
         self._agenda.after(SWEEP_SECONDS, self._sweep)
 
     def _look(self, _: object) -> None:

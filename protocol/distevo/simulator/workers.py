@@ -17,14 +17,15 @@ from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.events import Death, Event, IslandId, IslandReported, Verified, WorkerDied, WorkerReady, WorkersFinished
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
+from distevo.messages import SEEN_KEY_BYTES
 from distevo.program import Program, keyer
+from distevo.provenance import Provenance, meta_of
 from distevo.run import ProblemUse
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.config import Work
 
 PROBLEM = ProblemUse("toy", "", "toy", "1")
 KEY_OF = keyer(PROBLEM.name, PROBLEM.version)
-SEEN_KEY_BYTES = 16
 NEW_PROGRAMS = 2
 """Programs of a generation that are good enough to be looked at by anybody; the others count as evaluated."""
 GENOME_BITS = 18
@@ -35,6 +36,7 @@ KEPT_SKIPS = 10_000
 class Host(Protocol):
     """The platform that the workers belong to."""
 
+    member: str
     is_suspended: bool
     wakes_at: float
     """When it goes on, if it is suspended."""
@@ -210,6 +212,7 @@ class Workers:
         made = [program for program in running.migrants if program.key not in running.known]
         running.migrants = []
         skipped = 0
+        meta = meta_of(Provenance(self._host.member, order.island.island, old.generation + 1))
         for _ in range(NEW_PROGRAMS):
             genome = self._genome()
             key = KEY_OF(genome)
@@ -217,7 +220,7 @@ class Workers:
                 skipped += 1
                 continue
             fitness, is_fit = evaluate(order.island.task, genome, self._work.fit)
-            made.append(Program.of(genome, key, fitness, is_fit))
+            made.append(Program.of(genome, key, fitness, is_fit, meta=meta))
             if not is_fit:
                 evaluated.append(key[:SEEN_KEY_BYTES])
         population = old.population

@@ -33,6 +33,8 @@ class Bounds(NamedTuple):
     """Longest time without a generation anywhere, while islands are open."""
     migration: float
     """Longest time without migrants, while islands of one task live apart; it begins after that of a coordinator."""
+    merge: float
+    """Until a member has as good a program as it has heard of."""
     leaving: float
     """Until who is drained has left, from when a plan says so."""
 
@@ -53,6 +55,7 @@ class Bounds(NamedTuple):
             islands=patience + silence + LISTING + HAND_OVER + SLACK,
             generation=patience + silence + HAND_OVER + 4 * slowest_generation,
             leaving=patience + silence + LISTING + HAND_OVER + KEEP + SLACK,
+            merge=times.merge_interval + 2 * max(times.heartbeat_interval, times.mail_interval) + 2 * SLACK,
             migration=3 * times.mail_interval + 4 * slowest_generation + SLACK,
         )
 

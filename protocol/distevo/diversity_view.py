@@ -1,0 +1,105 @@
+"""The view of diversity: how much difference islands still hold, and which of them get nowhere, as people are shown it.
+
+Of islands here it is measured when it is asked for; those of others told it in their last heartbeat. None stands for
+what nobody has told yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import fmean
+from typing import Any
+
+from distevo.checkpoint import IslandSnapshot
+from distevo.convergence import WINDOW_GENERATIONS, has_converged
+from distevo.diversity import diversity_of
+from distevo.events import IslandId
+from distevo.messages import IslandProgress
+from distevo.node import Node
+from distevo.population import Population
+from distevo.work import IslandWork, Stage
+
+
+def of_population(population: Population) -> dict[str, Any]:
+    """How diverse programs are; entropies in bits."""
+    diversity = diversity_of(population)
+    return {
+        "programs": diversity.programs,
+        "behaviours": diversity.behaviours,
+        "entropy": round(diversity.entropy, 4),
+        "fitness_entropy": round(diversity.fitness_entropy, 4),
+    }
+
+
+def island_view(
+    snapshot: IslandSnapshot,
+    population: Population,
+    grant: int,
+    is_resting: bool | None,
+    restart_after: int = 0,
+) -> dict[str, Any]:
+    """One island by its state; `is_resting` is None where that is not known."""
+    best = population.best
+    return {
+        "run": snapshot.run,
+        "task": snapshot.task,
+        "island": snapshot.island,
+        "grant": grant,
+        "generation": snapshot.generation,
+        "is_resting": is_resting,
+        "is_converged": has_converged(snapshot, list(population), restart_after or WINDOW_GENERATIONS),
+        "evaluations": snapshot.counters.evaluations,
+        "best_fitness": list(best.fitness) if best else None,
+        **of_population(population),
+    }
+
+
+def islands_view(node: Node) -> list[dict[str, Any]]:
+    """The islands that somebody has in hand: how far each is, and how diverse its population is."""
+    found = {work.id: _own(node, work) for work in node.foreman.islands.values() if work.snapshot is not None}
+    for island, (member, progress) in node.standing.islands.items():
+        if member != node.settings.member and island not in found:
+            found[island] = _heard(node, island, progress)
+    return [found[island] for island in sorted(found)]
+
+
+def _own(node: Node, work: IslandWork) -> dict[str, Any]:
+    after = work.run.settings.restart_after if work.run is not None else 0
+    view = island_view(work.state, work.population(), work.grant, work.stage is Stage.FINAL, after)
+    return view | {"owner": node.owner}
+
+
+def _heard(node: Node, island: IslandId, progress: IslandProgress) -> dict[str, Any]:
+    told = node.standing.diversity.get(island)
+    return {
+        "run": island.run,
+        "task": island.task,
+        "island": island.island,
+        "grant": progress.grant,
+        "generation": progress.generation,
+        "is_resting": progress.is_final,
+        "is_converged": told.is_converged if told else None,
+        "evaluations": progress.evaluations,
+        "best_fitness": list(progress.best) or None,
+        "programs": None,
+        "behaviours": told.behaviours if told else None,
+        "entropy": told.entropy if told else None,
+        "fitness_entropy": told.fitness_entropy if told else None,
+        "owner": node.plan.runs[island.run].tasks[island.task].islands[island.island].owner,
+    }
+
+
+def summary(islands: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """A run's islands that are worked on: how many, how many of them have converged, and their mean entropies."""
+    at_work = [island for island in islands if not island["is_resting"]]
+    told = [island for island in at_work if island["entropy"] is not None]
+    return {
+        "islands_in_work": len(at_work),
+        "islands_converged": sum(bool(island["is_converged"]) for island in told),
+        "entropy": round(fmean(island["entropy"] for island in told), 4) if told else None,
+        "fitness_entropy": round(fmean(island["fitness_entropy"] for island in told), 4) if told else None,
+    }
+
+
+UNKNOWN: dict[str, Any] = dict.fromkeys(("islands_in_work", "islands_converged", "entropy", "fitness_entropy"))
+"""A summary of what nobody has told."""

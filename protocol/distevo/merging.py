@@ -1,0 +1,199 @@
+"""Merging: what the islands of a task have found, known on every platform while they still evolve.
+
+Fitness comes first: heartbeats tell the best of each island (`Standing`). Where somebody has better than is held here,
+the next heartbeat to that one *wishes* for it, with the keys that are here already; what is lacking of its best
+`preserve_top_n` comes back as a FIT of programs that are not fit. So nothing is sent twice to one member, nothing at
+all while nobody improves, and nobody waits: workers are not asked, and what was lost on the way is wished for again.
+
+What was merged is shown (`results` of a task that is worked on, on any member), counts when the task is closed (what a
+platform has found and not saved is not lost with it), and changes no island: what these give each other is migration's.
+It is soft, and dropped when the task is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import accumulate, islice
+
+from distevo.block import pack
+from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.errors import LocalProtocolError
+from distevo.events import IslandId
+from distevo.foreman import Foreman
+from distevo.merge import PopulationMerger, distinct
+from distevo.messages import MAX_WISH_KEYS, MAX_WISHES, SEEN_KEY_BYTES, Fit, Head, Wish
+from distevo.news import TaskId
+from distevo.node_settings import NodeSettings
+from distevo.plan import MemberState, Plan
+from distevo.population import Population
+from distevo.program import Program
+from distevo.speech import told_fitness
+from distevo.standing import Standing
+from distevo.stopwatch import Stopwatch
+
+MAX_MERGED_PROGRAMS = 1000
+"""Most that are held of one task, whatever `preserve_top_n` is."""
+MAX_MERGED_BYTES = MAX_PAYLOAD_BYTES // 2
+"""Genomes in one answer."""
+
+Send = Callable[[str, Head, bytes, float], object]
+"""(member, head, payload, now)."""
+
+
+class Merging:
+    """One member's side: it wishes, answers, and holds what came of it."""
+
+    def __init__(self, settings: NodeSettings, foreman: Foreman, standing: Standing, send: Send) -> None:
+        self._member, self._interval, self._top_n = settings.member, settings.merge_interval, settings.preserve_top_n
+        # A beat that comes a little early is not to be the one that is left out.
+        self._early = settings.heartbeat_interval / 2
+        self._foreman, self._standing, self._send = foreman, standing, send
+        self._plan = Plan(epoch=0, version=0)
+        self._merged: dict[TaskId, Population] = {}
+        self._wished_at: dict[str, float] = {}
+        """When each member was last sent wishes."""
+        self.stopwatch = Stopwatch()
+        self.wished_for = self.sent = self.received = self.known = 0
+        """Wishes; programs sent; programs that came, and of these, such as were here already."""
+        self.bytes_sent = 0
+        """Keys and programs, before compression."""
+
+    @property
+    def limit(self) -> int:
+        """Most programs that are held of a task."""
+        is_count = isinstance(self._top_n, int)
+        return min(int(self._top_n), MAX_MERGED_PROGRAMS) if is_count else MAX_MERGED_PROGRAMS
+
+    # --- what is known ---------------------------------------------------------------------------
+
+    def of(self, task: TaskId) -> Population:
+        """What came from others of a task."""
+        return self._merged.get(task, Population())
+
+    def best(self, task: TaskId) -> Program | None:
+        """The best that is known here of a task, whoever found it."""
+        return min((best for p in (*self._own(task), self.of(task)) if (best := p.best) is not None), default=None)
+
+    def all(self, task: TaskId) -> Population:
+        """All that is known here of a task: its islands that are in hand, and what came from others."""
+        return PopulationMerger.merge_populations([*self._own(task), self.of(task)])
+
+    def final(self, task: TaskId, populations: Iterable[Iterable[Program]]) -> Population:
+        """The last merge of a task: the states that its islands ended with, and all that was merged before."""
+        with self.stopwatch.of("final"):
+            return PopulationMerger.merge_populations([*populations, self.of(task)])
+
+    def _own(self, task: TaskId) -> list[Population]:
+        """The populations of a task's islands that are in hand here."""
+        islands = self._plan.runs[task[0]].tasks[task[1]].islands if self._is_open(task) else []
+        works = (self._foreman.islands.get(IslandId(*task, index)) for index in range(len(islands)))
+        return [work.population() for work in works if work is not None and work.snapshot is not None]
+
+    def _here(self, task: TaskId) -> Population:
+        """The best of what is known here, one for each behaviour."""
+        own = PopulationMerger.merge_populations(self._own(task), self._top_n)
+        return distinct([own, self.of(task)], self.limit)
+
+    # --- wishes ----------------------------------------------------------------------------------
+
+    def wishes(self, members: Iterable[str], now: float) -> dict[str, list[Wish]]:
+        """What to wish for from these members, who are about to be sent a heartbeat."""
+        due = {
+            name for name in members if now + self._early >= self._wished_at.get(name, -self._interval) + self._interval
+        }
+        if not self._interval or not due:
+            return {}
+        made: dict[str, list[Wish]] = {}
+        with self.stopwatch.of("periodic"):
+            for task, member in self._better().items():
+                if member in due and len(made.get(member, ())) < MAX_WISHES:
+                    keys = b"".join(key[:SEEN_KEY_BYTES] for key in islice(self._here(task).keys(), MAX_WISH_KEYS))
+                    grant = self._plan.runs[task[0]].first_grant
+                    made.setdefault(member, []).append(Wish(*task, grant, keys))
+                    self.wished_for += 1
+                    self.bytes_sent += len(keys)
+        self._wished_at |= dict.fromkeys(made, now)
+        return made
+
+    def _better(self) -> dict[TaskId, str]:
+        """By task, who has a better program of it than is known here: of these, who has the best."""
+        held: dict[TaskId, list[float]] = {}
+        found: dict[TaskId, str] = {}
+        for island, (member, progress) in self._standing.islands.items():
+            task = island[:2]
+            if not progress.best or not self.may_ask(member, task):
+                continue
+            if task not in held:
+                held[task] = told_fitness(self.best(task))
+            if progress.best > held[task]:
+                held[task], found[task] = progress.best, member
+        return found
+
+    def wished(self, sender: str, wishes: list[Wish], now: float) -> None:
+        """A member wishes for what it lacks."""
+        with self.stopwatch.of("periodic"):
+            for wish in wishes:
+                run, task = self._plan.runs.get(wish.run), (wish.run, wish.task)
+                if run is None or run.first_grant != wish.first_grant or not self._is_open(task):
+                    continue
+                known = {wish.keys[at : at + SEEN_KEY_BYTES] for at in range(0, len(wish.keys), SEEN_KEY_BYTES)}
+                # Whoever has fit programs tells them by itself, at once.
+                lacking = [p for p in self._here(task) if p.key[:SEEN_KEY_BYTES] not in known and not p.fit]
+                if lacking := _bounded(lacking):
+                    block, problem = pack(lacking), run.problem
+                    self.sent += len(lacking)
+                    self.bytes_sent += len(block)
+                    head = Fit(
+                        run=wish.run,
+                        task=wish.task,
+                        first_grant=wish.first_grant,
+                        problem=problem.name,
+                        problem_version=problem.version,
+                    )
+                    self._send(sender, head, block, now)
+
+    def came(self, task: TaskId, programs: list[Program]) -> None:
+        """A member sends what was lacking here."""
+        if not self._is_open(task):
+            return
+        with self.stopwatch.of("periodic"):
+            here = self.of(task)
+            self.received += len(programs)
+            self.known += sum(program.key in here for program in programs)
+            self._merged[task] = distinct([here, programs], self.limit)
+
+    # --- the plan --------------------------------------------------------------------------------
+
+    def follow(self, plan: Plan) -> None:
+        """A plan is in force: drop what belongs to nothing any more."""
+        before, self._plan = self._plan, plan
+        for task in list(self._merged):
+            run, known = plan.runs.get(task[0]), before.runs.get(task[0])
+            if not self._is_open(task) or (run and run.first_grant) != (known and known.first_grant):
+                del self._merged[task]
+        for member in [member for member in self._wished_at if member not in plan.members]:
+            del self._wished_at[member]
+
+    def may_ask(self, member: str, task: TaskId) -> bool:
+        """Whether a member is another, that lives, and the task is still worked on."""
+        known = self._plan.members.get(member)
+        is_alive = known is not None and known.state is MemberState.ALIVE and member != self._member
+        return bool(self._interval) and is_alive and self._is_open(task)
+
+    def _is_open(self, task: TaskId) -> bool:
+        run = self._plan.runs.get(task[0])
+        entry = run.tasks.get(task[1]) if run is not None else None
+        return run is not None and entry is not None and entry.is_open_in(run.state)
+
+    def validate(self) -> None:
+        """Raises LocalProtocolError when more is held than may be, or one thing twice."""
+        for task, population in self._merged.items():
+            behaviours = {program.behaviour or program.key for program in population}
+            if len(population) > self.limit or len(behaviours) < len(population) or not self._is_open(task):
+                raise LocalProtocolError(f"{len(population)} programs of {task} merged, {len(behaviours)} behaviours")
+
+
+def _bounded(programs: list[Program]) -> list[Program]:
+    """As many of these, from the first on, as a message holds."""
+    sizes = accumulate(program.size for program in programs)
+    return [program for program, size in zip(programs, sizes, strict=True) if size <= MAX_MERGED_BYTES]

@@ -1,0 +1,114 @@
+"""distevo at work, through its commands: one daemon, or several on one store."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from tests.performance.peers.hand_loop import NOT_BEGUN, Stand
+from tests.performance.peers.session import Look, Marked
+from tests.performance.peers.work import BATCH, ISLANDS, POPULATION, WORKERS, WORKS
+
+BIN = Path(sys.executable).parent
+RUN = "compared"
+TASK = "t"
+
+
+class Platform:
+    """A daemon, started by `distevod start`."""
+
+    def __init__(self, folder: Path, id: str, workers: int) -> None:  # noqa: A002
+        self.marked = Marked()
+        self.state_dir, self.log = folder / id, folder / f"{id}.log"
+        self.command = [
+            str(BIN / "distevod"), "start", "--id", id, "--state-dir", str(self.state_dir),
+            "--store", str(folder / "store"), "--workers", str(workers), "--islands-per-platform", str(ISLANDS),
+            "--batch-size", str(BATCH), "--listen", "tcp://127.0.0.1:0", "--metrics-port", "0",
+        ]  # fmt: skip
+
+    def start(self, wait: bool = True) -> None:
+        """Start the daemon; wait until the cluster has taken it in."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*self.command, *(["--detach"] if wait else [])], env=self.marked.environ, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+            if wait and process.wait() != 0:
+                raise RuntimeError(f"distevod start failed: {self.log.read_text()[-2000:]}")
+
+    def ctl(self, *arguments: str) -> Any:
+        """What `distevo-ctl` answers. Raises CalledProcessError when it fails."""
+        command = [str(BIN / "distevo-ctl"), *arguments, "--state-dir", str(self.state_dir), "--json"]
+        return orjson.loads(
+            subprocess.run(command, env=self.marked.environ, check=True, capture_output=True).stdout or b"{}"
+        )
+
+
+class DistevoSession:
+    """Platforms with one run of four islands, until all of their processes are killed."""
+
+    def __init__(self, folder: Path, work: str, variant: str, platforms: int = 1, notes: str = "") -> None:
+        each = WORKERS // platforms
+        self.platforms = [Platform(folder, f"platform-{number}", each) for number in range(platforms)]
+        self.folder, self.work, self.is_own, self.notes = folder, WORKS[work], variant == "own", notes
+
+    def start(self) -> Self:
+        """Start the daemons and submit."""
+        for platform in self.platforms:
+            platform.start()
+        self.submit()
+        return self
+
+    def submit(self) -> None:
+        """Submit the run."""
+        reference, tasks = self.work.own if self.is_own else (self.work.reference, str(self.folder / "tasks.json"))
+        if not self.is_own:
+            task = self.work.task
+            if self.notes:
+                reference, task = self.work.noted, task | {"notes": self.notes}
+            (self.folder / "tasks.json").write_bytes(orjson.dumps({TASK: task}))
+        self.platforms[0].ctl(
+            "submit", "--problem", reference, "--tasks", tasks, "--islands-per-task", str(ISLANDS),
+            "--population-size", str(POPULATION), "--evaluations", str(10**12), "--name", RUN,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for platform in self.platforms:
+            platform.marked.kill()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no daemon lives."""
+        return not any(platform.marked.processes() for platform in self.platforms)
+
+    def look(self) -> Look:
+        """How far the islands are, as those platforms that answer have them in hand."""
+        stands = [NOT_BEGUN] * ISLANDS
+        repeats = 0
+        for platform in self.platforms:
+            if not platform.marked.processes():
+                continue
+            status = platform.ctl("status", "--islands")
+            repeats = max([repeats, *(run["duplicates_avoided"] for run in status["runs"])])
+            for island in status["islands"]:
+                best = island["best_fitness"]
+                stand = Stand(island["generation"], island["evaluations"], 0, best[0] if best else None)
+                stands[island["island"]] = max(stand, stands[island["island"]], key=lambda one: one.generation)
+        stands[0] = stands[0]._replace(repeats=repeats)  # they are told for the run as a whole
+        return Look(time.monotonic(), stands)
+
+    def worker_pids(self) -> list[int]:
+        """The processes that evolve."""
+        living = [platform for platform in self.platforms if platform.marked.processes()]
+        return [pid for platform in living for pid in platform.ctl("status")["workers"].values()]

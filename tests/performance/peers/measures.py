@@ -1,0 +1,145 @@
+"""What a contender does in a window of time, what memory it takes, and how soon it begins."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.performance.peers.contenders import Contender
+from tests.performance.peers.distevo_session import DistevoSession
+from tests.performance.peers.session import Look, Marked, Session
+from tests.performance.peers.work import ISLANDS, MIGRATION_INTERVAL
+from tests.support.daemon import wait_for
+
+WARM_GENERATIONS = 2 * MIGRATION_INTERVAL
+"""Of each island, before the window: all have begun, and have exchanged programs."""
+PATIENCE = 120.0
+MB = 2**20
+
+AnySession = Session | DistevoSession
+
+
+def marks(session: AnySession) -> list[Marked]:
+    """All processes of a session."""
+    return [session.marked] if isinstance(session, Session) else [each.marked for each in session.platforms]
+
+
+def processes(session: AnySession) -> list[psutil.Process]:
+    """Those that live."""
+    return [process for marked in marks(session) for process in marked.processes()]
+
+
+def cpu_seconds(found: list[psutil.Process]) -> float:
+    """User and system time of these processes so far."""
+    total = 0.0
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def warm(session: AnySession) -> None:
+    """Wait until all islands evolve. Raises RuntimeError if the contender ends, TimeoutError if it takes too long."""
+
+    def is_warm() -> bool:
+        if session.has_ended:
+            raise RuntimeError(f"it ended: {log_of(session)[-2000:]}")
+        islands = session.look().islands
+        return len(islands) == ISLANDS and min(island.generation for island in islands) >= WARM_GENERATIONS
+
+    wait_for(is_warm, "all islands to be warm", PATIENCE, every=0.5)
+
+
+def log_of(session: AnySession) -> str:
+    """What it wrote."""
+    logs = [session.log] if isinstance(session, Session) else [each.log for each in session.platforms]
+    return "".join(log.read_text() for log in logs if log.exists())
+
+
+def steady(contender: Contender, work: str, seconds: float) -> dict[str, Any]:
+    """Rates over a window, and memory at its end."""
+    with tempfile.TemporaryDirectory() as folder, contender.session(Path(folder), work) as session:
+        warm(session)
+        found = processes(session)
+        first, begun, cpu = session.look(), time.monotonic(), cpu_seconds(found)
+        time.sleep(seconds)
+        burnt, elapsed, last = cpu_seconds(found) - cpu, time.monotonic() - begun, session.look()
+        rate = (last.offspring - first.offspring) / (last.t - first.t)
+        return {
+            "offspring_per_s_per_core": round(rate / contender.cores, 1),
+            "offspring_per_cpu_s": round(rate * elapsed / burnt, 1),
+            "cores_busy": round(burnt / elapsed, 3),
+            "repeats_percent": repeats_percent(first, last),
+            "best": max(island.best for island in last.islands if island.best is not None),
+            **memory(session),
+        }
+
+
+def repeats_percent(first: Look, last: Look) -> float:
+    """Of all children, those that were known and not evaluated."""
+    repeats = sum(island.repeats for island in last.islands) - sum(island.repeats for island in first.islands)
+    return round(100 * repeats / (repeats + last.offspring - first.offspring), 1)
+
+
+def memory(session: AnySession) -> dict[str, Any]:
+    """Resident memory: of all processes, and of the median one of those that evolve."""
+    rss, pss = {}, 0
+    for process in processes(session):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            info = process.memory_full_info()
+            rss[process.pid], pss = info.rss / MB, pss + info.pss
+    workers = [rss[pid] for pid in session.worker_pids() if pid in rss]
+    return {
+        "rss_mb": round(sum(rss.values()), 1),
+        "pss_mb": round(pss / MB, 1),
+        "worker_rss_mb": round(statistics.median(workers), 1),
+        "workers": len(workers),
+        "processes": len(rss),
+    }
+
+
+def startup(contender: Contender) -> dict[str, float]:
+    """Seconds from the start of the first process to the first evaluation of bit strings.
+
+    Of distevo both: a run that waits in the store, where only `distevod start` is typed; and nothing there yet, where
+    `distevo-ctl submit` follows once the daemon answers.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        notes = folder / "notes"
+        notes.touch()
+        begun = time.monotonic()
+        with contender.session(folder, "onemax", str(notes)) as session:
+            if isinstance(session, Session):
+                return {"start_s": first_note(notes, None) - begun}
+            submitted = first_note(notes, session) - begun
+        session.platforms[0].marked.kill()
+        notes.write_bytes(b"")
+        begun = time.monotonic()
+        session.platforms[0].start(wait=False)
+        try:
+            return {"start_s": first_note(notes, None) - begun, "start_and_submit_s": submitted}
+        finally:
+            session.platforms[0].marked.kill()
+
+
+def first_note(notes: Path, session: DistevoSession | None) -> float:
+    """When the first evaluation was; of distevo's workers, not of the trial of the problem when it is submitted."""
+    wait_for(notes.read_bytes, "the first evaluation", PATIENCE, every=0.005)
+    if session is None:
+        return float(notes.read_text().split()[0])
+    workers = {str(pid) for pid in session.worker_pids()}
+
+    def found() -> list[float]:
+        lines = [line.split() for line in notes.read_text().splitlines()[:-1]]
+        return [float(t) for t, pid in lines if pid in workers]
+
+    wait_for(found, "a worker's evaluation", PATIENCE)
+    return found()[0]

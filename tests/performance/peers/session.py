@@ -1,0 +1,140 @@
+"""A peer at work, seen from outside: its processes, and the lines that its script prints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import orjson
+import psutil
+
+from tests.performance.peers.hand_loop import Stand
+
+ROOT = Path(__file__).parents[3]
+VENV = ROOT / "build/peers-venv"
+UNWANTED = ("DISTEVO_", "XDG_", "RAY_", "DASK_", "PYTHON")
+MARK = "PEERS_SESSION"
+"""In the environment of all processes of a session, whoever started them."""
+
+
+class Look(NamedTuple):
+    """How far all islands were at one moment."""
+
+    t: float
+    """Monotonic seconds."""
+    islands: list[Stand]
+
+    @property
+    def offspring(self) -> int:
+        """Of all islands."""
+        return sum(island.offspring for island in self.islands)
+
+    @property
+    def generations(self) -> int:
+        """Of all islands."""
+        return sum(island.generation for island in self.islands)
+
+
+class Marked:
+    """Processes that carry a mark of their own in their environment, and their descendants."""
+
+    def __init__(self) -> None:
+        self.mark = uuid.uuid4().hex
+        self.roots: list[int] = []
+        self._seen: dict[int, psutil.Process] = {}
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """For processes that are started."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
+        return kept | {MARK: self.mark, "PYTHONPATH": str(ROOT)}
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that live."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                # Some rewrite their title, and with it what of their environment can be read.
+                is_ours = process.ppid() in self._seen or process.pid in self.roots
+                if is_ours or process.environ().get(MARK) == self.mark:
+                    self._seen.setdefault(process.pid, process)
+        self._seen = {pid: process for pid, process in self._seen.items() if _lives(process)}
+        return list(self._seen.values())
+
+    def kill(self) -> None:
+        """SIGKILL to all of them, until none lives."""
+        while processes := self.processes():
+            for process in processes:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(signal.SIGKILL)
+            psutil.wait_procs(processes, timeout=5)
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+class Session:
+    """A script of a peer, from its start until all of its processes are killed."""
+
+    def __init__(self, folder: Path, module: str, work: str, variant: str, *options: str) -> None:
+        self.marked = Marked()
+        self.workers: list[int] = []
+        self.looks: list[Look] = []
+        self.log = folder / f"{module}.log"
+        self.command = [
+            str(VENV / "bin/python"), "-m", f"tests.performance.peers.{module}",
+            "--work", work, "--variant", variant, *options,
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the script, and read along."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=self.marked.environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=log,
+            )  # fmt: skip
+        self.marked.roots = [self.process.pid]
+        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+        return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.marked.kill()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the script is over, which it never is by itself."""
+        return self.process is not None and self.process.poll() is not None
+
+    def look(self) -> Look:
+        """The last that was heard. Raises RuntimeError if the script has ended before it said anything."""
+        return self.looks[-1] if self.looks else Look(time.monotonic(), [])
+
+    def worker_pids(self) -> list[int]:
+        """The processes that evolve."""
+        told = {island.pid for look in self.looks[-1:] for island in look.islands} - {0}
+        return sorted({*self.workers, *told})
+
+    def _read(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            told = orjson.loads(line)
+            if "workers" in told:
+                self.workers = told["workers"]
+            else:
+                self.looks.append(Look(told["t"], [Stand(*island) for island in told["islands"]]))

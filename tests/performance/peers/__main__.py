@@ -1,7 +1,7 @@
 """distevo beside DEAP, pygmo, Ray and Dask: speed at equal operators and with each one's own, start, memory, losses.
 
     make peers                                    # makes build/peers-venv, then runs all of it
-    .venv/bin/python -m tests.performance.peers [--seconds 20] [--repeats 5] [--only ray] [--parts equal,start] [--quick]
+    .venv/bin/python -m tests.performance.peers [--repeats 5] [--only ray] [--parts equal,start] [--quick]
 
 One contender runs at a time, in rounds: each round has all of them once, every other round the other way about, so that
 a machine that gets slower hurts all alike. `equal`: the same problem files in plain Python, the same selection, rates,
@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,14 @@ import psutil
 
 from tests.performance.peers.contenders import EQUAL, OWN, Contender
 from tests.performance.peers.losses import losses
-from tests.performance.peers.measures import startup, steady
+from tests.performance.peers.measures import race, startup, steady
 from tests.performance.peers.session import VENV
 from tests.performance.peers.table import markdown
 from tests.performance.peers.work import WORKS
 
 PARTS = ("equal", "own", "start", "losses")
-SECONDS, REPEATS, PATIENCE = 20.0, 5, 30.0
-QUICK_SECONDS, QUICK_REPEATS, QUICK_PATIENCE = 4.0, 1, 10.0
+GENERATIONS, SECONDS, REPEATS, PATIENCE = 100, 30.0, 5, 30.0
+QUICK_GENERATIONS, QUICK_SECONDS, QUICK_REPEATS, QUICK_PATIENCE = 20, 10.0, 1, 10.0
 
 
 def rounds(
@@ -55,7 +56,7 @@ def rounds(
                 found[contender.name].append(figures)
             print(orjson.dumps({"part": what, "who": contender.name, **figures}).decode(), file=sys.stderr, flush=True)
     return {
-        name: {key: spread([trial[key] for trial in trials]) for key in (trials[0] if trials else {})}
+        name: {key: spread([trial[key] for trial in trials if key in trial]) for key in sorted(set().union(*trials))}
         | ({"error": errors[name]} if name in errors else {})
         for name, trials in found.items()
     }
@@ -63,7 +64,8 @@ def rounds(
 
 def spread(values: list[float]) -> dict[str, float]:
     """Median and range."""
-    return {"median": round(statistics.median(values), 3), "least": min(values), "most": max(values)}
+    median, least, most = statistics.median(values), min(values), max(values)
+    return {"median": round(median, 3), "least": round(least, 3), "most": round(most, 3), "count": len(values)}
 
 
 def versions() -> dict[str, str]:
@@ -91,34 +93,41 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each window [20]")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="rounds of windows and starts [5]")
+    parser.add_argument("--generations", type=int, default=GENERATIONS, help="of each island, measured [100]")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="that own operators have [30]")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="rounds [5]")
     parser.add_argument("--only", default="", help="those whose name holds one of these words, as in ray,distevo")
     parser.add_argument("--parts", default=",".join(PARTS), help="of equal,own,start,losses [all]")
     parser.add_argument("--markdown", type=Path, help="where to write the tables")
-    parser.add_argument("--quick", action="store_true", help="once, windows of four seconds")
+    parser.add_argument("--quick", action="store_true", help="once, and short")
     arguments = parser.parse_args()
     if not VENV.exists():
         parser.error(f"{VENV} is missing; make it with: make peers-venv")
-    seconds, repeats, patience = arguments.seconds, arguments.repeats, PATIENCE
+    generations, seconds, repeats = arguments.generations, arguments.seconds, arguments.repeats
+    patience = PATIENCE
     if arguments.quick:
-        seconds, repeats, patience = QUICK_SECONDS, QUICK_REPEATS, QUICK_PATIENCE
+        generations, seconds, repeats = QUICK_GENERATIONS, QUICK_SECONDS, QUICK_REPEATS
+        patience = QUICK_PATIENCE
     words = arguments.only.lower().split(",")
     equal, own = ([one for one in all if any(word in one.name.lower() for word in words)] for all in (EQUAL, OWN))
     parts = arguments.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--parts: no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     report: dict[str, Any] = {
-        "benchmark": "peers", "command": " ".join(sys.argv[1:]), "seconds": seconds, "repeats": repeats,
-        "versions": versions(), "machine": machine(),
+        "benchmark": "peers", "command": " ".join(sys.argv[1:]), "generations": generations, "seconds": seconds,
+        "repeats": repeats, "versions": versions(), "machine": machine(),
     }  # fmt: skip
-    for part, contenders in (("equal", equal), ("own", own)):
+    ways = (
+        ("equal", equal, partial(steady, generations=generations)),
+        ("own", own, partial(race, seconds=seconds)),
+    )
+    for part, contenders, measure in ways:
         if part in parts:
             report[part] = {
                 work: rounds(
                     [one for one in contenders if work in one.works],
                     repeats,
-                    lambda one, work=work: steady(one, work, seconds),  # type: ignore[misc]
+                    partial(measure, work=work),
                     f"{part} {work}",
                 )
                 for work in WORKS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +13,9 @@ from typing import Any, Self
 import orjson
 
 from tests.performance.peers.hand_loop import NOT_BEGUN, Stand
-from tests.performance.peers.session import Look, Marked
+from tests.performance.peers.session import Look, Marked, Totals
 from tests.performance.peers.work import BATCH, ISLANDS, POPULATION, WORKERS, WORKS
+from tests.support.metrics import Scrape
 
 BIN = Path(sys.executable).parent
 RUN = "compared"
@@ -26,6 +28,8 @@ class Platform:
     def __init__(self, folder: Path, id: str, workers: int) -> None:  # noqa: A002
         self.marked = Marked()
         self.state_dir, self.log = folder / id, folder / f"{id}.log"
+        self.page = ""
+        """Where its metrics are, once that was asked."""
         self.command = [
             str(BIN / "distevod"), "start", "--id", id, "--state-dir", str(self.state_dir),
             "--store", str(folder / "store"), "--workers", str(workers), "--islands-per-platform", str(ISLANDS),
@@ -48,6 +52,13 @@ class Platform:
         return orjson.loads(
             subprocess.run(command, env=self.marked.environ, check=True, capture_output=True).stdout or b"{}"
         )
+
+    def figures(self) -> Scrape:
+        """The metrics page."""
+        if not self.page:
+            self.page = str(self.ctl("status")["metrics"])
+        with urllib.request.urlopen(self.page, timeout=10) as answer:
+            return Scrape(answer.read().decode())
 
 
 class DistevoSession:
@@ -92,21 +103,32 @@ class DistevoSession:
         """Whether no daemon lives."""
         return not any(platform.marked.processes() for platform in self.platforms)
 
+    def totals(self) -> Totals:
+        """As the metrics pages have them, which cost the daemons next to nothing."""
+        pages = [platform.figures() for platform in self.platforms]
+        names = ("generations_total", "evaluations_total", "duplicates_total")
+        return Totals(time.monotonic(), *(int(sum(page.figure(name) for page in pages)) for name in names))
+
     def look(self) -> Look:
-        """How far the islands are, as those platforms that answer have them in hand."""
+        """How far the islands are, as those platforms that answer have them in hand; how many repeats is not told."""
         stands = [NOT_BEGUN] * ISLANDS
-        repeats = 0
         for platform in self.platforms:
             if not platform.marked.processes():
                 continue
             status = platform.ctl("status", "--islands")
-            repeats = max([repeats, *(run["duplicates_avoided"] for run in status["runs"])])
+            if any(run["state"] == "done" for run in status["runs"]):
+                return self._result(platform)
             for island in status["islands"]:
                 best = island["best_fitness"]
                 stand = Stand(island["generation"], island["evaluations"], 0, best[0] if best else None)
                 stands[island["island"]] = max(stand, stands[island["island"]], key=lambda one: one.generation)
-        stands[0] = stands[0]._replace(repeats=repeats)  # they are told for the run as a whole
         return Look(time.monotonic(), stands)
+
+    def _result(self, platform: Platform) -> Look:
+        """Of a run that is over, which islands are all at its end."""
+        (task,) = platform.ctl("results", RUN)["tasks"]
+        first = Stand(0, task["evaluations"], 0, task["fitness"][0])
+        return Look(time.monotonic(), [first] + [NOT_BEGUN] * (ISLANDS - 1))
 
     def worker_pids(self) -> list[int]:
         """The processes that evolve."""

@@ -13,13 +13,16 @@ import psutil
 
 from tests.performance.peers.contenders import Contender
 from tests.performance.peers.distevo_session import DistevoSession
-from tests.performance.peers.session import Look, Marked, Session
-from tests.performance.peers.work import ISLANDS, MIGRATION_INTERVAL
+from tests.performance.peers.session import Marked, Session, Totals
+from tests.performance.peers.work import ISLANDS, MIGRATION_INTERVAL, WORKS
 from tests.support.daemon import wait_for
+from tests.support.formulas import Formulas
 
 WARM_GENERATIONS = 2 * MIGRATION_INTERVAL
 """Of each island, before the window: all have begun, and have exchanged programs."""
-PATIENCE = 120.0
+PATIENCE, WINDOW_PATIENCE = 120.0, 600.0
+LOOK_SECONDS = 0.5
+BITS = WORKS["onemax"].task["bits"]
 MB = 2**20
 
 AnySession = Session | DistevoSession
@@ -49,12 +52,17 @@ def warm(session: AnySession) -> None:
     """Wait until all islands evolve. Raises RuntimeError if the contender ends, TimeoutError if it takes too long."""
 
     def is_warm() -> bool:
-        if session.has_ended:
-            raise RuntimeError(f"it ended: {log_of(session)[-2000:]}")
-        islands = session.look().islands
+        islands = alive(session).look().islands
         return len(islands) == ISLANDS and min(island.generation for island in islands) >= WARM_GENERATIONS
 
-    wait_for(is_warm, "all islands to be warm", PATIENCE, every=0.5)
+    wait_for(is_warm, "all islands to be warm", PATIENCE, every=LOOK_SECONDS)
+
+
+def alive(session: AnySession) -> AnySession:
+    """The session. Raises RuntimeError if it has ended, which none does by itself."""
+    if session.has_ended:
+        raise RuntimeError(f"it ended: {log_of(session)[-2000:]}")
+    return session
 
 
 def log_of(session: AnySession) -> str:
@@ -63,29 +71,66 @@ def log_of(session: AnySession) -> str:
     return "".join(log.read_text() for log in logs if log.exists())
 
 
-def steady(contender: Contender, work: str, seconds: float) -> dict[str, Any]:
-    """Rates over a window, and memory at its end."""
+def steady(contender: Contender, work: str, generations: int) -> dict[str, Any]:
+    """Rates over so many generations of each island, the same ones for all, and memory at their end.
+
+    It is not a window of time, since what a generation costs depends on how far a search is.
+    """
     with tempfile.TemporaryDirectory() as folder, contender.session(Path(folder), work) as session:
-        warm(session)
-        found = processes(session)
-        first, begun, cpu = session.look(), time.monotonic(), cpu_seconds(found)
-        time.sleep(seconds)
-        burnt, elapsed, last = cpu_seconds(found) - cpu, time.monotonic() - begun, session.look()
-        rate = (last.offspring - first.offspring) / (last.t - first.t)
+        first, _, found = reach(session, WARM_GENERATIONS, [])
+        cpu = cpu_seconds(found)
+        last, burnt, _ = reach(session, WARM_GENERATIONS + generations, found)
+        burnt -= cpu
+        elapsed, repeats = last.t - first.t, last.repeats - first.repeats
+        children = last.offspring - first.offspring + repeats
         return {
-            "offspring_per_s_per_core": round(rate / contender.cores, 1),
-            "offspring_per_cpu_s": round(rate * elapsed / burnt, 1),
+            "offspring_per_s_per_core": round(children / elapsed / contender.cores, 1),
+            "offspring_per_cpu_s": round(children / burnt, 1),
+            "evaluated_per_s_per_core": round((children - repeats) / elapsed / contender.cores, 1),
+            "repeats_percent": round(100 * repeats / children, 1),
             "cores_busy": round(burnt / elapsed, 3),
-            "repeats_percent": repeats_percent(first, last),
-            "best": max(island.best for island in last.islands if island.best is not None),
+            "seconds": round(elapsed, 1),
             **memory(session),
         }
 
 
-def repeats_percent(first: Look, last: Look) -> float:
-    """Of all children, those that were known and not evaluated."""
-    repeats = sum(island.repeats for island in last.islands) - sum(island.repeats for island in first.islands)
-    return round(100 * repeats / (repeats + last.offspring - first.offspring), 1)
+def reach(
+    session: AnySession, generations: int, found: list[psutil.Process]
+) -> tuple[Totals, float, list[psutil.Process]]:
+    """Wait until islands have done so many generations in the mean; what they have done then, what CPU time these
+    processes have used, and which processes there are."""
+    totals: list[Totals] = []
+
+    def is_there() -> bool:
+        totals.append(alive(session).totals())
+        return totals[-1].generations >= ISLANDS * generations
+
+    wait_for(is_there, f"generation {generations}", WINDOW_PATIENCE, every=LOOK_SECONDS / 5)
+    burnt = cpu_seconds(found)
+    return totals[-1], burnt, found or processes(session)
+
+
+def race(contender: Contender, work: str, seconds: float) -> dict[str, Any]:
+    """What each one's own operators find within so many seconds from the start of the first process.
+
+    `solved_s`: until it is known that all bits are ones. `error`: of the best formula, the root of the mean squared
+    error; distevo's fitness is that error in standard deviations, and a price for length, so that this is its upper bound.
+    """
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, contender.session(Path(folder), work) as session:
+        found: dict[str, Any] = {}
+        best: list[float] = []
+        while "solved_s" not in found and time.monotonic() < begun + seconds:
+            time.sleep(LOOK_SECONDS)
+            best = [island.best for island in alive(session).look().islands if island.best is not None]
+            if work == "onemax" and best and max(best) >= BITS:
+                found["solved_s"] = round(time.monotonic() - begun, 2)
+        if not best:
+            raise RuntimeError(f"nothing in {seconds:g} s")
+        if work == "onemax":
+            return found | {"ones": max(best)}
+        unit = statistics.pstdev(Formulas({}).wanted) if contender.package == "distevo" else 1.0
+        return {"error": -max(best) * unit}
 
 
 def memory(session: AnySession) -> dict[str, Any]:

@@ -26,22 +26,22 @@ MARK = "PEERS_SESSION"
 """In the environment of all processes of a session, whoever started them."""
 
 
+class Totals(NamedTuple):
+    """What all islands together have done at one moment."""
+
+    t: float
+    """Monotonic seconds."""
+    generations: int
+    offspring: int
+    repeats: int
+
+
 class Look(NamedTuple):
-    """How far all islands were at one moment."""
+    """How far each island was at one moment."""
 
     t: float
     """Monotonic seconds."""
     islands: list[Stand]
-
-    @property
-    def offspring(self) -> int:
-        """Of all islands."""
-        return sum(island.offspring for island in self.islands)
-
-    @property
-    def generations(self) -> int:
-        """Of all islands."""
-        return sum(island.generation for island in self.islands)
 
 
 class Marked:
@@ -123,8 +123,14 @@ class Session:
         return self.process is not None and self.process.poll() is not None
 
     def look(self) -> Look:
-        """The last that was heard. Raises RuntimeError if the script has ended before it said anything."""
+        """The last that was heard."""
         return self.looks[-1] if self.looks else Look(time.monotonic(), [])
+
+    def totals(self) -> Totals:
+        """Of the last that was heard."""
+        look = self.look()
+        sums = [sum(counts) for counts in zip(*(island[:3] for island in look.islands), strict=True)]
+        return Totals(look.t, *(sums or (0, 0, 0)))
 
     def worker_pids(self) -> list[int]:
         """The processes that evolve."""

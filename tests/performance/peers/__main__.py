@@ -34,9 +34,10 @@ from tests.performance.peers.session import VENV
 from tests.performance.peers.table import markdown
 from tests.performance.peers.work import WORKS
 
+FAILURES = (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError)
 PARTS = ("equal", "own", "start", "losses")
-GENERATIONS, SECONDS, REPEATS, PATIENCE = 100, 30.0, 5, 30.0
-QUICK_GENERATIONS, QUICK_SECONDS, QUICK_REPEATS, QUICK_PATIENCE = 20, 10.0, 1, 10.0
+GENERATIONS, SECONDS, REPEATS, PATIENCE = 100, 20.0, 5, 30.0
+QUICK_GENERATIONS, QUICK_SECONDS, QUICK_REPEATS = 20, 10.0, 1
 
 
 def rounds(
@@ -49,7 +50,7 @@ def rounds(
         for contender in contenders if number % 2 == 0 else reversed(contenders):
             try:
                 figures = measure(contender)
-            except (RuntimeError, TimeoutError, subprocess.SubprocessError) as error:
+            except FAILURES as error:
                 errors[contender.name] = str(error)
                 figures = {}
             else:
@@ -94,8 +95,9 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--generations", type=int, default=GENERATIONS, help="of each island, measured [100]")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="that own operators have [30]")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="that own operators have [20]")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="rounds [5]")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds for what was killed to go on [30]")
     parser.add_argument("--only", default="", help="those whose name holds one of these words, as in ray,distevo")
     parser.add_argument("--parts", default=",".join(PARTS), help="of equal,own,start,losses [all]")
     parser.add_argument("--markdown", type=Path, help="where to write the tables")
@@ -104,12 +106,12 @@ def main() -> None:
     if not VENV.exists():
         parser.error(f"{VENV} is missing; make it with: make peers-venv")
     generations, seconds, repeats = arguments.generations, arguments.seconds, arguments.repeats
-    patience = PATIENCE
     if arguments.quick:
         generations, seconds, repeats = QUICK_GENERATIONS, QUICK_SECONDS, QUICK_REPEATS
-        patience = QUICK_PATIENCE
     words = arguments.only.lower().split(",")
-    equal, own = ([one for one in all if any(word in one.name.lower() for word in words)] for all in (EQUAL, OWN))
+    equal, own = (
+        [one for one in contenders if any(word in one.name.lower() for word in words)] for contenders in (EQUAL, OWN)
+    )
     parts = arguments.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--parts: no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -137,7 +139,10 @@ def main() -> None:
     if "losses" in parts:
         report["losses"] = {}
         for one in equal:
-            report["losses"][one.name] = losses(one, patience)
+            try:
+                report["losses"][one.name] = losses(one, arguments.patience)
+            except FAILURES as error:
+                report["losses"][one.name] = {"error": str(error)}
             print(orjson.dumps({one.name: report["losses"][one.name]}).decode(), file=sys.stderr, flush=True)
     report["machine"]["load_after"] = os.getloadavg()[0]
     print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())

@@ -8,9 +8,9 @@ Variants, two words each, joined by a dash. First, who works:
 
 Second, with which operators:
 
-- `equal`: DEAP's algorithm made of its own parts (`tools.selTournament`, `algorithms.varOr`, `tools.selBest`) around the
+- `equal`: an algorithm made of DEAP's parts (`tools.selTournament`, `algorithms.varOr`, `tools.selBest`) around the
   operators that all have here; children that the deme has seen before are not evaluated.
-- `own`: DEAP's examples `onemax` and `symbreg` with their numbers: `algorithms.varAnd`, generational, `tools` and `gp`.
+- `own`: DEAP's examples `onemax` and `symbreg` with their rates: `algorithms.varAnd`, generational, `tools` and `gp`.
 - `numpy`: DEAP's example `onemax_numpy`; bit strings only.
 """
 
@@ -30,7 +30,6 @@ import numpy as np
 from deap import algorithms, base, creator, gp, tools
 
 from tests.performance.peers import driver
-from tests.support.formulas import POINTS, Formulas
 from tests.performance.peers.hand_loop import NOT_BEGUN, Stand
 from tests.performance.peers.work import (
     BATCH,
@@ -44,6 +43,7 @@ from tests.performance.peers.work import (
     WORKERS,
     problem_of,
 )
+from tests.support.formulas import POINTS, Formulas
 
 WORST = -1e30
 BITS, FLIP_CHANCE, OWN_CROSSOVER, OWN_MUTATION = 256, 0.05, 0.5, 0.2
@@ -220,7 +220,10 @@ def migrate(demes: list[list[Any]]) -> None:
         return
     # migRing looks its emigrants up with ==, which arrays have another meaning for.
     ranked = [tools.selBest(deme, len(deme)) for deme in demes]
-    demes[:] = [before[:MIGRATION_SIZE] + deme[MIGRATION_SIZE:] for before, deme in zip(ranked[-1:] + ranked[:-1], ranked, strict=True)]
+    demes[:] = [
+        before[:MIGRATION_SIZE] + deme[MIGRATION_SIZE:]
+        for before, deme in zip(ranked[-1:] + ranked[:-1], ranked, strict=True)
+    ]
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """An island as somebody would write it in plain Python: what Ray, Dask, pygmo and a pool have to be given.
 
-The same steps as distevo's island takes: tournament, crossover or mutation, a few newcomers, a child that the island has
-seen before is not evaluated, the best survive, and of equals the smallest. It has no guards, no budget, no checkpoint.
+The same steps as distevo's island takes: tournament, crossover or mutation, a few newcomers, a child that the island
+has seen before is not evaluated, the best survive, and of equals the smallest. It has no guards, no budget, no
+checkpoint.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What is lost when a worker, a platform or everything is killed, by experiment: SIGKILL in the middle of bit strings."""
+"""What SIGKILL of a worker, a platform or everything loses, by experiment, in the middle of bit strings."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,15 +12,15 @@ from typing import Any
 import psutil
 
 from tests.performance.peers.contenders import Contender
-from tests.performance.peers.distevo_session import DistevoSession
 from tests.performance.peers.measures import AnySession, log_of, warm
-from tests.performance.peers.pairs import COORDINATING, OTHER, Pair, pair_of
+from tests.performance.peers.pairs import COORDINATING, OTHER, pair_of
 from tests.performance.peers.session import Session
 from tests.performance.peers.work import MIGRATION_INTERVAL
 from tests.support.daemon import wait_for
 
 LOOK_SECONDS = 0.1
 WORK = "onemax"
+WENT_ON, BEGAN_ANEW, STANDS_STILL = "went on", "began anew", "stands still"
 
 
 def losses(contender: Contender, patience: float) -> dict[str, dict[str, Any] | None]:
@@ -71,8 +72,8 @@ def after_restart(contender: Contender, patience: float) -> dict[str, Any]:
 def after_kill(session: AnySession, kill: Callable[[], None], patience: float) -> dict[str, Any]:
     """Kill something, then see for how long which islands go on, and from where.
 
-    An island went on when it is seen further than it was before. It began anew when it is seen at less than
-    two reports; else what it lost is what it is seen below where it was.
+    An island went on when it is seen in other generations than before, and what it lost is what it is then seen below
+    where it was. It began anew when it is seen as far as a first report has it.
     """
     before = session.look()
     killed_at = time.monotonic()
@@ -86,28 +87,26 @@ def after_kill(session: AnySession, kill: Callable[[], None], patience: float) -
             for seen, now, then in zip(changed, look.islands, before.islands, strict=True):
                 if now.generation not in {0, then.generation}:
                     seen.append((look.t - killed_at, now.generation))
-        return session.has_ended or all(len({generation for _, generation in seen}) > 1 for seen in changed)
+        fates = [fate(seen, then.generation, patience) for seen, then in zip(changed, before.islands, strict=True)]
+        return session.has_ended or all(one["outcome"] != STANDS_STILL for one in fates)
 
-    try:
+    # What does not go on is what is to be told.
+    with contextlib.suppress(TimeoutError):
         wait_for(is_over, "all islands to go on", patience, every=LOOK_SECONDS)
-    except TimeoutError:
-        pass  # noqa: S110 - what did not go on is what is to be told
     has_ended = session.has_ended
     return {
         "generations_before": [island.generation for island in before.islands],
-        "islands": [
-            fate(seen, then.generation, patience) for seen, then in zip(changed, before.islands, strict=True)
-        ],
+        "islands": [fate(seen, then.generation, patience) for seen, then in zip(changed, before.islands, strict=True)],
         "has_ended": has_ended,
         "last_words": log_of(session).strip().splitlines()[-1:] if has_ended else [],
     }
 
 
 def fate(seen: list[tuple[float, int]], generation: int, patience: float) -> dict[str, Any]:
-    """What became of an island that was in this generation."""
-    if len({number for _, number in seen}) < 2:
-        return {"outcome": "stands still", "seconds": patience, "lost": None}
-    least = min(number for _, number in seen)
-    if least <= MIGRATION_INTERVAL < generation:
-        return {"outcome": "began anew", "seconds": round(seen[0][0], 2), "lost": generation}
-    return {"outcome": "went on", "seconds": round(seen[0][0], 2), "lost": max(0, generation - least)}
+    """What became of an island that was in this generation. A single report may have been on its way already."""
+    numbers = {number for _, number in seen}
+    if numbers and min(numbers) <= MIGRATION_INTERVAL < generation:
+        return {"outcome": BEGAN_ANEW, "seconds": round(seen[0][0], 2), "lost": generation}
+    if len(numbers) < 2:
+        return {"outcome": STANDS_STILL, "seconds": patience, "lost": None}
+    return {"outcome": WENT_ON, "seconds": round(seen[0][0], 2), "lost": max(0, generation - min(numbers))}

@@ -114,7 +114,8 @@ def race(contender: Contender, work: str, seconds: float) -> dict[str, Any]:
     """What each one's own operators find within so many seconds from the start of the first process.
 
     `solved_s`: until it is known that all bits are ones. `error`: of the best formula, the root of the mean squared
-    error; distevo's fitness is that error in standard deviations, and a price for length, so that this is its upper bound.
+    error; distevo's fitness is that error in standard deviations with a price for length, so that this is an upper
+    bound of it.
     """
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, contender.session(Path(folder), work) as session:

@@ -1,4 +1,4 @@
-"""A contender on two platforms of one worker each, on one machine: what is killed is all processes of one of them."""
+"""A contender on two platforms, both on this machine: each has room for all islands, and all its processes can be killed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Self
 from tests.performance.peers.contenders import Contender
 from tests.performance.peers.distevo_session import DistevoSession
 from tests.performance.peers.session import VENV, Marked, Session
+from tests.performance.peers.work import WORKERS
 
 COORDINATING, OTHER = 0, 1
 """The platforms of a pair: the first coordinates, and has the peer's scheduler and the script."""
@@ -50,7 +51,7 @@ def pair_of(contender: Contender, folder: Path, work: str) -> Pair | None:
     starts = {"ray": ray_nodes, "distributed": dask_workers}.get(contender.package)
     if starts is None:
         return None
-    first, second = Marked(), Marked()
+    first, second = Marked(folder), Marked(folder)
     try:
         address = starts(folder, first, second)
     except BaseException:
@@ -62,24 +63,26 @@ def pair_of(contender: Contender, folder: Path, work: str) -> Pair | None:
 
 
 def ray_nodes(folder: Path, head: Marked, other: Marked) -> str:
-    """A head node and another, each with one CPU; returns the address."""
+    """A head node and another; returns the address."""
     address = f"127.0.0.1:{free_port()}"
     temporary = ["--temp-dir", str(folder / "ray")]
     first = ["--head", "--port", address.rpartition(":")[2], "--include-dashboard", "false", *temporary]
     for marked, options in ((head, first), (other, ["--address", address])):
-        command = [str(VENV / "bin/ray"), "start", "--num-cpus", "1", "--disable-usage-stats", *options]
+        command = [str(VENV / "bin/ray"), "start", "--num-cpus", str(WORKERS), "--disable-usage-stats", *options]
         with (folder / "ray.log").open("ab") as log:
             subprocess.run(command, env=marked.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
     return address
 
 
 def dask_workers(folder: Path, first: Marked, second: Marked) -> str:
-    """A scheduler with a worker beside it, and another worker; returns the scheduler's address."""
+    """A scheduler with workers beside it, and other workers; returns the scheduler's address."""
     address = f"tcp://127.0.0.1:{free_port()}"
     program = str(VENV / "bin/dask")
     _background(folder, first, program, "scheduler", "--host", address, "--no-dashboard")
     for marked in (first, second):
-        _background(folder, marked, program, "worker", address, "--nthreads", "1", "--no-dashboard")
+        _background(
+            folder, marked, program, "worker", address, "--nworkers", str(WORKERS), "--nthreads", "1", "--no-dashboard"
+        )
     return address
 
 

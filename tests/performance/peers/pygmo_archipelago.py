@@ -1,7 +1,7 @@
 """pygmo: an archipelago of islands in processes (`mp_island`), along its own ring with its own migration.
 
-Variant `equal`: the hand-written generations as a user-defined algorithm. pygmo's populations are vectors of numbers, so
-programs are written into them, padded at the end. Variant `own`: pygmo's simple genetic algorithm (`sga`, in C++) on
+Variant `equal`: the hand-written generations as a user-defined algorithm. pygmo's populations are vectors of numbers,
+so programs are written into them, padded at the end. Variant `own`: pygmo's simple genetic algorithm (`sga`, in C++) on
 the bits as integers, which evaluates in Python; it has nothing for formulas.
 """
 
@@ -14,7 +14,6 @@ import numpy as np
 import pygmo
 
 from tests.performance.peers import driver
-from tests.support.formulas import CONSTANTS, MOST_NODES
 from tests.performance.peers.hand_loop import NOT_BEGUN, HandIsland, Scored, Stand
 from tests.performance.peers.work import (
     CROSSOVER_RATE,
@@ -26,6 +25,7 @@ from tests.performance.peers.work import (
     WORKERS,
     problem_of,
 )
+from tests.support.formulas import CONSTANTS, MOST_NODES
 
 LOOK_SECONDS = 0.25
 FLIP_CHANCE = 0.05

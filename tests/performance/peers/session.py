@@ -47,16 +47,16 @@ class Look(NamedTuple):
 class Marked:
     """Processes that carry a mark of their own in their environment, and their descendants."""
 
-    def __init__(self) -> None:
-        self.mark = uuid.uuid4().hex
+    def __init__(self, home: Path) -> None:
+        self.mark, self.home = uuid.uuid4().hex, home
         self.roots: list[int] = []
         self._seen: dict[int, psutil.Process] = {}
 
     @property
     def environ(self) -> dict[str, str]:
-        """For processes that are started."""
+        """For processes that are started, in which nothing of this machine's user is touched."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
-        return kept | {MARK: self.mark, "PYTHONPATH": str(ROOT)}
+        return kept | {MARK: self.mark, "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
     def processes(self) -> list[psutil.Process]:
         """Those that live."""
@@ -88,7 +88,7 @@ class Session:
     """A script of a peer, from its start until all of its processes are killed."""
 
     def __init__(self, folder: Path, module: str, work: str, variant: str, *options: str) -> None:
-        self.marked = Marked()
+        self.marked = Marked(folder)
         self.workers: list[int] = []
         self.looks: list[Look] = []
         self.log = folder / f"{module}.log"
@@ -139,6 +139,8 @@ class Session:
 
     def _read(self, lines: Sequence[bytes]) -> None:
         for line in lines:
+            if not line.startswith(b"{"):
+                continue  # libraries print what they have to say there, too
             told = orjson.loads(line)
             if "workers" in told:
                 self.workers = told["workers"]

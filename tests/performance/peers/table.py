@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 NOTHING = "-"
+EXPERIMENTS = {
+    "worker": "a worker",
+    "platform": "one of two platforms",
+    "coordinator": "that which coordinates",
+    "restart": "everything, started again",
+}
+
+
+class Column(NamedTuple):
+    """Which figure, and how it is written."""
+
+    key: str
+    digits: int
+    unit: str = ""
+
+
+SPEED = {
+    "offspring / s / core": Column("offspring_per_s_per_core", 0),
+    "offspring / CPU second": Column("offspring_per_cpu_s", 0),
+    "known": Column("repeats_percent", 1, " %"),
+    "RSS of all": Column("rss_mb", 0, " MB"),
+    "RSS of a worker": Column("worker_rss_mb", 0, " MB"),
+    "processes": Column("processes", 0),
+}
+OWN = {
+    "onemax": {"256 ones after": Column("solved_s", 1, " s"), "ones at the end": Column("ones", 0)},
+    "regression": {"error at the end": Column("error", 4)},
+}
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """All tables that the report has figures for."""
     machine, versions = report["machine"], report["versions"]
-    parts = [
-        f"Python {machine['python']}, " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ". "
-        f"{machine['cores']} x {machine['processor']}, {machine['memory_gb']} GiB; {report['repeats']} rounds, windows of "
-        f"{report['seconds']:g} s; medians (ranges)."
-    ]
-    for part, title in (("equal", "At equal operators"), ("own", "With each one's own operators")):
-        for work, rows in report.get(part, {}).items():
-            parts.append(f"**{title}, {work}**\n\n" + speeds(rows, is_own=part == "own"))
+    numbers = ", ".join(f"{name} {number}" for name, number in versions.items())
+    where = f"{machine['cores']} x {machine['processor']}, {machine['memory_gb']} GiB"
+    load = f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after"
+    how = (
+        f"{report['repeats']} rounds of {report['generations']} generations, {report['seconds']:g} s for own operators"
+    )
+    parts = [f"Python {machine['python']}, {numbers}. {where}, {load}. {how}; medians (ranges)."]
+    for work, rows in report.get("equal", {}).items():
+        parts.append(
+            f"**At equal operators, {work}**\n\n" + grid([row_of(name, row, SPEED) for name, row in rows.items()])
+        )
+    for work, rows in report.get("own", {}).items():
+        parts.append(f"**With each one's own, {work}**\n\n" + grid([row_of(n, r, OWN[work]) for n, r in rows.items()]))
     if "start" in report:
         parts.append("**Start**\n\n" + starts(report["start"]))
     if "losses" in report:
@@ -26,59 +59,47 @@ def markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def grid(header: list[str], rows: list[list[str]]) -> str:
-    """A table."""
-    lines = [header, ["---"] * len(header), *rows]
+def grid(rows: list[dict[str, str]]) -> str:
+    """A table; each row has the same columns."""
+    if not rows:
+        return NOTHING
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def speeds(rows: Mapping[str, Mapping[str, Any]], *, is_own: bool) -> str:
-    """Rates and memory of all with one work."""
-    header = [
-        "", "offspring / s / core", "offspring / CPU second", "repeats", "RSS of all", "of a worker", "processes"
-    ]  # fmt: skip
-    lines = []
-    for name, row in rows.items():
-        cells = [
-            figure(row, "offspring_per_s_per_core", 0),
-            figure(row, "offspring_per_cpu_s", 0),
-            figure(row, "repeats_percent", 1, " %"),
-            figure(row, "rss_mb", 0, " MB"),
-            figure(row, "worker_rss_mb", 0, " MB"),
-            figure(row, "processes", 0),
-            *([figure(row, "best", 3)] if is_own else []),
-        ]
-        lines.append([name, *cells])
-    return grid([*header, *(["best"] if is_own else [])], lines)
+def row_of(name: str, row: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, str]:
+    """A contender's figures."""
+    return {"": name} | {title: figure(row, column) for title, column in columns.items()}
 
 
 def starts(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Seconds to the first evaluation."""
+    """Seconds to the first evaluation; of distevo in both ways."""
+    title = "first process to first evaluation"
     lines = []
     for name, row in rows.items():
-        lines.append([name, figure(row, "start_s", 2, " s")])
+        lines.append({"": name, title: figure(row, Column("start_s", 2, " s"))})
         if "start_and_submit_s" in row:
-            lines.append([f"{name}, `start --detach` and `submit`", figure(row, "start_and_submit_s", 2, " s")])
-    return grid(["", "first process to first evaluation"], lines)
+            typed = f"{name}, `start --detach`, then `submit`"
+            lines.append({"": typed, title: figure(row, Column("start_and_submit_s", 2, " s"))})
+    return grid(lines)
 
 
-def figure(row: Mapping[str, Any], key: str, digits: int, unit: str = "") -> str:
+def figure(row: Mapping[str, Any], column: Column) -> str:
     """Median and range."""
-    if key not in row:
+    if column.key not in row:
         return "failed" if "error" in row else NOTHING
-    median, least, most = (row[key][which] for which in ("median", "least", "most"))
-    text = f"{median:,.{digits}f}{unit}"
-    return text if least == most else f"{text} ({least:,.{digits}f}-{most:,.{digits}f})"
+    median, least, most = (f"{row[column.key][which]:,.{column.digits}f}" for which in ("median", "least", "most"))
+    return f"{median}{column.unit}" + (f" ({least}-{most})" if least != most else "")
 
 
 def fates(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """What became of the islands."""
-    lines = [
-        [name, *(fate(row[what]) for what in ("worker", "platform", "coordinator", "restart"))]
-        for name, row in rows.items()
-    ]
-    header = ["", "a worker", "the other of two platforms", "that which coordinates", "everything, started again"]
-    return grid(header, lines)
+    return grid(
+        [
+            {"": name} | {title: "failed" if "error" in row else fate(row[what]) for what, title in EXPERIMENTS.items()}
+            for name, row in rows.items()
+        ]
+    )
 
 
 def fate(found: Mapping[str, Any] | None) -> str:

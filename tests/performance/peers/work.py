@@ -17,7 +17,7 @@ BATCH = 500
 TOURNAMENT, CROSSOVER_RATE, IMMIGRANT_RATE = 3, 0.4, 0.02
 """As in `distevod.evolution.genetic`; a test holds them together."""
 MIGRATION_INTERVAL, MIGRATION_SIZE = 10, 5
-"""Generations between two emigrations along the ring, and programs in each; `distevo-ctl submit` has them as defaults."""
+"""Generations between two emigrations along the ring, and programs in each: the defaults of `distevo-ctl submit`."""
 
 
 class Work(NamedTuple):

@@ -57,7 +57,8 @@ peers: $(STAMP) $(PEERS)/.installed  ## distevo beside DEAP, pygmo, Ray and Dask
 
 $(PEERS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'  # the first that knows groups
+	@# The first pip that knows dependency groups.
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --group peers
 	@touch $@
 

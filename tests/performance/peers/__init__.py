@@ -1,7 +1,7 @@
 """distevo beside DEAP, pygmo, Ray and Dask, on the same work.
 
     make peers                       # a virtual environment for the peers, then all of it: about an hour
-    .venv/bin/python -m tests.performance.peers --quick
+    make peers PEERS_ARGS=--quick
 
 Reading order: `work` (what is evolved, with which numbers; the operators are in `tests/support`), `hand_loop` (an
 island as somebody would write it), `driver` (what a peer's script prints), the peers (`deap_islands`,

@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="once, and short")
     arguments = parser.parse_args()
     if not VENV.exists():
-        parser.error(f"{VENV} is missing; make it with: make peers-venv")
+        parser.error(f"{VENV} is missing; make it with: make build/peers-venv/.installed")
     generations, seconds, repeats = arguments.generations, arguments.seconds, arguments.repeats
     if arguments.quick:
         generations, seconds, repeats = QUICK_GENERATIONS, QUICK_SECONDS, QUICK_REPEATS

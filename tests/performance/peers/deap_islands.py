@@ -101,7 +101,7 @@ class Equal:
             offspring += len(fresh)
             repeats += len(children) - len(fresh)
             deme = tools.selBest(deme + fresh, POPULATION)
-        return deme, Stand(generations, offspring, repeats, deme[0].fitness.values[0], os.getpid())
+        return deme, Stand(generations, offspring, repeats, deme[0].fitness.values[0])
 
 
 class Own:
@@ -153,7 +153,7 @@ class Own:
             deme = algorithms.varAnd(toolbox.select(deme, len(deme)), toolbox, *self.chances)
             evaluated += assess(deme, toolbox)
         best = max(one.fitness.values[0] for one in deme)
-        return deme, Stand(generations, evaluated, 0, best, os.getpid())
+        return deme, Stand(generations, evaluated, 0, best)
 
 
 def assess(children: list[Any], toolbox: base.Toolbox) -> int:

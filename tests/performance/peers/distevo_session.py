@@ -38,20 +38,26 @@ class Platform:
 
     def start(self, wait: bool = True) -> None:
         """Start the daemon; wait until the cluster has taken it in."""
+        self.page = ""
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [*self.command, *(["--detach"] if wait else [])], env=self.marked.environ, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log,
-            )  # fmt: skip
-            if wait and process.wait() != 0:
-                raise RuntimeError(f"distevod start failed: {self.log.read_text()[-2000:]}")
+            process = self.marked.start([*self.command, *(["--detach"] if wait else [])], log, log)
+        if wait and process.wait() != 0:
+            raise RuntimeError(f"distevod start failed: {self.log.read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """`distevod stop`."""
+        self._run("distevod", "stop")
 
     def ctl(self, *arguments: str) -> Any:
-        """What `distevo-ctl` answers. Raises CalledProcessError when it fails."""
-        command = [str(BIN / "distevo-ctl"), *arguments, "--state-dir", str(self.state_dir), "--json"]
-        return orjson.loads(
-            subprocess.run(command, env=self.marked.environ, check=True, capture_output=True).stdout or b"{}"
-        )
+        """What `distevo-ctl` answers. Raises RuntimeError with what it said when it fails."""
+        return orjson.loads(self._run("distevo-ctl", *arguments, "--json"))
+
+    def _run(self, program: str, *arguments: str) -> bytes:
+        command = [str(BIN / program), *arguments, "--state-dir", str(self.state_dir)]
+        done = subprocess.run(command, env=self.marked.environ, capture_output=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} {arguments[0]}: {(done.stderr or done.stdout).decode()[-2000:]}")
+        return done.stdout
 
     def figures(self) -> Scrape:
         """The metrics page."""
@@ -89,7 +95,11 @@ class DistevoSession:
         )  # fmt: skip
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

@@ -1,7 +1,7 @@
 """What a peer's script takes and prints, the same for each: lines of JSON on standard output.
 
 `{"workers": [pid, ...]}`  once: the processes that evolve
-`{"t": ..., "islands": [[generation, offspring, repeats, best, pid], ...]}`  again and again: monotonic time, how far
+`{"t": ..., "islands": [[generation, offspring, repeats, best], ...]}`  again and again: monotonic time, how far
 each island is
 
 It goes on until it is killed.

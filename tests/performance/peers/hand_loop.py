@@ -7,7 +7,6 @@ checkpoint.
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any, NamedTuple
 
@@ -39,13 +38,11 @@ class Stand(NamedTuple):
     repeats: int
     """Children that were known, and so were not."""
     best: float | None
-    pid: int = 0
-    """The process that it evolves in."""
 
     def after(self, more: Stand) -> Stand:
         """This, and what came after it."""
         counts = (a + b for a, b in zip(self[:3], more[:3], strict=True))
-        return Stand(*counts, more.best, more.pid)
+        return Stand(*counts, more.best)
 
 
 NOT_BEGUN = Stand(0, 0, 0, None)
@@ -72,7 +69,7 @@ class HandIsland:
     def stand(self) -> Stand:
         """How far it is."""
         best = -self.population[0].order[0] if self.population else None
-        return Stand(self.generation, self.offspring, self.repeats, best, os.getpid())
+        return Stand(self.generation, self.offspring, self.repeats, best)
 
     def _take(self, immigrants: list[Scored]) -> None:
         new = [scored for scored in immigrants if scored.order[2] not in self.known]

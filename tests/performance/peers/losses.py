@@ -59,8 +59,7 @@ def after_restart(contender: Contender, patience: float) -> dict[str, Any]:
 
         def again() -> None:
             if isinstance(session, Session):
-                session.marked.kill()
-                session.looks.clear()
+                session.kill()
                 session.start()
             else:
                 session.platforms[0].marked.kill()

@@ -166,14 +166,12 @@ def startup(contender: Contender) -> dict[str, float]:
             if isinstance(session, Session):
                 return {"start_s": first_note(notes, None) - begun}
             submitted = first_note(notes, session) - begun
-        session.platforms[0].marked.kill()
-        notes.write_bytes(b"")
-        begun = time.monotonic()
-        session.platforms[0].start(wait=False)
-        try:
+            (platform,) = session.platforms
+            platform.stop()
+            notes.write_bytes(b"")
+            begun = time.monotonic()
+            platform.start(wait=False)
             return {"start_s": first_note(notes, None) - begun, "start_and_submit_s": submitted}
-        finally:
-            session.platforms[0].marked.kill()
 
 
 def first_note(notes: Path, session: DistevoSession | None) -> float:

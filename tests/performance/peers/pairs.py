@@ -1,4 +1,4 @@
-"""A contender on two platforms, both on this machine: each has room for all islands, and all its processes can be killed."""
+"""A contender on two platforms, both on this machine, each with room for all islands, to kill one of them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Pair:
     ) -> None:
         for number in (COORDINATING, OTHER):
             self.kill(number)
+        self.session.__exit__(kind, value, trace)
 
     def kill(self, number: int) -> None:
         """SIGKILL to all processes of a platform."""
@@ -88,10 +89,7 @@ def dask_workers(folder: Path, first: Marked, second: Marked) -> str:
 
 def _background(folder: Path, marked: Marked, *command: str) -> None:
     with (folder / "dask.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, env=marked.environ, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    marked.roots.append(process.pid)
+        marked.start(command, log, log)
 
 
 def free_port() -> int:

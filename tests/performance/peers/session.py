@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import IO, NamedTuple, Self
 
 import orjson
 import psutil
@@ -49,7 +49,7 @@ class Marked:
 
     def __init__(self, home: Path) -> None:
         self.mark, self.home = uuid.uuid4().hex, home
-        self.roots: list[int] = []
+        self._started: list[subprocess.Popen[bytes]] = []
         self._seen: dict[int, psutil.Process] = {}
 
     @property
@@ -58,12 +58,21 @@ class Marked:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
         return kept | {MARK: self.mark, "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
 
+    def start(self, command: Sequence[str], output: int | IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a process of this session."""
+        process = subprocess.Popen(
+            command, env=self.environ, cwd=self.home, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+        )
+        self._started.append(process)
+        return process
+
     def processes(self) -> list[psutil.Process]:
         """Those that live."""
+        started = {process.pid for process in self._started}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 # Some rewrite their title, and with it what of their environment can be read.
-                is_ours = process.ppid() in self._seen or process.pid in self.roots
+                is_ours = process.ppid() in self._seen or process.pid in started
                 if is_ours or process.environ().get(MARK) == self.mark:
                     self._seen.setdefault(process.pid, process)
         self._seen = {pid: process for pid, process in self._seen.items() if _lives(process)}
@@ -76,6 +85,9 @@ class Marked:
                 with contextlib.suppress(psutil.Error):
                     process.send_signal(signal.SIGKILL)
             psutil.wait_procs(processes, timeout=5)
+        for started in self._started:
+            started.wait()
+        self._started.clear()
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -101,13 +113,18 @@ class Session:
     def start(self) -> Self:
         """Start the script, and read along."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, env=self.marked.environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=log,
-            )  # fmt: skip
-        self.marked.roots = [self.process.pid]
-        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+            self.process = self.marked.start(self.command, subprocess.PIPE, log)
+        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
         return self
+
+    def kill(self) -> None:
+        """SIGKILL to all of its processes, and forget what it said."""
+        self.marked.kill()
+        if self.process is not None and self.process.stdout is not None:
+            self._reader.join()
+            self.process.stdout.close()
+        self.looks.clear()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -115,7 +132,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.marked.kill()
+        self.kill()
 
     @property
     def has_ended(self) -> bool:
@@ -134,8 +151,7 @@ class Session:
 
     def worker_pids(self) -> list[int]:
         """The processes that evolve."""
-        told = {island.pid for look in self.looks[-1:] for island in look.islands} - {0}
-        return sorted({*self.workers, *told})
+        return self.workers
 
     def _read(self, lines: Sequence[bytes]) -> None:
         for line in lines:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tests.performance.peers.losses import STANDS_STILL
+
 NOTHING = "-"
 EXPERIMENTS = {
     "worker": "a worker",
@@ -106,17 +108,18 @@ def fate(found: Mapping[str, Any] | None) -> str:
     """What one experiment showed."""
     if found is None:
         return NOTHING
-    outcomes: dict[str, list[Mapping[str, Any]]] = {}
-    for island in found["islands"]:
-        outcomes.setdefault(island["outcome"], []).append(island)
+    if found["has_ended"]:
+        return "the run ended"
     told = []
-    for outcome, islands in sorted(outcomes.items()):
+    for outcome in sorted({island["outcome"] for island in found["islands"]}):
+        islands = [island for island in found["islands"] if island["outcome"] == outcome]
         seconds = max(island["seconds"] for island in islands)
-        lost = max((island["lost"] or 0 for island in islands), default=0)
-        text = f"{len(islands)} {outcome}"
-        if outcome == "went on":
-            text += f" within {seconds:.1f} s" + (f", up to {lost} generations lost" if lost else ", nothing lost")
-        elif outcome == "began anew":
-            text += f" after {seconds:.1f} s: up to {lost} generations lost"
-        told.append(text)
-    return ("the run ended; " if found["has_ended"] else "") + "; ".join(told)
+        lost = max(island["lost"] or 0 for island in islands)
+        told.append(f"{len(islands)} {outcome}{_how(outcome, seconds, lost)}")
+    return "; ".join(told)
+
+
+def _how(outcome: str, seconds: float, lost: int) -> str:
+    if outcome == STANDS_STILL:
+        return f" after {seconds:.0f} s"
+    return f" within {seconds:.1f} s, " + (f"at most {lost} generations lost" if lost else "nothing lost")

@@ -19,6 +19,8 @@ from tests.performance.peers.work import MIGRATION_INTERVAL
 from tests.support.daemon import wait_for
 
 LOOK_SECONDS = 0.1
+LEAST_RESTART_PATIENCE = 120.0
+"""Starting anew takes a while, and nothing but that is waited for."""
 WORK = "onemax"
 WENT_ON, BEGAN_ANEW, STANDS_STILL = "went on", "began anew", "stands still"
 
@@ -65,7 +67,7 @@ def after_restart(contender: Contender, patience: float) -> dict[str, Any]:
                 session.platforms[0].marked.kill()
                 session.platforms[0].start()
 
-        return after_kill(session, again, patience)
+        return after_kill(session, again, max(patience, LEAST_RESTART_PATIENCE))
 
 
 def after_kill(session: AnySession, kill: Callable[[], None], patience: float) -> dict[str, Any]:

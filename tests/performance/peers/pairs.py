@@ -66,8 +66,7 @@ def pair_of(contender: Contender, folder: Path, work: str) -> Pair | None:
 def ray_nodes(folder: Path, head: Marked, other: Marked) -> str:
     """A head node and another; returns the address."""
     address = f"127.0.0.1:{free_port()}"
-    temporary = ["--temp-dir", str(folder / "ray")]
-    first = ["--head", "--port", address.rpartition(":")[2], "--include-dashboard", "false", *temporary]
+    first = ["--head", "--port", address.rpartition(":")[2], "--include-dashboard", "false"]
     for marked, options in ((head, first), (other, ["--address", address])):
         command = [str(VENV / "bin/ray"), "start", "--num-cpus", str(WORKERS), "--disable-usage-stats", *options]
         with (folder / "ray.log").open("ab") as log:

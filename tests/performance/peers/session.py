@@ -56,7 +56,8 @@ class Marked:
     def environ(self) -> dict[str, str]:
         """For processes that are started, in which nothing of this machine's user is touched."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
-        return kept | {MARK: self.mark, "HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        home = dict.fromkeys(("HOME", "TMPDIR", "RAY_TMPDIR"), str(self.home))
+        return kept | home | {MARK: self.mark, "PYTHONPATH": str(ROOT)}
 
     def start(self, command: Sequence[str], output: int | IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a process of this session."""

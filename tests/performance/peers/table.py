@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tests.performance.peers.losses import STANDS_STILL
+from tests.performance.peers.losses import BEGAN_ANEW, STANDS_STILL
 
 NOTHING = "-"
 EXPERIMENTS = {
@@ -122,4 +122,6 @@ def fate(found: Mapping[str, Any] | None) -> str:
 def _how(outcome: str, seconds: float, lost: int) -> str:
     if outcome == STANDS_STILL:
         return f" after {seconds:.0f} s"
+    if outcome == BEGAN_ANEW:
+        return f" within {seconds:.1f} s, all of {lost} generations lost"
     return f" within {seconds:.1f} s, " + (f"at most {lost} generations lost" if lost else "nothing lost")

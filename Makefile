@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := build/peers-venv
 PURE := tests/protocol tests/node tests/simulator tests/problems tests/test_state_rows.py
 PURE_LOG := build/pure-tests.log
 
-.PHONY: run test test-long lint setup bench clean
+.PHONY: run test test-long lint setup bench peers clean
 
 run: $(STAMP)  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
 	@$(BIN)/distevo-ctl demo
@@ -47,6 +48,18 @@ bench: $(STAMP)  ## Every benchmark, quickly, as JSON in build/bench/; some exit
 		echo "$$file"; \
 		$(BIN)/python $$file --quick > build/bench/$$(basename $$file .py).json; \
 	done
+
+peers: $(STAMP) $(PEERS)/.installed  ## distevo beside DEAP, pygmo, Ray and Dask: JSON and tables in build/bench/
+	@mkdir -p build/bench
+	$(BIN)/python -m tests.performance.peers --markdown build/bench/peers.md $(PEERS_ARGS) > build/bench/peers.json
+	@cat build/bench/peers.md
+
+$(PEERS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	@# The first pip that knows dependency groups.
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --group peers
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,7 +22,7 @@ from distevo.names import inbox_command, inbox_run
 from distevo.orders import ACCEPTED
 from distevo.plan import MemberPlan, RunPlan
 from distevo.result import Result, decode_result
-from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
+from distevo.run import DEFAULT_CPU_SECONDS, MAX_PRIORITY, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
 from distevo.topology import check
 from distevo.view import is_ending, islands_view, run_view, status, task_view
 from distevod import stock
@@ -46,7 +46,9 @@ WRITE_PAUSE_SECONDS = 0.5
 log = logging.getLogger("distevod.service")
 
 CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "name")
-SETTING_FIELDS = ("seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size", "migration")
+SETTING_FIELDS = (
+    "seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size", "migration", "rungs", "priority",
+)  # fmt: skip
 
 
 class Refusal(Exception):  # noqa: N818 - the word of the exit codes
@@ -141,7 +143,7 @@ class Service:
         }
 
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Cancel, pause, resume, extend or delete a run; drain, revoke or unrevoke a member."""
+        """Cancel, pause, resume, extend or delete a run, or change its priority; drain, revoke or unrevoke a member."""
         try:
             verb = Verb(str(request.get("verb")))
         except ValueError as error:
@@ -153,7 +155,10 @@ class Service:
         if verb is Verb.EXTEND:
             settings = self._settings(request | {"seed": 0}, default_budget=False)
             budget = Budget(settings.cpu_seconds, settings.evaluations)
-        await self._carry_out(Command(verb=verb, run=run, budget=budget), "see distevo-ctl runs")
+        priority = request.get("priority")
+        if priority is not None and not (type(priority) is int and abs(priority) <= MAX_PRIORITY):
+            raise Refusal("usage", f"priority {priority!r}: give a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
+        await self._carry_out(Command(verb=verb, run=run, budget=budget, priority=priority), "see distevo-ctl runs")
         if verb is Verb.CANCEL:
             await self._until(lambda: not is_ending(self._runtime.node, run))
         plan = self._runtime.node.following.plan.runs.get(run)

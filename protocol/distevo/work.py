@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -100,6 +101,8 @@ class IslandWork:
     run: Run | None = None
     snapshot: IslandSnapshot | None = None
     """None until it is restored."""
+    rung: int = 0
+    """Which of the run's budgets it works under: its task's, by the plan, or a later one."""
     budget: Budget = field(default_factory=lambda: Budget(None, None))
     """The island's own share."""
     is_fit: bool = False
@@ -206,6 +209,16 @@ def population_of(snapshot: IslandSnapshot) -> Population:
     if not snapshot.population:
         return Population()
     return Population(unpack(snapshot.population, keyer(snapshot.problem, snapshot.version)))
+
+
+def states_of(island: IslandId, snapshots: Iterable[IslandSnapshot], first_grant: int) -> list[IslandSnapshot]:
+    """Those of an island, without what a deleted run of the same name left behind."""
+    return [s for s in snapshots if (s.run, s.task, s.island) == island and s.grant >= first_grant]
+
+
+def is_covered(state: IslandSnapshot, other: IslandSnapshot) -> bool:
+    """Whether the programs of the other, of an earlier owner, went into this state."""
+    return other.sequence <= state.cover.get(other.grant, -1)
 
 
 def fresh_snapshot(run: Run, island: IslandId, grant: int) -> IslandSnapshot:

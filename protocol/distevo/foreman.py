@@ -23,6 +23,7 @@ from distevo.result import text_of
 from distevo.run import Budget, Run
 from distevo.rungs import climb, is_spent
 from distevo.slots import Slot, Slots
+from distevo.warm_start import SWEEP_OVER, seeds
 from distevo.work import (
     MAX_BLAMELESS_DEATHS,
     IslandWork,
@@ -406,6 +407,7 @@ class Foreman:
                 population_size=work.run.settings.population_size,
                 budget=work.budget,
                 snapshot=state,
+                seeds=seeds(work.run, work.id) if state.cursor != SWEEP_OVER else b"",
                 attempt=work.deaths,
             )
         )

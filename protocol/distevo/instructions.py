@@ -85,6 +85,8 @@ class StartIsland:
     snapshot: IslandSnapshot
     attempt: int
     """How many workers have died in this very generation with no program to blame."""
+    seeds: bytes = b""
+    """A block of programs that it evaluates before all else, unless that is behind `snapshot`."""
 
 
 @dataclass(frozen=True, slots=True)

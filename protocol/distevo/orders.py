@@ -15,6 +15,7 @@ from distevo.outbox import Outbox, Publish
 from distevo.plan import MemberState, RunState
 from distevo.run import Budget, Run, decode_run
 from distevo.topology import check
+from distevo.warm_start import fault
 
 ACCEPTED = "accepted"
 MAX_PLACES = 100_000
@@ -36,7 +37,7 @@ def check_run(run: Run) -> str | None:
         check(run.settings.migration, run.settings.islands_per_task)
     except ValueError as error:
         return str(error)
-    return None
+    return fault(run)
 
 
 class Orders:

@@ -141,6 +141,21 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
         return Budget(self.cpu_seconds, self.evaluations)
 
 
+class WarmStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run begins with: programs of an earlier run of the same problem. Keys are made anew by whoever reads."""
+
+    run: str
+    """The earlier one; nothing of it is needed any more."""
+    version: str
+    """Of the problem, under which they were evaluated: under another one their fitness says nothing."""
+    programs: dict[str, bytes] = {}
+    """By task, a block of its programs, the best first; its islands share them."""
+    swept: list[str] = []
+    """Tasks whose exhaustive start was over: under the same version it need not be walked again."""
+    others: bytes = b""
+    """A block of programs that fit other tasks, for all islands to evaluate."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The submitted object."""
 
@@ -152,6 +167,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Task data as JSON, by task id, in the order in which they are worked on."""
     submitted_through: str
     """`<id>-<boot>` of the daemon that took the submission; empty when it was put into the store directly."""
+    warm_start: WarmStart | None = None
 
     def problem_without_source(self) -> ProblemUse:
         """The problem as the plan names it; its source stays in this object."""

@@ -16,6 +16,7 @@ from distevo.merge import PopulationMerger
 from distevo.population import Population
 from distevo.program import Program, keyer
 from distevo.run import Budget, Run, island_seed
+from distevo.warm_start import resident
 
 MAX_BLAMELESS_DEATHS = 3
 """Workers that may die in one generation of an island with no program to blame before the island is given up."""
@@ -223,6 +224,7 @@ def is_covered(state: IslandSnapshot, other: IslandSnapshot) -> bool:
 
 def fresh_snapshot(run: Run, island: IslandId, grant: int) -> IslandSnapshot:
     """The state of an island before its first generation."""
+    population, cursor = resident(run, island)
     return IslandSnapshot(
         run=island.run,
         task=island.task,
@@ -234,9 +236,9 @@ def fresh_snapshot(run: Run, island: IslandId, grant: int) -> IslandSnapshot:
         cover={},
         seed=island_seed(run.settings.seed, island.task, island.island),
         generation=0,
-        cursor=0,
+        cursor=cursor,
         optimizer=b"",
-        population=b"",
+        population=population,
         invalid=[],
         suspects=[],
         counters=Counters(),

@@ -91,6 +91,14 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
     help="Higher goes first: waiting tasks of such runs get free workers before all others, -1000 to 1000. [0]",
 )  # fmt: skip
 @click.option(
+    "--from", "begin_from", metavar="RUN",
+    help="Begin with the programs that RUN, of the same problem and store, found for the same tasks.",
+)  # fmt: skip
+@click.option(
+    "--from-others", type=click.IntRange(1, 1000), metavar="N",
+    help="With --from: each task also tries the N smallest programs that fit any task of RUN.",
+)  # fmt: skip
+@click.option(
     "--seed",
     type=click.IntRange(0, MOST_EVALUATIONS),
     metavar="N",
@@ -134,6 +142,8 @@ def submit(
     evaluations: int | None,
     budgets: dict[str, Any] | None,
     priority: int | None,
+    begin_from: str | None,
+    from_others: int | None,
     seed: int | None,
     name: str | None,
     wait: bool,
@@ -150,6 +160,8 @@ def submit(
     if budgets is not None and (cpu_seconds is not None or evaluations is not None):
         raise click.UsageError("--budgets says the whole budget, too: give no --cpu-seconds or --evaluations with it")
     _check_degree(migration["degree"], migration["topology"], islands_per_task or 1)
+    if from_others is not None and begin_from is None:
+        raise click.UsageError("--from-others goes with --from RUN")
     option = state_dir_option(state_dir)
     request = problem_request(problem) | tasks_request(tasks)
     with Client(state_dir) as client:
@@ -160,6 +172,8 @@ def submit(
             population_size=population_size,
             **(budgets or {"cpu_seconds": cpu_seconds, "evaluations": evaluations}),
             priority=priority,
+            from_others=from_others,
+            begin_from=begin_from,
             seed=seed,
             run=name,
             migration={MIGRATION[key]: value for key, value in migration.items() if value is not None},
@@ -168,6 +182,8 @@ def submit(
         if not as_json:
             number = f"{answer['tasks']} task" + ("s" if answer["tasks"] != 1 else "")
             click.echo(f"{click.style(run, bold=True)}: {number} of {answer['problem']}, seed {answer['seed']}")
+            if answer["begins_with"]:
+                click.echo(f"  begins with {_inherited(answer['begins_with'])}")
             if answer["note"]:
                 click.echo(f"  {click.style('waits:', fg='yellow')} {plain(answer['note'])}")
             if "source" in request and _has_others(client):
@@ -189,6 +205,12 @@ def submit(
         raise CliError(ExitCode.RUN_FAILED, f"{run} is {view['state']}", f"see distevo-ctl results {run}{option}")
     if not as_json:
         click.echo(f"  see results   distevo-ctl results {run}{option}")
+
+
+def _inherited(given: dict[str, Any]) -> str:
+    """What a run takes over from an earlier one."""
+    said = f"{given['programs']:,} programs of {given['tasks']:,} task{'s' * (given['tasks'] != 1)} of {given['run']}"
+    return said + (f", and {given['others']:,} that fit any of its tasks" if given["others"] else "")
 
 
 def _has_others(client: Client) -> bool:

@@ -200,6 +200,7 @@ class Pool:
                 attempt=order.attempt,
                 budget=order.budget,
                 snapshot=order.snapshot,
+                seeds=order.seeds,
             ),
         )
 

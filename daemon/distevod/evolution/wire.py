@@ -39,6 +39,8 @@ class Start(_Message):
     attempt: int
     budget: Budget
     snapshot: IslandSnapshot
+    seeds: bytes
+    """A block of programs to be evaluated first; only their genomes mean anything."""
 
 
 class Limit(_Message):

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot
 from distevo.errors import DistevoError, ProblemError
 from distevo.problem import Contract
@@ -174,6 +175,7 @@ class Worker:
                 batch_size=message.batch_size,
                 generation_seconds=message.generation_seconds,
                 attempt=message.attempt,
+                seeds=_genomes(contract, message.seeds),
             )
             island = Island(contract, settings, message.snapshot, self._page)
         except MemoryError:
@@ -265,6 +267,10 @@ class Worker:
 
     def _send(self, message: FromWorker) -> None:
         self._connection.sendall(frame(message))
+
+
+def _genomes(contract: Contract, block: bytes) -> tuple[bytes, ...]:
+    return tuple(program.genome for program in unpack(block, contract.keyer)) if block else ()
 
 
 def _words(error: Exception) -> str:

@@ -257,9 +257,8 @@ class Foreman:
         run = self._plan.runs[island.run]
         if island.run in self.refused:
             return False
-        # Of a paused run, what was begun before is taken in hand, to be kept and shown.
-        is_begun = bool(self._queue[island].former) or run.tasks[island.task].result is not None
-        return run.state is not RunState.PAUSED or is_begun
+        # Of a paused run, what was begun before is taken in hand, to be kept and shown; what lies in a result is kept.
+        return run.state is not RunState.PAUSED or bool(self._queue[island].former)
 
     def _level(self) -> None:
         """With nothing left to begin, give a worker without islands one that waits elsewhere."""

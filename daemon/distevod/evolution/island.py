@@ -64,9 +64,9 @@ class Island:
 
     First it looks at what an earlier run has left it, then walks its share of the problem's exhaustive sweep or, where
     there is none, looks at the problem's seeds; the cursor counts through both. Then it asks its optimiser. Each
-    proposal gets its key, is looked up, evaluated if it is new, and offered to the archive. A generation's random choices come
-    from a generator of its own, made of the island's seed and the generation's number: these two are the whole random
-    state, and resuming equals never having stopped.
+    proposal gets its key, is looked up, evaluated if it is new, and offered to the archive. A generation's random
+    choices come from a generator of its own, made of the island's seed and the generation's number: these two are the
+    whole random state, and resuming equals never having stopped.
 
     What other islands send comes in between generations. So the island's way depends on its seed and on what it was
     sent before which generation, and on nothing else: migrants are taken into the archive, and a proposal that another

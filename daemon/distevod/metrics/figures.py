@@ -121,8 +121,8 @@ class Figures:
         per_second = gauge("run_evaluations_per_second", "Evaluations of a run in the cluster, lately.", "run")
         per_hour = gauge(
             "run_tasks_per_hour",
-            "Tasks of a run that were finished, per hour of work on it, fit or not: to be read with run_budget, which each "
-            "of them had, and run_tasks_solved. A smaller budget always finishes more.",
+            "Tasks of a run that were finished, fit or not, per hour of work on it: to be read with run_budget, which "
+            "each had, and run_tasks_solved. A smaller budget always finishes more.",
             "run",
         )
         budget = gauge(
@@ -148,8 +148,8 @@ class Figures:
         yield from (tasks, solved, budget, per_second, per_hour)
         throughput = gauge(
             "throughput",
-            "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running. It "
-            "compares only with that of runs of the same run_budget; run_tasks_solved says what came of them.",
+            "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running. "
+            "It compares only with that of runs of the same run_budget; run_tasks_solved says what came of them.",
             "configuration",
         )
         if runs[RunState.RUNNING]:

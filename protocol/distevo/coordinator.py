@@ -87,6 +87,7 @@ class Coordinator:
             merge,
             standing.counted,
             self._change,
+            standing.begins_again,
         )
         self.orders = Orders(
             member, self.ledger, self.closing, outbox, publish, self._change, self._change_now, self.settle
@@ -326,11 +327,11 @@ class Coordinator:
     def _open_islands(self, living: set[str], draining: set[str]) -> list[OpenIsland]:
         """The islands that have, or need, an owner; `living` are those who may be one, `draining` no longer."""
         islands = []
-        for name, run in self.ledger.plan.runs.items():
+        for name, run in self.ledger.plan.in_turn():
             if name not in self.ledger.runs:
                 continue
             forecast = Forecast.of(run)
-            for task, entry in run.tasks.items():
+            for task, entry in run.in_turn():
                 if not entry.is_open_in(run.state):
                     continue
                 for index, at in enumerate(entry.islands):
@@ -349,7 +350,7 @@ class Coordinator:
 
     def _seconds_left(self, run: RunPlan, island: IslandId, forecast: Forecast) -> float | None:
         """CPU seconds that an island has left, where its budget says so, or what others of its run took."""
-        share = run.budget.share(island.island, len(run.tasks[island.task].islands))
+        share = run.share(island.task, island.island)
         evaluations, _, seconds = self._standing.counted(island)
         if run.state in {RunState.CANCELLED, RunState.PAUSED}:
             return 0.0

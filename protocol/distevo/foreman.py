@@ -8,6 +8,7 @@ import msgspec
 
 from distevo.block import pack
 from distevo.checkpoint import Counters, IslandSnapshot, restore
+from distevo.convergence import SWEEP_OVER
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId, IslandReported, ProblemMissing, WorkerDied
 from distevo.instructions import LimitIsland, StartIsland, StopIsland, TakeMigrants
@@ -16,13 +17,24 @@ from distevo.library import Library
 from distevo.news import News, TaskId
 from distevo.outbox import Outbox
 from distevo.outline import Outline
-from distevo.plan import IslandPlace, Plan, RunPlan, RunState
+from distevo.plan import IslandPlace, Plan, RunState
 from distevo.policies import admit
 from distevo.program import Program
 from distevo.result import text_of
 from distevo.run import Budget, Run
+from distevo.rungs import climb, is_spent
 from distevo.slots import Slot, Slots
-from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, Turn, fresh_snapshot, population_of
+from distevo.warm_start import seeds
+from distevo.work import (
+    MAX_BLAMELESS_DEATHS,
+    IslandWork,
+    Stage,
+    Turn,
+    fresh_snapshot,
+    is_covered,
+    population_of,
+    states_of,
+)
 
 STORE_AWAY = "its store does not answer"
 ISLANDS_AHEAD = 2
@@ -158,7 +170,7 @@ class Foreman:
         run = self._plan.runs[work.id.run]
         if place.grant != work.grant:
             self._regrant(work, place, now)
-        budget = run.budget.share(work.id.island, len(run.tasks[work.id.task].islands))
+        budget = run.share(work.id.task, work.id.island, max(work.rung, run.tasks[work.id.task].rung))
         if budget != work.budget and not work.is_fetching:
             self._limit(work, budget)
         if work.stage in {Stage.EVOLVING, Stage.SUSPENDED}:
@@ -250,9 +262,8 @@ class Foreman:
         run = self._plan.runs[island.run]
         if island.run in self.refused:
             return False
-        # Of a paused run, what was begun before is taken in hand, to be kept and shown.
-        is_begun = bool(self._queue[island].former) or run.tasks[island.task].result is not None
-        return run.state is not RunState.PAUSED or is_begun
+        # Of a paused run, what was begun before is taken in hand, to be kept and shown; what lies in a result is kept.
+        return run.state is not RunState.PAUSED or bool(self._queue[island].former)
 
     def _level(self) -> None:
         """With nothing left to begin, give a worker without islands one that waits elsewhere."""
@@ -310,7 +321,7 @@ class Foreman:
         work = self.islands.get(island)
         if work is None or (work.is_fetching and snapshot.grant < work.grant):
             self._await(island, snapshot, snapshot.grant, now)
-        elif snapshot.grant < work.grant and work.snapshot is not None and not _is_covered(work.state, snapshot):
+        elif snapshot.grant < work.grant and work.snapshot is not None and not is_covered(work.state, snapshot):
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
             # is merged from the store before the island is told as final.
             if work.stage is Stage.FINAL:
@@ -339,12 +350,13 @@ class Foreman:
             return
         assert work.run is not None
         plan = self._plan.runs[work.id.run]
-        found = _of(work.id, snapshots, plan)
+        found = states_of(work.id, snapshots, plan.first_grant)
         if work.snapshot is not None:
             found.append(msgspec.structs.replace(work.snapshot, sequence=self._next_sequence()))
         start = restore(found, work.grant) or fresh_snapshot(work.run, work.id, work.grant)
         work.snapshot = msgspec.structs.replace(start, grant=work.grant, sequence=self._next_sequence())
-        work.budget = plan.budget.share(work.id.island, len(plan.tasks[work.id.task].islands))
+        work.rung = plan.tasks[work.id.task].rung
+        work.budget = plan.share(work.id.task, work.id.island)
         if work.is_begun:
             self._held.add(work.id)
         work.step(Turn.RESTORED)
@@ -399,6 +411,7 @@ class Foreman:
                 population_size=work.run.settings.population_size,
                 budget=work.budget,
                 snapshot=state,
+                seeds=seeds(work.run, work.id) if state.cursor != SWEEP_OVER else b"",
                 attempt=work.deaths,
                 restart_after=work.run.settings.restart_after,
             )
@@ -461,7 +474,7 @@ class Foreman:
             fit = [program for program in work.population() if program.fit]
             self.fit(task, fit, now)
         # Judged by the budget in force: a worker may not have heard yet that it was raised.
-        elif self._is_spent(work):
+        elif self._is_spent(work) and not self._climbs(work):
             self._end(work, now)
             self.fill(now)
         elif event.is_spent:
@@ -485,8 +498,12 @@ class Foreman:
         self.fill(now)
 
     def _is_spent(self, work: IslandWork) -> bool:
-        counters = work.state.counters
-        return work.budget.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
+        return is_spent(work.budget, work.state.counters)
+
+    def _climbs(self, work: IslandWork) -> bool:
+        """Whether it goes on where it is: its run has a larger budget, and its worker nothing else to do."""
+        has_more = self._live > self._slots.placed or any(self._is_due(island) for island in self._queue)
+        return not has_more and climb(work, self._plan.runs[work.id.run], self.islands, self._slots.of(work.id))
 
     def _end(self, work: IslandWork, now: float) -> None:
         """Nothing is left to evolve: let it rest and tell the coordinator, with all that former owners found."""
@@ -515,7 +532,7 @@ class Foreman:
         plan = self._plan.runs[work.id.run]
         # Numbered anew, since it is newer than any checkpoint of this grant.
         state = msgspec.structs.replace(work.state, sequence=self._next_sequence())
-        work.snapshot = restore([*_of(work.id, snapshots, plan), state], work.grant)
+        work.snapshot = restore([*states_of(work.id, snapshots, plan.first_grant), state], work.grant)
         fit = [program for program in work.population() if program.fit]
         if fit:
             work.is_fit = True
@@ -596,16 +613,3 @@ class Foreman:
             raise LocalProtocolError(f"{live} live islands counted as {self._live}; {placed} placed, {evolving} evolve")
         if self._queue.keys() & self.islands.keys():
             raise LocalProtocolError("an island is both queued and in hand")
-
-
-def _of(island: IslandId, snapshots: list[IslandSnapshot], plan: RunPlan) -> list[IslandSnapshot]:
-    """Those of an island, without what a deleted run of the same name left behind."""
-    return [
-        s
-        for s in snapshots
-        if (s.run, s.task, s.island) == (island.run, island.task, island.island) and s.grant >= plan.first_grant
-    ]
-
-
-def _is_covered(state: IslandSnapshot, other: IslandSnapshot) -> bool:
-    return other.sequence <= state.cover.get(other.grant, -1)

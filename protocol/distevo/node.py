@@ -55,7 +55,7 @@ from distevo.handover import HandOver
 from distevo.hosts import most_islands
 from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.joining import REVOKED, Joining, says
-from distevo.keeper import Keeper
+from distevo.keeper import Keeper, Mark
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
 from distevo.library import Library
 from distevo.loading import Loaded, Loading
@@ -67,6 +67,7 @@ from distevo.node_settings import NodeSettings
 from distevo.outbox import Outbox
 from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberState, Plan
+from distevo.pruning import is_over
 from distevo.run import Run
 from distevo.session import Session
 from distevo.slots import Slots
@@ -324,13 +325,11 @@ class Node:
         if self.term is not None:
             self.term.janitor.tidy()
 
-    def _grant_in_force(self, island: IslandId) -> int | None:
-        """The grant of an unfinished island, by the plan in force; None for one that is finished, durably so."""
-        run = self.following.plan.runs.get(island.run)
-        task = run.tasks.get(island.task) if run is not None else None
-        if run is None or task is None or island.island >= len(task.islands) or not task.is_open_in(run.state):
+    def _grant_in_force(self, mark: Mark) -> int | None:
+        """The grant of an island, by the plan in force; None where nobody needs this state of it, durably so."""
+        if is_over(self.following.plan, mark.island, mark.grant):
             return None
-        return task.islands[island.island].grant
+        return self.following.plan.runs[mark.island.run].tasks[mark.island.task].islands[mark.island.island].grant
 
     def _refuses_at(self) -> float | None:
         """When islands are refused that cannot be begun, because the store does not answer."""

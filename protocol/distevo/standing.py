@@ -126,11 +126,20 @@ class Standing:
         for name, progress in self._progress.items():
             if plan.runs[name].state.is_over:
                 progress.over()
-        for known in (self.islands, self.diversity):
-            for island in [island for island in known if not _is_open(plan, island)]:
-                known.pop(island, None)
+        past = [
+            island for island, (_, progress) in self.islands.items() if not _is_current(plan, island, progress.grant)
+        ]
+        for island in past:
+            del self.islands[island]
+        for island in [island for island in self.diversity if island not in self.islands]:
+            del self.diversity[island]
         for member in [member for member in self.queued if member not in plan.members]:
             self.forget(member)
+
+    def begins_again(self, task: tuple[str, str]) -> None:
+        """A task is open anew, under grants to come: of its islands nothing is in hand."""
+        for island in [island for island in self.islands if island[:2] == task]:
+            del self.islands[island]
 
     def forget(self, member: str) -> None:
         """A member is gone. How far its islands were is remembered: they were begun."""
@@ -138,7 +147,8 @@ class Standing:
             facts.pop(member, None)
 
 
-def _is_open(plan: Plan, island: IslandId) -> bool:
+def _is_current(plan: Plan, island: IslandId, grant: int) -> bool:
+    """Whether what is said of an island under this grant says how far it is: its task may be open anew."""
     run = plan.runs.get(island.run)
     task = run.tasks.get(island.task) if run is not None else None
-    return task is not None and task.state is TaskState.OPEN
+    return task is not None and task.state is TaskState.OPEN and grant >= task.first_grant

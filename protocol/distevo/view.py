@@ -18,7 +18,7 @@ from distevo.migration_view import edges
 from distevo.node import Node
 from distevo.path import PathKind
 from distevo.phase import Phase
-from distevo.plan import MemberState, Plan, RunPlan, TaskPlan
+from distevo.plan import MemberState, Plan, RunPlan, TaskPlan, TaskState
 from distevo.provenance import origin_view
 from distevo.result import Result, text_of
 from distevo.work import Stage
@@ -182,11 +182,22 @@ def planned_run(name: str, run: RunPlan, counted: Callable[[IslandId], Counted |
         "tasks_per_hour": None,
         "eta_s": None,
         "budget": {"cpu_seconds": run.budget.cpu_seconds, "evaluations": run.budget.evaluations},
+        "rungs": [rung.cpu_seconds if rung.cpu_seconds is not None else rung.evaluations for rung in run.rungs],
+        "tasks_on_rungs": _on_rungs(run),
+        "priority": run.priority,
         "islands_per_task": run.islands_per_task,
         "invalid_programs": None,
         **UNKNOWN,
         "note": run.note or next((entry.error for entry in run.tasks.values() if entry.error is not None), None),
     }
+
+
+def _on_rungs(run: RunPlan) -> list[int]:
+    """How many of the open tasks are on each rung, the whole budget the last; empty where there is but that one."""
+    if not run.rungs:
+        return []
+    rungs = [entry.rung for entry in run.tasks.values() if entry.state is TaskState.OPEN]
+    return [rungs.count(rung) for rung in range(len(run.rungs) + 1)]
 
 
 def _counted(

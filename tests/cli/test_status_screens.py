@@ -37,6 +37,7 @@ def run(name: str, state: str = "running", **more: Any) -> dict[str, Any]:
         "fit": 84, "solved": 71, "evaluations": 12_345_678, "is_at_least": False,
         "evaluations_per_s": 5432.1, "duplicates_avoided": 7,
         "tasks_per_hour": 120.0, "eta_s": 7890.0, "budget": {"cpu_seconds": 60.0, "evaluations": None},
+        "rungs": [], "tasks_on_rungs": [], "priority": 0,
         "islands_per_task": 4, "invalid_programs": 2, "note": None,
     } | more  # fmt: skip
 

@@ -28,6 +28,8 @@ NAMES = {
     "runs": ("gauge", {"platform_id", "state"}),
     "run_tasks": ("gauge", {"platform_id", "run", "state"}),
     "run_evaluations_per_second": ("gauge", {"platform_id", "run"}),
+    "run_tasks_solved": ("gauge", {"platform_id", "run"}),
+    "run_budget": ("gauge", {"platform_id", "run", "unit"}),
     "run_tasks_per_hour": ("gauge", {"platform_id", "run"}),
     "run_islands_converged": ("gauge", {"platform_id", "run"}),
     "run_entropy_bits": ("gauge", {"platform_id", "run", "of"}),

@@ -48,6 +48,8 @@ class IslandSettings(NamedTuple):
     """Generations that get nowhere after which the island begins anew (`distevo.convergence`); 0: never."""
     platform: str = ""
     """Where it evolves: programs that are made here say so."""
+    seeds: tuple[bytes, ...] = ()
+    """Genomes of an earlier run, to be evaluated before all else."""
 
 
 class Generation(NamedTuple):
@@ -68,11 +70,11 @@ class Generation(NamedTuple):
 class Island:
     """The loop of one island.
 
-    First it walks its share of the problem's exhaustive sweep or, where there is none, looks at the problem's seeds;
-    the cursor says how far it is with either. Then it asks its optimiser. Each proposal gets its key, is looked up,
-    evaluated if it is new, and offered to the archive. A generation's random choices come from a generator of its own,
-    made of the island's seed and the generation's number: these two are the whole random state, and resuming equals
-    never having stopped.
+    First it looks at what an earlier run has left it, then walks its share of the problem's exhaustive sweep or, where
+    there is none, looks at the problem's seeds; the cursor counts through both. Then it asks its optimiser. Each
+    proposal gets its key, is looked up, evaluated if it is new, and offered to the archive. A generation's random
+    choices come from a generator of its own, made of the island's seed and the generation's number: these two are the
+    whole random state, and resuming equals never having stopped.
 
     What other islands send comes in between generations. So the island's way depends on its seed and on what it was
     sent before which generation, and on nothing else: migrants are taken into the archive, and a proposal that another
@@ -183,11 +185,13 @@ class Island:
         return Generation(self._snapshot, tally.is_fit, tally.complaint, self._taken, tally.evaluated, packing)
 
     def _propose_and_evaluate(self, count: int) -> list[Program]:
+        if self._is_inheriting:
+            return self._inherit(count)
         if self._cursor != SWEEP_OVER and self._contract.has_sweep:
             return self._sweep(count)
         self._page.step()
         if self._cursor != SWEEP_OVER:
-            seeds = self._seeds()[self._cursor :]
+            seeds = self._seeds()[self._cursor - len(self._settings.seeds) :]
             if seeds:
                 offered, looked_at = self._evaluate(seeds[:count])
                 self._cursor = SWEEP_OVER if looked_at == len(seeds) else self._cursor + looked_at
@@ -236,7 +240,27 @@ class Island:
             genomes[key] = self._contract.decode_canonical(program.genome)
         return genomes[key]
 
-    # --- the exhaustive start --------------------------------------------------------------------
+    # --- the start -------------------------------------------------------------------------------
+
+    @property
+    def _is_inheriting(self) -> bool:
+        return self._cursor != SWEEP_OVER and self._cursor < len(self._settings.seeds)
+
+    def _inherit(self, count: int) -> list[Program]:
+        """Evaluate what an earlier run has left; what this version of the problem cannot decode is left out."""
+        self._page.step()
+        part = self._settings.seeds[self._cursor : self._cursor + count]
+        genomes: dict[int, Any] = {}
+        for place, data in enumerate(part):
+            try:
+                genomes[place] = self._contract.decode_canonical(data)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - another version made it: no reason to give this island up
+                self._tally.complain("a program of the earlier run is left out: decoding it raised", error, data)
+        offered, looked_at = self._evaluate(list(genomes.values()))
+        self._cursor += len(part) if looked_at == len(genomes) else list(genomes)[looked_at]
+        return offered
 
     def _rebuild_walk(self) -> None:
         """Walk again the nodes that were looked at before a restart: to know what the sweep knew.
@@ -246,7 +270,7 @@ class Island:
         if self._cursor == SWEEP_OVER or not self._contract.has_sweep or self._walk is not None:
             return
         self._walk = self._contract.sweep(self._snapshot.island, self._settings.islands)
-        for _ in range(self._cursor):
+        for _ in range(self._cursor - len(self._settings.seeds)):
             self._page.step()
             next(self._walk, None)
 
@@ -308,7 +332,8 @@ class Island:
         tally.duplicates += known
         tally.invalid += looked_at - known - len(evaluations)
         offered = self._worth_offering(genomes, encoded, keys, chosen, evaluations)
-        if evaluations and tally.errors == len(evaluations) and not self._archive.programs:
+        # Of programs that were made for something else nothing can be expected.
+        if evaluations and tally.errors == len(evaluations) and not (self._archive.programs or self._is_inheriting):
             raise ProblemError(f"every evaluation raised; {tally.complaint}")
         self._optimizer.tell([genomes[place] for place in chosen[: len(evaluations)]], evaluations)
         return offered, looked_at

@@ -211,6 +211,7 @@ class Pool:
                 platform=self._platform,
                 budget=order.budget,
                 snapshot=order.snapshot,
+                seeds=order.seeds,
             ),
         )
 

@@ -42,6 +42,8 @@ class Start(_Message):
     platform: str
     budget: Budget
     snapshot: IslandSnapshot
+    seeds: bytes
+    """A block of programs to be evaluated first; only their genomes mean anything."""
 
 
 class Limit(_Message):

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot
 from distevo.errors import DistevoError, ProblemError
 from distevo.problem import Contract
@@ -190,6 +191,7 @@ class Worker:
                 attempt=message.attempt,
                 restart_after=message.restart_after,
                 platform=message.platform,
+                seeds=_genomes(contract, message.seeds),
             )
             island = Island(contract, settings, message.snapshot, self._page, self._trace)
         except MemoryError:
@@ -291,6 +293,10 @@ class Worker:
             begun = time.perf_counter()
             self._connection.sendall(memoryview(data)[sent:])
             self._spent.sending += time.perf_counter() - begun
+
+
+def _genomes(contract: Contract, block: bytes) -> tuple[bytes, ...]:
+    return tuple(program.genome for program in unpack(block, contract.keyer)) if block else ()
 
 
 def _words(error: Exception) -> str:

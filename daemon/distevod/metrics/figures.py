@@ -136,7 +136,16 @@ class Figures:
         yield self._each(gauge("runs", "Runs in the plan.", "state"), {state.value: runs[state] for state in RunState})
         tasks = gauge("run_tasks", "Tasks of a run that is not over, by what came of them so far.", "run", "state")
         per_second = gauge("run_evaluations_per_second", "Evaluations of a run in the cluster, lately.", "run")
-        per_hour = gauge("run_tasks_per_hour", "Tasks of a run that were finished, per hour of work on it.", "run")
+        per_hour = gauge(
+            "run_tasks_per_hour",
+            "Tasks of a run that were finished, fit or not, per hour of work on it: to be read with run_budget, which "
+            "each had, and run_tasks_solved. A smaller budget always finishes more.",
+            "run",
+        )
+        budget = gauge(
+            "run_budget", "Whole budget of each task of a run, in unit: cpu_seconds, evaluations.", "run", "unit"
+        )
+        solved = gauge("run_tasks_solved", "Tasks of a run that are solved, also on what evolution never saw.", "run")
         rate = 0.0
         for name, run in plan.runs.items():
             if run.state.is_over:
@@ -144,15 +153,20 @@ class Figures:
             found = Counter(task.state for task in run.tasks.values())
             for state in TaskState:
                 tasks.add_metric([self._me, name, state.value], found[state])
+            for unit, amount in (("cpu_seconds", run.budget.cpu_seconds), ("evaluations", run.budget.evaluations)):
+                if amount is not None:
+                    budget.add_metric([self._me, name, unit], amount)
+            solved.add_metric([self._me, name], run.tally()["solved"])
             progress = standing.progress(name)
             per_second.add_metric([self._me, name], progress.evaluations_per_s(now))
             tasks_per_hour = progress.tasks_per_hour(now, is_over=False)
             per_hour.add_metric([self._me, name], tasks_per_hour)
             rate += tasks_per_hour if run.state is RunState.RUNNING else 0.0
-        yield from (tasks, per_second, per_hour, *self._diversity())
+        yield from (tasks, solved, budget, per_second, per_hour, *self._diversity())
         throughput = gauge(
             "throughput",
-            "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running.",
+            "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running. "
+            "It compares only with that of runs of the same run_budget; run_tasks_solved says what came of them.",
             "configuration",
         )
         if runs[RunState.RUNNING]:

@@ -122,6 +122,10 @@ class Submission(_Part, frozen=True, kw_only=True):
     islands_per_task: Annotated[int, Meta(ge=1, le=1024)] = 2
     evaluations: Positive = 300
     """Budget of each task."""
+    rungs: list[Positive] = []
+    """Smaller budgets that each task goes through before that one, rising."""
+    priority: int = 0
+    """Of runs that wait for places, those of the highest go first."""
     population_size: Annotated[int, Meta(ge=2)] = 5
     migration: MigrationSettings = MigrationSettings(interval=3, size=2)
 
@@ -134,6 +138,8 @@ class Order(_Part, frozen=True, kw_only=True):
     run: str = ""
     evaluations: Positive | None = None
     """For `extend`: the new budget of each task."""
+    priority: int | None = None
+    """For `priority`: the new one."""
     member: str = ""
     """For `drain`, `revoke` and `unrevoke`: the member."""
     back_after: Span | None = None

@@ -23,7 +23,7 @@ from distevo.simulator.invariants.flaps import FlapJudge
 from distevo.simulator.invariants.lease import LeaseJudge
 from distevo.simulator.invariants.leavers import LeaverJudge
 from distevo.simulator.invariants.merged import MergeJudge
-from distevo.simulator.invariants.orphans import OrphanJudge
+from distevo.simulator.invariants.orphans import OrphanJudge, budget_of
 from distevo.simulator.invariants.plan import PlanJudge
 from distevo.simulator.invariants.results import ResultJudge
 from distevo.simulator.invariants.runs import RunJudge
@@ -217,7 +217,7 @@ class Referee:
     def generated(self, island: IslandId, is_final: bool) -> None:
         """An island had a generation; its last one under its budget, if `is_final`."""
         if is_final and self.plan is not None and island.run in self.plan.runs:
-            self._orphans.rests(island, self.plan.runs[island.run].budget)
+            self._orphans.rests(island, budget_of(self.plan, island))
         self._generated_at = self._agenda.now
         self._measures.generations += 1
 

@@ -79,8 +79,8 @@ class Foreman:
         self.is_working = False
         self._plan = Plan(epoch=0, version=0)
         self._queue: dict[IslandId, IslandPlace] = {}
-        self._held: set[IslandId] = set()
-        """Islands of which this boot had a state at some time: its checkpoints may hold them."""
+        self._held: dict[IslandId, tuple[str, str | None]] = {}
+        """Islands of which this boot had a state at some time, which its checkpoints may hold, and in which life."""
         self._passed_on: dict[IslandId, int] = {}
         """Of which islands the owner under this grant was told that there is no state here."""
         self._live = 0
@@ -94,7 +94,10 @@ class Foreman:
         plan = outline.plan
         self._plan, self.is_working = plan, True
         queued = [island for island in self._queue if island not in self._held]
-        self._held = {island for island in self._held if self._place_of(island) is not None}
+        kept = [
+            island for island, life in self._held.items() if self._place_of(island) and life == self._life_of(island)
+        ]
+        self._held = {island: self._held[island] for island in kept}
         self._passed_on = {
             island: grant for island, grant in self._passed_on.items() if self._place_of(island) is not None
         }
@@ -358,7 +361,7 @@ class Foreman:
         work.rung = plan.tasks[work.id.task].rung
         work.budget = plan.share(work.id.task, work.id.island)
         if work.is_begun:
-            self._held.add(work.id)
+            self._held[work.id] = work.life
         work.step(Turn.RESTORED)
         task = work.id[:2]
         fit = [program for program in work.population() if program.fit]
@@ -463,7 +466,7 @@ class Foreman:
         work.step(Turn.REPORTED)
         self._slots.worked(event.slot)
         before = work.state.counters
-        self._held.add(work.id)
+        self._held[work.id] = work.life
         work.report(event.snapshot, event.taken)
         self.generated(work, before, now)
         task = work.id[:2]

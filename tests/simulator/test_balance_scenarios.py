@@ -53,7 +53,7 @@ def test_noise_of_half_moves_nothing_to_and_fro(seed: int) -> None:
 def test_whoever_is_slow_for_a_while_gets_islands_again() -> None:
     runs = [
         {"name": "first", "tasks": 30, "islands_per_task": 2, "evaluations": 100},
-        {"name": "last", "tasks": 4, "islands_per_task": 3, "evaluations": 10**6},
+        {"name": "last", "tasks": 3, "islands_per_task": 3, "evaluations": 10**6},
     ]
     slow_at_the_end = cluster(1, minutes=14, faults=slow(5, seconds=800), runs=runs)
     again = cluster(1, minutes=14, faults=slow(5, seconds=120), runs=runs)

@@ -22,6 +22,7 @@ class FlapJudge:
     def __init__(self) -> None:
         self.moves = 0
         self._places: dict[IslandId, str] = {}
+        self._rungs: dict[tuple[str, str], int] = {}
         self._moved_at: dict[IslandId, deque[float]] = {}
 
     def in_force(self, plan: Plan, now: float) -> None:
@@ -32,10 +33,14 @@ class FlapJudge:
             if member.state is MemberState.ALIVE and not member.is_draining
         }
         before, self._places = self._places, open_islands(plan)
+        rungs = {(name, task): entry.rung for name, run in plan.runs.items() for task, entry in run.tasks.items()}
         for island, owner in self._places.items():
-            if before.get(island, owner) != owner and before[island] in stay:
+            # What begins under its next budget is placed like any other that waits.
+            is_same = self._rungs.get(island[:2]) == rungs[island[:2]]
+            if is_same and before.get(island, owner) != owner and before[island] in stay:
                 self.moves += 1
                 self._moved(island, now)
+        self._rungs = rungs
 
     def _moved(self, island: IslandId, now: float) -> None:
         times = self._moved_at.setdefault(island, deque(maxlen=MOST_MOVES + 1))

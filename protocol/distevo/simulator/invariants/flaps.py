@@ -11,7 +11,7 @@ from distevo.simulator.invariants.violation import Violation
 
 COMES_TO_REST = "no island is handed to and fro"
 MOST_MOVES = 4
-"""Of one island, from members that live and are to stay, within `WINDOW_SECONDS`: idle workers are fed from where
+"""Of one island, while nobody comes or goes, within `WINDOW_SECONDS`: idle workers are fed from where
 islands wait, slow members are relieved, and each of that may be undone once when a worker falls idle elsewhere."""
 WINDOW_SECONDS = 60.0
 
@@ -22,6 +22,7 @@ class FlapJudge:
     def __init__(self) -> None:
         self.moves = 0
         self._places: dict[IslandId, str] = {}
+        self._stay: set[str] = set()
         self._rungs: dict[tuple[str, str], int] = {}
         self._moved_at: dict[IslandId, deque[float]] = {}
 
@@ -32,6 +33,10 @@ class FlapJudge:
             for name, member in plan.members.items()
             if member.state is MemberState.ALIVE and not member.is_draining
         }
+        if stay != self._stay:
+            # Who comes gets islands, and who goes leaves some: that is no balance that does not come to rest.
+            self._stay = stay
+            self._moved_at.clear()
         before, self._places = self._places, open_islands(plan)
         rungs = {(name, task): entry.rung for name, run in plan.runs.items() for task, entry in run.tasks.items()}
         for island, owner in self._places.items():

@@ -21,6 +21,7 @@ from tests.performance.peers.hand_loop import Stand
 
 ROOT = Path(__file__).parents[3]
 VENV = ROOT / "build/peers-venv"
+TRACKER_SECONDS = 5.0
 UNWANTED = ("DISTEVO_", "XDG_", "RAY_", "DASK_", "PYTHON")
 MARK = "PEERS_SESSION"
 """In the environment of all processes of a session, whoever started them."""
@@ -82,13 +83,24 @@ class Marked:
     def kill(self) -> None:
         """SIGKILL to all of them, until none lives."""
         while processes := self.processes():
-            for process in processes:
+            # Python's resource trackers hold no state, and end by themselves once they have removed semaphores.
+            victims = [process for process in processes if not _is_tracker(process)]
+            if not victims:
+                psutil.wait_procs(processes, timeout=TRACKER_SECONDS)
+                victims = processes
+            for process in victims:
                 with contextlib.suppress(psutil.Error):
                     process.send_signal(signal.SIGKILL)
-            psutil.wait_procs(processes, timeout=5)
+            psutil.wait_procs(victims, timeout=5)
         for started in self._started:
             started.wait()
         self._started.clear()
+
+
+def _is_tracker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return "resource_tracker" in " ".join(process.cmdline())
+    return False
 
 
 def _lives(process: psutil.Process) -> bool:

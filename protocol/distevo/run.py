@@ -133,7 +133,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
             if not higher.is_more_than(lower):
                 raise ValueError(f"budgets have to rise, in one unit: {lower} comes before {higher}")
         # An island without a share of its own has nothing to begin with, and nothing to report.
-        least = self.rungs[0].evaluations if self.rungs else None
+        least = (self.rungs[0] if self.rungs else self.budget).evaluations
         if least is not None and least < self.islands_per_task:
             raise ValueError(f"the budget of {least} evaluations leaves some of {self.islands_per_task} islands none")
 

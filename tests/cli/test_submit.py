@@ -193,7 +193,7 @@ def test_a_name_that_exists_is_refused(platform: Home, solved: str) -> None:
 @pytest.mark.parametrize("field", LIMITS)
 def test_limits_are_those_of_a_run(field: str) -> None:
     struct = RunSettings if field in RunSettings.__struct_fields__ else MigrationSettings
-    given: dict[str, Any] = {"seed": 1, "evaluations": 1} if struct is RunSettings else {}
+    given: dict[str, Any] = {"seed": 1, "evaluations": 1024} if struct is RunSettings else {}
     msgspec.convert(given | {field: LIMITS[field]}, struct)
     with pytest.raises(msgspec.ValidationError, match=field):
         msgspec.convert(given | {field: LIMITS[field] + 1}, struct)

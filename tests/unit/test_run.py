@@ -141,3 +141,8 @@ def test_islands_have_seeds_of_their_own() -> None:
 def test_a_program_that_is_no_text_is_shown_in_hexadecimal() -> None:
     assert text_of("größe".encode()) == "größe"
     assert text_of(b"\xff\x00") == "ff00"
+
+
+def test_a_budget_leaves_each_island_something() -> None:
+    with pytest.raises(msgspec.ValidationError, match="1 evaluations leaves some of 2 islands none"):
+        msgspec.convert({"seed": 1, "evaluations": 1, "islands_per_task": 2}, RunSettings)

@@ -4,16 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CLUSTERS := tests/hosts tests/cluster
+PEERS := build/peers-venv
 PURE := tests/protocol tests/node tests/simulator tests/problems tests/test_state_rows.py
 PURE_LOG := build/pure-tests.log
 
-.PHONY: run test test-clusters lint setup bench clean
+.PHONY: run test test-long lint setup bench peers clean
 
 run: $(STAMP)  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
 	@$(BIN)/distevo-ctl demo
 
-test: lint  ## All checks and tests, but for those of whole clusters
+test: lint  ## All checks and tests, but for the long ones
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
@@ -21,12 +21,12 @@ else
 	@mkdir -p $(dir $(PURE_LOG))
 	@nice -n 19 $(BIN)/python -m pytest $(PURE) >$(PURE_LOG) 2>&1 & pure=$$!; \
 	trap 'kill $$pure' INT TERM; \
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(CLUSTERS) $(PURE)); others=$$?; \
+	$(BIN)/python -m pytest -m 'not long' $(addprefix --ignore=,$(PURE)); others=$$?; \
 	wait $$pure; pure=$$?; cat $(PURE_LOG); exit $$((others || pure))
 endif
 
-test-clusters: $(STAMP)  ## Clusters of daemons that are killed, cut off and stopped; on hosts of their own, where root allows it
-	$(BIN)/python -m pytest $(CLUSTERS) $(PYTEST_ARGS)
+test-long: $(STAMP)  ## Clusters of daemons that are killed and cut off, on hosts of their own where root allows it; bad lines to a bucket
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## Style, types and layers
 	$(BIN)/ruff check .
@@ -48,6 +48,18 @@ bench: $(STAMP)  ## Every benchmark, quickly, as JSON in build/bench/; some exit
 		echo "$$file"; \
 		$(BIN)/python $$file --quick > build/bench/$$(basename $$file .py).json; \
 	done
+
+peers: $(STAMP) $(PEERS)/.installed  ## distevo beside DEAP, pygmo, Ray and Dask: JSON and tables in build/bench/
+	@mkdir -p build/bench
+	$(BIN)/python -m tests.performance.peers --markdown build/bench/peers.md $(PEERS_ARGS) > build/bench/peers.json
+	@cat build/bench/peers.md
+
+$(PEERS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	@# The first pip that knows dependency groups.
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --group peers
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

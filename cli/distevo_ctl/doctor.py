@@ -75,6 +75,8 @@ def _checks(values: dict[str, Any], problem: str | None, tasks: str | None) -> I
     yield fine("settings", f"platform {settings.id!r} of kind {settings.kind}, {workers}")
     for text in settings.warnings:
         yield warning("settings", text)
+    if (own := _sharding(settings)) is not None:
+        yield own
     yield (state_folder := _state_folder(settings))
     pid, daemon = _daemon(settings) if state_folder.state != FAILED else (0, None)
     if daemon is not None:
@@ -86,6 +88,20 @@ def _checks(values: dict[str, Any], problem: str | None, tasks: str | None) -> I
 
 
 # --- this machine --------------------------------------------------------------------------------
+
+
+def _sharding(settings: Settings) -> Check | None:
+    """A sharding function of the user's own, tried as a daemon tries it."""
+    from distevo.sharding import SHARDINGS
+    from distevod.sharding import load_sharding
+
+    if settings.sharding in SHARDINGS:
+        return None
+    try:
+        load_sharding(settings)
+    except DistevoError as error:
+        return failed("sharding", str(error), "correct the function, or leave --sharding out", ExitCode.USAGE)
+    return fine("sharding", f"{settings.sharding} works")
 
 
 def _state_folder(settings: Settings) -> Check:

@@ -1,10 +1,11 @@
 """`distevo-ctl`: what a person asks of a running platform."""
 
+from distevo_ctl.commands.benchmark import benchmark
 from distevo_ctl.commands.checkpoints import checkpoints
 from distevo_ctl.commands.demo import demo
 from distevo_ctl.commands.members import drain, revoke
 from distevo_ctl.commands.results import results
-from distevo_ctl.commands.runs import cancel, delete, extend, pause, resume, runs
+from distevo_ctl.commands.runs import cancel, delete, extend, pause, priority, resume, runs
 from distevo_ctl.commands.status import status
 from distevo_ctl.commands.submit import submit
 from distevo_ctl.commands.watch import watch
@@ -27,8 +28,8 @@ Commands find the daemon of this user by themselves; --state-dir names another. 
 errors (on standard error) too."""
 
 COMMANDS = [
-    submit, status, watch, runs, results, cancel, pause, resume, extend, delete, drain, revoke, checkpoints, demo,
-    simulate, doctor, cost, copy,
+    submit, status, watch, runs, results, cancel, pause, resume, extend, priority, delete, drain, revoke, checkpoints,
+    demo, simulate, doctor, cost, copy, benchmark,
 ]  # fmt: skip
 
 main = ExitCodeGroup(

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+SLOW_TIMES = 2.0
+"""From so many times the others' median on it is said that a platform is slow, whether it gives islands away or not."""
 STYLES = {
     "alive": "green",
     "joining": "yellow",
@@ -36,6 +38,8 @@ def members_table(view: dict[str, Any], width: int, most: int | None = None) -> 
         if causes := member["workers_replaced"]:
             told = ", ".join(f"{number} {cause}" for cause, number in causes.items())
             lines.append(Text(f"{plain(member['id'])} has replaced workers: {told}", "yellow"))
+        if (times := member["slowness"] or 1.0) >= SLOW_TIMES and state_of(member) in {"alive", "suspect"}:
+            lines.append(Text(f"{plain(member['id'])} takes {times:g} times as long as the others' median", "yellow"))
     if gone := set(view["revoked"]) - {member["key"] for member in members}:
         lines.append(Text(f"revoked, of platforms that have left the plan: {', '.join(sorted(gone))}", "dim"))
     return lines

@@ -17,6 +17,7 @@ from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.setting_options import setting_options, settings_of
 from distevod.logs import configure
 from distevod.paths import control_socket
+from distevod.profiling import profiled
 
 if TYPE_CHECKING:
     from distevod.settings import Settings
@@ -58,7 +59,8 @@ def _run(settings: Settings, log_file: Path | None) -> None:
     configure(settings.log_format, settings.log_level, log_file)
     failure: Exception | None = None
     try:
-        end = run_daemon(settings, control_socket(settings.state_dir, os.environ))
+        with profiled("daemon"):
+            end = run_daemon(settings, control_socket(settings.state_dir, os.environ))
         if end.reason:
             failure = CliError(ExitCode[end.kind.upper()], end.reason)
     except Exception as error:

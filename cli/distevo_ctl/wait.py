@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distevo_ctl.budgets import per_hour
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.follow import follow, has_plan, run_in
@@ -86,7 +87,7 @@ def progress_line(run: dict[str, Any]) -> str:
     note = f"; {plain(run['note'])}" if run["note"] else ""
     return (
         f"{run['id']}: {run['state']}, {run['tasks_done']} of {run['tasks_total']} tasks, {run['fit']} fit, "
-        f"{known(run['solved'])} solved, {count(run['evaluations'])} evaluations{note}"
+        f"{known(run['solved'])} solved, {per_hour(run)}, {count(run['evaluations'])} evaluations{note}"
     )
 
 

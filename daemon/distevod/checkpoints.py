@@ -40,6 +40,10 @@ class AsyncCheckpointManager:
         self.bytes_saved = 0
         self.seconds = 0.0
         """Time that encoding and storing took, all checkpoints together."""
+        self.cpu_seconds = 0.0
+        """Processor time of that."""
+        self.loop_seconds = 0.0
+        """At most so much processor time of the event loop went into checkpoints; whoever runs the loop counts it."""
 
     async def save_checkpoint_async(self, checkpoint: Checkpoint) -> str:
         """Make the checkpoint durable and return its name.
@@ -49,7 +53,7 @@ class AsyncCheckpointManager:
         """
         await self._turn()
         try:
-            name, size, seconds = await asyncio.get_running_loop().run_in_executor(
+            name, size, seconds, cpu_seconds = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._save, checkpoint
             )
         except (StoreError, CheckpointError):
@@ -60,6 +64,7 @@ class AsyncCheckpointManager:
         self.saved += 1
         self.bytes_saved += size
         self.seconds += seconds
+        self.cpu_seconds += cpu_seconds
         return name
 
     async def _turn(self) -> None:
@@ -90,9 +95,9 @@ class AsyncCheckpointManager:
         else:
             self._free += 1
 
-    def _save(self, checkpoint: Checkpoint) -> tuple[str, int, float]:
-        """(name, bytes, seconds that it took)."""
-        begun = time.perf_counter()
+    def _save(self, checkpoint: Checkpoint) -> tuple[str, int, float, float]:
+        """(name, bytes, seconds that it took, processor time of that)."""
+        begun, begun_cpu = time.perf_counter(), time.thread_time()
         data = encode_checkpoint(checkpoint, self._level)
         name = checkpoint_name(checkpoint.member, checkpoint.boot, checkpoint.sequence)
         try:
@@ -101,4 +106,4 @@ class AsyncCheckpointManager:
             # No one else makes this boot's names: an earlier try whose answer was lost.
             if self._store.read(name)[0] != data:
                 raise
-        return name, len(data), time.perf_counter() - begun
+        return name, len(data), time.perf_counter() - begun, time.thread_time() - begun_cpu

@@ -17,12 +17,14 @@ from distevod.metrics.counted_store import CountedStore
 from distevod.paths import make_private
 from distevod.sdnotify import notify
 from distevod.settings import Settings
+from distevod.sharding import load_sharding
 from distevod.state_lock import StateLock
 from distevod.store import open_store
 from distevod.threads import in_daemon_thread
 
 if TYPE_CHECKING:
     from distevo.instructions import Exit
+    from distevo.sharding import Shard
     from distevod.runtime import Runtime
 
 SUBMISSIONS = "submissions"
@@ -33,26 +35,27 @@ log = logging.getLogger("distevod")
 def run_daemon(settings: Settings, socket: Path) -> Exit:
     """Run until a stop; returns how it ended.
 
-    Raises AlreadyRunning, PathError and StoreError before anything has begun.
+    Raises AlreadyRunning, PathError, SettingsError and StoreError before anything has begun.
     """
     with StateLock(settings.state_dir).acquire(socket):
         make_private(socket.parent)
         for warning in settings.warnings:
             log.warning(warning)
+        shard = load_sharding(settings)
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         # A link takes up to four descriptors, and the usual soft limit is there for programs that use `select`.
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        return asyncio.run(_run(settings, socket))
+        return asyncio.run(_run(settings, shard, socket))
 
 
-async def _run(settings: Settings, socket: Path) -> Exit:
+async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
     from distevod.runtime import Runtime
 
     submissions = settings.state_dir / SUBMISSIONS
     own = frozenset(submissions.read_text().split()) if submissions.exists() else frozenset[str]()
     boot = secrets.token_hex(8)
     store = CountedStore(open_store(settings.store, upload_seconds=settings.upload_timeout))
-    runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own)
+    runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own, shard)
 
     async def answer() -> None:
         # Workers are starting up meanwhile; these imports and sockets are what they need not wait for.
@@ -93,14 +96,18 @@ async def _run(settings: Settings, socket: Path) -> Exit:
 
 
 def _serve_metrics(runtime: Runtime, store: CountedStore, loop: asyncio.AbstractEventLoop) -> None:
+    from distevod.metrics.costs import Costs
     from distevod.metrics.figures import Figures
     from distevod.metrics.loop_collector import LoopCollector
     from distevod.metrics.page import MetricsPage, PortTaken
 
     settings = runtime.settings
     figures = Figures(runtime.node, runtime.checkpoints, store, runtime.now, runtime.transport.counts)
+    costs = Costs(settings.id, runtime.checkpoints, runtime.pool.spent)
     try:
-        page = MetricsPage(settings.metrics_port, LoopCollector(settings.id, loop, figures.read))
+        page = MetricsPage(
+            settings.metrics_port, LoopCollector(settings.id, loop, lambda: [*figures.read(), *costs.read()])
+        )
     except PortTaken as error:
         log.warning("no metrics", extra=fields(reason=str(error), hint="--metrics-port 0 picks a free port"))
         return

@@ -26,7 +26,7 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, float | str]] = {
         "checkpoint_generations": 1,
         "session_limit": 43_200.0,
         "listen": "none",
-        "coordinator_priority": 20,
+        "coordinator_priority": 30,
     },
     # the guide names no islands for it: its memory decides
     "paperspace": {
@@ -35,10 +35,10 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, float | str]] = {
         "batch_size": 100,
         "checkpoint_generations": 1,
         "listen": "none",
-        "coordinator_priority": 30,
+        "coordinator_priority": 40,
     },
     # "variable based on hardware", "less frequent": the hardware and the defaults decide
-    "local": {"islands_per_platform": 2, "coordinator_priority": 40},
+    "local": {"islands_per_platform": 2, "coordinator_priority": 20},
     # not in the guide: a machine that stays up is a local one that nobody closes
     "server": {"islands_per_platform": 2, "coordinator_priority": 10},
 }
@@ -47,7 +47,8 @@ PLATFORM_PRESETS: Mapping[str, Mapping[str, float | str]] = {
 Nobody can dial a notebook: it listens nowhere, and dials out. Sessions of Kaggle and of free Colab end after 12 hours;
 Paperspace's differ by what is paid.
 
-Who coordinates: Kaggle first, since its sessions are the most stable of the notebooks, and local as backup.
+Who coordinates: Kaggle first ("coordinator role"), a local machine as backup ("backup coordinator"); Colab ("worker
+role") and Paperspace ("supplementary worker role") only where nobody else is left.
 """
 
 NETWORK_PRESETS: Mapping[str, Mapping[str, float]] = {

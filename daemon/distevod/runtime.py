@@ -56,6 +56,7 @@ from distevo.instructions import (
 )
 from distevo.node import Node
 from distevo.node_settings import NodeSettings
+from distevo.sharding import Shard, by_capability
 from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
@@ -77,7 +78,13 @@ class Runtime:
     """One running daemon."""
 
     def __init__(
-        self, settings: Settings, store: Store, boot: str, rng: random.Random, own_submissions: frozenset[str]
+        self,
+        settings: Settings,
+        store: Store,
+        boot: str,
+        rng: random.Random,
+        own_submissions: frozenset[str],
+        shard: Shard = by_capability,
     ) -> None:
         self.settings, self.store, self.boot = settings, store, boot
         keys = load_or_make(settings.state_dir / KEY)
@@ -110,6 +117,8 @@ class Runtime:
                 merge_interval=settings.merge_interval,
                 preserve_top_n=settings.preserve_top_n,
                 session_limit=settings.session_limit,
+                shard=shard,
+                avg_generation_time_threshold=settings.avg_generation_time_threshold,
             ),
             rng,
             own_submissions,
@@ -193,11 +202,19 @@ class Runtime:
         if self._is_gone():
             return
         try:
-            self._carry_out(self.node.handle(event, self.now()))
+            self._carry_out(self._handled(event))
             for watcher in list(self.watchers):
                 watcher()
         except Exception as error:  # noqa: BLE001 - whoever fed the event could not do anything about it
             self.fail(error)
+
+    def _handled(self, event: Event) -> list[Instruction]:
+        """What the node says to an event; what checkpoints cost here is counted."""
+        begun = time.thread_time()
+        instructions = self.node.handle(event, self.now())
+        if isinstance(event, CheckpointSaved) or any(isinstance(order, SaveCheckpoint) for order in instructions):
+            self.checkpoints.loop_seconds += time.thread_time() - begun
+        return instructions
 
     def fail(self, error: BaseException) -> None:
         """End with this error, a fault of ours.
@@ -263,7 +280,9 @@ class Runtime:
         except (StoreError, CheckpointError, CheckpointReplaced) as error:
             self.feed(CheckpointFailed(instruction.sequence, str(error)))
         else:
+            begun = time.thread_time()
             used = usage(self.pool.pids().values(), len(instruction.checkpoint.islands))
+            self.checkpoints.loop_seconds += time.thread_time() - begun
             self.feed(CheckpointSaved(instruction.sequence, used))
 
     async def _finish(self, instruction: FinishWorkers) -> None:

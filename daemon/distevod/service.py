@@ -17,16 +17,27 @@ import msgspec
 
 from distevo.command import Command, Verb, encode_command
 from distevo.diversity_view import all_islands_view, islands_view
-from distevo.errors import Conflict, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
+from distevo.errors import Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import inbox_command, inbox_run
 from distevo.orders import ACCEPTED
 from distevo.plan import MemberPlan, RunPlan
 from distevo.result import Result, decode_result
-from distevo.run import DEFAULT_CPU_SECONDS, Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
+from distevo.run import (
+    DEFAULT_CPU_SECONDS,
+    MAX_PRIORITY,
+    Budget,
+    ProblemUse,
+    Run,
+    RunSettings,
+    WarmStart,
+    decode_run,
+    encode_run,
+)
 from distevo.topology import check
 from distevo.view import is_ending, result_view, run_view, status, task_view
 from distevod import stock
+from distevod.earlier import counted, misfit, warm_start_from
 from distevod.logs import fields
 from distevod.problems.check import CheckedProblem, check_in_process
 from distevod.problems.loader import BUILT_IN
@@ -48,14 +59,9 @@ log = logging.getLogger("distevod.service")
 
 CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "name")
 SETTING_FIELDS = (
-    "seed",
-    "islands_per_task",
-    "cpu_seconds",
-    "evaluations",
-    "population_size",
-    "migration",
-    "restart_after",
-)
+    "seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size", "migration", "restart_after", "rungs",
+    "priority",
+)  # fmt: skip
 
 
 class Refusal(Exception):  # noqa: N818 - the word of the exit codes
@@ -129,6 +135,7 @@ class Service:
             settings=settings,
             tasks=checked.tasks,
             submitted_through=f"{self._runtime.settings.id}-{self._runtime.boot}",
+            warm_start=await self._warm_start(request, checked, settings),
         )
         self._pending.add(name)
         try:
@@ -139,7 +146,7 @@ class Service:
             self._pending.discard(name)
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
-        plan = self._runtime.node.plan.runs.get(name)
+        plan = self._runtime.node.following.plan.runs.get(name)
         return {
             "run": name,
             "tasks": len(run.tasks),
@@ -147,10 +154,37 @@ class Service:
             "seed": settings.seed,
             "state": plan.state.value if plan else "queued",
             "note": plan.note if plan else "it is in the store, and is run when the coordinator has taken it in",
+            "begins_with": None if run.warm_start is None else counted(checked.name, run.warm_start),
         }
 
+    async def _warm_start(
+        self, request: dict[str, Any], checked: CheckedProblem, settings: RunSettings
+    ) -> WarmStart | None:
+        """What the run begins with, from the results of an earlier one as the plan in force has them."""
+        others = request.get("from_others") or 0
+        if request.get("begin_from") is None:
+            return None
+        source = self._run({"run": request["begin_from"]})
+        plan = self._runtime.node.following.plan.runs[source]
+        refusal = misfit(source, plan, checked.name, checked.tasks, others)
+        if refusal is not None:
+            raise Refusal("refused", refusal)
+        store, most = self._runtime.store, settings.population_size
+        try:
+            warm: WarmStart = await self._in_thread(warm_start_from, source, plan, store, checked.tasks, most, others)
+        except NotFound as error:
+            raise Refusal("refused", f"a result of {source} is gone, as of a deleted run: {error}") from error
+        if not warm.programs and not warm.others:
+            raise Refusal("refused", f"the results of {source} hold no program that these tasks could begin with")
+        if warm.version != checked.version:
+            log.warning(
+                "a run begins with programs of another version of its problem, which are evaluated anew",
+                extra=fields(source=source, version=warm.version, now=checked.version),
+            )
+        return warm
+
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Cancel, pause, resume, extend or delete a run; drain, revoke or unrevoke a member."""
+        """Cancel, pause, resume, extend or delete a run, or change its priority; drain, revoke or unrevoke a member."""
         try:
             verb = Verb(str(request.get("verb")))
         except ValueError as error:
@@ -162,10 +196,13 @@ class Service:
         if verb is Verb.EXTEND:
             settings = self._settings(request | {"seed": 0}, default_budget=False)
             budget = Budget(settings.cpu_seconds, settings.evaluations)
-        await self._carry_out(Command(verb=verb, run=run, budget=budget), "see distevo-ctl runs")
+        priority = request.get("priority")
+        if priority is not None and not (type(priority) is int and abs(priority) <= MAX_PRIORITY):
+            raise Refusal("usage", f"priority {priority!r}: give a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
+        await self._carry_out(Command(verb=verb, run=run, budget=budget, priority=priority), "see distevo-ctl runs")
         if verb is Verb.CANCEL:
             await self._until(lambda: not is_ending(self._runtime.node, run))
-        plan = self._runtime.node.plan.runs.get(run)
+        plan = self._runtime.node.following.plan.runs.get(run)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
 
     async def _carry_out(self, command: Command, hint: str) -> None:
@@ -183,7 +220,7 @@ class Service:
         """The results of a run, best so far where a task is not done; with `task`, that one and its data."""
         name = self._run(request)
         node = self._runtime.node
-        plan = node.plan.runs[name]
+        plan = node.following.plan.runs[name]
         wanted = request.get("task")
         if wanted is not None and wanted not in plan.tasks:
             raise Refusal("not_found", f"run {name!r} has no task {wanted!r}")
@@ -227,7 +264,7 @@ class Service:
     async def _command_about_member(self, verb: Verb, request: dict[str, Any]) -> dict[str, Any]:
         name, member = str(request.get("member")), self._member(request)
         if member is None and verb is not Verb.UNREVOKE:  # which may name a key whose owner left the plan long ago
-            known = ", ".join(self._runtime.node.plan.members) or "none"
+            known = ", ".join(self._runtime.node.following.plan.members) or "none"
             raise Refusal("not_found", f"there is no platform {name!r}; there are: {known}")
         boot = member.boot if member is not None and verb is Verb.DRAIN else ""
         await self._carry_out(Command(verb=verb, member=name, boot=boot), "see distevo-ctl status")
@@ -291,7 +328,7 @@ class Service:
 
     def _run(self, request: dict[str, Any]) -> str:
         name = request.get("run")
-        runs = self._runtime.node.plan.runs
+        runs = self._runtime.node.following.plan.runs
         if not isinstance(name, str) or name not in runs:
             known = ", ".join(list(runs)[-5:]) or "none"
             raise Refusal("not_found", f"there is no run {name!r}; the latest are: {known}")

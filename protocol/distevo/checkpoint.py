@@ -73,7 +73,7 @@ class IslandSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """With `generation` this is the random state: that of each generation is derived from the two."""
     generation: Natural
     cursor: Annotated[int, Meta(ge=-1, le=(1 << 63) - 1)]
-    """Nodes of the exhaustive sweep that are behind it; -1 when the sweep is over."""
+    """Seeds of an earlier run, and then nodes of the exhaustive sweep, that are behind it; -1 when both are over."""
     optimizer: bytes
     """State of the ask/tell optimiser; of the one that ships, the key of the program that a restart kept, or b""."""
     population: bytes

@@ -15,13 +15,14 @@ from distevo.ledger import Ledger, TaskId
 from distevo.names import RESULTS, result_epoch, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
-from distevo.plan import Plan, RunState, TaskPlan
+from distevo.plan import Plan, RunPlan, RunState, TaskPlan
 from distevo.population import Population
 from distevo.program import Program
 from distevo.provenance import provenance_of
 from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same
 from distevo.result import Result, encode_result, finite, result_digest, text_of
 from distevo.run import Budget, Run
+from distevo.rungs import next_rung
 from distevo.verifier import TakeVerdict
 from distevo.work import population_of
 
@@ -64,6 +65,8 @@ class TaskEnd:
     """Guesses that were worth something else when they were evaluated again."""
     budget: Budget = field(default_factory=lambda: Budget(None, None))
     """In force when its result was begun."""
+    rung: int | None = None
+    """Where it goes on from that result; None: it is the last."""
     is_due: bool = False
     """It has waited long enough for the states of its other islands."""
 
@@ -92,11 +95,15 @@ class Closing:
         merge: Merge,
         counted: Callable[[IslandId], tuple[int, int, float]],
         changed: Callable[[], None],
+        promoted: Callable[[TaskId], None],
     ) -> None:
-        """`counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was closed."""
+        """`counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was closed, or
+        `promoted` to a higher rung before that.
+        """
         self._member, self._boot = member, boot
         self._ledger, self._outbox, self._publish = ledger, outbox, publish
-        self._verify, self._merge, self._counted, self._changed = verify, merge, counted, changed
+        self._verify, self._merge = verify, merge
+        self._counted, self._changed, self._promoted = counted, changed, promoted
         self.ends: dict[TaskId, TaskEnd] = {}
         self.is_open = False
         """Whether the plan is in force, so that results may be written."""
@@ -220,7 +227,7 @@ class Closing:
         if run.state.is_over or (end is not None and (end.failure is not None or end.fit)):
             return False
         counters = snapshot.counters
-        share = run.budget.share(island.island, len(run.tasks[island.task].islands))
+        share = run.share(island.task, island.island)
         return not share.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
 
     # --- closing ---------------------------------------------------------------------------------
@@ -239,7 +246,8 @@ class Closing:
         task = run.tasks[end.task]
         if self._is_complete(end, task, run.state is RunState.CANCELLED) or end.is_due or end.failure is not None:
             if end.finals or end.fit or end.failure is not None:
-                self._begin(end, run.budget, now)
+                end.budget = run.budget
+                self._begin(end, run, now)
             elif run.state is RunState.CANCELLED:
                 self._never_begun(end, task)
 
@@ -259,11 +267,14 @@ class Closing:
                 self._ledger.unplace(IslandId(end.run.name, end.task, index))
         self._publish()
 
-    def _begin(self, end: TaskEnd, budget: Budget, now: float) -> None:
-        end.guess, end.budget = end.choose(self._merge), budget
+    def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:
+        end.guess = end.choose(self._merge)
         if end.refuted and (end.guess is None or len(end.refuted) >= MAX_REFUTED):
             end.guess, end.failure = None, complaint(end.refuted)
-        if end.guess is None or end.failure is not None:
+        is_unfit = end.failure is None and (end.guess is None or not end.guess.fit)
+        end.rung = next_rung(run, end.task, end.finals.values()) if is_unfit else None
+        # What is not the last word needs no second look; what nobody would need again is not evaluated again.
+        if end.guess is None or end.failure is not None or end.rung is not None:
             self._record(end, None)
             return
         end.stage = Stage.VERIFYING
@@ -284,7 +295,7 @@ class Closing:
         self._outbox.log(
             "error", "a best program is no result", run=end.run.name, task=end.task, reason=str(end.refuted[-1])
         )
-        self._begin(end, end.budget, now)
+        self._begin(end, self._ledger.plan.runs[end.run.name], now)
 
     def _record(self, end: TaskEnd, verdict: Verified | None) -> None:
         end.stage = Stage.RECORDING
@@ -341,7 +352,11 @@ class Closing:
             return  # Another member decides by now.
         del self.ends[end.id]
         run = self._ledger.plan.runs[end.run.name]
-        self._ledger.close(end.id, name, result, duplicates, error, end.failure is not None)
+        if end.rung is not None and not run.state.is_over:
+            self._ledger.promote(end.id, name, result, duplicates, error, end.rung)
+            self._promoted(end.id)
+        else:
+            self._ledger.close(end.id, name, result, duplicates, error, end.failure is not None)
         if run.budget != end.budget:
             # Extended while the result was being written.
             self._ledger.reopen(end.run.name, run.budget)

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from distevo.names import MAX_ID_BYTES
-from distevo.run import Budget
+from distevo.run import Budget, Priority
 from distevo.sealed import seal, unseal
 
 _KIND = b"CMND"
@@ -24,6 +24,8 @@ class Verb(StrEnum):
     RESUME = "resume"
     EXTEND = "extend"
     DELETE = "delete"
+    PRIORITY = "priority"
+    """Change which of the waiting runs go first."""
     DRAIN = "drain"
     """Hand a member's islands over and let it leave."""
     REVOKE = "revoke"
@@ -43,6 +45,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: Id = ""
     budget: Budget | None = None
     """For `extend`: the new budget of each task."""
+    priority: Priority | None = None
+    """For `priority`: the new one."""
     member: Id = ""
     """For the verbs about a member: its id; for `unrevoke` also a key, since members leave the plan and keys stay."""
     boot: Id = ""

@@ -10,31 +10,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from distevo.attic import Attic
+from distevo.balance import Balance
 from distevo.closing import Closing, Merge, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId
+from distevo.forecast import Forecast
+from distevo.hosts import hosts_of
 from distevo.instructions import Log
 from distevo.janitor import Janitor
 from distevo.keeper import Keeper
 from distevo.lease import InForce
 from distevo.ledger import Ledger
+from distevo.load import Host
 from distevo.loading import Loaded
 from distevo.news import Report, TaskId
 from distevo.orders import Orders
 from distevo.outbox import Outbox, Publish
-from distevo.placement import Host, OpenIsland, place
+from distevo.placement import OpenIsland, place
 from distevo.plan import MemberPlan, MemberState, Plan, RunPlan, RunState
 from distevo.program import Program
 from distevo.run import decode_run
-from distevo.sharding import capability, island_limit
 from distevo.speech import member_of
 from distevo.standing import Standing
+from distevo.weighing import Weigher
 
 PLACING_SECONDS = 0.25
 """Islands are placed no more often than this: what happens meanwhile is considered together."""
 WAITING_SECONDS = 5.0
 """While islands wait for room, it is looked for this often: queues get shorter without a word."""
+QUEUED_SECONDS = 30.0
+"""While islands wait in queues, they are looked at this often: what others are worth becomes known without a word."""
 AGE_SECONDS = 1800.0
 """How often it is written down how long members have been gone."""
 FORGET_SECONDS = 86_400.0
@@ -59,10 +65,13 @@ class Coordinator:
         verify: Verify,
         merge: Merge,
         refusals: Mapping[str, str],
+        weigher: Weigher,
+        threshold: float | None,
         now: float,
     ) -> None:
         """`says`: what this platform says of itself; `soonest_write`: when a plan can be put in force next; `refusals`:
-        the runs that it cannot work on, as they are."""
+        the runs that it cannot work on, as they are; `threshold`: from which slowness on a platform gives islands away.
+        """
         self._member, self._boot, self._owner = member, says.boot, says.owner(member)
         self._own_refusals, self._soonest_write = refusals, soonest_write
         self._outbox, self._attic, self._standing, self._publish = outbox, attic, standing, publish
@@ -78,12 +87,14 @@ class Coordinator:
             merge,
             standing.counted,
             self._change,
+            standing.begins_again,
         )
         self.orders = Orders(
             member, self.ledger, self.closing, outbox, publish, self._change, self._change_now, self.settle
         )
         self.desk = Desk(self.ledger, self.orders, outbox, publish)
         self.janitor = Janitor(self._owner, keeper, outbox)
+        self._weigher, self._threshold, self._balance = weigher, threshold, Balance(threshold, outbox)
         self.is_begun = self.is_over = self._is_leaving = False
         self._aged_at = now
         self._is_changed = True
@@ -145,6 +156,7 @@ class Coordinator:
         self.closing.open(now)
         self.closing.sweep_results(None)
         self.janitor.begin(now)
+        self._balance.begin(now)
 
     def end(self) -> None:
         """The lease is lost, or given up: decide nothing more."""
@@ -179,6 +191,8 @@ class Coordinator:
         self.janitor.tick(now)
         if now >= self._aged_at + AGE_SECONDS:
             self._age(now)
+        if now >= self._balance.next_deadline():
+            self._compare(now)
         if now >= self._placing_at() and self._place(now):
             self._publish()
 
@@ -191,7 +205,8 @@ class Coordinator:
         """When `tick` has something to do."""
         if not self.is_begun or self.is_over:
             return float("inf")
-        deadline = min(self.desk.next_deadline(), self.janitor.next_deadline(), self._aged_at + AGE_SECONDS)
+        deadline = min(self.desk.next_deadline(), self.janitor.next_deadline(), self._balance.next_deadline())
+        deadline = min(deadline, self._aged_at + AGE_SECONDS)
         attic = self._attic.next_deadline()
         if attic is not None:
             deadline = min(deadline, attic)
@@ -220,6 +235,12 @@ class Coordinator:
             if members[name].gone_s >= FORGET_SECONDS:
                 del members[name]
         if gone:
+            self._publish()
+
+    def _compare(self, now: float) -> None:
+        """See whether some platform takes much longer than the others, or no longer does."""
+        if self._balance.look(self.ledger.living(), self._standing.measured(self._member, now), now):
+            self._change()
             self._publish()
 
     def refused(self) -> None:
@@ -258,7 +279,9 @@ class Coordinator:
         if is_changed:
             self._placed_at = now
         has_waiting = any(not owners.get(island.id, island.owner) for island in islands)
-        self._replace_at = now + WAITING_SECONDS if has_waiting else float("inf")
+        has_queued = any(not (island.is_begun or island.is_resting) for island in islands)
+        again = WAITING_SECONDS if has_waiting else QUEUED_SECONDS if has_queued else float("inf")
+        self._replace_at = now + again
         return is_changed
 
     def _let_go_of_the_dead(self) -> bool:
@@ -276,20 +299,7 @@ class Coordinator:
         return bool(lost)
 
     def _hosts(self) -> list[Host]:
-        hosts = []
-        for name, member in self.ledger.hosts().items():
-            # Where memory and wish disagree, the member's own daemon has said so when it started.
-            limit, _ = island_limit(member.islands, member.memory_mb)
-            hosts.append(
-                Host(
-                    owner=member.owner(name),
-                    weight=capability(member.workers, member.memory_mb, member.batch_size),
-                    workers=member.workers,
-                    limit=max(limit, member.workers),
-                    refuses=self._refusals(name),
-                )
-            )
-        return hosts
+        return hosts_of(self.ledger.hosts(), self._weigher, self._threshold, self._refusals)
 
     def _draining(self) -> set[str]:
         """The owners that live and are to lose what they have."""
@@ -317,10 +327,11 @@ class Coordinator:
     def _open_islands(self, living: set[str], draining: set[str]) -> list[OpenIsland]:
         """The islands that have, or need, an owner; `living` are those who may be one, `draining` no longer."""
         islands = []
-        for name, run in self.ledger.plan.runs.items():
+        for name, run in self.ledger.plan.in_turn():
             if name not in self.ledger.runs:
                 continue
-            for task, entry in run.tasks.items():
+            forecast = Forecast.of(run)
+            for task, entry in run.in_turn():
                 if not entry.is_open_in(run.state):
                     continue
                 for index, at in enumerate(entry.islands):
@@ -333,18 +344,20 @@ class Coordinator:
                     if not is_idle and (not is_final or has_to_move):
                         # Of one that lost its owner nobody can say that it was not begun.
                         is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)
-                        seconds = self._seconds_left(run, island)
+                        seconds = self._seconds_left(run, island, forecast)
                         islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting=is_final))
         return islands
 
-    def _seconds_left(self, run: RunPlan, island: IslandId) -> float | None:
-        """CPU seconds that an island has left, where its budget says so."""
-        share = run.budget.share(island.island, len(run.tasks[island.task].islands))
+    def _seconds_left(self, run: RunPlan, island: IslandId, forecast: Forecast) -> float | None:
+        """CPU seconds that an island has left, where its budget says so, or what others of its run took."""
+        share = run.share(island.task, island.island)
         evaluations, _, seconds = self._standing.counted(island)
         if run.state in {RunState.CANCELLED, RunState.PAUSED}:
             return 0.0
+        if not evaluations:
+            return forecast.island(share.cpu_seconds)
         if share.cpu_seconds is not None:
             return max(share.cpu_seconds - seconds, 0.0)
-        if share.evaluations is not None and evaluations and seconds:
+        if share.evaluations is not None and seconds:
             return max(share.evaluations - evaluations, 0) * seconds / evaluations
         return None

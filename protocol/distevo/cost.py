@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Meta
 
 from distevo.contact import CANDIDATES, FULL_MESH, RING_NEIGHBOURS
-from distevo.desk import LIST_SECONDS, STRANGER_SECONDS
+from distevo.desk import LIST_SECONDS
 from distevo.janitor import LOOK_SECONDS
 from distevo.keeper import COVERING_SNAPSHOTS
 from distevo.lease import RENEWALS_PER_TTL
 from distevo.mail import MAIL_KEEP_SECONDS
+from distevo.strangers import WAITS_SECONDS
 
 DAY = 86_400.0
 MONTH_DAYS = 365 / 12
@@ -233,7 +234,7 @@ def _starts(shape: Shape) -> Item:
     return Item(
         what="platforms that start",
         inserts=starts,
-        lists=starts * len(STRANGER_SECONDS) + 2 * shape.starts_per_day * pairs,
+        lists=starts * len(WAITS_SECONDS) + 2 * shape.starts_per_day * pairs,
         reads=starts * START_READS,
         deletes=starts,
         bytes_read=starts * (_plan_bytes(shape) + shape.checkpoint_mb * 2**20),

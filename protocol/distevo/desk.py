@@ -14,12 +14,11 @@ from distevo.orders import ACCEPTED, Orders
 from distevo.outbox import Outbox, Publish
 from distevo.run import decode_run
 
-MAX_STRANGERS = 8
-"""Of so many unknown keys or boots each makes the coordinator list the inbox, within `LIST_SECONDS`."""
-STRANGER_SECONDS = (0.3, 1.5)
-"""Who dials writes its announcement at the same time, and the store may take a moment."""
 LIST_SECONDS = 10.0
 """How often the inbox is listed when nobody says that it has changed."""
+FIRST_SECONDS = (1.0, 3.0)
+"""When a new coordinator lists it: others that were started with it have announced themselves by then, and where nobody
+can be dialled yet, nobody can say so."""
 ASKED_SECONDS = 1.0
 """The least time from one listing to the next that a member asks for."""
 UNREADABLE = "unreadable"
@@ -49,8 +48,6 @@ class Desk:
         self._again = False
         self._next_listing = 0.0
         self._looked_at = -float("inf")
-        self._strangers: dict[tuple[str, str], float] = {}
-        """When each unknown (key, boot) that made us list did so, in the last `LIST_SECONDS`."""
         self._reading: set[str] = set()
         self._cleared: set[str] = set()
         """Handled objects of which that is durable."""
@@ -69,6 +66,8 @@ class Desk:
         """The plan was just loaded, and the inbox read with it. Deletes that were lost are made again."""
         self.is_open, self._is_listing = True, False
         self._next_listing = now + LIST_SECONDS
+        for wait in FIRST_SECONDS:
+            self._outbox.later(now + wait, self.look)
         for name in self._ledger.plan.handled:
             self._clear_away(name)
 
@@ -86,15 +85,6 @@ class Desk:
     def look_soon(self, now: float) -> None:
         """A member says that there is something new: list, but not without end, however often it is said."""
         self._next_listing = min(self._next_listing, max(now, self._looked_at + ASKED_SECONDS))
-
-    def look_for_stranger(self, key: str, boot: str, now: float) -> None:
-        """Somebody with an unknown key or boot wants to be taken in: list, but no crowd of them makes this dear."""
-        recent = {other: at for other, at in self._strangers.items() if now < at + LIST_SECONDS}
-        self._strangers = recent
-        if (key, boot) not in recent and len(recent) < MAX_STRANGERS:
-            recent[key, boot] = now
-            for wait in STRANGER_SECONDS:
-                self._outbox.later(now + wait, self.look)
 
     def tick(self, now: float) -> None:
         """List the inbox when it is time."""

@@ -56,6 +56,7 @@ from distevo.speech import (
     verdict_in,
     verdict_message,
 )
+from distevo.strangers import WAITS_SECONDS, Strangers
 from distevo.topology import targets
 from distevo.verdicts import Verdicts
 
@@ -97,6 +98,7 @@ class Dispatch:
         self._coordinator, self._epoch = "", 0
         self._denied: frozenset[str] | None = None
         """Who was last kept out; None as long as nobody was let in."""
+        self._strangers = Strangers()
         self._logged_at: dict[tuple[str, str, int], float] = {}
         """When a line was last logged of (what happened, a member, its code)."""
 
@@ -212,6 +214,7 @@ class Dispatch:
             version=node.following.plan.version,
             suspects={} if is_answer else node.table.suspects(),
             lag=round(lag, 3),
+            **node.standing.pace.told(node.now),
         )
 
     def _hello(self) -> Hello:
@@ -322,9 +325,17 @@ class Dispatch:
         table.grace(behind, now, self._mail_interval)
 
     def stranger(self, key: str, boot: str, now: float) -> None:
-        """Somebody waits to be taken in."""
+        """Somebody waits to be taken in: the inbox has its announcement, or will in a moment."""
+        if self._strangers.is_new(key, boot, now):
+            for wait in WAITS_SECONDS:
+                self._node.outbox.later(now + wait, self._look_for_strangers)
+
+    def _look_for_strangers(self, now: float) -> None:
+        # They cannot tell a coordinator behind NAT that they are here, so whoever they have reached does.
         if self._node.term is not None:
-            self._node.term.desk.look_for_stranger(key, boot, now)
+            self._node.term.desk.look(now)
+        else:
+            self.inbox_changed(now)
 
     def delivered(self, delivery: Delivery, now: float) -> None:
         """A message came."""

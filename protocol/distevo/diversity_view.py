@@ -64,7 +64,7 @@ def all_islands_view(node: Node) -> list[dict[str, Any]]:
     found = {(view["run"], view["task"], view["island"]): view for view in islands_view(node)}
     for island, (member, progress) in node.standing.islands.items():
         # What was told may be of a run that no plan here has yet.
-        place = node.plan.place_of(*island)
+        place = node.following.plan.place_of(*island)
         if member != node.settings.member and island not in found and place is not None:
             found[island] = _heard(node, island, progress, place.owner)
     return [found[island] for island in sorted(found)]

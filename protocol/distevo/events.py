@@ -74,6 +74,8 @@ class WorkerReady:
     """The worker in `slot` can take islands."""
 
     slot: int
+    yardstick: float = 1.0
+    """How many times the reference's CPU time it took for a fixed piece of work."""
 
 
 class Death(Enum):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import IslandSnapshot, restore
+from distevo.checkpoint import Counters, IslandSnapshot, restore
+from distevo.convergence import SWEEP_OVER
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId, IslandReported, ProblemMissing, WorkerDied
 from distevo.instructions import LimitIsland, StartIsland, StopIsland, TakeMigrants
@@ -16,17 +17,29 @@ from distevo.library import Library
 from distevo.news import News, TaskId
 from distevo.outbox import Outbox
 from distevo.outline import Outline
-from distevo.plan import IslandPlace, Plan, RunPlan, RunState
+from distevo.plan import IslandPlace, Plan, RunState
 from distevo.policies import admit
 from distevo.program import Program
 from distevo.result import text_of
 from distevo.run import Budget, Run
+from distevo.rungs import climb, is_spent
 from distevo.slots import Slot, Slots
-from distevo.work import MAX_BLAMELESS_DEATHS, IslandWork, Stage, Turn, fresh_snapshot, population_of
+from distevo.warm_start import seeds
+from distevo.work import (
+    MAX_BLAMELESS_DEATHS,
+    IslandWork,
+    Stage,
+    Turn,
+    fresh_snapshot,
+    is_covered,
+    population_of,
+    states_of,
+)
 
 STORE_AWAY = "its store does not answer"
 ISLANDS_AHEAD = 2
-"""Each slot has at least this many islands placed, so that a worker never waits for its next one."""
+"""Each slot has at least this many islands placed, so that a worker never waits for its next one. Those of a task that
+is at work are placed all the same: they exchange programs while they evolve."""
 
 
 class Foreman:
@@ -61,13 +74,13 @@ class Foreman:
         self.islands: dict[IslandId, IslandWork] = {}
         self.refused: dict[str, str] = {}
         """Runs that this platform cannot work on, and why."""
-        self.evaluated: Callable[[IslandId, int, float], None] = lambda _island, _count, _now: None
-        """Told how many more evaluations an island reported."""
+        self.generated: Callable[[IslandWork, Counters, float], None] = lambda _work, _before, _now: None
+        """Told of each generation that an island had, with what had been done before it."""
         self.is_working = False
         self._plan = Plan(epoch=0, version=0)
         self._queue: dict[IslandId, IslandPlace] = {}
-        self._held: set[IslandId] = set()
-        """Islands of which this boot had a state at some time: its checkpoints may hold them."""
+        self._held: dict[IslandId, tuple[str, str | None]] = {}
+        """Islands of which this boot had a state at some time, which its checkpoints may hold, and in which life."""
         self._passed_on: dict[IslandId, int] = {}
         """Of which islands the owner under this grant was told that there is no state here."""
         self._live = 0
@@ -81,7 +94,10 @@ class Foreman:
         plan = outline.plan
         self._plan, self.is_working = plan, True
         queued = [island for island in self._queue if island not in self._held]
-        self._held = {island for island in self._held if self._place_of(island) is not None}
+        kept = [
+            island for island, life in self._held.items() if self._place_of(island) and life == self._life_of(island)
+        ]
+        self._held = {island: self._held[island] for island in kept}
         self._passed_on = {
             island: grant for island, grant in self._passed_on.items() if self._place_of(island) is not None
         }
@@ -157,7 +173,7 @@ class Foreman:
         run = self._plan.runs[work.id.run]
         if place.grant != work.grant:
             self._regrant(work, place, now)
-        budget = run.budget.share(work.id.island, len(run.tasks[work.id.task].islands))
+        budget = run.share(work.id.task, work.id.island, max(work.rung, run.tasks[work.id.task].rung))
         if budget != work.budget and not work.is_fetching:
             self._limit(work, budget)
         if work.stage in {Stage.EVOLVING, Stage.SUSPENDED}:
@@ -232,11 +248,14 @@ class Foreman:
         if not self.is_working or self._is_filling:
             return
         self._is_filling = True  # An island that ends as soon as it begins comes back here.
+        at_work = {(work.id.run, work.id.task) for work in self.islands.values() if work.is_live}
         for island in list(self._queue):
-            fetching = self._live - self._slots.placed
-            if self._live >= self._room or fetching >= self._slots.room(ISLANDS_AHEAD):
+            if self._live >= self._room:
                 break
-            if island in self._queue and self._is_due(island):
+            is_needed = self._live - self._slots.placed < self._slots.room(ISLANDS_AHEAD)
+            has_company = (island.run, island.task) in at_work
+            if (is_needed or has_company) and island in self._queue and self._is_due(island):
+                at_work.add((island.run, island.task))
                 self._begin(island, self._queue.pop(island), now)
         self._is_filling = False
         if not self._queue:
@@ -246,9 +265,8 @@ class Foreman:
         run = self._plan.runs[island.run]
         if island.run in self.refused:
             return False
-        # Of a paused run, what was begun before is taken in hand, to be kept and shown.
-        is_begun = bool(self._queue[island].former) or run.tasks[island.task].result is not None
-        return run.state is not RunState.PAUSED or is_begun
+        # Of a paused run, what was begun before is taken in hand, to be kept and shown; what lies in a result is kept.
+        return run.state is not RunState.PAUSED or bool(self._queue[island].former)
 
     def _level(self) -> None:
         """With nothing left to begin, give a worker without islands one that waits elsewhere."""
@@ -306,7 +324,7 @@ class Foreman:
         work = self.islands.get(island)
         if work is None or (work.is_fetching and snapshot.grant < work.grant):
             self._await(island, snapshot, snapshot.grant, now)
-        elif snapshot.grant < work.grant and work.snapshot is not None and not _is_covered(work.state, snapshot):
+        elif snapshot.grant < work.grant and work.snapshot is not None and not is_covered(work.state, snapshot):
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
             # is merged from the store before the island is told as final.
             if work.stage is Stage.FINAL:
@@ -335,14 +353,15 @@ class Foreman:
             return
         assert work.run is not None
         plan = self._plan.runs[work.id.run]
-        found = _of(work.id, snapshots, plan)
+        found = states_of(work.id, snapshots, plan.first_grant)
         if work.snapshot is not None:
             found.append(msgspec.structs.replace(work.snapshot, sequence=self._next_sequence()))
         start = restore(found, work.grant) or fresh_snapshot(work.run, work.id, work.grant)
         work.snapshot = msgspec.structs.replace(start, grant=work.grant, sequence=self._next_sequence())
-        work.budget = plan.budget.share(work.id.island, len(plan.tasks[work.id.task].islands))
+        work.rung = plan.tasks[work.id.task].rung
+        work.budget = plan.share(work.id.task, work.id.island)
         if work.is_begun:
-            self._held.add(work.id)
+            self._held[work.id] = work.life
         work.step(Turn.RESTORED)
         task = work.id[:2]
         fit = [program for program in work.population() if program.fit]
@@ -395,6 +414,7 @@ class Foreman:
                 population_size=work.run.settings.population_size,
                 budget=work.budget,
                 snapshot=state,
+                seeds=seeds(work.run, work.id) if state.cursor != SWEEP_OVER else b"",
                 attempt=work.deaths,
                 restart_after=work.run.settings.restart_after,
             )
@@ -445,10 +465,10 @@ class Foreman:
             return False
         work.step(Turn.REPORTED)
         self._slots.worked(event.slot)
-        before = work.state.counters.evaluations
-        self._held.add(work.id)
+        before = work.state.counters
+        self._held[work.id] = work.life
         work.report(event.snapshot, event.taken)
-        self.evaluated(work.id, work.state.counters.evaluations - before, now)
+        self.generated(work, before, now)
         task = work.id[:2]
         if event.warning is not None and self._news.warn(task, event.warning):
             self._outbox.log("warning", "the problem's code misbehaves", island=str(work.id), reason=event.warning)
@@ -457,7 +477,7 @@ class Foreman:
             fit = [program for program in work.population() if program.fit]
             self.fit(task, fit, now)
         # Judged by the budget in force: a worker may not have heard yet that it was raised.
-        elif self._is_spent(work):
+        elif self._is_spent(work) and not self._climbs(work):
             self._end(work, now)
             self.fill(now)
         elif event.is_spent:
@@ -481,8 +501,12 @@ class Foreman:
         self.fill(now)
 
     def _is_spent(self, work: IslandWork) -> bool:
-        counters = work.state.counters
-        return work.budget.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
+        return is_spent(work.budget, work.state.counters)
+
+    def _climbs(self, work: IslandWork) -> bool:
+        """Whether it goes on where it is: its run has a larger budget, and its worker nothing else to do."""
+        has_more = self._live > self._slots.placed or any(self._is_due(island) for island in self._queue)
+        return not has_more and climb(work, self._plan.runs[work.id.run], self.islands, self._slots.of(work.id))
 
     def _end(self, work: IslandWork, now: float) -> None:
         """Nothing is left to evolve: let it rest and tell the coordinator, with all that former owners found."""
@@ -511,7 +535,7 @@ class Foreman:
         plan = self._plan.runs[work.id.run]
         # Numbered anew, since it is newer than any checkpoint of this grant.
         state = msgspec.structs.replace(work.state, sequence=self._next_sequence())
-        work.snapshot = restore([*_of(work.id, snapshots, plan), state], work.grant)
+        work.snapshot = restore([*states_of(work.id, snapshots, plan.first_grant), state], work.grant)
         fit = [program for program in work.population() if program.fit]
         if fit:
             work.is_fit = True
@@ -592,16 +616,3 @@ class Foreman:
             raise LocalProtocolError(f"{live} live islands counted as {self._live}; {placed} placed, {evolving} evolve")
         if self._queue.keys() & self.islands.keys():
             raise LocalProtocolError("an island is both queued and in hand")
-
-
-def _of(island: IslandId, snapshots: list[IslandSnapshot], plan: RunPlan) -> list[IslandSnapshot]:
-    """Those of an island, without what a deleted run of the same name left behind."""
-    return [
-        s
-        for s in snapshots
-        if (s.run, s.task, s.island) == (island.run, island.task, island.island) and s.grant >= plan.first_grant
-    ]
-
-
-def _is_covered(state: IslandSnapshot, other: IslandSnapshot) -> bool:
-    return other.sequence <= state.cover.get(other.grant, -1)

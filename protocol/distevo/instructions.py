@@ -87,6 +87,8 @@ class StartIsland:
     """How many workers have died in this very generation with no program to blame."""
     restart_after: int = 0
     """Generations that get nowhere after which the island begins anew; 0: never."""
+    seeds: bytes = b""
+    """A block of programs that it evaluates before all else, unless that is behind `snapshot`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,9 +102,9 @@ class Janitor:
             return True  # Given by a later plan than the one known here: this may be the deed of one that slept.
         run = self._plan.runs.get(mark.island.run)
         task = run.tasks.get(mark.island.task) if run is not None else None
-        if run is None or task is None or mark.grant < run.first_grant or mark.island.island >= len(task.islands):
+        if run is None or task is None or mark.island.island >= len(task.islands):
             return False
-        if not task.is_open_in(run.state):
+        if mark.grant < max(run.first_grant, task.first_grant) or not task.is_open_in(run.state):
             return False
         place = task.islands[mark.island.island]
         return place.owner != self._owner or not self._keeper.covers(mark, place.grant)

@@ -17,6 +17,8 @@ from distevo.plan import MemberPlan, Plan
 
 ANNOUNCE_SECONDS = 60.0
 """How often a platform that is not in the plan announces itself again."""
+ANSWER_SECONDS = (1.0, 2.0, 4.0)
+"""When, after it has announced itself, it looks for the plan that has it: nobody can send it that one."""
 REVOKED = (
     "this platform's key was revoked, and others have its islands; `distevo-ctl revoke ID --undo` on another platform "
     "takes it in again"
@@ -33,12 +35,14 @@ class Joining:
         following: Following,
         outbox: Outbox,
         announced: Callable[[float], None],
+        look: Callable[[float], None],
     ) -> None:
+        """`announced`: told when the inbox has our announcement. `look`: looks for a newer plan."""
         self._settings = settings
         self._lease = lease
         self._following = following
         self._outbox = outbox
-        self._announced = announced
+        self._announced, self._look = announced, look
         self._was_member = False
         self._attempts, self._name = 0, ""
         self._announce_at = -float("inf")
@@ -91,7 +95,16 @@ class Joining:
         self._name = inbox_member(self._settings.member, self._settings.boot, self._attempts)
         after = me.boot if me is not None else ""
         announcement = Announcement(member=self._settings.member, says=says(self._settings), after=after)
-        self._outbox.create(self._name, encode_announcement(announcement), lambda _answer, now: self._announced(now))
+        self._outbox.create(self._name, encode_announcement(announcement), lambda _answer, now: self._written(now))
+
+    def _written(self, now: float) -> None:
+        self._announced(now)
+        for wait in ANSWER_SECONDS:
+            self._outbox.later(now + wait, self._look_for_answer)
+
+    def _look_for_answer(self, now: float) -> None:
+        if not self.is_in(self._following.plan):
+            self._look(now)
 
     def is_predecessor(self, record: ClusterRecord) -> bool:
         """Whether the holder of our id is an earlier boot of ours, and no platform with a copied configuration."""

@@ -166,15 +166,16 @@ class Keeper:
         # A later snapshot of one grant covers what an earlier one does, so none but the newest need be asked.
         return all(own.covers(mark) for own in islice(reversed(held.values()), COVERING_SNAPSHOTS))
 
-    def prune(self, grant_of: Callable[[IslandId], int | None]) -> None:
-        """Delete what is covered. `grant_of` gives the current grant of an unfinished island, None for a finished one.
+    def prune(self, grant_of: Callable[[Mark], int | None]) -> None:
+        """Delete what is covered. `grant_of` gives the current grant of the island, None where this state of it is not
+        needed any more.
 
         An object goes only when each unfinished island in it is covered by two durable snapshots of the current
         owner. That stays true for ever, so a delete that arrives late does no harm.
         """
 
         def may_go(mark: Mark) -> bool:
-            grant = grant_of(mark.island)
+            grant = grant_of(mark)
             return grant is None or self.covers(mark, grant)
 
         for objects in (self._unsure, self._objects):

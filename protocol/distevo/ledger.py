@@ -41,6 +41,7 @@ class Ledger:
         if known is not None and known.key != says.key and known.state is MemberState.ALIVE:
             return f"another platform is called {member!r}: start this one with another --id"
         says.state, says.is_draining, says.joined = MemberState.ALIVE, False, self.plan.next_joined
+        says.slowness = 1.0
         self.plan.next_joined += 1
         self.plan.members[member] = says
         return None
@@ -82,7 +83,9 @@ class Ledger:
             state=RunState.QUEUED,
             problem=run.problem_without_source(),
             islands_per_task=settings.islands_per_task,
-            budget=Budget(settings.cpu_seconds, settings.evaluations),
+            budget=settings.budget,
+            rungs=list(settings.rungs),
+            priority=settings.priority,
             migration=settings.migration,
             tasks={
                 task: TaskPlan(islands=[IslandPlace() for _ in range(settings.islands_per_task)]) for task in run.tasks
@@ -119,14 +122,26 @@ class Ledger:
         run = self.plan.runs[name]
         for entry in run.tasks.values():
             if entry.state is TaskState.DONE and not entry.fit:
-                entry.state = TaskState.OPEN
-                entry.islands = [IslandPlace() for _ in range(run.islands_per_task)]
+                self._open_again(run, entry)
         is_open = sum(entry.state is TaskState.OPEN for entry in run.tasks.values())
         if is_open:
             run.budget = budget
             if run.state.is_over:
                 run.state, run.note = RunState.QUEUED, None
         return is_open
+
+    def _open_again(self, run: RunPlan, entry: TaskPlan) -> None:
+        """Its islands wait for a place, and begin from its result: nobody holds more of them than that."""
+        entry.state, entry.first_grant = TaskState.OPEN, self.plan.next_grant
+        entry.islands = [IslandPlace() for _ in range(run.islands_per_task)]
+
+    def promote(self, task: TaskId, name: str, result: Result, duplicates: int, error: str | None, rung: int) -> None:
+        """Enter what a task has reached by the end of a rung, as the result from which it goes on to another."""
+        run = self.plan.runs[task[0]]
+        entry = run.tasks[task[1]]
+        self._enter(entry, name, result, duplicates, error)
+        entry.rung = rung
+        self._open_again(run, entry)
 
     def close(
         self, task: TaskId, name: str, result: Result, duplicates: int, error: str | None, is_failed: bool
@@ -135,13 +150,24 @@ class Ledger:
         run = self.plan.runs[task[0]]
         entry = run.tasks[task[1]]
         entry.state = TaskState.FAILED if is_failed else TaskState.DONE
-        entry.result, entry.fit, entry.solved, entry.error = name, result.fit, result.solved, error
-        entry.evaluations, entry.duplicates, entry.seconds = result.evaluations, duplicates, result.seconds
+        self._enter(entry, name, result, duplicates, error)
         entry.islands = []  # All that they know lies in the result.
         states = {entry.state for entry in run.tasks.values()}
         if not run.state.is_over and TaskState.OPEN not in states:
             run.state = RunState.FAILED if states == {TaskState.FAILED} else RunState.DONE
             run.note = error if run.state is RunState.FAILED else None
+
+    @staticmethod
+    def _enter(entry: TaskPlan, name: str, result: Result, duplicates: int, error: str | None) -> None:
+        entry.result, entry.fit, entry.solved, entry.error = name, result.fit, result.solved, error
+        entry.evaluations, entry.duplicates, entry.seconds = result.evaluations, duplicates, result.seconds
+
+    def settle_waiting(self, name: str) -> None:
+        """Of a cancelled run, what is done is done: a task that nobody has begun again keeps the result that it has."""
+        for entry in self.plan.runs[name].tasks.values():
+            is_waiting = entry.state is TaskState.OPEN and all(place.is_nobodys for place in entry.islands)
+            if is_waiting and entry.result is not None:
+                entry.state, entry.islands = TaskState.DONE, []
 
     def give_up(self, name: str, reason: str) -> None:
         """The object of a run cannot be used: nothing can work on it."""

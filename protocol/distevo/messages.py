@@ -186,6 +186,10 @@ class Heartbeat(Head, frozen=True, kw_only=True):
     """Members that the sender suspects, with the incarnation that each refutation has to exceed."""
     refuses: Annotated[dict[Id, Text], Meta(max_length=MAX_MEMBERS)] = {}
     """Runs that the sender cannot work on, and why."""
+    avg_generation_time: Seconds = 0.0
+    """Mean wall-clock time of the sender's generations of late; 0: there was none."""
+    slowness: Annotated[dict[Id, Seconds], Meta(max_length=MAX_MEMBERS)] = {}
+    """By run, the seconds that pass at the sender for what a core like the reference does in one."""
     diversity: Annotated[list[IslandDiversity], Meta(max_length=MAX_ISLANDS)] = []
     """One for each of `islands`, in their order; or none at all."""
     wishes: Annotated[list[Wish], Meta(max_length=MAX_WISHES)] = []

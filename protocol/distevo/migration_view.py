@@ -54,7 +54,7 @@ def _edge(node: Node, status: EdgeStatus, now: float) -> dict[str, Any]:
 
 
 def _is_resting(node: Node, edge: Edge) -> bool:
-    run = node.plan.runs.get(edge.run)
+    run = node.following.plan.runs.get(edge.run)
     if run is None or run.state is not RunState.RUNNING:
         return True
     islands = node.standing.islands

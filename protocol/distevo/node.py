@@ -52,9 +52,10 @@ from distevo.farewell import Farewell
 from distevo.following import Following
 from distevo.foreman import Foreman
 from distevo.handover import HandOver
+from distevo.hosts import most_islands
 from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.joining import REVOKED, Joining, says
-from distevo.keeper import Keeper
+from distevo.keeper import Keeper, Mark
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
 from distevo.library import Library
 from distevo.loading import Loaded, Loading
@@ -66,19 +67,18 @@ from distevo.node_settings import NodeSettings
 from distevo.outbox import Outbox
 from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberState, Plan
+from distevo.pruning import is_over
 from distevo.run import Run
 from distevo.session import Session
-from distevo.sharding import island_limit
 from distevo.slots import Slots
 from distevo.speech import member_of
 from distevo.standing import Standing
 from distevo.verifier import Verifier
+from distevo.weighing import Weigher
 from distevo.work import IslandWork
 
 FINISH_SECONDS = 1.0
 """How long a stop waits for generations to end."""
-HINT_SECONDS = 1.0
-"""A member that says it follows a newer plan makes this one look at `cluster`, no more often than this."""
 
 
 class Node:
@@ -111,6 +111,7 @@ class Node:
         )
         self.following = Following(self.lease, self.outbox, self._follow)
         self.standing = Standing()
+        self._weigher = Weigher(settings.shard, self.outbox)
         self.table = MemberTable(
             settings.member, settings.boot, settings.heartbeat_interval, settings.heartbeat_timeout
         )
@@ -135,12 +136,13 @@ class Node:
         self.verifier = Verifier(self.slots, self.outbox)
         self.library = Library(self.outbox)
         self.dispatch = Dispatch(self)
-        self.joining = Joining(settings, self.lease, self.following, self.outbox, self.dispatch.inbox_changed)
+        self.joining = Joining(
+            settings, self.lease, self.following, self.outbox, self.dispatch.inbox_changed, self.look_soon
+        )
         self.news = News(self.dispatch.tell_fit, self.dispatch.tell)
-        room, _ = island_limit(settings.islands, settings.memory_mb)
         self.foreman = Foreman(
             self.owner,
-            max(room, settings.workers),
+            most_islands(says(settings)),
             self.slots,
             self.outbox,
             self.library,
@@ -153,7 +155,7 @@ class Node:
             refused=self.dispatch.refused,
             given_up=lambda island: self.exchange.let_go(island),
         )
-        self.foreman.evaluated = self._evaluated
+        self.foreman.generated = partial(self.standing.own, settings.member)
         self.exchange = Exchange(
             self.owner,
             self.foreman,
@@ -190,7 +192,7 @@ class Node:
             self._refuses_at,
         )
         self.outbox.answers_again = self._store_answers_again
-        self._next_watch = self._hinted_at = -float("inf")
+        self._next_watch = self._watched_at = -float("inf")
         self._has_mail = self._is_probing = self._is_draining = False
         self._deadline: float | None = None
         self.handled = 0
@@ -264,6 +266,7 @@ class Node:
             case Verified():
                 self.verifier.verified(event, now)
             case WorkerReady():
+                self.standing.pace.measured(event.yardstick)
                 self.foreman.ready(event.slot, now)
                 self.verifier.ready(event.slot)
             case WorkerDied():
@@ -298,9 +301,6 @@ class Node:
             if work is not None:
                 self.exchange.reported(work, event.evaluated, now)
 
-    def _evaluated(self, island: IslandId, count: int, now: float) -> None:
-        self.standing.own(self.settings.member, self.foreman.islands[island], now, count)
-
     def _worker_died(self, event: WorkerDied, now: float) -> None:
         verdict = self.verifier.died(event, now)
         slot = self.slots.died(event.slot, event.cause.value, now)
@@ -325,13 +325,11 @@ class Node:
         if self.term is not None:
             self.term.janitor.tidy()
 
-    def _grant_in_force(self, island: IslandId) -> int | None:
-        """The grant of an unfinished island, by the plan in force; None for one that is finished, durably so."""
-        run = self.following.plan.runs.get(island.run)
-        task = run.tasks.get(island.task) if run is not None else None
-        if run is None or task is None or island.island >= len(task.islands) or not task.is_open_in(run.state):
+    def _grant_in_force(self, mark: Mark) -> int | None:
+        """The grant of an island, by the plan in force; None where nobody needs this state of it, durably so."""
+        if is_over(self.following.plan, mark.island, mark.grant):
             return None
-        return task.islands[island.island].grant
+        return self.following.plan.runs[mark.island.run].tasks[mark.island.task].islands[mark.island.island].grant
 
     def _refuses_at(self) -> float | None:
         """When islands are refused that cannot be begun, because the store does not answer."""
@@ -378,7 +376,7 @@ class Node:
         if self.phase in ENDING:
             self._end(now)
         elif self.phase is Phase.WATCHING and now >= self._next_watch:
-            self._next_watch = now + self.settings.lease_ttl / RENEWALS_PER_TTL
+            self._watched_at, self._next_watch = now, now + self.settings.lease_ttl / RENEWALS_PER_TTL
             self.following.look(now, self.joining.announce)
         self.news.tick(now)
         self.handover.tick(now)
@@ -454,9 +452,10 @@ class Node:
 
     def look_soon(self, now: float) -> None:
         """Somebody knows a newer plan, or the holder is going."""
-        if self.phase is Phase.WATCHING and now >= self._hinted_at + HINT_SECONDS:
-            self._hinted_at = now
-            self.following.look(now)
+        if self.phase is Phase.WATCHING:
+            # No more often than a plan can be written; what is hinted at meanwhile is looked at then, and not missed.
+            soonest = max(now, self._watched_at + self.settings.swap_interval)
+            self._next_watch = min(self._next_watch, soonest)
 
     def is_alive(self, owner: str) -> bool:
         """Whether the member of which this is a boot is alive, as far as is known here."""
@@ -528,6 +527,8 @@ class Node:
             verify=self.dispatch.verdicts.verify,
             merge=self.exchange.merging.final,
             refusals=self.foreman.refused,
+            weigher=self._weigher,
+            threshold=self.settings.avg_generation_time_threshold,
             now=now,
         )
         dead = self._dead()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from distevo.sharding import Shard, by_capability
+
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the node has to know of its platform. Times are in seconds."""
@@ -41,3 +43,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of each task in a merge: a count, or a share of each island's population."""
     session_limit: float | None = None
     """Seconds from the start after which the platform is expected to be taken away; None: not foreseen."""
+    shard: Shard = by_capability
+    """What this platform weighs the others by while it coordinates."""
+    avg_generation_time_threshold: float | None = 2.5
+    """From how many times the cluster's median on a platform gives islands away, while this one coordinates; None:
+    never."""

@@ -15,6 +15,7 @@ from distevo.outbox import Outbox, Publish
 from distevo.plan import MemberState, RunState
 from distevo.run import Budget, Run, decode_run
 from distevo.topology import check
+from distevo.warm_start import fault
 
 ACCEPTED = "accepted"
 MAX_PLACES = 100_000
@@ -36,7 +37,7 @@ def check_run(run: Run) -> str | None:
         check(run.settings.migration, run.settings.islands_per_task)
     except ValueError as error:
         return str(error)
-    return None
+    return fault(run)
 
 
 class Orders:
@@ -103,6 +104,8 @@ class Orders:
                 return self._extend(command.run, command.budget, now)
             case Verb.DELETE:
                 return self._delete(command.run)
+            case Verb.PRIORITY:
+                return self._prioritise(command.run, command.priority)
 
     def _cancel(self, name: str, now: float) -> str:
         """The tasks in hand keep their best so far as result."""
@@ -110,6 +113,7 @@ class Orders:
         if run.state.is_over:
             return f"the run is {run.state} already"
         run.state = RunState.CANCELLED
+        self._ledger.settle_waiting(name)
         self._closing.reconsider(name, now)
         self._changed()
         return ACCEPTED
@@ -148,6 +152,17 @@ class Orders:
         self._closing.reconsider(name, now)
         if name not in self._ledger.runs:
             self._outbox.read(run.object, lambda answer, _now: self._reread(name, answer))
+        self._changed()
+        return ACCEPTED
+
+    def _prioritise(self, name: str, priority: int | None) -> str:
+        """What is begun goes on; what waits for a place, or in a platform's queue, is put in order anew."""
+        run = self._ledger.plan.runs[name]
+        if priority is None:
+            return "no priority is given"
+        if run.state.is_over:
+            return f"the run is {run.state} already"
+        run.priority = priority
         self._changed()
         return ACCEPTED
 

@@ -37,8 +37,8 @@ class Outline:
         self._owned: dict[str, dict[IslandId, IslandPlace]] = {}
         self._given_away: dict[str, list[IslandId]] = {}
         self._contacts: dict[str, dict[str, Contact]] = {}
-        for name, run in plan.runs.items():
-            for task, entry in run.tasks.items():
+        for name, run in plan.in_turn():
+            for task, entry in run.in_turn():
                 if not entry.is_open_in(run.state):
                     continue
                 for index, place in enumerate(entry.islands):
@@ -48,7 +48,7 @@ class Outline:
                         self._given_away.setdefault(place.former[-1], []).append(island)
 
     def owned(self, owner: str) -> dict[IslandId, IslandPlace]:
-        """The islands that an owner has, in the order of the plan; a new dictionary."""
+        """The islands that an owner has, in the order in which they are to be begun; a new dictionary."""
         return dict(self._owned.get(owner, ()))
 
     def given_away(self, owner: str) -> list[IslandId]:

@@ -11,18 +11,14 @@ nothing, since levelling ends only where no rule has anything left to move.
 from __future__ import annotations
 
 import heapq
-from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import isfinite
 from operator import attrgetter
-from typing import NamedTuple
 
 from distevo.events import IslandId
+from distevo.load import Host, Load, Piece
 
-QUEUE_SECONDS = 30
-"""A host whose islands are worth this many seconds of its workers' time gets no more of those that nobody began."""
 UNKNOWN_SECONDS = 10
 """What an island without an estimate counts for when hosts are compared: the default budget of a task."""
 MIN_SECONDS = 0.05
@@ -30,28 +26,11 @@ MIN_SECONDS = 0.05
 MAX_SECONDS = 1e9
 HAND_OVER_SECONDS = 2.0
 """A begun island that has less left than this is never levelled away: handing it over costs about as much."""
+RESCUE = 2.0
+"""An idle worker takes a begun island from a host that is so many times as slow as its own: that gains more than it
+costs, and below it hosts count as alike."""
 LEAST_SHARE = 0.75
 """A host that has less than this part of its fair share is levelled up; in between nothing moves to and fro."""
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A member that can own islands."""
-
-    owner: str
-    """`<id>-<boot>`."""
-    weight: float
-    """Its capability; what it gets is in proportion."""
-    workers: int
-    limit: int
-    """Most islands that it may have live at a time; more wait in its queue."""
-    refuses: Collection[str] = ()
-    """Runs that it cannot work on."""
-
-    @property
-    def is_able(self) -> bool:
-        """Whether it can own islands at all: with no workers, no limit or no weight it gets none."""
-        return self.workers > 0 and self.limit > 0 and self.weight > 0 and isfinite(self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,131 +57,33 @@ def place(hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> dict[IslandId
     - Begun islands that lost their host go to another at once, whatever waits there. So do resting ones, which from
       then on stay and count for nothing.
     - The rest goes, in the plan's order, to hosts with room in their queues: first where a worker is idle, then where
-      it could be live, then where the task has less than its share of islands, then to the least loaded host for its
-      weight.
+      it could be live, then where the task has less than its share of islands, then where the queue is not worth
+      `FEED_SECONDS` yet, then to the least loaded host for its weight.
     - A host with an idle worker gets an island that waits elsewhere, from the end of the queue that takes longest. A
-      begun one is taken only from a host with more begun islands than workers.
+      begun one is taken only from a host with more begun islands than workers. A host with less than `HUNGRY_SECONDS`
+      of work gets islands that nobody began, up to `FEED_SECONDS`, if they would wait longer where they are.
     - When nothing that can be placed is left, a host that has less than `LEAST_SHARE` of its fair share is levelled up
       from the most loaded hosts, as long as the giver stays at least as loaded, both for its weight and for its
       workers. Begun islands are taken only from a host with more of them than it may have live, and no island leaves
       a host where it could be live for one where it has to wait.
+    - A slow host gives the begun islands that it has beyond `Host.keep` to hosts that can have them live.
+    - When nothing else is left for an idle worker, it gets a begun island of a host that is `RESCUE` times as slow.
     """
     placing = _Placing(hosts, islands)
     # Each rule may open a way for another. It ends, since every move brings an order of the whole down: fewer islands
     # without a place, then fewer idle workers, then less unevenness.
-    while placing.place() | placing.feed() | placing.level():
+    while (placing.place() | placing.feed() | placing.level() | placing.relieve()) or placing.rescue():
         pass
     return {island.id: owner for island, owner in zip(islands, placing.owners, strict=True) if owner != island.owner}
 
 
-class _Piece(NamedTuple):
-    """An island as the rules see it. Pieces compare by their place in the plan's order."""
-
-    order: int
-    run: str
-    task: tuple[str, str]
-    work: int
-    """Whole milliseconds, so that sums are exact."""
-    is_known: bool
-    is_begun: bool
-    is_movable: bool
-    is_resting: bool
-
-
-class _Load:
-    """A host with the islands that it owns so far."""
-
-    __slots__ = (
-        "begun", "fresh", "hands", "known", "limit", "most_known", "most_unknown", "movable", "owned", "owner",
-        "refuses", "unknown", "weight", "work",
-    )  # fmt: skip
-
-    def __init__(self, host: Host) -> None:
-        self.owner, self.weight, self.limit, self.refuses = host.owner, host.weight, host.limit, host.refuses
-        self.hands = min(host.workers, host.limit)
-        """Workers that can be busy at a time."""
-        self.most_known, self.most_unknown = 1000 * QUEUE_SECONDS * self.hands, self.limit + 2 * self.hands
-        """What fills its queue: milliseconds of islands with an estimate, or so many without one."""
-        self.owned = self.begun = self.unknown = 0
-        """Islands: all of them, those that are begun, and those without an estimate."""
-        self.work = self.known = 0
-        """Milliseconds: of all islands, and of those with an estimate."""
-        self.fresh: dict[str, list[_Piece]] = {}
-        self.movable: dict[str, list[_Piece]] = {}
-        """By run, in the plan's order, what may be levelled away: islands that nobody began, and begun ones."""
-
-    @property
-    def share(self) -> float:
-        """Work for its weight: what is to be alike everywhere."""
-        return self.work / self.weight
-
-    @property
-    def time(self) -> float:
-        """Work for each worker."""
-        return self.work / self.hands
-
-    @property
-    def crowding(self) -> int:
-        """0: one island more has a worker at once; 1: it can be live; 2: it has to wait."""
-        return (self.owned >= self.hands) + (self.owned >= self.limit)
-
-    @property
-    def has_room(self) -> bool:
-        """Whether its queue takes more. Islands with an estimate and without one fill it in proportion."""
-        return self.owned < self.hands or (
-            self.known * self.most_unknown + self.unknown * self.most_known < self.most_known * self.most_unknown
-        )
-
-    def add(self, piece: _Piece) -> None:
-        """Own this island."""
-        if piece.is_resting:
-            return
-        self._count(piece, 1)
-        lines = self._lines(piece)
-        if lines is not None:
-            insort(lines.setdefault(piece.run, []), piece)
-
-    def remove_last(self, piece: _Piece) -> None:
-        """No longer own this island, the last of its run."""
-        self._count(piece, -1)
-        lines = self._lines(piece)
-        if lines is not None:
-            lines[piece.run].pop()
-            if not lines[piece.run]:
-                del lines[piece.run]
-
-    def last(self, refuses: Collection[str], most_begun: int) -> _Piece | None:
-        """The last island in the queue that may go to a host that refuses these runs, begun ones after all others.
-
-        Begun ones go only while there are more than `most_begun` of them.
-        """
-        fresh = max((line[-1] for run, line in self.fresh.items() if run not in refuses), default=None)
-        if fresh is not None or self.begun <= most_begun:
-            return fresh
-        return max((line[-1] for run, line in self.movable.items() if run not in refuses), default=None)
-
-    def _lines(self, piece: _Piece) -> dict[str, list[_Piece]] | None:
-        if not piece.is_begun:
-            return self.fresh
-        return self.movable if piece.is_movable else None
-
-    def _count(self, piece: _Piece, sign: int) -> None:
-        self.owned += sign
-        self.begun += sign * piece.is_begun
-        self.work += sign * piece.work
-        if piece.is_known:
-            self.known += sign * piece.work
-        else:
-            self.unknown += sign
-
-
-_Entry = tuple[int, bool, float, float, str, _Load]
+_Entry = tuple[bool, bool, bool, bool, float, float, str, Load]
 
 
 class _Queue:
     """The hosts that take islands of one run, in the order in which they get the next one."""
 
-    def __init__(self, loads: list[_Load], is_bounded: bool, counts: dict[tuple[str, str], dict[str, int]]) -> None:
+    def __init__(self, loads: list[Load], is_bounded: bool, counts: dict[tuple[str, str], dict[str, int]]) -> None:
         weight = sum(load.weight for load in loads)
         self._is_bounded = is_bounded
         self._parts = {load.owner: (load, load.weight / weight) for load in loads}
@@ -219,16 +100,16 @@ class _Queue:
         for load in loads:
             self._push(load)
 
-    def give(self, piece: _Piece) -> str | None:
+    def give(self, piece: Piece) -> str | None:
         """Give an island to the next host and return its name; None if no host takes anything more."""
         if not self._valid:
             return None
         if piece.task != self._task:
             self._begin(piece.task)
         entry = heapq.heappop(self._heap)
-        while self._valid.get(entry[4]) is not entry:
+        while self._valid.get(entry[-2]) is not entry:
             entry = heapq.heappop(self._heap)
-        load = entry[5]
+        load = entry[-1]
         load.add(piece)
         self._count[""] -= 1
         self._count[load.owner] = self._count.get(load.owner, 0) + 1
@@ -243,7 +124,7 @@ class _Queue:
             if owner in self._valid:
                 self._push(self._parts[owner][0])
 
-    def _push(self, load: _Load) -> None:
+    def _push(self, load: Load) -> None:
         owner = load.owner
         if self._is_bounded and not load.has_room:
             self._valid.pop(owner, None)
@@ -251,7 +132,8 @@ class _Queue:
         count = self._count.get(owner, 0)
         # A little less than its part, which in floats may come out a little above a whole number.
         has_its_part = count > 0 and count >= self._size * self._parts[owner][1] - 1e-9
-        entry = (load.crowding, has_its_part, load.share, -load.weight, owner, load)
+        is_busy, is_full = load.owned >= load.hands, load.owned >= load.limit
+        entry = (is_busy, is_full, has_its_part, load.is_fed, load.share, -load.weight, owner, load)
         self._valid[owner] = entry
         heapq.heappush(self._heap, entry)
 
@@ -261,9 +143,9 @@ class _Placing:
 
     def __init__(self, hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> None:
         # In one order, since sums of floats depend on it.
-        self._loads = [_Load(host) for host in sorted(hosts, key=lambda host: host.owner) if host.is_able]
+        self._loads = [Load(host) for host in sorted(hosts, key=lambda host: host.owner) if host.is_able]
         self._pieces = [_piece(order, island) for order, island in enumerate(islands)]
-        self._waiting: list[_Piece] = []
+        self._waiting: list[Piece] = []
         """Islands without a place, those of either kind in the plan's order."""
         self.owners = [""] * len(islands)
         by_owner = {load.owner: load for load in self._loads}
@@ -286,14 +168,27 @@ class _Placing:
     def feed(self) -> bool:
         """Give idle workers what waits elsewhere; whether anything moved."""
 
-        def gives(giver: _Load) -> bool:
+        def gives(giver: Load) -> bool:
             return giver.owned > giver.hands and giver.last((), giver.hands) is not None
 
-        def pick(giver: _Load, taker: _Load) -> _Piece | None:
+        def pick(giver: Load, taker: Load) -> Piece | None:
             return giver.last(taker.refuses, giver.hands) if taker.owned < taker.hands else None
 
         idle = [load for load in self._loads if load.owned < load.hands]
-        return self._move(self._loads, idle, lambda load: load.time, gives, pick)
+        return self._move(self._loads, idle, lambda load: load.time, gives, pick) | self._feed_hungry()
+
+    def _feed_hungry(self) -> bool:
+        """Give whose workers will soon be idle what waits elsewhere; whether anything moved."""
+
+        def gives(giver: Load) -> bool:
+            return giver.owned > giver.hands and bool(giver.fresh)
+
+        def pick(giver: Load, taker: Load) -> Piece | None:
+            piece = None if taker.is_fed else giver.last_fresh(taker.refuses)
+            return piece if piece is not None and _is_sooner(piece, giver, taker) else None
+
+        hungry = [load for load in self._loads if load.is_hungry]
+        return self._move(self._loads, hungry, lambda load: load.time, gives, pick)
 
     def level(self) -> bool:
         """Bring hosts that have too little for their weight up to the others; whether anything moved."""
@@ -302,10 +197,10 @@ class _Placing:
         weight = sum(load.weight for load in self._loads)
         least = LEAST_SHARE * sum(load.work for load in self._loads) / weight if weight else 0.0
 
-        def gives(giver: _Load) -> bool:
+        def gives(giver: Load) -> bool:
             return giver.owned > giver.hands and giver.last((), giver.limit) is not None
 
-        def pick(giver: _Load, taker: _Load) -> _Piece | None:
+        def pick(giver: Load, taker: Load) -> Piece | None:
             if taker.owned >= taker.limit and giver.owned <= giver.limit:
                 return None
             piece = giver.last(taker.refuses, giver.limit)
@@ -313,20 +208,46 @@ class _Placing:
                 return None
             left, got = giver.work - piece.work, taker.work + piece.work
             is_even = left / giver.weight >= got / taker.weight
-            # No island is better off where it would wait longer, whatever the weights say.
-            return piece if is_even and left * taker.hands >= got * giver.hands else None
+            return piece if is_even and _is_sooner(piece, giver, taker) else None
 
         rich = [load for load in self._loads if load.share >= least]
         poor = [load for load in self._loads if load.share < least]
         return self._move(rich, poor, lambda load: load.share, gives, pick)
 
+    def relieve(self) -> bool:
+        """Take from slow hosts what they have begun and others could go on with; whether anything moved."""
+
+        def gives(giver: Load) -> bool:
+            return giver.begun > giver.keep and bool(giver.movable)
+
+        def pick(giver: Load, taker: Load) -> Piece | None:
+            if taker.owned >= taker.limit or taker.slowness * RESCUE > giver.slowness:
+                return None
+            return giver.last_begun(taker.refuses)
+
+        slow = [load for load in self._loads if load.keep < load.limit]
+        return self._move(
+            slow, [load for load in self._loads if load.owned < load.limit], lambda load: load.time, gives, pick
+        )
+
+    def rescue(self) -> bool:
+        """Give idle workers what slow hosts have begun, though their own workers go idle for it; whether any moved."""
+
+        def pick(giver: Load, taker: Load) -> Piece | None:
+            if taker.owned >= taker.hands or taker.slowness * RESCUE > giver.slowness:
+                return None
+            return giver.last_begun(taker.refuses)
+
+        idle = [load for load in self._loads if load.owned < load.hands]
+        return self._move(self._loads, idle, lambda load: load.slowness, lambda giver: bool(giver.movable), pick)
+
     def _move(
         self,
-        givers: list[_Load],
-        takers: list[_Load],
-        pressure: Callable[[_Load], float],
-        gives: Callable[[_Load], bool],
-        pick: Callable[[_Load, _Load], _Piece | None],
+        givers: list[Load],
+        takers: list[Load],
+        pressure: Callable[[Load], float],
+        gives: Callable[[Load], bool],
+        pick: Callable[[Load, Load], Piece | None],
     ) -> bool:
         """Move islands one at a time: to the taker with the least for its weight, from the giver under the most
         pressure of which `pick` takes one. Whether any moved."""
@@ -361,7 +282,7 @@ class _Placing:
         runs = {piece.run for piece in self._waiting}
         return any(run not in load.refuses for run in runs for load in self._loads)
 
-    def _assign(self, pieces: list[_Piece], is_bounded: bool) -> list[_Piece]:
+    def _assign(self, pieces: list[Piece], is_bounded: bool) -> list[Piece]:
         """Give these islands hosts, in this order; returns those that get none."""
         if is_bounded and not any(load.has_room for load in self._loads):
             return pieces
@@ -386,11 +307,18 @@ class _Placing:
         return counts
 
 
-def _piece(order: int, island: OpenIsland) -> _Piece:
+def _is_sooner(piece: Piece, giver: Load, taker: Load) -> bool:
+    """Whether an island waits no longer at the taker than at the giver. None is better off where it would, whatever the
+    weights say."""
+    left, got = giver.work - piece.work, taker.work + piece.work
+    return left * giver.slowness * taker.hands >= got * taker.slowness * giver.hands
+
+
+def _piece(order: int, island: OpenIsland) -> Piece:
     seconds = island.seconds
     counted = UNKNOWN_SECONDS if seconds is None else min(max(MIN_SECONDS, seconds), MAX_SECONDS)
     run, task, _ = island.id
-    return _Piece(
+    return Piece(
         order,
         run,
         (run, task),

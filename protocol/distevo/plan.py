@@ -72,6 +72,11 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Name of the result object; also kept while an extended task is worked on again."""
     fit: bool = False
     solved: bool | None = None
+    rung: Count = 0
+    """Which of the run's budgets it works under: the first of them, 0, or a later one."""
+    first_grant: Count = 0
+    """Grants below it are those of a rung behind it, or before it was extended: what was done under them lies in
+    `result`, and nowhere else."""
     evaluations: Count = 0
     duplicates: Count = 0
     seconds: float = 0.0
@@ -104,6 +109,10 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     budget: Budget
     tasks: dict[str, TaskPlan]
     migration: MigrationSettings = MigrationSettings()
+    rungs: list[Budget] = []
+    """Smaller budgets that each task goes through before `budget`."""
+    priority: int = 0
+    """Of runs that wait for places, those of the highest go first."""
     note: str | None = None
     """Why nothing can take the run, or why it failed."""
 
@@ -111,6 +120,21 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     def is_unfinished(self) -> bool:
         """Whether some task of it may still get a result."""
         return any(task.is_open_in(self.state) for task in self.tasks.values())
+
+    def budget_at(self, rung: int) -> Budget:
+        """What a task may use until it leaves this rung."""
+        return self.rungs[rung] if rung < len(self.rungs) else self.budget
+
+    def share(self, task: str, island: int, rung: int | None = None) -> Budget:
+        """What one island of a task may use, on the rung where its task is, or on this one."""
+        entry = self.tasks[task]
+        return self.budget_at(entry.rung if rung is None else rung).share(island, len(entry.islands))
+
+    def in_turn(self) -> Iterator[tuple[str, TaskPlan]]:
+        """Its tasks, by id, in the order in which they are worked on: those of lower rungs first."""
+        if not self.rungs:
+            return iter(self.tasks.items())
+        return iter(sorted(self.tasks.items(), key=lambda item: item[1].rung))
 
     def tally(self) -> dict[str, int]:
         """Tasks by what came of them."""
@@ -155,6 +179,8 @@ class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Whether this boot is to leave: it is given nothing, what it has goes to others, and with nothing left it ends."""
     gone_s: Count = 0
     """Seconds for which coordinators have seen it dead or away, since it was last alive."""
+    slowness: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """How many times as long as the cluster's median it takes for the same work, as `balance` has it."""
 
     def owner(self, member: str) -> str:
         """Its name as owner of islands; `member` is its id."""
@@ -180,6 +206,10 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         """Where an island lives, or lived; None where the plan does not say."""
         entry = self.runs[run].tasks.get(task) if run in self.runs else None
         return entry.islands[island] if entry is not None and island < len(entry.islands) else None
+
+    def in_turn(self) -> list[tuple[str, RunPlan]]:
+        """The runs, by name, in the order in which they are worked on: as they came, higher priorities first."""
+        return sorted(self.runs.items(), key=lambda item: -item[1].priority)
 
     def owned(self, owner: str) -> int:
         """How many islands an owner has, of tasks that are open."""

@@ -32,6 +32,10 @@ class Progress:
         """One more task has its result."""
         self._finished += 1
 
+    def over(self) -> None:
+        """The run is over: how fast it was lately is of no interest any more."""
+        self._samples.clear()
+
     def evaluations_per_s(self, now: float) -> float:
         """Evaluations per second over the last while."""
         self._forget(now)

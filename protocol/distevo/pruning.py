@@ -24,14 +24,20 @@ class Verdict(NamedTuple):
 def is_over(plan: Plan, island: IslandId, grant: int) -> bool:
     """Whether nobody will ever need what was done for an island under this grant, as `plan`, once in force, has it.
 
-    Its task is over, or its run is deleted; another run may have its name by now. A grant that the plan has not given
+    Its task is over, or open again with what was done in its result; or its run is deleted, and another may have its
+    name by now. A grant that the plan has not given
     is a later plan's.
     """
     if grant >= plan.next_grant:
         return False
     run = plan.runs.get(island.run)
     task = run.tasks.get(island.task) if run is not None else None
-    if run is None or task is None or grant < run.first_grant or island.island >= len(task.islands):
+    if (
+        run is None
+        or task is None
+        or grant < max(run.first_grant, task.first_grant)
+        or island.island >= len(task.islands)
+    ):
         return True
     return not task.is_open_in(run.state)
 

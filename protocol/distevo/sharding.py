@@ -10,6 +10,12 @@ from typing import Any
 Weigh = Callable[[float, float, float], float]
 """Makes a platform's weight of its workers, memory in MB and batch size: finite and not negative."""
 
+Shard = Callable[[list[dict[str, Any]], int], Mapping[str, float]]
+"""A sharding function, in the form of the tuning guide's `calculate_platform_shard_sizes(platforms, total_population)`:
+what part of the total each platform gets, by id; whoever is left out gets nothing. A platform has `id`, `kind`,
+`workers`, `memory_mb`, `batch_size`, `speed` (1: the cluster's median; 0.5: takes twice as long for the same work) and
+`is_slow` (whether it is slower than `avg_generation_time_threshold`)."""
+
 ISLANDS_PER_4_GB = 3
 """The tuning guide's "4GB = max 3 islands typically"."""
 
@@ -19,6 +25,43 @@ _NUMBERS = ("workers", "memory_mb", "batch_size")
 def capability(workers: float, memory_mb: float, batch_size: float) -> float:
     """The weight of a platform: the tuning guide's product of the three."""
     return float(workers) * memory_mb * batch_size
+
+
+def by_capability(platforms: Sequence[Mapping[str, Any]], _total: int = 1) -> dict[str, float]:
+    """Weights by what platforms say they can do; of slow ones less, by as much as they are slower."""
+    return {
+        platform["id"]: capability(*(platform[key] for key in _NUMBERS))
+        * (platform["speed"] if platform["is_slow"] else 1.0)
+        for platform in platforms
+    }
+
+
+def by_speed(platforms: Sequence[Mapping[str, Any]], _total: int = 1) -> dict[str, float]:
+    """Weights by what platforms were measured to do: workers, times their speed."""
+    return {platform["id"]: platform["workers"] * platform["speed"] for platform in platforms}
+
+
+SHARDINGS: Mapping[str, Shard] = {"capability": by_capability, "speed": by_speed}
+"""Those that ship, by the name that the setting `sharding` has for each."""
+
+
+def shares_of(answer: object, names: Sequence[str]) -> dict[str, float]:
+    """What a sharding function answered, for each of these platforms; it may know more of them.
+
+    Raises `ValueError` for what is no answer.
+    """
+    if not isinstance(answer, Mapping):
+        raise ValueError(f"it returned {_shown(answer)}; a mapping of platform id to share is needed")
+    for name, share in answer.items():
+        is_number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not is_number or not (isfinite(share) and share >= 0):
+            raise ValueError(f"the share of platform {_shown(name)} is {_shown(share)}; give a number, 0 or more")
+    return {name: float(answer.get(name, 0)) for name in names}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def calculate_platform_shard_sizes(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from distevo.checkpoint import Counters
 from distevo.events import IslandId
 from distevo.messages import Heartbeat, IslandDiversity, IslandProgress
+from distevo.pace import Pace
 from distevo.plan import Plan, TaskState
 from distevo.progress import Progress
 from distevo.speech import progress_of
@@ -38,6 +40,11 @@ class Standing:
         """By member, the runs that it cannot work on, and why."""
         self.lag: dict[str, float] = {}
         """By member, by how many seconds its event loop was late lately."""
+        self.generation_time: dict[str, float] = {}
+        """By member, how long its generations take, in the mean; other members with generations of late only."""
+        self.slowness: dict[str, dict[str, float]] = {}
+        """By member and run, how slow it is; other members only, as `pace` knows this one's."""
+        self.pace = Pace()
         self.tally = Tally()
         self._told: dict[str, dict[IslandId, IslandProgress]] = {}
         """By member, what it last said."""
@@ -48,6 +55,11 @@ class Standing:
     def heard(self, member: str, heartbeat: Heartbeat, now: float) -> bool:
         """A member says how far it is; whether that concerns the placing of islands: it refuses other runs now."""
         self.queued[member], self.lag[member] = heartbeat.queued, heartbeat.lag
+        self.slowness[member] = heartbeat.slowness
+        if heartbeat.avg_generation_time:
+            self.generation_time[member] = heartbeat.avg_generation_time
+        else:
+            self.generation_time.pop(member, None)
         named = {IslandId(progress.run, progress.task, progress.island): progress for progress in heartbeat.islands}
         for island in self._told.get(member, {}).keys() - named.keys():
             if island in self.islands and self.islands[island][0] == member:
@@ -65,9 +77,10 @@ class Standing:
         self.refusals[member] = dict(heartbeat.refuses)
         return is_new
 
-    def own(self, member: str, work: IslandWork, now: float, count: int) -> None:
-        """An island here has finished a generation with so many evaluations."""
-        progress = progress_of(work)
+    def own(self, member: str, work: IslandWork, before: Counters, now: float) -> None:
+        """An island here has finished a generation; `before`: what it had done until then."""
+        progress, count = progress_of(work), work.state.counters.evaluations - before.evaluations
+        self.pace.generation(work.id.run, before, work.state.counters, now)
         self._tally(self.counted(work.id), progress, count)
         self.islands[work.id] = member, progress
         self.evaluated(work.id.run, count, now)
@@ -89,6 +102,10 @@ class Standing:
         entry = self.islands.get(island)
         return (entry[1].evaluations, entry[1].duplicates, entry[1].seconds) if entry is not None else (0, 0, 0.0)
 
+    def measured(self, member: str, now: float) -> dict[str, dict[str, float]]:
+        """By member and run, how slow everybody is; `member` is this platform."""
+        return self.slowness | {member: self.pace.slowness(now)}
+
     def progress(self, run: str) -> Progress:
         """The rates of a run."""
         return self._progress.setdefault(run, Progress())
@@ -106,19 +123,32 @@ class Standing:
         for facts in (self._progress, self._closed):
             for name in [name for name in facts if name not in plan.runs]:
                 del facts[name]
-        for known in (self.islands, self.diversity):
-            for island in [island for island in known if not _is_open(plan, island)]:
-                known.pop(island, None)
+        for name, progress in self._progress.items():
+            if plan.runs[name].state.is_over:
+                progress.over()
+        past = [
+            island for island, (_, progress) in self.islands.items() if not _is_current(plan, island, progress.grant)
+        ]
+        for island in past:
+            del self.islands[island]
+        for island in [island for island in self.diversity if island not in self.islands]:
+            del self.diversity[island]
         for member in [member for member in self.queued if member not in plan.members]:
             self.forget(member)
 
+    def begins_again(self, task: tuple[str, str]) -> None:
+        """A task is open anew, under grants to come: of its islands nothing is in hand."""
+        for island in [island for island in self.islands if island[:2] == task]:
+            del self.islands[island]
+
     def forget(self, member: str) -> None:
         """A member is gone. How far its islands were is remembered: they were begun."""
-        for facts in (self.queued, self.refusals, self.lag, self._told):
+        for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.slowness, self._told):
             facts.pop(member, None)
 
 
-def _is_open(plan: Plan, island: IslandId) -> bool:
+def _is_current(plan: Plan, island: IslandId, grant: int) -> bool:
+    """Whether what is said of an island under this grant says how far it is: its task may be open anew."""
     run = plan.runs.get(island.run)
     task = run.tasks.get(island.task) if run is not None else None
-    return task is not None and task.state is TaskState.OPEN
+    return task is not None and task.state is TaskState.OPEN and grant >= task.first_grant

@@ -1,7 +1,7 @@
 """The view: what the node knows, as people and programs ask for it. Field names are kept from version to version.
 
-Any member can give it for the whole cluster: what the plan says, what it has in hand itself, and how far the islands
-of others were when they were last heard.
+Any member can give it for the whole cluster: what the plan in force says, so that nothing is shown that could still be
+lost; what it has in hand itself; and how far the islands of others were when they were last heard.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from distevo.migration_view import edges
 from distevo.node import Node
 from distevo.path import PathKind
 from distevo.phase import Phase
-from distevo.plan import MemberState, Plan, RunPlan, TaskPlan
+from distevo.plan import MemberState, Plan, RunPlan, TaskPlan, TaskState
 from distevo.provenance import origin_view
 from distevo.result import Result, text_of
 from distevo.work import Stage
@@ -37,7 +37,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
     `latency`: by member, how long a message takes there and back on the link with it, where there is one.
     """
     record = node.lease.record
-    plan = node.plan
+    plan = node.following.plan
     coordinator = coordinating(node, now)
     others = [name for name in plan.members if name != node.settings.member]
     links, islands = latency or {}, all_islands_view(node)
@@ -71,7 +71,7 @@ def coordinating(node: Node, now: float) -> str | None:
 def state_of(node: Node, name: str) -> State:
     """What another member is held to be. Of whom this one does not speak to, and whom the cluster has given up, it
     knows from the plan."""
-    planned = node.plan.members[name].state
+    planned = node.following.plan.members[name].state
     heard = node.table.state(name) if planned is MemberState.ALIVE else None
     return heard or State(planned.value)
 
@@ -84,7 +84,7 @@ def planned_member(plan: Plan, name: str, coordinator: str | None) -> dict[str, 
     member = plan.members[name]
     state = REVOKED if member.key and member.key in plan.denied else member.state.value
     view = _member(name, member.kind, member.boot, member.workers, state, coordinator)
-    return view | {"is_draining": member.is_draining, "key": member.key or None}
+    return view | {"is_draining": member.is_draining, "key": member.key or None, "slowness": member.slowness}
 
 
 def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinator: str | None) -> dict[str, Any]:
@@ -103,6 +103,8 @@ def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinat
         "latency_s": None,
         "lag_s": None,
         "last_heard_s": None,
+        "avg_generation_time": None,
+        "slowness": None,
         "checkpoint_age_s": None,
         "phase": None,
         "workers_replaced": None,
@@ -111,7 +113,7 @@ def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinat
 
 def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
     settings, saved_at = node.settings, node.keeper.saved_at
-    planned = node.plan.members.get(settings.member)
+    planned = node.following.plan.members.get(settings.member)
     is_in = planned is not None and planned.boot == settings.boot
     state = "alive" if is_in else JOINING
     return _member(settings.member, settings.kind, settings.boot, settings.workers, state, coordinator) | {
@@ -122,6 +124,8 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
         "path": "self",
         "lag_s": round(node.lag, 3),
         "last_heard_s": 0.0,
+        "avg_generation_time": _rounded(node.standing.pace.avg_generation_time(now), 6),
+        "slowness": planned.slowness if planned is not None and is_in else None,
         "checkpoint_age_s": None if saved_at is None else round(now - saved_at, 3),
         "phase": node.phase.value,
         "workers_replaced": dict(sorted(node.slots.replaced.items())),
@@ -130,7 +134,7 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
 
 def _other(node: Node, name: str, coordinator: str | None, latency: float | None, now: float) -> dict[str, Any]:
     """Another member. Of one that is gone its last figures say nothing any more, but for when it was heard."""
-    view = planned_member(node.plan, name, coordinator)
+    view = planned_member(node.following.plan, name, coordinator)
     heard_at = node.table.heard_at(name)
     view["last_heard_s"] = None if heard_at is None else round(now - heard_at, 3)
     if view["state"] != REVOKED:
@@ -146,6 +150,7 @@ def _other(node: Node, name: str, coordinator: str | None, latency: float | None
         "path": f"via {path.via}" if path.via is not None else path.kind.value,
         "latency_s": latency if path.kind is PathKind.DIRECT else None,
         "lag_s": node.standing.lag.get(name),
+        "avg_generation_time": node.standing.generation_time.get(name),
     }
 
 
@@ -177,11 +182,22 @@ def planned_run(name: str, run: RunPlan, counted: Callable[[IslandId], Counted |
         "tasks_per_hour": None,
         "eta_s": None,
         "budget": {"cpu_seconds": run.budget.cpu_seconds, "evaluations": run.budget.evaluations},
+        "rungs": [rung.cpu_seconds if rung.cpu_seconds is not None else rung.evaluations for rung in run.rungs],
+        "tasks_on_rungs": _on_rungs(run),
+        "priority": run.priority,
         "islands_per_task": run.islands_per_task,
         "invalid_programs": None,
         **UNKNOWN,
         "note": run.note or next((entry.error for entry in run.tasks.values() if entry.error is not None), None),
     }
+
+
+def _on_rungs(run: RunPlan) -> list[int]:
+    """How many of the open tasks are on each rung, the whole budget the last; empty where there is but that one."""
+    if not run.rungs:
+        return []
+    rungs = [entry.rung for entry in run.tasks.values() if entry.state is TaskState.OPEN]
+    return [rungs.count(rung) for rung in range(len(run.rungs) + 1)]
 
 
 def _counted(
@@ -206,7 +222,7 @@ def _is_partial(
 
 def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """One run in numbers; `islands` as `all_islands_view` gives them, if they are there already."""
-    run = node.plan.runs[name]
+    run = node.following.plan.runs[name]
 
     def counted(island: IslandId) -> Counted | None:
         known = node.standing.islands.get(island)
@@ -257,12 +273,12 @@ def result_view(result: Result) -> dict[str, Any]:
 
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     """The best so far of a task, in the fields of a result: the program, if it is here, else its fitness."""
-    entry = node.plan.runs[name].tasks[task]
+    entry = node.following.plan.runs[name].tasks[task]
     own = (node.foreman.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands)))
     works = [work for work in own if work is not None and work.snapshot is not None]
     heard = [node.standing.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands))]
     progress = [known[1] for known in heard if known is not None]
-    is_worked_on = bool(works or progress) and entry.is_open_in(node.plan.runs[name].state)
+    is_worked_on = bool(works or progress) and entry.is_open_in(node.following.plan.runs[name].state)
     best = node.exchange.merging.best((name, task)) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {
@@ -280,7 +296,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
 
 def is_ending(node: Node, name: str) -> bool:
     """Whether a run that is over still has tasks that will get a result."""
-    run = node.plan.runs.get(name)
+    run = node.following.plan.runs.get(name)
     if run is None:
         return False
     works = any(work.id.run == name and work.is_begun for work in node.foreman.islands.values())
@@ -298,5 +314,5 @@ def _first_complaint(node: Node, name: str, run: RunPlan) -> str | None:
     return None
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

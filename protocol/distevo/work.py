@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -16,6 +17,7 @@ from distevo.merge import PopulationMerger
 from distevo.population import Population
 from distevo.program import Program, keyer
 from distevo.run import Budget, Run, island_seed
+from distevo.warm_start import resident
 
 MAX_BLAMELESS_DEATHS = 3
 """Workers that may die in one generation of an island with no program to blame before the island is given up."""
@@ -101,6 +103,8 @@ class IslandWork:
     run: Run | None = None
     snapshot: IslandSnapshot | None = None
     """None until it is restored."""
+    rung: int = 0
+    """Which of the run's budgets it works under: its task's, by the plan, or a later one."""
     budget: Budget = field(default_factory=lambda: Budget(None, None))
     """The island's own share."""
     is_fit: bool = False
@@ -215,8 +219,19 @@ def population_of(snapshot: IslandSnapshot) -> Population:
     return Population(unpack(snapshot.population, keyer(snapshot.problem, snapshot.version)))
 
 
+def states_of(island: IslandId, snapshots: Iterable[IslandSnapshot], first_grant: int) -> list[IslandSnapshot]:
+    """Those of an island, without what a deleted run of the same name left behind."""
+    return [s for s in snapshots if (s.run, s.task, s.island) == island and s.grant >= first_grant]
+
+
+def is_covered(state: IslandSnapshot, other: IslandSnapshot) -> bool:
+    """Whether the programs of the other, of an earlier owner, went into this state."""
+    return other.sequence <= state.cover.get(other.grant, -1)
+
+
 def fresh_snapshot(run: Run, island: IslandId, grant: int) -> IslandSnapshot:
     """The state of an island before its first generation."""
+    population, cursor = resident(run, island)
     return IslandSnapshot(
         run=island.run,
         task=island.task,
@@ -228,9 +243,9 @@ def fresh_snapshot(run: Run, island: IslandId, grant: int) -> IslandSnapshot:
         cover={},
         seed=island_seed(run.settings.seed, island.task, island.island),
         generation=0,
-        cursor=0,
+        cursor=cursor,
         optimizer=b"",
-        population=b"",
+        population=population,
         invalid=[],
         suspects=[],
         counters=Counters(),

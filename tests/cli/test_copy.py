@@ -28,6 +28,8 @@ from tests.support.gcs import Emulator, Proxy
 from tests.support.half_done import QUICK, TASKS, best, evaluated, leave_half_done
 from tests.support.store_view import StoreView
 
+pytestmark = pytest.mark.long
+
 PAUSE = inbox_command("0123456789abcdef")
 
 

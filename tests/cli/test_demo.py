@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -12,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from distevo_ctl.demo.interrupts import Interrupts
+from distevo_ctl.interrupts import Interrupts
 from tests.cli.conftest import Home
 
 SHORT = ("demo", "--tasks", "training:0-1", "--cpu-seconds", "0.3")
-LONG_ENOUGH = ("demo", "--tasks", "training:0-5", "--cpu-seconds", "0.6")
+LONG_ENOUGH = ("demo", "--tasks", "training:0-5", "--cpu-seconds", "2")
 """Half of these tasks are not fit within the budget, so the rest of the run outlasts the kill."""
 
 
@@ -44,7 +45,7 @@ def test_it_draws_what_it_solved_though_the_coordinator_is_killed(home: Home) ->
     assert re.search(r"solved  007bbfb7 +\d+\.\d s  ", shown)
     assert "│077│" in shown
     assert "stopped cleanly" in shown
-    assert "  distevo-ctl submit --problem grids --tasks training:0-5 --cpu-seconds 0.6 --wait\n" in shown
+    assert "  distevo-ctl submit --problem grids --tasks training:0-5 --cpu-seconds 2 --wait\n" in shown
     assert leftovers(home) == []
     assert list(home.folder.iterdir()) == []
 
@@ -109,3 +110,17 @@ def test_an_interrupt_waits_for_where_it_may_come_and_comes_once() -> None:
             came = True
             os.kill(os.getpid(), signal.SIGINT)  # as of somebody who is impatient
     assert came
+
+
+def test_an_interrupt_waits_for_what_is_held() -> None:
+    done = []
+    with Interrupts() as interrupts, contextlib.suppress(KeyboardInterrupt), interrupts.let_in():
+        with interrupts.hold():
+            done.append("not interrupted")
+        with interrupts.hold():
+            os.kill(os.getpid(), signal.SIGTERM)
+            with interrupts.hold():
+                done.append("held twice")
+            done.append("held")
+        done.append("not reached")
+    assert done == ["not interrupted", "held twice", "held"]

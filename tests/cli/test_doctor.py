@@ -104,6 +104,13 @@ def test_settings_that_contradict(home: Home) -> None:
     assert examined(home, *QUICK, "--memory-mb", str(1 << 24))["settings"]["state"] == WARNING
 
 
+def test_a_sharding_function(home: Home) -> None:
+    (home.folder / "own.py").write_text("def even(platforms, total):\n    return {p['id']: 1 for p in platforms}\n")
+    assert examined(home, *QUICK, "--sharding", f"{home.folder}/own.py:even")["sharding"]["state"] == OK
+    checks = examined(home, *QUICK, "--sharding", f"{home.folder}/own.py:odd", code=2)
+    assert "there is no 'odd' in the file" in checks["sharding"]["text"]
+
+
 def test_ports_that_others_have(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))

@@ -11,7 +11,7 @@ LONG = ("submit", "--problem", "onemax", "--tasks", "8192", "--cpu-seconds", "60
 MEMBER = {"id", "kind", "state", "boot", "workers", "islands", "path", "last_heard_s", "checkpoint_age_s"}
 RUN = {
     "id", "problem", "state", "tasks_total", "tasks_done", "fit", "solved", "evaluations", "evaluations_per_s",
-    "duplicates_avoided", "tasks_per_hour", "eta_s",
+    "duplicates_avoided", "tasks_per_hour", "budget", "rungs", "tasks_on_rungs", "priority", "eta_s",
 }  # fmt: skip
 
 
@@ -61,6 +61,9 @@ def test_the_life_of_a_run(platform: Home) -> None:
     other = platform.error("extend", "life", "--evaluations", "9", code=4)["message"]
     assert other == "this run's budget is in CPU seconds: give --cpu-seconds above 60"
     assert platform.json("extend", "life", "--cpu-seconds", "90")["run"] == "life"
+    assert platform.ctl("priority", "life", "--", "-7").stdout == "life: running\n"
+    assert next(run for run in platform.json("runs")["runs"] if run["id"] == "life")["priority"] == -7
+    assert "-1000<=x<=1000" in platform.error("priority", "life", "1001", code=2)["message"]
     assert platform.error("delete", "life", code=4)["message"].endswith("cancel it first")
     assert platform.json("cancel", "life") == {"run": "life", "state": "cancelled"}
     budget = next(run for run in platform.json("runs")["runs"] if run["id"] == "life")["budget"]

@@ -27,7 +27,7 @@ def member(name: str, state: str = "alive", path: str | None = "direct", **more:
     return {
         "id": name, "kind": "server", "state": state, "role": "member", "is_draining": False, "boot": "b", "workers": 4,
         "key": f"key-of-{name}", "islands": 12, "queued": 3, "path": path, "latency_s": None, "lag_s": 0.0004,
-        "last_heard_s": 1.2, "checkpoint_age_s": None, "phase": None, "workers_replaced": None,
+        "last_heard_s": 1.2, "checkpoint_age_s": None, "phase": None, "workers_replaced": None, "slowness": 1.0,
     } | more  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def run(name: str, state: str = "running", **more: Any) -> dict[str, Any]:
         "fit": 84, "solved": 71, "evaluations": 12_345_678, "is_at_least": False,
         "evaluations_per_s": 5432.1, "duplicates_avoided": 7,
         "tasks_per_hour": 120.0, "eta_s": 7890.0, "budget": {"cpu_seconds": 60.0, "evaluations": None},
+        "rungs": [], "tasks_on_rungs": [], "priority": 0,
         "islands_per_task": 4, "invalid_programs": 2, "note": None,
     } | more  # fmt: skip
 
@@ -174,6 +175,14 @@ def test_colours_are_for_terminals_and_marks_are_seen_without_them() -> None:
     assert "\x1b[" not in plain
     assert "\x1b[1;31munanswered" in coloured
     assert "kaggle-1 *" in plain
+
+
+def test_who_is_slow_is_named() -> None:
+    members = [member("fast"), member("slow", slowness=4.5), member("gone", "dead", slowness=9.0)]
+    told = shown(cluster() | {"members": [*members, member("new", slowness=None)]}, 80)
+    assert [line for line in told.splitlines() if "as long as" in line] == [
+        "slow takes 4.5 times as long as the others' median"
+    ]
 
 
 def test_of_hundreds_of_edges_the_worst_are_shown() -> None:

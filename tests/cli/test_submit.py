@@ -297,3 +297,68 @@ def test_there_must_be_a_daemon(home: Home, tmp_path: Path) -> None:
     assert start == f"start one with: distevod start --detach --state-dir '{other}'"
     assert store == "or look at a cluster from outside: --store FOLDER or gs://BUCKET/PREFIX"
     assert "--store" in home.error("--state-dir", other, "watch", code=3)["hint"]
+
+
+@pytest.mark.parametrize(
+    ("budgets", "why"),
+    [
+        ("5", "2 to 32 rise"),
+        ("1,2ev", "all budgets are in one unit"),
+        ("2,1", "does not rise: 1 comes after 2"),
+        ("1,x", "'x' is no budget"),
+        ("1.5ev,3ev", "whole numbers"),
+        ("0,1", "above 0"),
+        ("1e400,2", "'1e400' is no budget"),
+    ],
+)
+def test_budgets_that_do_not_rise_are_refused(platform: Home, budgets: str, why: str) -> None:
+    assert why in platform.error("submit", "--problem", "onemax", "--budgets", budgets, code=2)["message"]
+
+
+def test_rising_budgets_are_gone_through_and_shown(platform: Home) -> None:
+    both = platform.error("submit", "--problem", "onemax", "--budgets", "1,2", "--cpu-seconds", "3", code=2)
+    assert "give no --cpu-seconds" in both["message"]
+    few = ("--budgets", "3ev,9ev", "--islands-per-task", "4")
+    assert "none" in platform.error("submit", "--problem", "onemax", *few, code=2)["message"]
+    rising = ("--budgets", "200ev,500ev,1000ev", "--priority", "3", "--name", "rising", "--seed", "1")
+    view = platform.json("submit", "--problem", "onemax", "--tasks", "4000,4001,4002", *rising, "--wait")
+    assert (view["state"], view["tasks_done"], view["fit"], view["evaluations"]) == ("done", 3, 0, 3000)
+    assert (view["rungs"], view["budget"]["evaluations"], view["priority"]) == ([200, 500], 1000, 3)
+    assert view["tasks_on_rungs"] == [0, 0, 0]
+    assert "tasks an hour at 200, 500, 1,000 evaluations each" in platform.ctl("results", "rising").stdout
+    assert " at 1,000 evaluations" in platform.ctl("runs").stdout
+    platform.ctl("delete", "rising")
+
+
+def test_a_run_begins_from_another(platform: Home) -> None:
+    short = ("--problem", "onemax", "--evaluations", "2000", "--seed", "1")
+    platform.ctl("submit", *short, "--tasks", "16,4000", "--name", "earlier", "--wait")
+    best = {task["id"]: task["fitness"] for task in platform.json("results", "earlier")["tasks"]}
+    text = platform.ctl("submit", *short, "--tasks", "16,4000,20", "--name", "later", "--from", "earlier").stdout
+    assert re.search(r"begins with \d+ programs of 2 tasks of earlier", text)
+    platform.ctl("delete", "earlier")
+    wait_for(lambda: _state(platform, "later") == "done", "the run to be done")
+    later = {task["id"]: task for task in platform.json("results", "later")["tasks"]}
+    assert (later["16"]["fit"], later["16"]["evaluations"]) == (True, 0)
+    assert later["4000"]["fitness"] >= best["4000"]
+    platform.ctl("delete", "later")
+
+
+def _state(platform: Home, name: str) -> str:
+    return str(next(run["state"] for run in platform.json("runs")["runs"] if run["id"] == name))
+
+
+def test_what_a_run_cannot_begin_from_is_said(platform: Home, solved: str) -> None:
+    def refused(code: int, *options: str) -> str:
+        return str(platform.error("submit", "--problem", *options, code=code)["message"])
+
+    assert "there is no run 'nowhere'" in refused(5, "onemax", "--from", "nowhere")
+    assert "its programs mean nothing to onemax" in refused(4, "onemax", "--from", solved)
+    assert "--from-others goes with" in refused(2, "onemax", "--from-others", "3")
+    assert f"of these tasks {solved} has no result" in refused(
+        4, "grids", "--tasks", "training:390-391", "--from", solved
+    )
+    platform.ctl("submit", "--problem", "onemax", "--tasks", "9000", "--cpu-seconds", "60", "--name", "young")
+    assert "young has no results yet" in refused(4, "onemax", "--tasks", "9000", "--from", "young")
+    platform.ctl("cancel", "young")
+    platform.ctl("delete", "young")

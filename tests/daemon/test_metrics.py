@@ -19,6 +19,8 @@ NAMES = {
     "platform_health": ("gauge", {"platform_id"}),
     "platform_state": ("gauge", {"platform_id", "state"}),
     "platform_last_heard_seconds": ("gauge", {"platform_id"}),
+    "avg_generation_time_seconds": ("gauge", {"platform_id"}),
+    "platform_slowness": ("gauge", {"platform_id"}),
     "coordinator": ("gauge", {"platform_id"}),
     "epoch": ("gauge", {"platform_id"}),
     "lease_unchanged_seconds": ("gauge", {"platform_id"}),
@@ -26,6 +28,8 @@ NAMES = {
     "runs": ("gauge", {"platform_id", "state"}),
     "run_tasks": ("gauge", {"platform_id", "run", "state"}),
     "run_evaluations_per_second": ("gauge", {"platform_id", "run"}),
+    "run_tasks_solved": ("gauge", {"platform_id", "run"}),
+    "run_budget": ("gauge", {"platform_id", "run", "unit"}),
     "run_tasks_per_hour": ("gauge", {"platform_id", "run"}),
     "run_islands_converged": ("gauge", {"platform_id", "run"}),
     "run_entropy_bits": ("gauge", {"platform_id", "run", "of"}),
@@ -61,6 +65,8 @@ NAMES = {
     "checkpoint_failures": ("counter", {"platform_id"}),
     "checkpoints_replaced": ("counter", {"platform_id"}),
     "checkpoint_seconds": ("counter", {"platform_id"}),
+    "checkpoint_cpu_seconds": ("counter", {"platform_id", "part"}),
+    "worker_seconds": ("counter", {"platform_id", "doing"}),
     "checkpoint_age_seconds": ("gauge", {"platform_id"}),
     "store_billed_requests": ("counter", {"platform_id", "class"}),
     "store_requests": ("counter", {"platform_id", "kind", "outcome"}),
@@ -150,6 +156,11 @@ def test_a_run_that_goes_on(daemon: Daemon) -> None:
     assert page.figure("checkpoints_total") >= saved + 2
     assert page.figure("checkpoint_bytes_total") > 0
     assert page.figure("checkpoint_seconds_total") > 0
+    assert page.figure("checkpoint_cpu_seconds_total", part="threads") > 0
+    assert page.figure("checkpoint_cpu_seconds_total", part="event_loop") > 0
+    for doing in ("idle", "packing", "merging"):  # Two islands here exchange programs.
+        wait_for(lambda: scrape(daemon).figure("worker_seconds_total", doing=doing) > 0, doing)  # noqa: B023
+    assert 0 <= page.figure("worker_seconds_total", doing="sending") < 1  # Nobody waits for a daemon that is well.
     assert page.figure("checkpoint_age_seconds") < 5
     daemon.ask(do="command", verb="cancel", run=run)
     wait_for(lambda: run not in runs_named(scrape(daemon)), "the run to be over")

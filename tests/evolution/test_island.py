@@ -299,3 +299,53 @@ def test_programs_say_where_they_were_made_and_keep_it(page: Page) -> None:
     later = {p.key: provenance_of(p.meta) for p in unpack(island.generation().snapshot.population, contract.keyer)}
     assert {later[key] for key in later.keys() & first.keys()} == {Provenance("kaggle-1", 3, 1)}
     assert {later[key] for key in later.keys() - first.keys()} == {Provenance("kaggle-1", 3, 2)}
+
+
+def test_what_an_earlier_run_has_left_is_evaluated_first_and_resumed_in_the_middle(page: Page) -> None:
+    contract = Contract(Tiny())
+    left = tuple(b"%d" % number for number in range(10, 190, 2))
+    settings = SETTINGS._replace(seeds=(b"rubbish", *left), batch_size=20)
+    steady = Island(contract, settings, fresh(contract), page)
+    interrupted = Island(contract, settings, fresh(contract), page)
+    warnings = []
+    for _ in range(17):
+        wanted = steady.generation()
+        found = interrupted.generation().snapshot
+        interrupted = Island(contract, settings, stored(found), page)
+        assert trajectory(found) == trajectory(wanted.snapshot)
+        warnings.append(wanted.warning)
+        if wanted.snapshot.generation == 5:
+            # All of it, but for what is no program; none of the sweep yet.
+            assert (wanted.snapshot.cursor, wanted.snapshot.counters.evaluations) == (91, 90)
+    assert "b'rubbish'" in (warnings[0] or "")
+    assert set(warnings[1:]) == {None}
+    assert wanted.snapshot.cursor == SWEEP_OVER
+
+
+def test_a_first_population_is_not_evaluated_again(page: Page) -> None:
+    contract = Contract(Tiny())
+    first = Island(contract, SETTINGS, fresh(contract), page)
+    for _ in range(6):
+        old = first.generation().snapshot
+    begun = msgspec.structs.replace(fresh(contract), population=old.population, cursor=SWEEP_OVER)
+    warm = Island(contract, SETTINGS, begun, page).generation().snapshot
+    known = {program.key for program in unpack(old.population, contract.keyer)}
+    found = {program.key for program in unpack(warm.population, contract.keyer)}
+    assert found == known  # The sweep has found all that there is.
+    assert warm.counters.evaluations + warm.counters.duplicates > 0
+
+
+class Fussy(Tiny):
+    """It can be evaluated on nothing that it has not made itself."""
+
+    def evaluate(self, genome: int) -> float | None:
+        if genome > 100:
+            raise ValueError("not mine")
+        return super().evaluate(genome)
+
+
+def test_programs_of_another_run_that_all_raise_are_no_reason_to_give_up(page: Page) -> None:
+    contract = Contract(Fussy())
+    island = Island(contract, SETTINGS._replace(seeds=(b"150", b"152")), fresh(contract), page)
+    assert "not mine" in (island.generation().warning or "")
+    assert island.generation().snapshot.population

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from distevo_ctl.hosts import groups
 from tests.hosts.processes import is_running
 from tests.hosts.sockets import can_dial
-from tests.support.hosts import Host, Network, full_disk, groups, requires_namespaces, sweep
+from tests.support.hosts import Host, Network, full_disk, requires_namespaces, sweep
 from tests.support.hosts.requirements import missing
 
 pytestmark = requires_namespaces
@@ -38,7 +39,7 @@ with Network() as network, full_disk(Path(sys.argv[1]), 1):
 
 def left_by(pid: int) -> set[str]:
     """Namespaces, cgroups and disks of a test run."""
-    name = re.compile(rf"distevo-test-{pid}-[\w-]+")
+    name = re.compile(rf"distevo-host-{pid}-[\w-]+")
     folders = (*Path("/run/netns").glob("*"), *Path("/sys/fs/cgroup").glob("*"), *Path("/sys/fs/cgroup").glob("*/*"))
     disks = (line.split()[0] for line in Path("/proc/self/mounts").read_text().splitlines())
     return {str(path) for path in folders if name.fullmatch(path.name)} | set(filter(name.fullmatch, disks))
@@ -124,3 +125,11 @@ def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = "import os; from tests.support.hosts.requirements import missing; os.seteuid(65534); print(missing())"
     told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout == "network namespaces need root\n"
+
+
+def test_who_is_not_root_gets_processes_and_is_told_why() -> None:
+    asked = "import os; from distevo_ctl.benchmark.isolation import choose; choose(3, None); os.seteuid(65534); "
+    asked += "found = choose(3, None); print(found.told(), found.capacity(3) == min(found.cores, 3))"
+    told = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    why = "no CPU quota can be set: cgroups need root"
+    assert told.stdout == f"platforms in loopback, each bound to a core ({why}) True\n"

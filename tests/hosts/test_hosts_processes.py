@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from distevo_ctl.patience import wait_for
 from tests.hosts.processes import is_running
-from tests.support.daemon import wait_for
 from tests.support.hosts import Host, Network, full_disk, requires_namespaces
 
 pytestmark = requires_namespaces

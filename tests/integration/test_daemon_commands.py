@@ -30,6 +30,16 @@ def home(tmp_path: Path) -> Iterator[Home]:
             os.kill(left.pid, signal.SIGKILL)
 
 
+def test_a_sharding_function_that_fails_is_told_before_anything_begins(home: Home) -> None:
+    own = home.state_dir.parent / "own.py"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text("def shares(platforms, total_population):\n    return 1 / 0\n")
+    for extra in ((), ("--detach",)):
+        said = home.distevod("start", *extra, *QUICK, "--sharding", f"{own}:shares", code=2)
+        assert "--sharding" in said.stderr
+        assert "ZeroDivisionError: division by zero (own.py, line 2" in said.stderr
+
+
 def test_detached_it_says_what_to_type_next_and_stops_when_told(home: Home) -> None:
     said = home.distevod("start", "--detach", *QUICK).stdout
     daemon = holder(home.state_dir)

@@ -234,6 +234,7 @@ def test_a_cancelled_run_can_be_deleted_at_once(one_daemon: Daemon) -> None:
         assert one_daemon.ask(do="command", verb="delete", run=run)["state"] == "deleted"
 
 
+@pytest.mark.long
 def test_code_that_never_returns_is_given_up_and_holds_nobody_up(one_daemon: Daemon) -> None:
     import threading
 

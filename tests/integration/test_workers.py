@@ -34,6 +34,15 @@ def troubled(daemon: Daemon, evaluations: int = 1500, islands: int = 2, **task: 
     )
 
 
+def test_how_long_generations_take_is_told(daemon: Daemon) -> None:
+    name = daemon.submit(reference="onemax", data={"t": {"bits": 256}}, cpu_seconds=30, islands_per_task=2)
+    wait_for(lambda: daemon.status()["members"][0]["avg_generation_time"] is not None, "a generation")
+    member = daemon.status()["members"][0]
+    assert 0 < member["avg_generation_time"] < 5
+    assert member["slowness"] == 1.0
+    daemon.ask(do="command", verb="cancel", run=name)
+
+
 def replaced(daemon: Daemon) -> dict[str, int]:
     found: dict[str, int] = daemon.status()["members"][0]["workers_replaced"]
     return found

@@ -77,7 +77,7 @@ class Desk:
                 if all(grant is None or self.is_covered(mark, grant) for mark, grant in in_force):
                     del kept[name]
                     expected.append(name)
-        self.keeper.prune(lambda island: grants.get(island.island))
+        self.keeper.prune(lambda mark: grants.get(mark.island.island))
         return [i.name for i in self.outbox.take() if isinstance(i, DeleteObject)], expected
 
 
@@ -160,7 +160,7 @@ def test_a_prune_asks_a_few_marks_each_time(monkeypatch: pytest.MonkeyPatch) -> 
         return covers(own, other)
 
     monkeypatch.setattr(Mark, "covers", count)
-    desk.keeper.prune(lambda island: 9 if island.island >= 100 else 7)
+    desk.keeper.prune(lambda mark: 9 if mark.island.island >= 100 else 7)
     assert 0 < len(asked) <= COVERING_SNAPSHOTS * 40 * 21
 
 

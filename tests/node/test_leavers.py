@@ -13,7 +13,7 @@ from distevo.events import IslandId, Outcome
 from distevo.instructions import CreateObject, ReadObject, ReplaceObject, StoreInstruction
 from distevo.ledger import Ledger
 from distevo.member import Announcement
-from distevo.names import CHECKPOINTS, PLANS
+from distevo.names import CHECKPOINTS, MAIL, PLANS
 from distevo.orders import MAX_DENIED
 from distevo.phase import Phase
 from distevo.plan import MemberPlan, MemberState, Plan, decode_plan
@@ -73,6 +73,12 @@ def cluster(*, islands: int = 4, **settings: object) -> tuple[World, World]:
             world.generation(island)
     together([first, second], lambda: len(first.node.standing.islands) == islands)
     return first, second
+
+
+def without_mail(instruction: StoreInstruction) -> Outcome | None:
+    """A fault of the store: no mail is written, so nobody is told which islands were taken."""
+    is_mail = isinstance(instruction, CreateObject) and instruction.name.startswith(MAIL)
+    return Outcome.UNAVAILABLE if is_mail else None
 
 
 # --- drained --------------------------------------------------------------------------------------
@@ -157,10 +163,12 @@ def test_who_is_drained_takes_no_lease_while_another_can() -> None:
     third = World(first.objects, member="c", boot="c0", key="key of c", start=first.now)
     together([first, second, third], lambda: "c" in in_force(first).members)
     together([first, second, third], lambda: len(third.node.plan.members) == 3)
+    third.fault = without_mail
     first.order(Verb.DRAIN, member="b")
-    # The coordinator is gone: nobody takes over what it was given, and its successor would be who came second.
+    # The coordinator is gone, whoever was given the islands cannot say so, and who came second would succeed it.
     together([second, third], lambda: record(third).epoch > 1)
     assert (record(third).holder, second.exit) == ("c", None)
+    third.fault = lambda _: None
     together([second, third], lambda: second.exit == "")
     together([third], lambda: owners(third) == ["c"] * 4)
     assert record(third).epoch == 2
@@ -170,7 +178,7 @@ def test_who_is_drained_leaves_the_lease_alone_also_when_the_other_does_not_get_
     first, second = cluster()
     third = World(first.objects, member="c", boot="c0", key="key of c", start=first.now)
     together([first, second, third], lambda: len(third.node.plan.members) == 3)
-    third.fault = lambda i: Outcome.UNAVAILABLE if isinstance(i, ReplaceObject) else None
+    third.fault = lambda i: Outcome.UNAVAILABLE if isinstance(i, ReplaceObject) else without_mail(i)
     first.order(Verb.DRAIN, member="b")
     together([second, third], lambda: second.exit == "")
     assert third.node.phase is Phase.TAKING

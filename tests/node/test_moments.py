@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from distevo.command import Verb
-from distevo.events import Death, IslandId, Outcome, ProblemMissing, StopRequested, WorkerDied, WorkersFinished
-from distevo.instructions import ReplaceObject
+from distevo.events import Death, IslandId, Outcome, ProblemMissing, StopRequested, Tick, WorkerDied, WorkersFinished
+from distevo.instructions import ReadObject, ReplaceObject, StoreInstruction
+from distevo.names import CLUSTER
 from distevo.plan import RunState
 from distevo.result import decode_result
 from distevo.run import Budget
+from tests.node.test_leavers import cluster
 from tests.node.test_node import T0, T1, finish
 from tests.node.world import World
 
@@ -147,3 +149,24 @@ def test_a_stop_does_not_spin_while_workers_finish() -> None:
     assert world.exit == ""
     again = World(world.objects, boot="b1", start=world.now)
     assert again.running[T0].snapshot.generation == 6
+
+
+def test_a_plan_that_is_named_right_after_another_is_looked_at_as_soon_as_may_be() -> None:
+    _, follower = cluster()
+    interval = follower.node.settings.swap_interval
+    follower.node.look_soon(follower.now)
+    follower.feed(Tick())
+    looked_at = follower.now
+    follower.node.look_soon(looked_at + 0.1)
+    follower.feed(Tick())
+    assert follower.node.next_deadline() == looked_at + interval
+    reads: list[float] = []
+
+    def note(instruction: StoreInstruction) -> Outcome | None:
+        if isinstance(instruction, ReadObject) and instruction.name == CLUSTER:
+            reads.append(follower.now)
+        return None
+
+    follower.fault = note
+    follower.pass_time(2 * interval)
+    assert reads[0] == looked_at + interval

@@ -66,6 +66,15 @@ def test_a_run_is_worked_through_in_order_and_its_results_are_named() -> None:
     assert (result.program, result.fit, result.evaluations) == ("r/t0/0:1", True, 500)
 
 
+def test_all_islands_of_a_task_evolve_side_by_side_as_far_as_there_is_room() -> None:
+    world = World(workers=1)
+    world.submit(tasks=3, islands=3)
+    assert {(island.task, island.island) for island in world.running} == {("t0", 0), ("t0", 1), ("t0", 2)}
+    again = World(workers=1)
+    again.submit(tasks=3)
+    assert {island.task for island in again.running} == {"t0", "t1"}
+
+
 def test_a_run_that_waits_in_the_inbox_is_in_the_very_first_swap() -> None:
     first = World()
     first.submit(tasks=1)

@@ -1,9 +1,11 @@
 """Grid tasks through a daemon: how many are fit and how many solved, one guess each, stop on fit.
 
     python tests/performance/grid_tasks.py [--tasks training] [--cpu-seconds 1.5] [--islands 1] [--workers 2] [--seed 1]
+        [--rungs 0.05,0.5]
 
 `fit`: all training pairs right; `solved`: the test pairs right too, which evolution never sees. The budget is CPU time
-of variation and evaluation for each task. Prints JSON.
+of variation and evaluation for each task; `--rungs` are smaller ones that each task has before it. `fit_after` says how
+many seconds after the submission so many tasks were fit. Prints JSON.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", default="training")
     parser.add_argument("--cpu-seconds", type=float, default=1.5)
+    parser.add_argument("--rungs", default="")
     parser.add_argument("--islands", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
@@ -38,8 +41,12 @@ def main() -> None:
         run = daemon.submit(
             reference="grids", spec=tasks, cpu_seconds=arguments.cpu_seconds, islands_per_task=arguments.islands,
             seed=arguments.seed,
+            rungs=[{"cpu_seconds": float(rung), "evaluations": None} for rung in arguments.rungs.split(",") if rung],
         )  # fmt: skip
-        view = daemon.wait_done(run, 24 * 3600)
+        fit_after: dict[int, float] = {}
+        while (view := daemon.run(run))["state"] not in {"done", "failed", "cancelled"}:
+            fit_after.setdefault(view["fit"], round(time.monotonic() - begun, 1))
+            time.sleep(0.2)
         seconds = time.monotonic() - begun
         workers = [psutil.Process(pid).cpu_times() for pid in daemon.status()["workers"].values()]
         results = daemon.results(run)
@@ -52,6 +59,8 @@ def main() -> None:
                 "fit": view["fit"],
                 "solved": view["solved"],
                 "budget_core_seconds_per_task": arguments.cpu_seconds,
+                "rungs": arguments.rungs,
+                "fit_after": {str(fit): seconds for fit, seconds in fit_after.items()},
                 "worker_core_seconds": round(sum(cpu.user + cpu.system for cpu in workers), 1),
                 "wall_seconds": round(seconds, 1),
                 "evaluations": view["evaluations"],

@@ -3,7 +3,7 @@
     python tests/performance/repeats.py [--seconds 90] [--case regression] [--seen-seconds 5] [--quick]
 
 Three daemons with one worker each, linked over the loopback interface, evolve one task on six islands. Each evaluation
-is written down where it is made (tests/support/traced.py): the digest of its genome and the time, by one clock. From
+is written down where it is made (tests/support/repeated.py): the digest of its genome and the time, by one clock. From
 these traces alone:
 
     repeats           evaluations of a program that was evaluated before, anywhere, of all evaluations
@@ -49,7 +49,7 @@ from distevod.problems.grids import Grids
 from distevod.store import open_store
 from tests.support.daemon import Daemon, wait_for
 from tests.support.metrics import scrape
-from tests.support.traced import RECORD
+from tests.support.repeated import RECORD
 
 PLATFORMS, ISLANDS = 3, 6
 CHECKPOINT_SECONDS, GENERATION_SECONDS, COLLECT_SECONDS = 5.0, 1.0, 1.0
@@ -65,9 +65,9 @@ def cases(cost: float) -> dict[str, tuple[str, dict[str, Any]]]:
     formulas = {"X": points, "y": [sin(5 * x) * y + 0.1 * rng.random() for x, y in points]}
     grids = dict(next(iter(Grids.tasks(GRID_TASK).values())))
     return {
-        "onemax": ("tests.support.traced:TracedOneMax", {"bits": 256, "seconds": cost}),
-        "regression": ("tests.support.traced:TracedRegression", formulas | {"seconds": cost}),
-        "grids": ("tests.support.traced:TracedGrids", grids | {"seconds": cost}),
+        "onemax": ("tests.support.repeated:TracedOneMax", {"bits": 256, "seconds": cost}),
+        "regression": ("tests.support.repeated:TracedRegression", formulas | {"seconds": cost}),
+        "grids": ("tests.support.repeated:TracedGrids", grids | {"seconds": cost}),
     }
 
 

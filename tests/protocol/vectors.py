@@ -66,7 +66,7 @@ from distevo.plan import (
 )
 from distevo.program import Program, keyer
 from distevo.result import Result, decode_result, encode_result
-from distevo.run import Budget, ProblemUse, Run, RunSettings, decode_run, encode_run
+from distevo.run import Budget, ProblemUse, Run, RunSettings, WarmStart, decode_run, encode_run
 from tests.protocol.frames import frame_of
 
 FILE = Path(__file__).parents[2] / "protocol" / "vectors.json"
@@ -133,6 +133,29 @@ PLAN = Plan(
     next_joined=2,
     denied=["stolen"],
 )
+RUNGS = Plan(
+    epoch=3,
+    version=19,
+    runs={
+        "run-2": RunPlan(
+            object="inbox/run-run%2D2-77ab",
+            first_grant=6,
+            state=RunState.RUNNING,
+            problem=PROBLEM_USE,
+            islands_per_task=1,
+            budget=Budget(5.0, None),
+            rungs=[Budget(0.05, None), Budget(0.5, None)],
+            priority=2,
+            tasks={
+                "007bbfb7": TaskPlan(
+                    islands=[IslandPlace()], result="results/run%2D2/007bbfb7/aa", rung=1, first_grant=8, evaluations=90
+                ),
+                "00d62c1b": TaskPlan(islands=[IslandPlace("kaggle-1-b00", 7)]),
+            },
+        )
+    },
+    next_grant=8,
+)
 LEAVERS = Plan(
     epoch=3,
     version=18,
@@ -152,6 +175,16 @@ RUN = Run(
     tasks={"007bbfb7": msgspec.Raw(b'{"train":[],"test":[]}')},
     submitted_through="kaggle-1-b00",
 )
+WARM_RUN = msgspec.structs.replace(
+    RUN,
+    name="run-2",
+    nonce="77ab",
+    settings=RunSettings(seed=1, cpu_seconds=5.0, rungs=(Budget(0.05, None), Budget(0.5, None)), priority=2),
+    warm_start=WarmStart(
+        run="run-1", version=PROBLEM_VERSION, programs={"007bbfb7": FEW}, swept=["007bbfb7"], others=FEW
+    ),
+)
+PRIORITY = RunCommand(verb=Verb.PRIORITY, run="run-2", priority=-3)
 RESULT = Result(
     run="run-1",
     task="00d62c1b",
@@ -197,6 +230,16 @@ MESSAGES: dict[str, tuple[Head, bytes]] = {
             ],
             suspects={"colab-2": 4},
             refuses={"run-2": "the problem is not installed here"},
+        ),
+        b"",
+    ),
+    "heartbeat with how long generations take": (
+        Heartbeat(
+            incarnation=1,
+            progress=4711,
+            interval=10.0,
+            avg_generation_time=0.75,
+            slowness={"run-1": 1.3},
         ),
         b"",
     ),
@@ -343,6 +386,9 @@ OBJECTS: dict[str, tuple[Any, bytes]] = {
         encode_command(RunCommand(verb=Verb.EXTEND, run="run-1", budget=Budget(None, 1000))),
     ),
     "command about a member": (DRAIN, encode_command(DRAIN)),
+    "plan with a task on a rung": (RUNGS, encode_plan(RUNGS)),
+    "run with rising budgets and a warm start": (WARM_RUN, encode_run(WARM_RUN)),
+    "command about a priority": (PRIORITY, encode_command(PRIORITY)),
     "member": (
         Announcement(member="kaggle-1", says=MEMBER),
         encode_announcement(Announcement(member="kaggle-1", says=MEMBER)),
@@ -358,6 +404,9 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "run": decode_run,
     "command": decode_command,
     "command about a member": decode_command,
+    "plan with a task on a rung": decode_plan,
+    "run with rising budgets and a warm start": decode_run,
+    "command about a priority": decode_command,
     "member": decode_announcement,
     "result": lambda data: decode_result(data)[0],
     "checkpoint": decode_checkpoint,

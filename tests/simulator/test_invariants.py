@@ -19,7 +19,7 @@ from distevo.program import Program
 from distevo.result import Result
 from distevo.run import Budget, MigrationSettings
 from distevo.simulator.config import Times
-from distevo.simulator.invariants import calm, lease, leavers, orphans, plan, results, runs, starts
+from distevo.simulator.invariants import calm, flaps, lease, leavers, orphans, plan, results, runs, starts
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.workers import KEY_OF, PROBLEM
 
@@ -112,6 +112,7 @@ def a_plan(
     task: TaskState = TaskState.OPEN,
     result: str | None = None,
     run: RunState = RunState.RUNNING,
+    rung: int = 0,
     **fields: Any,
 ) -> Plan:
     """A plan with one run of one task of one island."""
@@ -128,7 +129,7 @@ def a_plan(
                 problem=PROBLEM,
                 islands_per_task=1,
                 budget=Budget(None, 100),
-                tasks={"t": TaskPlan(state=task, islands=[IslandPlace(owner, grant)], result=result)},
+                tasks={"t": TaskPlan(state=task, islands=[IslandPlace(owner, grant)], result=result, rung=rung)},
             )
         },
     }
@@ -169,6 +170,9 @@ def test_an_island_changes_hands_and_its_task_ends_and_is_extended() -> None:
         (plan.STAYS_REVOKED, a_plan(denied=["key 7"]), a_plan()),
         (plan.RESULT_STAYS, a_plan(task=TaskState.DONE, result="x"), a_plan(task=TaskState.DONE, result="y")),
         (plan.RESULT_STAYS, a_plan(task=TaskState.DONE, result="x"), a_plan(A, 2)),
+        (plan.RUNG_RISES, a_plan(), a_plan(rung=1)),
+        (plan.RUNG_RISES, a_plan(result="x"), a_plan(result="x", rung=1)),
+        (plan.RUNG_RISES, a_plan(result="x", rung=2), a_plan(result="y", rung=1)),
     ],
 )
 def test_a_false_plan(invariant: str, before: Plan, after: Plan) -> None:
@@ -176,6 +180,12 @@ def test_a_false_plan(invariant: str, before: Plan, after: Plan) -> None:
     judge.in_force(before)
     with violates(invariant):
         judge.in_force(after)
+
+
+def test_a_task_goes_on_to_another_rung() -> None:
+    judge = plan.PlanJudge()
+    for told in (a_plan(), a_plan("", 0, result="x", rung=1), a_plan(B, 5, result="x", rung=1)):
+        judge.in_force(told)
 
 
 def test_who_is_to_leave_keeps_what_it_has_until_somebody_takes_it() -> None:
@@ -468,6 +478,30 @@ def test_who_is_drained_and_stays() -> None:
     judge.sweep(draining(), [A], 8, 18)
     with violates(leavers.LEAVES_IN_TIME):
         judge.sweep(draining(), [A], 8, 18.1)
+
+
+# --- balance -------------------------------------------------------------------------------------
+
+
+def test_an_island_that_comes_to_rest() -> None:
+    judge = flaps.FlapJudge()
+    for now, owner in enumerate((A, B, A, B, A)):
+        judge.in_force(a_plan(owner), now)
+    assert judge.moves == flaps.MOST_MOVES
+    judge.in_force(a_plan(B), flaps.WINDOW_SECONDS + 5)
+    # From who is dead or leaves it has to go, and from nobody it goes to somebody.
+    for members in ({"a": member("1", MemberState.DEAD), "b": member("2", is_draining=True)},):
+        for now, owner in enumerate((A, B, A, "", B, A), 100):
+            judge.in_force(a_plan(owner, members=members), now)
+    assert judge.moves == flaps.MOST_MOVES + 1
+
+
+def test_an_island_that_is_handed_to_and_fro() -> None:
+    judge = flaps.FlapJudge()
+    for now, owner in enumerate((A, B, A, B, A)):
+        judge.in_force(a_plan(owner), now)
+    with violates(flaps.COMES_TO_REST):
+        judge.in_force(a_plan(B), 50)
 
 
 # --- the calm ------------------------------------------------------------------------------------

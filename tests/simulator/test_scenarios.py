@@ -83,7 +83,7 @@ def test_what_seeds_expand_to() -> None:
     assert {len(names_of(scenario)) for scenario in scenarios} == {3, 4, 5, 6, 7}
     assert all(len(scenario.faults) >= 3 and scenario.seconds == 300 for scenario in scenarios)
     kinds = {type(fault).__name__ for scenario in scenarios for fault in scenario.faults}
-    assert len(kinds) == 14
+    assert len(kinds) == 15
     for scenario in scenarios:
         assert max(end_of(fault) for fault in scenario.faults) <= scenario.calm_from
         known = {*names_of(scenario), "coordinator"}

@@ -27,10 +27,14 @@ class Host:
         self.heard: list[tuple[float, Event]] = []
         self.agenda = Agenda()
         self.generations = 0
+        self.times = 1.0
         self.workers = Workers(1, Work(**work), self, self.agenda, random.Random(1))
 
     def feed(self, event: Event) -> None:
         self.heard.append((self.agenda.now, event))
+
+    def slowness(self) -> float:
+        return self.times
 
     def generated(self, island: IslandId, is_final: bool) -> None:
         self.generations += 1
@@ -110,6 +114,17 @@ def test_islands_of_a_slot_take_turns_until_they_are_stopped_or_spent() -> None:
     host.workers.limit_island(LimitIsland(0, ISLAND, Budget(None, 1)))
     (last,) = host.wait(50)
     assert last.is_spent
+
+
+def test_a_slow_platform_takes_longer_and_no_more_work() -> None:
+    host = Host(generation_seconds=(2.0, 2.0)).ready()
+    host.times = 5.0
+    host.workers.start_island(order())
+    reports = host.wait(21)
+    assert len(reports) == 2
+    done, before = reports[-1].snapshot.counters, order().snapshot.counters
+    assert done.cpu_seconds - before.cpu_seconds == 4.0
+    assert done.seconds - before.seconds == 20.0
 
 
 def test_migrants_and_what_others_have_evaluated() -> None:

@@ -14,6 +14,8 @@ from distevod.store import Store, gcs, open_store
 from tests.support.daemon import wait_for
 from tests.support.gcs import Emulator, Proxy
 
+pytestmark = pytest.mark.long
+
 UPLOAD, GET = "/upload/", "/o/"
 SWAPPERS, SWAPS = 4, 40
 

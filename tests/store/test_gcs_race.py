@@ -8,6 +8,8 @@ from __future__ import annotations
 import pytest
 from rounds import race
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.timeout(400)  # Each process imports Google's packages.
 def test_each_round_has_one_winner(bucket: str) -> None:

@@ -27,6 +27,7 @@ class TestGcsStore(StoreContract):
         return lambda: open_store(f"gs://{bucket}")
 
 
+@pytest.mark.long
 class TestFromAfar:
     """Of the contract, what several do at a time, over a line with a delay."""
 

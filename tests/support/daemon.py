@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +13,10 @@ from typing import Any, Self
 import orjson
 import zmq
 
+from distevo_ctl.patience import wait_for
 from distevod.paths import control_socket
+
+__all__ = ["Daemon", "DaemonError", "wait_for"]
 
 ANSWER_MS = 60_000
 
@@ -159,12 +160,3 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20, every: float = 0.02) -> None:
-    """Wait until `condition()` is true. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds} s for {what}")
-        time.sleep(every)

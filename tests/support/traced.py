@@ -1,66 +1,63 @@
-"""Problems that write down what they evaluate, and when: 25 octets for each evaluation, in a file for each worker.
-
-A task has `trace`, the folder for the files, and `seconds` that each evaluation takes of the processor at least; what
-is left of it is the data of a task of the problem itself.
-"""
+"""A problem whose evaluations burn CPU time and leave a trace of when each worker was at one."""
 
 from __future__ import annotations
 
 import os
+import random
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from blake3 import blake3
-
-from distevod.problems.grids import Grids
-from distevod.problems.onemax import OneMax
-from distevod.problems.regression import Regression
-
-RECORD = struct.Struct("<d16s?")
-"""Seconds on this machine's monotonic clock, the digest of the genome, and whether it is a node of a sweep."""
+RECORD = struct.Struct("<ddI")
 
 
-class _Traced:
-    """What is evaluated goes into the trace; mixed into a problem, before it."""
+class Span(NamedTuple):
+    """One evaluation: seconds on the machine's monotonic clock, and the number of its task."""
 
-    encode: Any
-    evaluate_batch = None
-    """Each is evaluated by itself, so that each is written down when it is done."""
+    begin: float
+    end: float
+    task: int
+
+
+class Traced:
+    """Task data: {"folder": where traces go, one file for each worker, "number": the task's, "milliseconds": CPU time
+    of an evaluation}. No two programs are alike, and none is ever fit."""
+
+    name, version = "traced", "1"
 
     def __init__(self, task: dict[str, Any]) -> None:
-        folder, self._seconds = Path(task["trace"]), float(task["seconds"])
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / f"{os.getpid()}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        super().__init__({key: value for key, value in task.items() if key not in {"trace", "seconds"}})  # type: ignore[call-arg]
+        self._number, self._seconds = int(task["number"]), float(task["milliseconds"]) / 1000
+        path = Path(task["folder"]) / str(os.getpid())
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def evaluate(self, genome: Any) -> Any:
-        until = time.perf_counter() + self._seconds
-        found = super().evaluate(genome)  # type: ignore[misc]
-        while time.perf_counter() < until:
+    def __del__(self) -> None:
+        os.close(self._file)
+
+    def random(self, rng: random.Random) -> int:
+        return rng.getrandbits(64)
+
+    def mutate(self, genome: int, rng: random.Random) -> int:
+        return rng.getrandbits(64)
+
+    def evaluate(self, genome: int) -> float:
+        begin = time.monotonic()
+        until = time.thread_time() + self._seconds
+        while time.thread_time() < until:
             pass
-        self._write(genome, is_node=False)
-        return found
+        os.write(self._file, RECORD.pack(begin, time.monotonic(), self._number))
+        return (genome >> 32) / 2**32
 
-    def _write(self, genome: Any, *, is_node: bool) -> None:
-        os.write(self._file, RECORD.pack(time.monotonic(), blake3(self.encode(genome)).digest(16), is_node))
+    def encode(self, genome: int) -> bytes:
+        return b"%x" % genome
 
-
-class TracedOneMax(_Traced, OneMax):
-    """Bit strings."""
-
-
-class TracedRegression(_Traced, Regression):
-    """Formulas."""
+    def decode(self, data: bytes) -> int:
+        return int(data, 16)
 
 
-class TracedGrids(_Traced, Grids):
-    """Grid programs; the nodes of the sweep are written down too."""
-
-    def sweep(self, share: int, shares: int) -> Iterator[Any]:
-        for node in super().sweep(share, shares):
-            if node is not None:
-                self._write(node[0], is_node=True)
-            yield node
+def spans(folder: Path) -> dict[int, list[Span]]:
+    """All evaluations by worker's process id, in order."""
+    return {
+        int(path.name): [Span(*fields) for fields in RECORD.iter_unpack(path.read_bytes())]
+        for path in sorted(folder.iterdir())
+    }

@@ -22,9 +22,10 @@ def test_the_guides_islands_per_platform() -> None:
     assert islands == {"kaggle": 4, "colab": 3, "paperspace": None, "local": 2, "server": 2}
 
 
-def test_kaggle_coordinates_first_and_a_local_machine_last() -> None:
+def test_the_guides_roles() -> None:
     order = sorted(PLATFORM_PRESETS, key=lambda kind: PLATFORM_PRESETS[kind]["coordinator_priority"])
-    assert order == ["kaggle", "server", "colab", "paperspace", "local"]
+    # Coordinator; what stays up; backup coordinator; worker; supplementary worker.
+    assert order == ["kaggle", "server", "local", "colab", "paperspace"]
 
 
 def test_every_network_gives_three_heartbeats_before_a_member_is_dead() -> None:

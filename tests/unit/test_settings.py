@@ -22,6 +22,8 @@ SAMPLES = {
     "workers": ("3", "4", "5", "two"),
     "memory_mb": ("2000", "3000", "4000", "1.5"),
     "islands_per_platform": ("5", "6", "7", "0"),
+    "sharding": ("speed", "capability", "a.b:c", "a:b:c!"),
+    "avg_generation_time_threshold": ("1.5", "2", "3.5", "1"),
     "batch_size": ("10", "20", "30", "0"),
     "generation_seconds": ("0.5", "2", "3.5", "nan"),
     "evaluation_timeout_seconds": ("1", "2", "3", "-1"),
@@ -86,7 +88,7 @@ def test_without_anything_said_the_hardware_and_the_defaults_decide(environ: dic
     assert settings.store == str(settings.state_dir / "store")
     assert settings.memory_mb == hardware.usable_memory_mb() // 2
     assert settings.islands_per_platform == 2
-    assert (settings.mail_interval, settings.coordinator_priority) == (None, 40)
+    assert (settings.mail_interval, settings.coordinator_priority) == (None, 20)
     assert (settings.listen, settings.advertise, settings.peer, settings.socks_proxy) == (("tcp://*:0",), (), (), "")
     assert settings.workers == min(hardware.usable_cores(), settings.memory_mb // WORKER_MEMORY_MB)
     assert (settings.heartbeat_interval, settings.heartbeat_timeout) == (10, 30)
@@ -186,7 +188,7 @@ def test_empty_variables_and_our_other_variables_are_not_settings(environ: dict[
 
 @pytest.mark.parametrize(
     ("kind", "workers", "batch_size", "memory_mb", "checkpoint_generations", "islands", "priority"),
-    [("kaggle", 2, 500, 4096, 2, 4, 0), ("colab", 2, 250, 12288, 1, 3, 20), ("paperspace", 1, 100, 2048, 1, 1, 30)],
+    [("kaggle", 2, 500, 4096, 2, 4, 0), ("colab", 2, 250, 12288, 1, 3, 30), ("paperspace", 1, 100, 2048, 1, 1, 40)],
 )
 def test_presets_stand_below_all_that_is_said(
     kind: str,

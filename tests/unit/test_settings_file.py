@@ -123,7 +123,7 @@ def test_one_setting_twice_and_differently_in_one_file_is_refused(path: Path) ->
             "distributed_evolution:\n  zzz: 2",
             (
                 "FILE line 2: unknown key in distributed_evolution 'zzz'; valid: islands_per_platform, "
-                "heartbeat_interval, heartbeat_timeout"
+                "sharding, avg_generation_time_threshold, heartbeat_interval, heartbeat_timeout"
             ),
         ),
         ("workers: 2\nworkers: 2", "FILE line 2: workers is given twice"),

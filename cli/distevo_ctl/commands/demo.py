@@ -40,8 +40,8 @@ def demo(tasks: str, cpu_seconds: float) -> None:
     Three platforms on this machine solve real ARC tasks together; one of them is killed on the way. All is temporary,
     and removed at the end.
     """
-    from distevo_ctl.demo.interrupts import Interrupts
     from distevo_ctl.demo.platforms import Platforms
+    from distevo_ctl.interrupts import Interrupts
     from distevo_ctl.screen import console
     from distevod.problems.loader import load, resolve
 

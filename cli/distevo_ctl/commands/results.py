@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distevo_ctl.asking import connect, store_option
+from distevo_ctl.budgets import per_hour
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.screen import STATE_STYLES, console, count, duration, fitness, known, plain, print_json, show, table
@@ -127,7 +128,8 @@ def _show_run(answer: dict[str, Any]) -> None:
     run = answer["run"]
     total = (
         f"\n{run['id']} is {run['state']}: {run['tasks_done']} of {run['tasks_total']} tasks done, {run['fit']} fit, "
-        f"{known(run['solved'])} solved, {run['tasks_failed']} failed; {count(run['evaluations'])} evaluations, "
+        f"{known(run['solved'])} solved, {run['tasks_failed']} failed, {per_hour(run)}; "
+        f"{count(run['evaluations'])} evaluations, "
         f"{count(run['duplicates_avoided'])} repeats avoided"
     )
     show(out, table(COLUMNS, rows, out.width), total)

@@ -1,4 +1,4 @@
-"""`distevo-ctl runs`, and what is done to one: cancel, pause, resume, extend, delete."""
+"""`distevo-ctl runs`, and what is done to one: cancel, pause, resume, extend, priority, delete."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from distevo_ctl.asking import connect, store_option
+from distevo_ctl.budgets import check_budget
 from distevo_ctl.client import Client
 from distevo_ctl.commands.status import runs_tables
-from distevo_ctl.commands.submit import AT_LEAST_ONE, check_budget
+from distevo_ctl.commands.submit import AT_LEAST_ONE, PRIORITY
 from distevo_ctl.screen import console, print_json, show
 from distevo_ctl.target import target_options
 
@@ -76,6 +77,19 @@ def extend(run: str, cpu_seconds: float | None, evaluations: int | None, state_d
     if cpu_seconds is None and evaluations is None:
         raise click.UsageError("give the new budget: --cpu-seconds or --evaluations")
     _command(state_dir, as_json, "extend", run, cpu_seconds=cpu_seconds, evaluations=evaluations)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("n", type=PRIORITY)
+@target_options
+def priority(run: str, n: int, state_dir: Path, as_json: bool) -> None:
+    """Let a run wait behind others, or go before them.
+
+    N is -1000 to 1000, and runs have 0 unless `submit` said otherwise; of all tasks that wait, those of the run with
+    the highest go first. What is begun goes on. Before a negative N write --, as in: priority RUN -- -5
+    """
+    _command(state_dir, as_json, "priority", run, priority=n)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distevo_ctl.asking import connect, store_option
+from distevo_ctl.budgets import speed
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
 from distevo_ctl.screen import (
@@ -129,12 +130,13 @@ def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
 
     columns = [
         Column("RUN…", lambda run: run["id"]),
-        Column("PROBLEM…", lambda run: plain(run["problem"]), 2),
+        Column("PROBLEM…", lambda run: plain(run["problem"]), 3),
         Column("STATE", lambda run: Text(run["state"], STATE_STYLES[run["state"]])),
         Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
         Column("FIT>", lambda run: str(run["fit"])),
         Column("SOLVED>", lambda run: known(run["solved"])),
-        Column("EVALUATIONS>", lambda run: ("≥ " if run["is_at_least"] else "") + count(run["evaluations"]), 1),
+        Column("TASKS/H>", speed, 1),
+        Column("EVALUATIONS>", lambda run: ("≥ " if run["is_at_least"] else "") + count(run["evaluations"]), 2),
         Column("PER S>", lambda run: short(run["evaluations_per_s"])),
         Column("LEFT>", lambda run: duration(run["eta_s"])),
     ]

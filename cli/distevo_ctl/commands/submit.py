@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from distevo_ctl.budgets import MOST_EVALUATIONS, check_budget, rising
 from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.files import problem_request, tasks_request
@@ -16,9 +16,8 @@ from distevo_ctl.screen import plain, print_json
 from distevo_ctl.target import state_dir_option, target_options
 from distevo_ctl.wait import progress_line, wait_for_run
 
-MOST = 2**53
-"""The largest whole number that every JSON reader keeps exactly."""
-AT_LEAST_ONE = click.IntRange(1, MOST)
+AT_LEAST_ONE = click.IntRange(1, MOST_EVALUATIONS)
+PRIORITY = click.IntRange(-1000, 1000)
 LIMITS = {
     "islands_per_task": 1024,
     "population_size": 100_000,
@@ -28,7 +27,6 @@ LIMITS = {
     "restart_after": 1_000_000,
 }
 """The most that a run may have: `distevo.run`, whose import no command waits for."""
-MOST_CPU_SECONDS = 1e9
 
 MIGRATION = {
     "topology": "topology",
@@ -91,7 +89,27 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
 )
 @click.option("--evaluations", type=AT_LEAST_ONE, metavar="N", help="Or that: evaluations, summed over its islands.")
 @click.option(
-    "--seed", type=click.IntRange(0, MOST), metavar="N", help="Makes islands repeatable, migration apart. [random]"
+    "--budgets", metavar="S,S,S|Nev,Nev", callback=rising,
+    help="Or rising budgets, in CPU seconds (0.05,0.5,5) or evaluations (1000ev,10000ev): all tasks have the first, "
+    "then those that are not fit go on to the next; no worker waits for the last task to have had one.",
+)  # fmt: skip
+@click.option(
+    "--priority", type=PRIORITY, metavar="N",
+    help="Higher goes first: waiting tasks of such runs get free workers before all others, -1000 to 1000. [0]",
+)  # fmt: skip
+@click.option(
+    "--from", "begin_from", metavar="RUN",
+    help="Begin with the programs that RUN, of the same problem and store, found for the same tasks.",
+)  # fmt: skip
+@click.option(
+    "--from-others", type=click.IntRange(1, 1000), metavar="N",
+    help="With --from: each task also tries the N smallest programs that fit any task of RUN.",
+)  # fmt: skip
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MOST_EVALUATIONS),
+    metavar="N",
+    help="Makes islands repeatable, migration apart. [random]",
 )
 @click.option(
     "--restart-after", type=click.IntRange(0, LIMITS["restart_after"]), metavar="N",
@@ -133,6 +151,10 @@ def submit(
     population_size: int | None,
     cpu_seconds: float | None,
     evaluations: int | None,
+    budgets: dict[str, Any] | None,
+    priority: int | None,
+    begin_from: str | None,
+    from_others: int | None,
     seed: int | None,
     restart_after: int | None,
     name: str | None,
@@ -147,7 +169,11 @@ def submit(
     run. Without --tasks the problem gets one task with empty data.
     """
     check_budget(cpu_seconds, evaluations)
+    if budgets is not None and (cpu_seconds is not None or evaluations is not None):
+        raise click.UsageError("--budgets says the whole budget, too: give no --cpu-seconds or --evaluations with it")
     _check_degree(migration["degree"], migration["topology"], islands_per_task or 1)
+    if from_others is not None and begin_from is None:
+        raise click.UsageError("--from-others goes with --from RUN")
     option = state_dir_option(state_dir)
     request = problem_request(problem) | tasks_request(tasks)
     with Client(state_dir) as client:
@@ -156,8 +182,10 @@ def submit(
             **request,
             islands_per_task=islands_per_task,
             population_size=population_size,
-            cpu_seconds=cpu_seconds,
-            evaluations=evaluations,
+            **(budgets or {"cpu_seconds": cpu_seconds, "evaluations": evaluations}),
+            priority=priority,
+            from_others=from_others,
+            begin_from=begin_from,
             seed=seed,
             restart_after=restart_after,
             run=name,
@@ -167,6 +195,8 @@ def submit(
         if not as_json:
             number = f"{answer['tasks']} task" + ("s" if answer["tasks"] != 1 else "")
             click.echo(f"{click.style(run, bold=True)}: {number} of {answer['problem']}, seed {answer['seed']}")
+            if answer["begins_with"]:
+                click.echo(f"  begins with {_inherited(answer['begins_with'])}")
             if answer["note"]:
                 click.echo(f"  {click.style('waits:', fg='yellow')} {plain(answer['note'])}")
             if "source" in request and _has_others(client):
@@ -190,19 +220,15 @@ def submit(
         click.echo(f"  see results   distevo-ctl results {run}{option}")
 
 
+def _inherited(given: dict[str, Any]) -> str:
+    """What a run takes over from an earlier one."""
+    said = f"{given['programs']:,} programs of {given['tasks']:,} task{'s' * (given['tasks'] != 1)} of {given['run']}"
+    return said + (f", and {given['others']:,} that fit any of its tasks" if given["others"] else "")
+
+
 def _has_others(client: Client) -> bool:
     """Whether other platforms could work on a run."""
     return sum(member["state"] in {"alive", "suspect"} for member in client.ask("status")["members"]) > 1
-
-
-def check_budget(cpu_seconds: float | None, evaluations: int | None) -> None:
-    """Refuse two budgets at once, and times that are no time. Raises click.UsageError."""
-    if cpu_seconds is not None and evaluations is not None:
-        raise click.UsageError("give --cpu-seconds or --evaluations, not both")
-    if cpu_seconds is not None and not 0 < cpu_seconds < math.inf:  # true for NaN, too
-        raise click.UsageError(f"--cpu-seconds must be above 0 and finite, not {cpu_seconds:g}")
-    if cpu_seconds is not None and cpu_seconds > MOST_CPU_SECONDS:
-        raise click.UsageError(f"--cpu-seconds must be at most {MOST_CPU_SECONDS:.0f}, which is 30 years")
 
 
 def _check_degree(degree: int | None, topology: str | None, islands: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distevo_ctl.asking import follow, store_option
+from distevo_ctl.budgets import speed
 from distevo_ctl.follow import has_plan
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
@@ -140,8 +141,9 @@ def _runs_table(runs: list[dict[str, Any]], width: int) -> Any:
         Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
         Column("FIT>", lambda run: str(run["fit"])),
         Column("SOLVED>", lambda run: known(run["solved"])),
-        Column("PER S>", lambda run: short(run["evaluations_per_s"]), 2),
-        Column("LEFT>", lambda run: duration(run["eta_s"]), 1),
+        Column("TASKS/H>", speed, 1),
+        Column("PER S>", lambda run: short(run["evaluations_per_s"]), 3),
+        Column("LEFT>", lambda run: duration(run["eta_s"]), 2),
     ]
     kept, taken = chosen(columns, runs, width - LEAST_BAR - GAP)
     room = max(width - taken - GAP, LEAST_BAR)

@@ -1,6 +1,5 @@
 """What `distevo-ctl demo` is made of. To be read in this order:
 
-`interrupts`, when Ctrl-C may break it off; `platforms`, its daemons; `look`, what is asked of them again and again;
-`kill`, the platform that is killed on the way; `rows`, `screen` and `lines`, what is seen on a terminal and elsewhere;
-`drawn`, solved tasks in colour.
+`platforms`, its daemons; `look`, what is asked of them again and again; `kill`, the platform that is killed on the way;
+`rows`, `screen` and `lines`, what is seen on a terminal and elsewhere; `drawn`, solved tasks in colour.
 """

@@ -24,6 +24,7 @@ from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
 from distevod.evolution.telling import LEAST_SHARED_SECONDS, Nodes, skippable
+from distevod.evolution.trace import Trace
 from distevod.evolution.tried import Tried
 
 FIRST_PART, PART_SECONDS = 16, 0.1
@@ -47,6 +48,8 @@ class IslandSettings(NamedTuple):
     """Generations that get nowhere after which the island begins anew (`distevo.convergence`); 0: never."""
     platform: str = ""
     """Where it evolves: programs that are made here say so."""
+    seeds: tuple[bytes, ...] = ()
+    """Genomes of an earlier run, to be evaluated before all else."""
 
 
 class Generation(NamedTuple):
@@ -60,16 +63,18 @@ class Generation(NamedTuple):
     """Number of the last batch of migrants that went into `snapshot`; 0 before the first."""
     evaluated: bytes
     """What the task's other islands may skip: `SEEN_KEY_BYTES` of each key, at most `MAX_SEEN_BYTES`."""
+    packing: float
+    """Seconds of processor time that writing the population down took."""
 
 
 class Island:
     """The loop of one island.
 
-    First it walks its share of the problem's exhaustive sweep or, where there is none, looks at the problem's seeds;
-    the cursor says how far it is with either. Then it asks its optimiser. Each proposal gets its key, is looked up,
-    evaluated if it is new, and offered to the archive. A generation's random choices come from a generator of its own,
-    made of the island's seed and the generation's number: these two are the whole random state, and resuming equals
-    never having stopped.
+    First it looks at what an earlier run has left it, then walks its share of the problem's exhaustive sweep or, where
+    there is none, looks at the problem's seeds; the cursor counts through both. Then it asks its optimiser. Each
+    proposal gets its key, is looked up, evaluated if it is new, and offered to the archive. A generation's random
+    choices come from a generator of its own, made of the island's seed and the generation's number: these two are the
+    whole random state, and resuming equals never having stopped.
 
     What other islands send comes in between generations. So the island's way depends on its seed and on what it was
     sent before which generation, and on nothing else: migrants are taken into the archive, and a proposal that another
@@ -77,8 +82,15 @@ class Island:
     state; keys to be skipped are not, and are forgotten when the island is started anew.
     """
 
-    def __init__(self, contract: Contract, settings: IslandSettings, snapshot: IslandSnapshot, page: Page) -> None:
-        self._contract, self._settings, self._page = contract, settings, page
+    def __init__(
+        self,
+        contract: Contract,
+        settings: IslandSettings,
+        snapshot: IslandSnapshot,
+        page: Page,
+        trace: Trace | None = None,
+    ) -> None:
+        self._contract, self._settings, self._page, self._trace = contract, settings, page, trace
         self._snapshot = snapshot
         known = unpack(snapshot.population, contract.keyer) if snapshot.population else []
         self._archive = Archive(settings.population_size, known)
@@ -134,6 +146,8 @@ class Island:
         Raises ProblemError when the problem's code cannot go on.
         """
         self._rebuild_walk()
+        if self._trace is not None:
+            self._trace.begin()
         begun, begun_cpu = time.perf_counter(), time.process_time()
         self._deadline = begun + self._settings.generation_seconds
         self._fresh = {}
@@ -148,12 +162,15 @@ class Island:
         tally.evaluated += self._nodes.left_behind(self._archive.programs, MAX_SEEN_BYTES - len(tally.evaluated))
         self._tally = _Tally()
         is_changed = tally.is_changed or not self._snapshot.population
+        begun_packing = time.thread_time()
+        population = pack(self._archive.programs) if is_changed else self._snapshot.population
+        packing = time.thread_time() - begun_packing
         self._snapshot = msgspec.structs.replace(
             self._snapshot,
             generation=self._snapshot.generation + 1,
             cursor=self._cursor,
             optimizer=self._optimizer.state(),
-            population=pack(self._archive.programs) if is_changed else self._snapshot.population,
+            population=population,
             counters=Counters(
                 evaluations=old.evaluations + tally.evaluations,
                 duplicates=old.duplicates + tally.duplicates,
@@ -163,14 +180,18 @@ class Island:
                 seconds=old.seconds + time.perf_counter() - begun,
             ),
         )
-        return Generation(self._snapshot, tally.is_fit, tally.complaint, self._taken, tally.evaluated)
+        if self._trace is not None:
+            self._trace.end(self._snapshot, tally.evaluations)
+        return Generation(self._snapshot, tally.is_fit, tally.complaint, self._taken, tally.evaluated, packing)
 
     def _propose_and_evaluate(self, count: int) -> list[Program]:
+        if self._is_inheriting:
+            return self._inherit(count)
         if self._cursor != SWEEP_OVER and self._contract.has_sweep:
             return self._sweep(count)
         self._page.step()
         if self._cursor != SWEEP_OVER:
-            seeds = self._seeds()[self._cursor :]
+            seeds = self._seeds()[self._cursor - len(self._settings.seeds) :]
             if seeds:
                 offered, looked_at = self._evaluate(seeds[:count])
                 self._cursor = SWEEP_OVER if looked_at == len(seeds) else self._cursor + looked_at
@@ -219,7 +240,27 @@ class Island:
             genomes[key] = self._contract.decode_canonical(program.genome)
         return genomes[key]
 
-    # --- the exhaustive start --------------------------------------------------------------------
+    # --- the start -------------------------------------------------------------------------------
+
+    @property
+    def _is_inheriting(self) -> bool:
+        return self._cursor != SWEEP_OVER and self._cursor < len(self._settings.seeds)
+
+    def _inherit(self, count: int) -> list[Program]:
+        """Evaluate what an earlier run has left; what this version of the problem cannot decode is left out."""
+        self._page.step()
+        part = self._settings.seeds[self._cursor : self._cursor + count]
+        genomes: dict[int, Any] = {}
+        for place, data in enumerate(part):
+            try:
+                genomes[place] = self._contract.decode_canonical(data)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - another version made it: no reason to give this island up
+                self._tally.complain("a program of the earlier run is left out: decoding it raised", error, data)
+        offered, looked_at = self._evaluate(list(genomes.values()))
+        self._cursor += len(part) if looked_at == len(genomes) else list(genomes)[looked_at]
+        return offered
 
     def _rebuild_walk(self) -> None:
         """Walk again the nodes that were looked at before a restart: to know what the sweep knew.
@@ -229,7 +270,7 @@ class Island:
         if self._cursor == SWEEP_OVER or not self._contract.has_sweep or self._walk is not None:
             return
         self._walk = self._contract.sweep(self._snapshot.island, self._settings.islands)
-        for _ in range(self._cursor):
+        for _ in range(self._cursor - len(self._settings.seeds)):
             self._page.step()
             next(self._walk, None)
 
@@ -254,6 +295,8 @@ class Island:
                 data = contract.encode(node[0])
                 key = contract.keyer(data)
                 self._tried.unknown((key,))
+                if self._trace is not None:
+                    self._trace.evaluated((key,))
                 if key not in self._invalid:
                     offered.append(self._program(data, key, node[1]))
             if time.perf_counter() >= self._deadline:
@@ -281,13 +324,16 @@ class Island:
         evaluations = evaluate([genomes[place] for place in chosen], [encoded[place] for place in chosen])
         if self._settings.islands > 1 and time.perf_counter() - begun >= LEAST_SHARED_SECONDS * len(evaluations):
             tally.evaluated = skippable(keys, chosen, evaluations)
+        if self._trace is not None:
+            self._trace.evaluated(keys[place] for place in chosen[: len(evaluations)])
         looked_at = len(genomes) if len(evaluations) == len(chosen) else chosen[len(evaluations)]
         self._tried.forget(keys[place] for place in chosen[len(evaluations) :])
         known = looked_at - sum(are_new[:looked_at])
         tally.duplicates += known
         tally.invalid += looked_at - known - len(evaluations)
         offered = self._worth_offering(genomes, encoded, keys, chosen, evaluations)
-        if evaluations and tally.errors == len(evaluations) and not self._archive.programs:
+        # Of programs that were made for something else nothing can be expected.
+        if evaluations and tally.errors == len(evaluations) and not (self._archive.programs or self._is_inheriting):
             raise ProblemError(f"every evaluation raised; {tally.complaint}")
         self._optimizer.tell([genomes[place] for place in chosen[: len(evaluations)]], evaluations)
         return offered, looked_at

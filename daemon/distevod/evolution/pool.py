@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
 
 import msgspec
 
@@ -30,6 +31,7 @@ from distevo.events import (
 )
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
 from distevod.evolution.page import EVALUATING, IDLE, Page, Reading
+from distevod.evolution.spent import Spent
 from distevod.evolution.wire import (
     EXIT_MEMORY,
     Failed,
@@ -91,6 +93,7 @@ class _Process:
     last: Reading | None = None
     moved_at: float = 0.0
     """When it last gave a sign of life, or owed none; on the event loop's clock."""
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def owes_nothing(self) -> bool:
@@ -122,11 +125,16 @@ class Pool:
         self._is_owed = asyncio.Event()
         """Set as soon as some worker owes something, if nobody looks at them."""
         self._is_finishing = False
+        self._spent_by_the_gone = Spent()
         self._all_gone = asyncio.Event()
 
     def pids(self) -> dict[int, int]:
         """Process id of the worker in each slot."""
         return {slot: process.popen.pid for slot, process in sorted(self._processes.items())}
+
+    def spent(self) -> Spent:
+        """What the time of all workers went into, those that are gone too, as they last said."""
+        return reduce(Spent.plus, (process.spent for process in self._processes.values()), self._spent_by_the_gone)
 
     def launch(self, slot: int) -> None:
         """Start a worker process for a slot; one that cannot be started counts as one that died at once."""
@@ -203,6 +211,7 @@ class Pool:
                 platform=self._platform,
                 budget=order.budget,
                 snapshot=order.snapshot,
+                seeds=order.seeds,
             ),
         )
 
@@ -283,9 +292,11 @@ class Pool:
         """A worker has said something."""
         message = decode_from_worker(body)
         slot = process.slot
+        if isinstance(message, Report):
+            process.spent = message.spent
         if isinstance(message, Ready):
             process.is_ready, process.moved_at = True, asyncio.get_running_loop().time()
-            self._on_event(WorkerReady(slot))
+            self._on_event(WorkerReady(slot, message.yardstick))
             return
         if isinstance(message, Stopped):
             process.islands.pop(message.number, None)
@@ -345,6 +356,7 @@ class Pool:
         reading = process.page.read()
         process.page.close()
         del self._processes[process.slot]
+        self._spent_by_the_gone = self._spent_by_the_gone.plus(process.spent)
         if not self._processes:
             self._all_gone.set()
         if self._is_finishing:

@@ -11,6 +11,7 @@ import msgspec
 
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.run import Budget, ProblemUse
+from distevod.evolution.spent import Spent
 
 LENGTH = struct.Struct("<I")
 
@@ -41,6 +42,8 @@ class Start(_Message):
     platform: str
     budget: Budget
     snapshot: IslandSnapshot
+    seeds: bytes
+    """A block of programs to be evaluated first; only their genomes mean anything."""
 
 
 class Limit(_Message):
@@ -87,6 +90,9 @@ class Finish(_Message):
 class Ready(_Message):
     """From a worker: it can take islands."""
 
+    yardstick: float
+    """How many times the reference's CPU time it took for the yardstick."""
+
 
 class Report(_Message):
     """From a worker: an island's state after a generation; `population` None where it has not changed."""
@@ -104,6 +110,8 @@ class Report(_Message):
     """The last batch of `Take` that went into this state; 0 before the first."""
     evaluated: bytes
     """What other islands may skip: `SEEN_KEY_BYTES` of each key."""
+    spent: Spent
+    """By the worker so far."""
 
 
 class Failed(_Message):

@@ -14,17 +14,21 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from typing import Any
 
 import msgspec
 
+from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot
 from distevo.errors import DistevoError, ProblemError
 from distevo.problem import Contract
 from distevo.run import Budget, ProblemUse
 from distevod.evolution.island import Generation, Island, IslandSettings
 from distevod.evolution.page import Page
+from distevod.evolution.spent import Spent
+from distevod.evolution.trace import Trace
 from distevod.evolution.wire import (
     EXIT_MEMORY,
     Failed,
@@ -46,7 +50,9 @@ from distevod.evolution.wire import (
     decode_to_worker,
     frame,
 )
+from distevod.evolution.yardstick import yardstick
 from distevod.problems.loader import ProblemRef, load
+from distevod.profiling import profiled
 
 NICENESS = 5
 """Below the daemon, whose heartbeats and answers must not wait for evolution."""
@@ -67,9 +73,10 @@ class Running:
         self.counters = snapshot.counters
         self._population = snapshot.population
 
-    def generation(self) -> Report:
-        """One generation, as a report."""
+    def generation(self, spent: Spent) -> Report:
+        """One generation, as a report. What it `spent` is added there."""
         done: Generation = self.island.generation(self._most())
+        spent.packing += done.packing
         snapshot = done.snapshot
         self.counters = counters = snapshot.counters
         population = None if snapshot.population is self._population else snapshot.population
@@ -86,6 +93,7 @@ class Running:
             warning=done.warning,
             taken=done.taken,
             evaluated=done.evaluated,
+            spent=spent,
         )
 
     def _most(self) -> int | None:
@@ -105,10 +113,12 @@ class Worker:
         self._contracts: dict[TaskKey, Contract] = {}
         self._classes: dict[str, type] = {}
         self._is_finishing = self._has_garbage = False
+        self._spent = Spent()
+        self._trace = Trace.wanted()
 
     def run(self) -> None:
         """Work until told to finish, or until the daemon is gone."""
-        self._send(Ready())
+        self._send(Ready(yardstick()))
         while not self._is_finishing:
             if self._has_garbage:
                 # A problem and what it caches are often a cycle, and `main` lets cycles be looked for but seldom.
@@ -127,6 +137,7 @@ class Worker:
         else:
             self._page.idle()
         while True:
+            begun = time.perf_counter()
             try:
                 data = self._connection.recv(1 << 20, flags)
             except BlockingIOError:
@@ -135,6 +146,8 @@ class Worker:
                 return False
             if not data:
                 return False
+            if not flags:
+                self._spent.idle += time.perf_counter() - begun
             for body in self._frames.feed(data):
                 self._obey(decode_to_worker(body))
             flags = socket.MSG_DONTWAIT
@@ -152,9 +165,11 @@ class Worker:
                     self._drop(running)
                 self._send(Stopped(message.number))
             case Take():
+                begun = time.thread_time()
                 for running in self._running(message.number):
                     self._page.busy(message.number)
                     running.island.take(message.batch, message.block)
+                self._spent.merging += time.thread_time() - begun
             case Skip():
                 for running in self._running(message.number):
                     running.island.skip(message.keys)
@@ -176,8 +191,9 @@ class Worker:
                 attempt=message.attempt,
                 restart_after=message.restart_after,
                 platform=message.platform,
+                seeds=_genomes(contract, message.seeds),
             )
-            island = Island(contract, settings, message.snapshot, self._page)
+            island = Island(contract, settings, message.snapshot, self._page, self._trace)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
@@ -194,7 +210,7 @@ class Worker:
         islands.rotate(-1)
         self._page.busy(running.number)
         try:
-            report = running.generation()
+            report = running.generation(self._spent)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
@@ -266,7 +282,21 @@ class Worker:
             self._has_garbage = True
 
     def _send(self, message: FromWorker) -> None:
-        self._connection.sendall(frame(message))
+        data = frame(message)
+        try:
+            sent = self._connection.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            # The daemon has not taken in what was said before. (That it runs as soon as something is said, before this
+            # process goes on, is no waiting.)
+            begun = time.perf_counter()
+            self._connection.sendall(memoryview(data)[sent:])
+            self._spent.sending += time.perf_counter() - begun
+
+
+def _genomes(contract: Contract, block: bytes) -> tuple[bytes, ...]:
+    return tuple(program.genome for program in unpack(block, contract.keyer)) if block else ()
 
 
 def _words(error: Exception) -> str:
@@ -297,7 +327,8 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 50)
     worker = Worker(socket.socket(fileno=descriptor), Page(page))
     try:
-        worker.run()
+        with profiled("worker"):
+            worker.run()
     except MemoryError:
         # At once: the page still names the program, and unwinding could need memory.
         os._exit(EXIT_MEMORY)

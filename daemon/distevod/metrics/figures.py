@@ -78,6 +78,13 @@ class Figures:
         health = gauge("platform_health", "1 for a platform that lives, as the one that is scraped knows it, else 0.")
         state = gauge("platform_state", "1 for the state that a platform is held to be in, 0 for the others.", "state")
         silence = gauge("platform_last_heard_seconds", "Seconds since another platform was last heard, in this boot.")
+        generation_time = gauge(
+            "avg_generation_time_seconds", "How long a platform's generations take in the mean, of late."
+        )
+        slowness = gauge(
+            "platform_slowness",
+            "How many times as long as the cluster's median a platform takes for the same work, as the plan has it.",
+        )
         coordinator = gauge("coordinator", "1 for the platform that coordinates, as the one that is scraped knows it.")
         holder = coordinating(self._node, now)
         for name, found in states.items():
@@ -88,10 +95,19 @@ class Figures:
             if heard_at is not None:
                 silence.add_metric([name], now - heard_at)
             coordinator.add_metric([name], name == holder and found in LIVING)
-        yield from (health, state, silence, coordinator)
+            taken = self._generation_time(name, now)
+            if taken is not None and found in LIVING:
+                generation_time.add_metric([name], taken)
+            if found in LIVING and name in self._node.plan.members:
+                slowness.add_metric([name], self._node.plan.members[name].slowness)
+        yield from (health, state, silence, coordinator, generation_time, slowness)
+
+    def _generation_time(self, name: str, now: float) -> float | None:
+        standing = self._node.standing
+        return standing.pace.avg_generation_time(now) if name == self._me else standing.generation_time.get(name)
 
     def _states(self) -> dict[str, State]:
-        others = [name for name in self._node.plan.members if name != self._me]
+        others = [name for name in self._node.following.plan.members if name != self._me]
         return {self._me: State.ALIVE} | {name: state_of(self._node, name) for name in others}
 
     def _terms(self, now: float) -> Iterator[Metric]:
@@ -115,12 +131,21 @@ class Figures:
 
     def _runs(self, states: dict[str, State], now: float) -> Iterator[Metric]:
         node = self._node
-        plan, standing = node.plan, node.standing
+        plan, standing = node.following.plan, node.standing
         runs = Counter(run.state for run in plan.runs.values())
         yield self._each(gauge("runs", "Runs in the plan.", "state"), {state.value: runs[state] for state in RunState})
         tasks = gauge("run_tasks", "Tasks of a run that is not over, by what came of them so far.", "run", "state")
         per_second = gauge("run_evaluations_per_second", "Evaluations of a run in the cluster, lately.", "run")
-        per_hour = gauge("run_tasks_per_hour", "Tasks of a run that were finished, per hour of work on it.", "run")
+        per_hour = gauge(
+            "run_tasks_per_hour",
+            "Tasks of a run that were finished, fit or not, per hour of work on it: to be read with run_budget, which "
+            "each had, and run_tasks_solved. A smaller budget always finishes more.",
+            "run",
+        )
+        budget = gauge(
+            "run_budget", "Whole budget of each task of a run, in unit: cpu_seconds, evaluations.", "run", "unit"
+        )
+        solved = gauge("run_tasks_solved", "Tasks of a run that are solved, also on what evolution never saw.", "run")
         rate = 0.0
         for name, run in plan.runs.items():
             if run.state.is_over:
@@ -128,15 +153,20 @@ class Figures:
             found = Counter(task.state for task in run.tasks.values())
             for state in TaskState:
                 tasks.add_metric([self._me, name, state.value], found[state])
+            for unit, amount in (("cpu_seconds", run.budget.cpu_seconds), ("evaluations", run.budget.evaluations)):
+                if amount is not None:
+                    budget.add_metric([self._me, name, unit], amount)
+            solved.add_metric([self._me, name], run.tally()["solved"])
             progress = standing.progress(name)
             per_second.add_metric([self._me, name], progress.evaluations_per_s(now))
             tasks_per_hour = progress.tasks_per_hour(now, is_over=False)
             per_hour.add_metric([self._me, name], tasks_per_hour)
             rate += tasks_per_hour if run.state is RunState.RUNNING else 0.0
-        yield from (tasks, per_second, per_hour, *self._diversity())
+        yield from (tasks, solved, budget, per_second, per_hour, *self._diversity())
         throughput = gauge(
             "throughput",
-            "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running.",
+            "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running. "
+            "It compares only with that of runs of the same run_budget; run_tasks_solved says what came of them.",
             "configuration",
         )
         if runs[RunState.RUNNING]:

@@ -11,7 +11,7 @@ from distevod import hardware, paths
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS, detect_kind
 from distevod.settings.error import SettingsError, unknown
 from distevod.settings.table import OTHER_VARIABLES, SETTINGS, WORKER_MEMORY_MB, Setting
-from distevod.settings.value import Given, Location
+from distevod.settings.value import Function, Given, Location
 
 if TYPE_CHECKING:
     from distevod.settings.file import SettingsFile
@@ -31,6 +31,9 @@ class Settings(NamedTuple):
     workers: int
     memory_mb: int
     islands_per_platform: int
+    sharding: str
+    avg_generation_time_threshold: float | None
+    """Times the cluster's median; None: off."""
     batch_size: int
     generation_seconds: float
     evaluation_timeout_seconds: float
@@ -235,6 +238,9 @@ class _Loader:
             raise SettingsError(
                 f"{setting.name} must be {setting.value.allowed}, not {raw} ({given.source}){hint}"
             ) from None
+        if isinstance(setting.value, Function) and ".py:" in value:
+            file, _, name = value.rpartition(":")
+            return f"{paths.absolute(file, base, self.environ)}:{name}"
         if not isinstance(setting.value, Location) or "://" in value:
             return value
         path = paths.absolute(value, base, self.environ)

@@ -6,18 +6,20 @@ Flags, environment variables, YAML keys, checks, `distevod config --explain` and
 
 from typing import NamedTuple
 
-from distevo.sharding import ISLANDS_PER_4_GB
+from distevo.sharding import ISLANDS_PER_4_GB, SHARDINGS
 from distevod.presets import NETWORK_PRESETS, PLATFORM_PRESETS
 from distevod.settings.value import (
     Choice,
     CountOrShare,
     Duration,
     Endpoints,
+    Function,
     HostAndPort,
     Identifier,
     Location,
     Number,
     Switch,
+    Times,
     Value,
     Whole,
 )
@@ -26,8 +28,9 @@ WORKER_MEMORY_MB = 96
 """The least memory, in MiB, that a worker process can work in. Measured: with numpy and the grid problems imported
 its data segment is 60 MiB before the first program, and at a limit of 56 MiB the imports fail."""
 
-OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG", "DISTEVO_GCS_CREDENTIALS")
-"""Variables with our prefix that are not settings: the settings file, tracebacks of commands, and a bucket's key."""
+OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG", "DISTEVO_GCS_CREDENTIALS", "DISTEVO_PROFILE", "DISTEVO_TRACE")
+"""Variables with our prefix that are not settings: the settings file, tracebacks of commands, a bucket's key, and the
+folders for profiles and for traces of evaluations."""
 
 
 class Setting(NamedTuple):
@@ -141,6 +144,33 @@ SETTINGS: tuple[Setting, ...] = (
         "More let the islands of one task evolve side by side, and exchange programs while they do; each takes "
         "memory, and the workers share their time among them.",
         ("platforms[].islands_per_platform", "distributed_evolution.islands_per_platform"),
+    ),
+    Setting(
+        "sharding",
+        Function(*SHARDINGS),
+        "capability",
+        "",
+        "How the platforms' shares of the islands are weighed, while this one coordinates.",
+        "capability: workers x memory_mb x batch_size, of a slow platform less; speed: workers / how many times as "
+        "long as the cluster's median the platform was measured to take for the same work; or what a function of your "
+        "own, calculate_platform_shard_sizes(platforms, total_population), returns for each platform's id.",
+        "capability holds from the first moment; speed tells unequal machines apart that say the same of themselves. A "
+        "function that fails, or returns what is no share, is replaced by capability, and the log says so.",
+        ("distributed_evolution.sharding",),
+    ),
+    Setting(
+        "avg_generation_time_threshold",
+        Times(1.1, 100.0),
+        2.5,
+        "times",
+        "A platform whose generations take so many times as long as they would on the cluster's median platform gives "
+        "islands away, while this one coordinates.",
+        "2.5: an island that moves shares a worker there, which halves its speed, so below 2 nothing is won. Not in "
+        "seconds, since tasks differ a hundredfold: what is compared is the time that passes for a second of work, on "
+        "runs that several platforms work on. It has to last for 20 s, and is over below 0.7 of it.",
+        "Lower follows smaller differences and moves more; higher, or off, leaves islands on a platform that has "
+        "become slow. It keeps as many as it has workers, unless others would idle.",
+        ("distributed_evolution.avg_generation_time_threshold",),
     ),
     Setting(
         "batch_size",
@@ -334,7 +364,7 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "",
         "The place of this platform among those that may coordinate; the lowest goes first.",
-        "By kind: kaggle 0, server 10, colab 20, paperspace 30, local 40; of equals, whoever is there longest.",
+        "By kind: kaggle 0, server 10, local 20, colab 30, paperspace 40; of equals, whoever is there longest.",
         "A stable platform in front means fewer changes of coordinator. It counts when one is needed and never "
         "unseats a coordinator that lives.",
     ),

@@ -65,6 +65,22 @@ class Number:
         return number
 
 
+class Times:
+    """A number in a closed range, or None for `off`."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.number = Number(low, high)
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.number.allowed}, or off"
+
+    def parse(self, raw: object) -> float | None:
+        if raw is None or (isinstance(raw, str) and raw.strip().lower() in {"off", "none"}):
+            return None
+        return self.number.parse(raw)
+
+
 class CountOrShare:
     """How many of something: a count, `20`, or a share of it, `20%` or `0.2`. 1 is a count, 1.0 and 100% are all."""
 
@@ -149,6 +165,30 @@ class Switch:
         if word not in _SWITCH_WORDS:
             raise ValueError
         return _SWITCH_WORDS[word]
+
+
+class Function:
+    """One of a few words, or a function of the user's by `module:function`, `file.py:function` or the name of an entry
+    point. Whether there is one is for whoever calls it to see."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    @property
+    def allowed(self) -> str:
+        return f"{', '.join(self.words)}, module:function, file.py:function, or the name of an entry point"
+
+    def parse(self, raw: object) -> str:
+        text = raw.strip() if isinstance(raw, str) else ""
+        place, colon, name = text.rpartition(":")
+        if text.lower() in self.words:
+            return text.lower()
+        if not (name.isidentifier() if colon else re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text)):
+            raise ValueError
+        is_module = all(part.isidentifier() for part in place.split("."))
+        if colon and not is_module and not (place.endswith(".py") and "\0" not in place):
+            raise ValueError
+        return text
 
 
 class Identifier:

@@ -60,6 +60,7 @@ class Boot:
         world: Surroundings,
         make_workers: Callable[[Boot], Workers],
         rng: random.Random,
+        slowness: Callable[[], float],
     ) -> None:
         self.settings, self.member = settings, settings.member
         self.host, self.key, self.latency = host, settings.key, latency
@@ -72,6 +73,7 @@ class Boot:
         """Whether it was asked to end."""
         self.is_suspended = False
         self.wakes_at = 0.0
+        self.slowness = slowness
         self.node = Node(settings, rng)
         self.workers = make_workers(self)
         self._world, self._clock = world, clock

@@ -47,6 +47,8 @@ class Group(_Part, frozen=True, kw_only=True):
     """Seconds from it to the middle of the network."""
     priority: int = 0
     """As candidate for coordinator; lower goes first."""
+    session_limit: Annotated[float, Meta(ge=60)] | None = None
+    """Seconds from a start of its daemon until the machine is taken away, as the daemon knows; None: it stays."""
     starts_at: Moment = 0.0
     clock_offset: float = 0.0
     """Seconds that its clock is ahead."""
@@ -59,7 +61,7 @@ class Group(_Part, frozen=True, kw_only=True):
 
 
 class Times(_Part, frozen=True, kw_only=True):
-    """Settings of every node that are times, in seconds."""
+    """Settings of every node that have to do with time, in seconds."""
 
     lease_ttl: Span = 15.0
     swap_interval: Span = 1.2
@@ -69,6 +71,8 @@ class Times(_Part, frozen=True, kw_only=True):
     checkpoint_generations: Positive = 5
     checkpoint_seconds: Span = 10.0
     checkpoint_least_seconds: Span = 5.0
+    avg_generation_time_threshold: Annotated[float, Meta(gt=1)] | None = 2.5
+    """From how many times the cluster's median on a platform is slow; null: none is."""
     merge_interval: Annotated[float, Meta(ge=0)] = 10.0
     """0: never."""
 
@@ -97,6 +101,8 @@ class Work(_Part, frozen=True, kw_only=True):
 
     generation_seconds: tuple[Span, Span] = (2.0, 8.0)
     """Least and most that a generation of an island takes."""
+    noise: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """By what part each platform takes more or less time than that, drawn anew every half minute."""
     evaluations: Positive = 10
     """Of each generation."""
     fit: Share = 0.0
@@ -116,6 +122,10 @@ class Submission(_Part, frozen=True, kw_only=True):
     islands_per_task: Annotated[int, Meta(ge=1, le=1024)] = 2
     evaluations: Positive = 300
     """Budget of each task."""
+    rungs: list[Positive] = []
+    """Smaller budgets that each task goes through before that one, rising."""
+    priority: int = 0
+    """Of runs that wait for places, those of the highest go first."""
     population_size: Annotated[int, Meta(ge=2)] = 5
     migration: MigrationSettings = MigrationSettings(interval=3, size=2)
 
@@ -128,6 +138,8 @@ class Order(_Part, frozen=True, kw_only=True):
     run: str = ""
     evaluations: Positive | None = None
     """For `extend`: the new budget of each task."""
+    priority: int | None = None
+    """For `priority`: the new one."""
     member: str = ""
     """For `drain`, `revoke` and `unrevoke`: the member."""
     back_after: Span | None = None

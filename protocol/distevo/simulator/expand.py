@@ -88,11 +88,21 @@ class _Draw:
                 validate_every=1 if rng.random() < 0.1 else 16,
             )
         )
-        # Drawn last, so that what a seed meant before members could be drained is what it means now, and this besides.
+        # Drawn last, so that what a seed meant before members could be drained is what it means now, and this besides;
+        # and so on for what was added later.
         leavers = self._leavers(names, scenario.faults)
-        commands = sorted([*commands, *leavers], key=lambda order: order.at)
+        slow = self._slow_members(names)
+        faults = sorted([*scenario.faults, *slow], key=lambda fault: fault.at)
+        work = msgspec.structs.replace(scenario.work, noise=rng.choice((0.0, 0.0, 0.5)))
+        if slow:
+            # Whoever has no more islands than workers gives none away.
+            runs = [msgspec.structs.replace(runs[0], islands_per_task=2 + len(names)), *runs[1:]]
         times = msgspec.structs.replace(scenario.times, merge_interval=rng.choice((0.0, 5.0, 10.0, 10.0)))
-        return c.checked(msgspec.structs.replace(scenario, commands=commands, times=times))
+        runs, changes = self._turns(runs)
+        commands = sorted([*commands, *leavers, *changes], key=lambda order: order.at)
+        return c.checked(
+            msgspec.structs.replace(scenario, commands=commands, faults=faults, work=work, runs=runs, times=times)
+        )
 
     # --- members ---------------------------------------------------------------------------------
 
@@ -179,6 +189,20 @@ class _Draw:
                 c.Order(at=round(at + 20, 1), verb=Verb.EXTEND, run=run.name, evaluations=run.evaluations + 40),
             ]
         return []
+
+    def _turns(self, runs: list[c.Submission]) -> tuple[list[c.Submission], list[c.Order]]:
+        """In some scenarios tasks have rising budgets, runs have priorities, and one of these is changed."""
+        rng = self._rng
+        turned = []
+        for run in runs:
+            most = min(run.evaluations // 10, 12)
+            rungs = sorted(rng.sample(range(1, most), rng.randint(1, 2))) if rng.random() < 0.4 else []
+            priority = rng.choice((-1, 1)) if rng.random() < 0.3 else 0
+            turned.append(msgspec.structs.replace(run, rungs=[10 * rung for rung in rungs], priority=priority))
+        if rng.random() >= 0.2:
+            return turned, []
+        at = round(rng.uniform(FIRST_FAULT, self._calm_from), 1)
+        return turned, [c.Order(at=at, verb=Verb.PRIORITY, run="long", priority=rng.randint(-2, 2))]
 
     def _leavers(self, names: list[str], faults: list[f.AnyFault]) -> list[c.Order]:
         """In some scenarios a member is drained, or its key revoked and perhaps let in again."""
@@ -340,6 +364,15 @@ class _Draw:
     def _twin(self, names: list[str]) -> f.AnyFault:
         at, seconds = self._span(20, 80, after=5)
         return f.Twin(at=at, seconds=seconds, member=self._rng.choice(names), has_own_key=self._rng.random() < 0.5)
+
+    def _slow_members(self, names: list[str]) -> list[f.AnyFault]:
+        """In some scenarios a member takes several times as long for a while, up to the end of what goes wrong."""
+        if self._rng.random() < 0.7:
+            return []
+        times = self._rng.choice((3.0, 5.0, 8.0))
+        # The last generation that was begun meanwhile is still a slow one.
+        at, seconds = self._span(20, 90, after=times * self._work.generation_seconds[1])
+        return [f.Slow(at=at, seconds=seconds, member=self._rng.choice(names), times=times)]
 
     def _freeze(self, _names: list[str]) -> f.AnyFault:
         at, seconds = self._span(5, 70)

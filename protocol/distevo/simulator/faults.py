@@ -155,6 +155,14 @@ class WorkerDeath(Fault, frozen=True, kw_only=True):
     slot: Annotated[int, Meta(ge=0)] = 0
 
 
+class Slow(Fault, frozen=True, kw_only=True):
+    """A member's machine takes so many times as long for its workers' work: it is throttled, or shared with others."""
+
+    member: str
+    seconds: Span
+    times: Annotated[float, Meta(gt=1)] = 5.0
+
+
 class Twin(Fault, frozen=True, kw_only=True):
     """A second machine starts with a copy of a member's configuration, and stays for so long."""
 
@@ -179,6 +187,7 @@ AnyFault = (
     | StoreAway
     | StoreFlaky
     | WorkerDeath
+    | Slow
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -10,6 +11,7 @@ from distevo.cluster import ClusterRecord
 from distevo.plan import MemberState, Plan
 from distevo.simulator.invariants.orphans import open_islands
 from distevo.simulator.views import Views
+from distevo.speech import member_of
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -43,6 +45,12 @@ class Measures:
         """From the end of a member to a plan in which all its islands are a living member's."""
         self.arrivals: list[float] = []
         """From the start of a boot to a plan that shows it alive."""
+        self.reliefs: list[float] = []
+        """From when a member became slow to a plan in which it has no more islands than workers."""
+        self.cut_off = 0
+        """Islands of members whose session was over."""
+        self.owned: dict[str, int] = {}
+        """Islands of open tasks by member, in the plan in force."""
         self.views = Views()
         self._vacant_since: float | None = 0.0
         self.views.vacant(0, 0.0)
@@ -51,11 +59,18 @@ class Measures:
         self._arriving: dict[str, float] = {}
         self._gone: dict[str, float] = {}
         self._owners: set[str] = set()
+        self._slow: dict[str, tuple[int, float]] = {}
+        self._counts: Counter[str] = Counter()
 
     def began(self, owner: str, now: float) -> None:
         """A boot started."""
         self._arriving[owner] = now
         self.views.began(owner, now)
+
+    def slowed(self, owner: str, workers: int, now: float) -> None:
+        """A member's machine has become slow."""
+        if self._counts[owner] > workers:
+            self._slow[owner] = workers, now
 
     def ended(self, owner: str, now: float) -> None:
         """A boot ended, in whatever way."""
@@ -83,6 +98,11 @@ class Measures:
             alive = {member.owner(name) for name, member in plan.members.items() if member.state is MemberState.ALIVE}
             for owner in [owner for owner in self._arriving if owner in alive]:
                 self.arrivals.append(now - self._arriving.pop(owner))
-        self._owners = set(open_islands(plan).values())
+        places = open_islands(plan)
+        self._counts = counts = Counter(places.values())
+        self.owned = {member_of(owner): count for owner, count in sorted(counts.items())}
+        for owner in [owner for owner, (workers, _) in self._slow.items() if counts[owner] <= workers]:
+            self.reliefs.append(now - self._slow.pop(owner)[1])
+        self._owners = set(places.values())
         for owner in [owner for owner in self._gone if owner not in self._owners]:
             self.adoptions.append(now - self._gone.pop(owner))

@@ -22,6 +22,8 @@ from distevo.simulator.workers import PROBLEM, Workers
 ENDS_WELL = "a node ends only when it is asked to"
 RESTART_SECONDS = 5.0
 """How long it takes until a platform that was revoked, and is let in again, is started."""
+NOISE_SECONDS = 30.0
+"""How long a platform whose speed goes up and down stays as it is."""
 
 
 class World(Surroundings, Protocol):
@@ -30,6 +32,7 @@ class World(Surroundings, Protocol):
     def rng(self, name: str) -> random.Random: ...
     def began(self, boot: Boot) -> None: ...
     def ended(self, boot: Boot) -> None: ...
+    def cut_off(self, boot: Boot) -> None: ...
 
 
 class Platform:
@@ -54,6 +57,8 @@ class Platform:
         self._stopped = self._drained = ""
         """The boots that a user, and that a plan, have asked to end."""
         self._is_retired = False
+        self._times = self._noise = 1.0
+        self._slow_until = self._noisy_until = 0.0
 
     def start(self, _: object = None) -> None:
         """Start the daemon."""
@@ -68,11 +73,33 @@ class Platform:
             world=world,
             make_workers=lambda boot: Workers(self.group.workers, self._scenario.work, boot, world.agenda, rng),
             rng=random.Random(f"{rng.getrandbits(64)}"),
+            slowness=self._slowness,
         )
         world.trace.note(world.agenda.now, self.host, f"boot {boot.settings.boot} starts")
         world.began(boot)
         boot.is_leaving = self._is_revoked
         boot.begin()
+        if self.group.session_limit is not None:
+            world.agenda.after(self.group.session_limit, self._end_session, boot)
+
+    def _end_session(self, boot: Boot) -> None:
+        """The notebook is taken away, whether its daemon has left by then or not."""
+        if self.boot is boot:
+            self._world.cut_off(boot)
+            self.crash(None, is_silent=True)
+
+    def slow_down(self, times: float, seconds: float) -> None:
+        """For so long the machine takes so many times as long for everything that workers do."""
+        self._times, self._slow_until = times, self._world.agenda.now + seconds
+
+    def _slowness(self) -> float:
+        now, noise = self._world.agenda.now, self._scenario.work.noise
+        slowness = self._times if now < self._slow_until else 1.0
+        if noise:
+            if now >= self._noisy_until:
+                self._noisy_until, self._noise = now + NOISE_SECONDS, 1 + self._rng.uniform(-noise, noise)
+            slowness *= self._noise
+        return slowness
 
     def crash_midway(self, back_after: float | None, is_silent: bool) -> None:
         """The daemon is gone as soon as it has carried out a part of what it decides next."""
@@ -161,6 +188,7 @@ class Platform:
             "batch_size": group.batch_size,
             "islands": group.islands,
             "priority": group.priority,
+            "session_limit": group.session_limit,
             "built_in": frozenset({PROBLEM.reference}),
             **msgspec.structs.asdict(times),
         }

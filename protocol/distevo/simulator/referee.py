@@ -19,10 +19,11 @@ from distevo.simulator.boot import Boot
 from distevo.simulator.config import Scenario
 from distevo.simulator.invariants import plan as plan_judge
 from distevo.simulator.invariants.calm import Bounds, CalmJudge, Moment
+from distevo.simulator.invariants.flaps import FlapJudge
 from distevo.simulator.invariants.lease import LeaseJudge
 from distevo.simulator.invariants.leavers import LeaverJudge
 from distevo.simulator.invariants.merged import MergeJudge
-from distevo.simulator.invariants.orphans import OrphanJudge
+from distevo.simulator.invariants.orphans import OrphanJudge, budget_of
 from distevo.simulator.invariants.plan import PlanJudge
 from distevo.simulator.invariants.results import ResultJudge
 from distevo.simulator.invariants.runs import RunJudge
@@ -60,7 +61,7 @@ class Referee:
         """`taken_over` is told of each owner that has just won an epoch, `planned` of each plan in force."""
         self._scenario, self._agenda, self._measures, self._boots = scenario, agenda, measures, boots
         self._taken_over, self._planned = taken_over, planned
-        self._lease, self._plans, self._runs = LeaseJudge(), PlanJudge(), RunJudge()
+        self._lease, self._plans, self._runs, self._flaps = LeaseJudge(), PlanJudge(), RunJudge(), FlapJudge()
         self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
         bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
         self._orphans, self._leavers = OrphanJudge(bounds.islands), LeaverJudge(bounds.leaving)
@@ -88,6 +89,11 @@ class Referee:
         """The plan in force."""
         return self._plans.plan
 
+    @property
+    def moves(self) -> int:
+        """How often an island went from a member that lives, and is to stay, to another."""
+        return self._flaps.moves
+
     # --- what the store did ----------------------------------------------------------------------
 
     def swapped(self, client: Client, data: bytes) -> None:
@@ -113,6 +119,7 @@ class Referee:
         if (plan.epoch, plan.version) != (record.epoch, record.plan_version):
             raise Violation(plan_judge.POINTER_HOLDS, f"{name} is of version {plan.epoch}-{plan.version}")
         self._plans.in_force(plan)
+        self._flaps.in_force(plan, self._agenda.now)
         self._runs.in_force(plan)
         for run_name, run in plan.runs.items():
             for task, entry in run.tasks.items():
@@ -210,7 +217,7 @@ class Referee:
     def generated(self, island: IslandId, is_final: bool) -> None:
         """An island had a generation; its last one under its budget, if `is_final`."""
         if is_final and self.plan is not None and island.run in self.plan.runs:
-            self._orphans.rests(island, self.plan.runs[island.run].budget)
+            self._orphans.rests(island, budget_of(self.plan, island))
         self._generated_at = self._agenda.now
         self._measures.generations += 1
 

@@ -81,6 +81,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the end of a daemon until nobody follows a plan that shows it alive."""
     estrangements: list[tuple[float, float, int]]
     """(beginning, seconds, most members) of each period in which the plan called members dead that lived."""
+    moves: int
+    """How often an island went from one living member to another that was not told to take it over."""
+    reliefs: list[float]
+    """Seconds from when a member with more islands than workers became slow until it had no more than these."""
+    cut_off: int
+    """Islands that a member still had when its session was over."""
+    owned: dict[str, int]
+    """Islands of open tasks that each member has at the end, by id; "" those that wait."""
     runs: dict[str, str]
     """How each run ended."""
     trace: list[str] | None = None

@@ -80,6 +80,8 @@ class Users:
                 seed=number,
                 islands_per_task=wish.islands_per_task,
                 evaluations=wish.evaluations,
+                rungs=tuple(Budget(None, evaluations) for evaluations in wish.rungs),
+                priority=wish.priority,
                 population_size=wish.population_size,
                 migration=wish.migration,
             ),
@@ -104,7 +106,7 @@ class Users:
         earlier.append(name)
         if order.verb is Verb.DELETE:
             self._witness.run_may_go(order.run)
-        command = Command(verb=order.verb, run=order.run, budget=budget)
+        command = Command(verb=order.verb, run=order.run, budget=budget, priority=order.priority)
         if order.verb.is_about_member:
             command = self._about(order, about)
         words = f"{order.verb} {about}"

@@ -8,7 +8,8 @@ any two platforms agree on it.
 from __future__ import annotations
 
 import random
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -39,6 +40,8 @@ class Host(Protocol):
     is_suspended: bool
     wakes_at: float
     """When it goes on, if it is suspended."""
+    slowness: Callable[[], float]
+    """How many times as long as usual the machine takes, now."""
 
     def feed(self, event: Event) -> None: ...
     def generated(self, island: IslandId, is_final: bool) -> None: ...
@@ -49,6 +52,17 @@ def evaluate(task: str, genome: bytes, fit_share: float) -> tuple[tuple[float], 
     key = KEY_OF(task.encode() + genome)
     worth = int.from_bytes(key[:4], "big") / 2**32
     return (round(worth, 6),), worth >= 1 - fit_share
+
+
+class _Turn(NamedTuple):
+    """The generation that a worker is at."""
+
+    slot: int
+    life: int
+    work: float
+    """CPU seconds that it takes."""
+    lasts: float
+    """Seconds that pass until it is done."""
 
 
 class _Running:
@@ -165,10 +179,12 @@ class Workers:
         slot = self._slots[number]
         if slot.islands and not slot.is_turning:
             slot.is_turning = True
-            self._agenda.after(self._rng.uniform(*self._work.generation_seconds), self._turn, (number, slot.life))
+            work = self._rng.uniform(*self._work.generation_seconds)
+            turn = _Turn(number, slot.life, work, work * self._host.slowness())
+            self._agenda.after(turn.lasts, self._turn, turn)
 
-    def _turn(self, planned: tuple[int, int]) -> None:
-        number, life = planned
+    def _turn(self, planned: _Turn) -> None:
+        number, life, _, _ = planned
         slot = self._slots[number]
         if self._is_over or slot.life != life:
             return
@@ -183,14 +199,14 @@ class Workers:
             self.kill(number)
             return
         running = slot.islands.pop(0)
-        event = self._generation(number, running)
+        event = self._generation(planned, running)
         if not (event.fit or event.is_spent):
             slot.islands.append(running)
         self._host.generated(event.island, event.fit or event.is_spent)
         self._host.feed(event)
         self._plan_turn(number)
 
-    def _generation(self, number: int, running: _Running) -> IslandReported:
+    def _generation(self, turn: _Turn, running: _Running) -> IslandReported:
         old, order = running.snapshot, running.order
         evaluated: list[bytes] = []
         made = [program for program in running.migrants if program.key not in running.known]
@@ -214,10 +230,10 @@ class Workers:
             running.programs = sorted(by_key.values())[: order.population_size]
             running.known = {program.key for program in running.programs}
             population = pack(running.programs)
-        running.snapshot = snapshot = self._next(old, population, skipped)
+        running.snapshot = snapshot = self._next(old, population, skipped, turn)
         counters = snapshot.counters
         return IslandReported(
-            slot=number,
+            slot=turn.slot,
             island=order.island,
             snapshot=snapshot,
             fit=any(program.fit for program in running.programs),
@@ -226,7 +242,7 @@ class Workers:
             evaluated=b"".join(evaluated),
         )
 
-    def _next(self, old: IslandSnapshot, population: bytes, skipped: int) -> IslandSnapshot:
+    def _next(self, old: IslandSnapshot, population: bytes, skipped: int, turn: _Turn) -> IslandSnapshot:
         counters = old.counters
         return replace(
             old,
@@ -235,8 +251,8 @@ class Workers:
             counters=Counters(
                 evaluations=counters.evaluations + self._work.evaluations - skipped,
                 duplicates=counters.duplicates + skipped,
-                cpu_seconds=counters.cpu_seconds + 1.0,
-                seconds=counters.seconds + 1.0,
+                cpu_seconds=counters.cpu_seconds + turn.work,
+                seconds=counters.seconds + turn.lasts,
             ),
         )
 

@@ -62,7 +62,9 @@ class _World:
             self._name,
             self._keys.__getitem__,
         )
-        self._has_leavers = any(order.verb.is_about_member for order in scenario.commands)
+        self._has_leavers = any(order.verb.is_about_member for order in scenario.commands) or any(
+            group.session_limit is not None for group in scenario.members
+        )
 
     def rng(self, name: str) -> random.Random:
         """A generator of its own for each part, so that one part's draws do not shift another's."""
@@ -106,6 +108,11 @@ class _World:
         self._referee.disturbed()
         self._measures.ended(boot.owner, self.agenda.now)
 
+    def cut_off(self, boot: Boot) -> None:
+        """A boot's session is over, and it is still there."""
+        if self._referee.plan is not None:
+            self._measures.cut_off += self._referee.plan.owned(boot.owner)
+
     def exited(self, boot: Boot, order: Exit) -> None:
         """A daemon ended by itself."""
         self._platforms[boot.host].exited(boot, order)
@@ -147,7 +154,7 @@ class _World:
     def _strike(self, fault: f.Fault) -> None:
         self.trace.note(self.agenda.now, "fault", str(fault))
         match fault:
-            case f.Crash() | f.Stop() | f.Reset() | f.Suspend() | f.Pause() | f.WorkerDeath():
+            case f.Crash() | f.Stop() | f.Reset() | f.Suspend() | f.Pause() | f.WorkerDeath() | f.Slow():
                 platform = self._platforms.get(self._name(fault.member))
                 if platform is not None:
                     self._befall(platform, fault)
@@ -164,7 +171,7 @@ class _World:
                 self.agenda.after(fault.seconds, self._heal, fault)
 
     def _befall(
-        self, platform: Platform, fault: f.Crash | f.Stop | f.Reset | f.Suspend | f.Pause | f.WorkerDeath
+        self, platform: Platform, fault: f.Crash | f.Stop | f.Reset | f.Suspend | f.Pause | f.WorkerDeath | f.Slow
     ) -> None:
         boot = platform.boot
         if boot is None:
@@ -183,6 +190,9 @@ class _World:
                 boot.pause(seconds)
             case f.WorkerDeath(slot=slot):
                 boot.workers.kill(slot)
+            case f.Slow(times=times, seconds=seconds):
+                platform.slow_down(times, seconds)
+                self._measures.slowed(boot.owner, boot.settings.workers, self.agenda.now)
 
     def _taken_over(self, owner: str) -> None:
         """An owner has won an epoch, and does not know yet."""
@@ -262,6 +272,10 @@ class _World:
             joins=[round(seconds, 3) for seconds in measures.views.joins],
             departures=[round(seconds, 3) for seconds in measures.views.departures],
             estrangements=measures.views.estrangements,
+            moves=self._referee.moves,
+            reliefs=[round(seconds, 3) for seconds in measures.reliefs],
+            cut_off=measures.cut_off,
+            owned=measures.owned,
             runs={name: run.state.value for name, run in plan.runs.items()} if plan is not None else {},
             trace=self.trace.lines() if self._is_traced else None,
         )

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from threading import Thread
 
-from tests.support.hosts.namespaces import Namespace
+from distevo_ctl.hosts.namespaces import Namespace
 
 _HELD = 10_000
 """The most frames that are under way on one line; those beyond are lost, as in the queue of a router."""

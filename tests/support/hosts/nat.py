@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from distevo_ctl.hosts.namespaces import Namespace
 from tests.support.hosts.host import Host
-from tests.support.hosts.namespaces import Namespace
 
 ROUTER, BEHIND = "192.168.1.1", "192.168.1.2"
 """The same private addresses behind every router, as at home: nobody else can do anything with them."""

@@ -6,28 +6,19 @@ import itertools
 from collections.abc import Iterable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
+from distevo_ctl.hosts.bridge import GATEWAY, Bridge, Line
+from distevo_ctl.hosts.bridge import NAME as BRIDGE
+from distevo_ctl.hosts.groups import Group
+from distevo_ctl.hosts.namespaces import Namespace
 from tests.support.hosts import nat
 from tests.support.hosts.delay import Delay
-from tests.support.hosts.groups import Group
 from tests.support.hosts.host import Host
 from tests.support.hosts.leftovers import sweep
-from tests.support.hosts.namespaces import Namespace
 
-GATEWAY = "10.77.0.1"
-"""The bridge itself. It forwards nothing, so what is sent to an address that no host has is lost without a word."""
-_BRIDGE = "bridge0"
 _QUEUE_MS = 200
 """What waits longer than this for a limited line is lost."""
-
-
-class _Line(NamedTuple):
-    """From a port of the bridge to `eth0` of the host or of the router before it."""
-
-    port: str
-    end: Namespace
-    address: str
 
 
 class Network:
@@ -38,8 +29,7 @@ class Network:
     """
 
     def __init__(self) -> None:
-        self._numbers = itertools.count(2)
-        self._lines: dict[Host, _Line] = {}
+        self._lines: dict[Host, Line] = {}
         self._loss: dict[tuple[Host, Host], float] = {}
         self._limited: set[Host] = set()
         self._delays: dict[Host, Delay] = {}
@@ -47,12 +37,8 @@ class Network:
     def __enter__(self) -> Self:
         sweep()
         with ExitStack() as self._stack:
-            self._bridge = self._namespace("bridge")
-            self._bridge.ip(
-                f"link add {_BRIDGE} address 02:00:00:00:00:01 type bridge",  # Or it would be that of some port.
-                f"address add {GATEWAY}/16 dev {_BRIDGE}",
-                f"link set {_BRIDGE} up",
-            )
+            self._bridge = Bridge()
+            self._stack.callback(self._bridge.close)
             self._stack = self._stack.pop_all()
         return self
 
@@ -65,13 +51,13 @@ class Network:
     def host(self, name: str, cpus: float | None = None) -> Host:
         """A host that all others reach. Its processes share `cpus` seconds of CPU in a second; None: no limit."""
         namespace = self._namespace(name)
-        line = self._lay_line(namespace)
+        line = self._bridge.lay_line(namespace)
         return self._add(name, namespace, cpus, line, line.address)
 
     def nat_host(self, name: str, cpus: float | None = None) -> Host:
         """A host behind a router of its own that dials out and lets nothing in, which is proved at once."""
         namespace, router = self._namespace(name), self._namespace(f"{name}-router")
-        line = self._lay_line(router)
+        line = self._bridge.lay_line(router)
         nat.lay_behind(router, namespace)
         host = self._add(name, namespace, cpus, line, nat.BEHIND)
         self.prove_nat(host)
@@ -83,7 +69,7 @@ class Network:
 
     def prove_nat(self, host: Host) -> None:
         """Show that a host dials out and lets nothing in. Raises AssertionError; takes 0.2 s."""
-        nat.prove(host, self._bridge, GATEWAY)
+        nat.prove(host, self._bridge.namespace, GATEWAY)
 
     def cut(self, sender: Host, receiver: Host, *, is_one_way: bool = False) -> None:
         """Nothing gets from one to the other, nor back unless it is one way."""
@@ -107,7 +93,7 @@ class Network:
         line = self._lines[host]
         burst = max(5_000, int(bits_per_second / 8 / 100))  # Bytes: three frames, or what 10 ms carry.
         limit = f"root tbf rate {int(bits_per_second)}bit burst {burst} latency {_QUEUE_MS}ms"
-        self._bridge.tc(f"qdisc replace dev {line.port} {limit}")
+        self._bridge.namespace.tc(f"qdisc replace dev {line.port} {limit}")
         self._limited.add(host)
         line.end.tc(f"qdisc replace dev eth0 {limit}")
 
@@ -115,7 +101,7 @@ class Network:
         """All to and from the host comes that much later, so that a round trip takes twice that."""
         if host in self._delays:
             self._delays.pop(host).close()
-        self._delays[host] = Delay(self._bridge, _BRIDGE, self._lines[host].port, seconds)
+        self._delays[host] = Delay(self._bridge.namespace, BRIDGE, self._lines[host].port, seconds)
 
     def heal(self) -> None:
         """End all cuts, losses, limits and delays."""
@@ -124,7 +110,7 @@ class Network:
         for receiver in receivers:
             self._write_rules(receiver)
         for host in self._limited:
-            self._bridge.tc(f"qdisc delete dev {self._lines[host].port} root")
+            self._bridge.namespace.tc(f"qdisc delete dev {self._lines[host].port} root")
             self._lines[host].end.tc("qdisc delete dev eth0 root")
         self._limited.clear()
         self._end_delays()
@@ -134,17 +120,7 @@ class Network:
         self._stack.callback(namespace.close)
         return namespace
 
-    def _lay_line(self, end: Namespace) -> _Line:
-        number = next(self._numbers)
-        line = _Line(f"port{number}", end, f"10.77.{number >> 8}.{number & 255}")
-        self._bridge.ip(
-            f"link add {line.port} type veth peer name eth0 netns {end.name}",
-            f"link set {line.port} master {_BRIDGE} up",
-        )
-        end.ip(f"address add {line.address}/16 dev eth0", "link set eth0 up", f"route add default via {GATEWAY}")
-        return line
-
-    def _add(self, name: str, namespace: Namespace, cpus: float | None, line: _Line | None, own_address: str) -> Host:
+    def _add(self, name: str, namespace: Namespace, cpus: float | None, line: Line | None, own_address: str) -> Host:
         host = Host(name, namespace, Group(name), line.address if line else "", own_address)
         self._stack.callback(host.close)
         host.limit_cpu(cpus)

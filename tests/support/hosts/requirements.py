@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import closing
 
 import pytest
 
-from tests.support.hosts.groups import Group
-from tests.support.hosts.namespaces import Namespace
-from tests.support.hosts.tools import ToolError
+from distevo_ctl.hosts.namespaces import Namespace
+from distevo_ctl.hosts.requirements import missing_for_groups, missing_for_namespaces, missing_tools
+from distevo_ctl.hosts.tools import ToolError
 
 _TOOLS = ("ip", "tc", "iptables-restore", "nsenter", "mount")
 
@@ -19,15 +18,15 @@ def missing() -> str:
     """What this machine lacks; empty when it has all. It is tried, since a container may forbid what is installed."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    if absent := [name for name in _TOOLS if shutil.which(name) is None]:
+    if absent := missing_tools(_TOOLS):
         return f"no {', '.join(absent)}: the packages are iproute2, iptables, util-linux and mount"
+    if lack := missing_for_namespaces() or missing_for_groups():
+        return lack
     try:
         with closing(Namespace("trial")) as namespace:
             namespace.iptables("*nat", "COMMIT", "*filter", "COMMIT")
-        with closing(Group("trial")) as group:
-            group.limit(0.5)
     except (OSError, ToolError) as error:
-        return f"namespaces or cgroups cannot be made here: {error}"
+        return f"iptables cannot be used in namespaces here: {error}"
     return ""
 
 

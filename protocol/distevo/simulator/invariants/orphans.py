@@ -24,6 +24,12 @@ def open_islands(plan: Plan) -> dict[IslandId, str]:
     }
 
 
+def budget_of(plan: Plan, island: IslandId) -> Budget:
+    """The budget that the island's task works under."""
+    run = plan.runs[island.run]
+    return run.budget_at(run.tasks[island.task].rung)
+
+
 class OrphanJudge:
     """Times how long islands are without a living owner.
 
@@ -51,7 +57,7 @@ class OrphanJudge:
             for island, owner in owners.items()
             if owner not in living
             and (owner != "" or is_someone_idle)
-            and self._resting.get(island) != plan.runs[island.run].budget
+            and self._resting.get(island) != budget_of(plan, island)
         ]
         self._since = {island: self._since.get(island, now) for island in orphans}
         for island, since in self._since.items():

@@ -11,6 +11,7 @@ ONE_OWNER = "an island has one owner per grant"
 GRANT_RISES = "a grant rises with each change of owner, and never falls"
 OWNERS_LIVE = "islands are given only to members that the plan calls alive"
 RESULT_STAYS = "a named result stays"
+RUNG_RISES = "a task's rung never falls, and rises only with a result"
 COUNTERS_RISE = "grants and arrivals are numbered upwards"
 STAYS_REVOKED = "a revoked key stays revoked until somebody lets it in again"
 REVOKED_ARE_DEAD = "who has a revoked key is not called alive"
@@ -55,6 +56,7 @@ class PlanJudge:
             before = old.tasks.get(task) if old is not None else None
             if before is not None:
                 self._judge_result(f"{name}/{task}", before, entry)
+                self._judge_rung(f"{name}/{task}", before, entry)
             # Also between two plans, both of which show it open.
             was_closed = before is not None and (
                 before.state is not TaskState.OPEN or entry.result not in (None, before.result)
@@ -87,6 +89,12 @@ class PlanJudge:
         owner = self.grants.setdefault(island, {}).setdefault(place.grant, place.owner)
         if owner != place.owner:
             raise Violation(ONE_OWNER, f"{island} under grant {place.grant} is {owner}'s and {place.owner}'s")
+
+    @staticmethod
+    def _judge_rung(task: str, before: TaskPlan, entry: TaskPlan) -> None:
+        is_founded = entry.rung == before.rung or entry.result not in (None, before.result)
+        if entry.rung < before.rung or entry.first_grant < before.first_grant or not is_founded:
+            raise Violation(RUNG_RISES, f"{task} went from rung {before.rung} to {entry.rung}, result {entry.result}")
 
     @staticmethod
     def _judge_result(task: str, before: TaskPlan, entry: TaskPlan) -> None:

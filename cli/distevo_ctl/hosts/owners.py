@@ -6,7 +6,7 @@ import itertools
 import os
 from pathlib import Path
 
-_PREFIX = "distevo-test"
+_PREFIX = "distevo-host"
 _numbers = itertools.count(1)
 
 

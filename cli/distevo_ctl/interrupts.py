@@ -1,4 +1,4 @@
-"""Ctrl-C and other wishes that the demonstration end: they come where they do no harm."""
+"""Ctrl-C and other wishes that a command end which has started daemons: they come where they do no harm."""
 
 from __future__ import annotations
 
@@ -46,6 +46,18 @@ class Interrupts:
             yield
         finally:
             self._is_open = False
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """What must not be broken off half-way, where it otherwise could be. Raises KeyboardInterrupt at its end."""
+        was_open, self._is_open = self._is_open, False
+        try:
+            yield
+        finally:
+            self._is_open = was_open
+        if was_open and self._is_waiting:
+            self._is_open = False
+            raise KeyboardInterrupt
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         if not self._is_open:

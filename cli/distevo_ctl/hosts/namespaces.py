@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.hosts.owners import unique
-from tests.support.hosts.tools import ToolError, tool
+from distevo_ctl.hosts.owners import unique
+from distevo_ctl.hosts.tools import ToolError, tool
 
 FOLDER = Path("/run/netns")
 """Where iproute2 keeps namespaces that have a name."""

@@ -7,8 +7,8 @@ import signal
 from functools import cache
 from pathlib import Path
 
-from tests.support.daemon import wait_for
-from tests.support.hosts.owners import unique
+from distevo_ctl.hosts.owners import unique
+from distevo_ctl.patience import wait_for
 
 _PERIOD_US = 20_000
 """Of the quota: short beside every time-out, since a throttled process does nothing at all until the next one."""

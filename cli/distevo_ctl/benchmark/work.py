@@ -1,0 +1,129 @@
+"""The work of a benchmark: tasks, a budget for each, and the islands that share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from distevo.errors import TaskError
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.files import problem_request
+from distevod.problems.check import TASKS_LIMIT_BYTES, check_in_process, parse_task_file
+
+DEFAULT_PROBLEM = "grids"
+DEFAULT_EVALUATIONS = 10_000
+DEFAULT_ISLANDS = 2
+SEED = 1
+RUN_SIZE = 200
+"""Tasks in one run at most, unless the file has more: the plan, which is written with each change, holds them all."""
+
+
+class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
+    """TASKS.json, where it says more than the tasks."""
+
+    tasks: str | list[str] | dict[str, msgspec.Raw]
+    """What `--tasks` of submit takes, ids, or task data by id."""
+    problem: str = DEFAULT_PROBLEM
+    islands_per_task: Annotated[int, Meta(ge=1)] = DEFAULT_ISLANDS
+    evaluations: Annotated[int, Meta(ge=1)] | None = None
+    cpu_seconds: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Work(msgspec.Struct, frozen=True):
+    """Tasks that are worked on again and again: a copy of a task is a task of its own, with other random numbers."""
+
+    request: dict[str, Any]
+    """How the problem is submitted: `reference`, and `source` where it is a file."""
+    problem: str
+    """Its name and version."""
+    tasks: dict[str, Any]
+    """Task data by id, each as the problem's own file would have it."""
+    islands_per_task: int
+    evaluations: int | None
+    cpu_seconds: float | None
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """Of each task."""
+        return {"evaluations": self.evaluations, "cpu_seconds": self.cpu_seconds}
+
+    @property
+    def run_size(self) -> int:
+        """Tasks in one run: whole rounds of those of the file."""
+        return max(RUN_SIZE // len(self.tasks), 1) * len(self.tasks)
+
+    def copies(self) -> Iterator[tuple[str, Any]]:
+        """All tasks, then all again, without end. So whoever does more of them does the same mixture."""
+        for number in count(1):
+            for name, data in self.tasks.items():
+                yield f"{name}.{number}", data
+
+    def runs(self) -> Iterator[dict[str, Any]]:
+        """Requests to submit, without end, of whole rounds of the tasks each."""
+        copies = self.copies()
+        for number in count(1):
+            yield {
+                **self.request,
+                "run": f"benchmark-{number}",
+                "data": dict(islice(copies, self.run_size)),
+                "islands_per_task": self.islands_per_task,
+                "seed": SEED,
+                **self.budget,
+            }
+
+
+def read_work(path: Path, given: dict[str, Any]) -> Work:
+    """The work that a file describes; what is `given` stands above it, where it is not None.
+
+    The file is a `TaskFile`, or task data by id. Raises CliError, and TaskError or ProblemError, for what cannot be
+    used.
+    """
+    file = _read(path)
+    wanted = {key: value for key, value in given.items() if value is not None}
+    if "evaluations" in wanted or "cpu_seconds" in wanted:
+        file = msgspec.structs.replace(file, evaluations=None, cpu_seconds=None)
+    file = msgspec.structs.replace(file, **wanted)
+    request = problem_request(file.problem)
+    if isinstance(file.tasks, dict):
+        what: dict[str, Any] = {"data": {name: msgspec.json.decode(data) for name, data in file.tasks.items()}}
+    else:
+        what = {"spec": file.tasks if isinstance(file.tasks, str) else ",".join(file.tasks)}
+    checked = check_in_process(request | what)
+    is_free = file.evaluations is None and file.cpu_seconds is None
+    return Work(
+        request=request,
+        problem=f"{checked.name} {checked.version}",
+        tasks={name: msgspec.json.decode(data) for name, data in checked.tasks.items()},
+        islands_per_task=file.islands_per_task,
+        evaluations=DEFAULT_EVALUATIONS if is_free else file.evaluations,
+        cpu_seconds=file.cpu_seconds,
+    )
+
+
+def _read(path: Path) -> TaskFile:
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(TASKS_LIMIT_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CliError(ExitCode.NOT_FOUND, f"there is no task file {path}") from None
+    except OSError as error:
+        raise CliError(ExitCode.REFUSED, f"cannot read the task file {path}: {error.strerror}") from None
+    if len(content) > TASKS_LIMIT_BYTES:
+        raise CliError(ExitCode.REFUSED, f"the task file {path} is larger than {TASKS_LIMIT_BYTES >> 20} MiB")
+    try:
+        found = parse_task_file(content)
+    except TaskError as error:
+        raise TaskError(f"{path}: {error}") from error
+    if not isinstance(found, dict) or not found:
+        raise TaskError(f'{path}: a task file is {{"tasks": ..., "problem": ..., ...}}, or {{"id": data, ...}}')
+    if "tasks" not in found:
+        return TaskFile(tasks={name: msgspec.Raw(msgspec.json.encode(data)) for name, data in found.items()})
+    try:
+        return msgspec.json.decode(content, type=TaskFile)
+    except msgspec.ValidationError as error:
+        raise TaskError(f"{path}: {error}") from None

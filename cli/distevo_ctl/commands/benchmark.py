@@ -1,0 +1,181 @@
+"""`distevo-ctl benchmark`: does one more platform bring one more platform's worth, and what does it cost."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.target import JSON_HELP
+
+if TYPE_CHECKING:
+    from distevo_ctl.benchmark.isolation import Isolation
+    from distevo_ctl.benchmark.measurement import Setup
+
+MOST_PLATFORMS = 64
+
+HELP = """Measure what several platforms do in the time of one, on this machine.
+
+Real daemons of a fixed size do the work of TASKS.json: one of them, then as many as --platforms says, in turn and
+--repeats times. Each is in a network namespace of its own with a part of the CPU, where this machine allows it (root,
+iproute2, cgroups); else they are processes bound to a core each, which is said. After its steady state the largest
+cluster loses a platform by SIGKILL.
+
+OUTPUT.json gets an entry for each count of platforms and a verdict by the bounds of the tuning guide; OUTPUT.svg, the
+scaling curve; with --profile, the folder OUTPUT.profile a cProfile of every daemon and worker, of a cluster that is not
+measured. In a bucket one small object is left of each cluster; nothing else stays.
+
+
+TASKS.json is task data by id, as submit takes it, or
+  {"problem": "grids", "tasks": "training:0-39",
+   "islands_per_task": 2, "evaluations": 10000}
+where "tasks" may be a list of ids or task data by id, too. All but the tasks
+may be left out. They are worked on in turn, again and again.
+
+\b
+  distevo-ctl benchmark tests/performance/data/distributed_test_tasks.json benchmark.json
+  distevo-ctl benchmark TASKS.json OUTPUT.json --platforms 1,3,8 --repeats 5
+  distevo-ctl benchmark TASKS.json OUTPUT.json --problem problem.py:Problem --cpu-seconds 2"""
+
+
+class _Counts(click.ParamType[list[int]]):
+    """Counts of platforms, with commas between."""
+
+    name = "counts"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            counts = [int(word) for word in value.split(",")]
+        except ValueError:
+            counts = []
+        if not counts or not all(1 <= count <= MOST_PLATFORMS for count in counts):
+            self.fail(f"{value!r} is not a list like 1,3,8 of counts from 1 to {MOST_PLATFORMS}", param, ctx)
+        return sorted({1, *counts})
+
+
+@click.command("benchmark", help=HELP, short_help="Measure what several platforms do in the time of one.")
+@click.argument("tasks", metavar="TASKS.json", type=click.Path(path_type=Path))
+@click.argument("output", metavar="OUTPUT.json", type=click.Path(path_type=Path))
+@click.option(
+    "--platforms", "counts", type=_Counts(), default="1,3", show_default=True, metavar="N,N",
+    help="Counts of platforms; 1, to which others are compared, is always among them.",
+)  # fmt: skip
+@click.option(
+    "--seconds", type=click.FloatRange(0.5, 86_400), default=120.0, show_default=True, metavar="N",
+    help="Steady state of each measurement.",
+)  # fmt: skip
+@click.option(
+    "--warm-up", type=click.FloatRange(0, 3600), default=15.0, show_default=True, metavar="N",
+    help="Seconds of work before it, which are not counted.",
+)  # fmt: skip
+@click.option("--repeats", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
+@click.option("--problem", metavar="PROBLEM", help="As for submit; else what the file says, else grids.")
+@click.option("--islands-per-task", type=click.IntRange(1, 1000), metavar="N", help="Else as the file says, else 2.")
+@click.option(
+    "--evaluations", type=click.IntRange(min=1), metavar="N",
+    help="Budget of each task; else as the file says, else 10000.",
+)  # fmt: skip
+@click.option("--cpu-seconds", type=click.FloatRange(min=0.001), metavar="N", help="The same in CPU time.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Of a platform.")
+@click.option(
+    "--cpus", type=click.FloatRange(0.05, 1024), metavar="N",
+    help="Cores of each platform; else as much as lets the most platforms fit on this machine, and 1 at most.",
+)  # fmt: skip
+@click.option(
+    "--isolation", "wanted", type=click.Choice(["best", "namespaces", "processes"]), default="best", show_default=True,
+    help="Network namespaces and CPU quotas, processes bound to a core, or the best of it that is possible.",
+)  # fmt: skip
+@click.option("--store", metavar="URL", help="Folder or gs:// address below which each cluster has its store.")
+@click.option("--profile", "with_profile", is_flag=True, help="Profile one more cluster of the largest count.")
+@click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
+def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_json: bool, **given: Any) -> None:
+    from distevo_ctl.benchmark.curve import curve
+    from distevo_ctl.benchmark.document import document, write_text
+    from distevo_ctl.benchmark.measurement import Setup, profile
+    from distevo_ctl.benchmark.series import Series
+    from distevo_ctl.benchmark.shown import progress, show
+    from distevo_ctl.benchmark.work import read_work
+    from distevo_ctl.hosts.tools import ToolError
+    from distevo_ctl.interrupts import Interrupts
+    from distevo_ctl.screen import console, print_json
+
+    as_json = as_json or bool(click.get_current_context().find_root().params.get("as_json"))
+    _refuse_unwritable(output)
+    above_file = ("problem", "islands_per_task", "evaluations", "cpu_seconds")
+    work = read_work(tasks, {name: given[name] for name in above_file})
+    isolation = _isolation(given["wanted"], counts[-1], given["cpus"], given["store"])
+    series = Series(counts)
+    profiles = output.with_suffix(".profile")
+    with Interrupts() as interrupts, tempfile.TemporaryDirectory(prefix="distevo-benchmark-") as folder:
+        setup = Setup(
+            work=work,
+            isolation=isolation,
+            workers=given["workers"],
+            seconds=given["seconds"],
+            warm_up=given["warm_up"],
+            store=given["store"],
+            folder=Path(folder),
+            hold=interrupts.hold,
+        )
+        with progress(as_json) as say, interrupts.let_in():
+            say(f"{isolation.told()}; {_minutes(setup, counts, repeats)}")
+            try:
+                series.run(setup, repeats, say)
+                if given["with_profile"]:
+                    profile(setup, counts[-1], lambda what: say(f"profile: {what}"), profiles)
+            except (OSError, ToolError) as error:
+                raise CliError(ExitCode.REFUSED, f"the platforms cannot be kept apart or looked at: {error}") from error
+    found = document(setup, series, repeats)
+    written = [output, output.with_suffix(".svg"), *([profiles] if given["with_profile"] else [])]
+    import orjson
+
+    write_text(output, orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+    write_text(written[1], curve(series, f"{work.problem}; {isolation.told()}"))
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    out.print(isolation.told(), style="dim")
+    show(out, found, [str(path) for path in written])
+
+
+def _refuse_unwritable(output: Path) -> None:
+    """Before anything that takes minutes. Raises CliError."""
+    if output.is_dir() or not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise CliError(ExitCode.REFUSED, f"{output} cannot be written", "name a file in a folder that is there")
+    if output.suffix == ".svg":
+        raise CliError(ExitCode.USAGE, f"{output} is where the curve goes", "give OUTPUT another ending, as .json")
+
+
+def _isolation(wanted: str, largest: int, cpus: float | None, store: str | None) -> Isolation:
+    """Raises CliError where what is wanted cannot be had, StoreError for a store that is none."""
+    from distevo_ctl.benchmark.isolation import choose
+    from distevod.store import folder_of
+
+    is_far = store is not None and folder_of(store) is None
+    found = choose(
+        largest,
+        cpus,
+        forbidden="as asked for" if wanted == "processes" else "",
+        no_namespaces="a bucket is out of reach in a namespace of its own" if is_far else "",
+    )
+    if wanted == "namespaces" and not found.has_namespaces:
+        hint = "--isolation best takes what is possible"
+        raise CliError(ExitCode.REFUSED, f"no network namespaces: {'; '.join(found.reasons)}", hint)
+    if not found.has_quota and cpus is not None:
+        raise CliError(ExitCode.REFUSED, f"--cpus has no effect: {'; '.join(found.reasons)}")
+    return found
+
+
+def _minutes(setup: Setup, counts: list[int], repeats: int) -> str:
+    """How long it will take, about."""
+    from distevo_ctl.screen import duration
+
+    start = 10.0
+    return f"about {duration(repeats * len(counts) * (setup.seconds + setup.warm_up + start))}"

@@ -1,0 +1,68 @@
+"""What a new run takes over from an earlier one of the same store: `submit --from`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from distevo.block import unpack
+from distevo.checkpoint import IslandSnapshot, decode_checkpoint
+from distevo.plan import RunPlan
+from distevo.program import keyer
+from distevo.result import decode_result
+from distevo.run import WarmStart
+from distevo.warm_start import inherit
+from distevod.stock import AT_ONCE, Reader
+
+
+def misfit(name: str, earlier: RunPlan, problem: str, tasks: Collection[str], others: int) -> str | None:
+    """Why a run of `problem` with these tasks cannot begin from this one, in words for its submitter; or None."""
+    if earlier.problem.name != problem:
+        return (
+            f"{name} is a run of {earlier.problem.name}, and its programs mean nothing to {problem}: "
+            "a run begins from one of the same problem"
+        )
+    finished = {task for task, entry in earlier.tasks.items() if entry.result is not None}
+    if not finished:
+        return f"{name} has no results yet: wait for its first, or cancel it, which makes results of what it has begun"
+    if not others and finished.isdisjoint(tasks):
+        return (
+            f"of these tasks {name} has no result: it has those of {', '.join(sorted(finished)[:5])}"
+            f"{', …' if len(finished) > 5 else ''}; --from-others N takes what solved other tasks"
+        )
+    return None
+
+
+def warm_start_from(
+    name: str, earlier: RunPlan, store: Reader, tasks: Collection[str], most: int, others: int
+) -> WarmStart:
+    """What `distevo.warm_start.inherit` makes of the results that the plan names; only those it needs are read.
+
+    Raises StoreError (NotFound where the run was deleted meanwhile), and ObjectError or CheckpointError for a result
+    that cannot be read.
+    """
+    wanted = {
+        task: entry.result
+        for task, entry in earlier.tasks.items()
+        if entry.result is not None and (task in tasks or (others and entry.fit))
+    }
+
+    def read(result: str) -> list[IslandSnapshot]:
+        return decode_checkpoint(decode_result(store.read(result)[0])[1]).islands
+
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        states = dict(zip(wanted, executor.map(read, wanted.values()), strict=True))
+    return inherit(name, earlier.problem, states, tasks, most, others)
+
+
+def counted(problem: str, warm: WarmStart) -> dict[str, Any]:
+    """A warm start in numbers, for whoever submitted it."""
+    key_of = keyer(problem, warm.version)
+    return {
+        "run": warm.run,
+        "tasks": len(warm.programs),
+        "programs": sum(len(unpack(block, key_of)) for block in warm.programs.values()),
+        "others": len(unpack(warm.others, key_of)) if warm.others else 0,
+        "version": warm.version,
+    }

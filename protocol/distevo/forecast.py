@@ -1,0 +1,38 @@
+"""The forecast: what an island that nobody began will take, from the tasks of its run that are closed.
+
+A budget says what an island may take. Tasks that are fit early take less of it, and a budget of evaluations says
+nothing in seconds: queues that are filled by either run dry before the next plan.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from distevo.placement import UNKNOWN_SECONDS
+from distevo.plan import RunPlan, TaskState
+
+PRIOR_TASKS = 4
+"""The budget counts for as much as so many closed tasks: the first to be closed are the short ones."""
+
+
+class Forecast(NamedTuple):
+    """Of one run."""
+
+    tasks: int
+    """Closed tasks that something was done for."""
+    seconds: float
+    """How long their islands worked, together; of each task the one that worked longest."""
+
+    @classmethod
+    def of(cls, run: RunPlan) -> Forecast:
+        """From what the plan has of the run's closed tasks."""
+        closed = [task.seconds for task in run.tasks.values() if task.state is TaskState.DONE and task.evaluations]
+        return cls(len(closed), sum(closed))
+
+    def island(self, budget: float | None) -> float | None:
+        """Seconds of an island with this budget of seconds, if it has one; None while nothing is known."""
+        if not self.tasks:
+            return budget
+        prior = UNKNOWN_SECONDS if budget is None else budget
+        expected = (self.seconds + PRIOR_TASKS * prior) / (self.tasks + PRIOR_TASKS)
+        return expected if budget is None else min(expected, budget)

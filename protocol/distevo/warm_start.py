@@ -1,0 +1,107 @@
+"""Warm start: a run that begins with the programs of an earlier one.
+
+They travel in the new run's own object, so that whoever takes it up needs nothing else, whatever becomes of the earlier
+run. What was evaluated under the same version of the problem keeps its fitness, and is in the islands' populations from
+the beginning; anything else is a seed: an island evaluates its seeds before all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from distevo.block import pack, unpack
+from distevo.checkpoint import IslandSnapshot
+from distevo.convergence import SWEEP_OVER
+from distevo.errors import BlockError
+from distevo.events import IslandId
+from distevo.merge import PopulationMerger
+from distevo.population import Population
+from distevo.program import Keyer, Program, keyer
+from distevo.run import ProblemUse, Run, WarmStart
+
+
+def inherit(
+    run: str, problem: ProblemUse, results: Mapping[str, Sequence[IslandSnapshot]], tasks: Iterable[str],
+    most: int, others: int,
+) -> WarmStart:  # fmt: skip
+    """What `tasks` begin with: the best `most` programs of the task of the same id in `results` of `run`, by task.
+
+    And, for each of them, the `others` smallest programs that fit some task of `results`. The states are verified ones
+    of `problem`; raises BlockError for others.
+    """
+    key_of = keyer(problem.name, problem.version)
+    wanted = set(tasks)
+    programs: dict[str, bytes] = {}
+    swept: list[str] = []
+    fit: dict[bytes, Program] = {}
+    for task, states in results.items():
+        best = _merged(states, key_of)
+        guess = best.smallest_fit() if others else None
+        if guess is not None:
+            fit[guess.key] = guess
+        if task in wanted and len(best):
+            # A fit one may have a low rank, and without it the task would have to be solved again.
+            programs[task] = pack([program for rank, program in enumerate(best) if rank < most or program.fit])
+            if all(state.cursor == SWEEP_OVER for state in states):
+                swept.append(task)
+    smallest = sorted(fit.values(), key=lambda program: (program.size, program.key))[:others]
+    return WarmStart(
+        run=run, version=problem.version, programs=programs, swept=swept, others=pack(smallest) if smallest else b""
+    )
+
+
+def resident(run: Run, island: IslandId) -> tuple[bytes, int]:
+    """(population, cursor) of an island before its first generation: a block of programs, and what is behind it."""
+    warm = run.warm_start
+    if warm is None or not _is_same_version(run, warm) or island.task not in warm.programs:
+        return b"", 0
+    mine = _dealt(run, warm, island)
+    # Seeds stand before the exhaustive start, and are not behind it.
+    is_over = island.task in warm.swept and not warm.others
+    return (pack(mine) if mine else b""), SWEEP_OVER if is_over else 0
+
+
+def seeds(run: Run, island: IslandId) -> bytes:
+    """The block of programs that an island is to evaluate first; only their genomes mean anything. Empty: none."""
+    warm = run.warm_start
+    if warm is None:
+        return b""
+    key_of = keyer(run.problem.name, run.problem.version)
+    found = {} if _is_same_version(run, warm) else {program.key: program for program in _dealt(run, warm, island)}
+    if warm.others:
+        found |= {program.key: program for program in unpack(warm.others, key_of)}
+    return pack(list(found.values())) if found else b""
+
+
+def fault(run: Run) -> str | None:
+    """Why a run cannot begin with what it brings, or None: who put it into the store may not have asked a daemon."""
+    warm = run.warm_start
+    if warm is None:
+        return None
+    key_of = keyer(run.problem.name, run.problem.version)
+    for what, block in (*warm.programs.items(), ("others", warm.others)):
+        try:
+            programs = unpack(block, key_of) if block else []
+        except BlockError as error:
+            return f"the programs that it begins with cannot be read, those of {what!r}: {error}"
+        if len({program.key for program in programs}) != len(programs):
+            return f"a program that it begins with, of {what!r}, is there twice"
+    return None
+
+
+def _is_same_version(run: Run, warm: WarmStart) -> bool:
+    return warm.version == run.problem.version
+
+
+def _dealt(run: Run, warm: WarmStart, island: IslandId) -> list[Program]:
+    """An island's part of its task's programs: they are dealt out in turn, so that no two islands begin alike."""
+    block = warm.programs.get(island.task)
+    if not block:
+        return []
+    dealt = unpack(block, keyer(run.problem.name, run.problem.version))
+    return dealt[island.island :: run.settings.islands_per_task]
+
+
+def _merged(states: Iterable[IslandSnapshot], key_of: Keyer) -> Population:
+    blocks = [state.population for state in states if state.population]
+    return PopulationMerger.merge_populations([unpack(block, key_of) for block in blocks])

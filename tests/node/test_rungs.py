@@ -1,0 +1,157 @@
+"""Rising budgets and priorities: what is worked on when, from where it goes on, and what a death leaves of it."""
+
+from __future__ import annotations
+
+from distevo.command import Verb
+from distevo.events import IslandId
+from distevo.names import CHECKPOINTS, RESULTS
+from distevo.plan import RunState, TaskState
+from distevo.result import decode_result
+from distevo.run import Budget
+from tests.node.world import World
+
+RUNGS = (Budget(None, 20), Budget(None, 50))
+
+
+def island(task: int, run: str = "r", index: int = 0) -> IslandId:
+    return IslandId(run, f"t{task}", index)
+
+
+def spend(world: World, which: IslandId) -> None:
+    """Work on an island until its share is used up, and let the coordinator see to that."""
+    budget = world.running[which].budget
+    while which in world.running and world.running[which].budget == budget:
+        world.generation(which)
+    world.pass_time(1)
+
+
+def test_a_task_that_has_used_a_rung_up_waits_behind_all_that_have_not() -> None:
+    world = World(workers=1)
+    world.submit(tasks=4, evaluations=100, rungs=RUNGS)
+    order = []
+    while world.running:
+        which = next(iter(world.running))
+        order.append((which.task, world.running[which].budget.evaluations))
+        spend(world, which)
+    first = [("t0", 20), ("t1", 20), ("t2", 20), ("t3", 20)]
+    assert order[:4] == first
+    assert sorted(order[4:8]) == [(task, 50) for task, _ in first]
+    assert sorted(order[8:]) == [(task, 100) for task, _ in first]
+    world.verify()
+    world.pass_time(1)
+    run = world.plan.runs["r"]
+    assert run.state is RunState.DONE
+    assert {task.evaluations for task in run.tasks.values()} == {100}  # Nothing was done twice.
+
+
+def test_it_goes_on_from_where_it_was_and_is_not_looked_at_again_before_its_end() -> None:
+    world = World(workers=1)
+    world.submit(tasks=2, evaluations=100, rungs=RUNGS)
+    spend(world, island(0))
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.rung, entry.evaluations) == (TaskState.OPEN, 1, 20)
+    assert entry.first_grant > 1
+    assert not world.verifying
+    result, _ = decode_result(world.objects[entry.result or ""][0])
+    assert (result.fit, result.solved, result.evaluations) == (False, None, 20)
+    start = world.running[island(0)]
+    assert (start.snapshot.generation, start.snapshot.counters.evaluations) == (2, 20)
+    assert start.budget == Budget(None, 50)
+
+
+def test_a_fit_task_climbs_no_further() -> None:
+    world = World(workers=1)
+    world.submit(tasks=2, evaluations=100, rungs=RUNGS)
+    world.generation(island(0), fit=True)
+    world.pass_time(2)
+    world.verify()
+    world.pass_time(1)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.rung, entry.fit, entry.solved) == (TaskState.DONE, 0, True, True)
+
+
+def test_where_nothing_waits_no_worker_waits_for_the_plan() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, islands=2, evaluations=100, rungs=RUNGS)
+    for _ in range(5):
+        for index in range(2):
+            world.generation(island(0, index=index))
+    assert not world.running
+    assert world.plan.runs["r"].tasks["t0"].rung == 0
+    world.verify()
+    world.pass_time(1)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.evaluations) == (TaskState.DONE, 100)
+
+
+def test_what_waits_on_a_rung_survives_the_death_of_its_platform() -> None:
+    first = World(workers=1)
+    first.submit(tasks=2, evaluations=100, rungs=RUNGS)
+    spend(first, island(0))
+    spend(first, island(1))
+    # No more is heard of it; another finds what the store has.
+    second = World(dict(first.objects), boot="b1", workers=1, start=first.now + 100)
+    second.pass_time(60)
+    started = second.running[island(0)]
+    assert (started.snapshot.counters.evaluations, started.budget) == (20, Budget(None, 50))
+
+
+def test_checkpoints_of_an_earlier_rung_may_go() -> None:
+    world = World(workers=1)
+    world.submit(tasks=3, evaluations=1000, rungs=(Budget(None, 20),))
+    world.generation(island(0))
+    world.pass_time(10)
+    assert [name for name in world.objects if name.startswith(CHECKPOINTS)]
+    spend(world, island(0))
+    world.command(Verb.PAUSE)
+    world.pass_time(30)
+    assert not [name for name in world.objects if name.startswith(CHECKPOINTS)]
+
+
+def test_a_cancelled_run_keeps_what_waited_on_a_rung() -> None:
+    world = World(workers=1)
+    world.submit(tasks=4, evaluations=100, rungs=RUNGS)
+    spend(world, island(0))
+    assert world.command(Verb.CANCEL) == "accepted"
+    world.verify()
+    world.pass_time(1)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.evaluations) == (TaskState.DONE, 20)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
+    assert world.plan.runs["r"].tasks["t0"].state is TaskState.OPEN
+
+
+def test_superseded_results_go_when_the_run_is_over() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=100, rungs=(Budget(None, 20),))
+    world.submit(name="s", tasks=2)
+    while world.running:
+        spend(world, next(iter(world.running)))
+    world.verify()
+    world.pass_time(2)
+    assert world.plan.runs["r"].state is RunState.DONE
+    assert len([name for name in world.objects if name.startswith(f"{RESULTS}r/")]) == 1
+
+
+def test_higher_priorities_get_free_places_first_and_nothing_begun_is_lost() -> None:
+    world = World(workers=1)
+    world.submit(tasks=3)
+    assert list(world.running) == [island(0), island(1)]
+    world.submit(name="s", tasks=2, priority=5)
+    assert list(world.running) == [island(0), island(1)]
+    spend(world, island(0))
+    assert list(world.running) == [island(1), island(0, "s")]
+
+
+def test_a_priority_can_be_changed() -> None:
+    world = World(workers=1)
+    world.submit(tasks=3)
+    world.submit(name="s", tasks=2)
+    assert world.command(Verb.PRIORITY, run="s", priority=-1) == "accepted"
+    assert [name for name, _ in world.plan.in_turn()] == ["r", "s"]
+    assert world.command(Verb.PRIORITY, run="s", priority=1) == "accepted"
+    spend(world, island(0))
+    assert list(world.running) == [island(1), island(0, "s")]
+    assert "no priority" in world.command(Verb.PRIORITY, run="s")
+    world.command(Verb.CANCEL, run="s")
+    assert world.command(Verb.PRIORITY, run="s", priority=1) == "the run is cancelled already"

@@ -1,0 +1,36 @@
+"""The forecast of what an island takes that nobody began."""
+
+from __future__ import annotations
+
+import pytest
+
+from distevo.forecast import Forecast
+from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
+from distevo.run import Budget, ProblemUse
+
+
+def run(*closed: float) -> RunPlan:
+    tasks = {f"t{n}": TaskPlan(state=TaskState.DONE, evaluations=5, seconds=took) for n, took in enumerate(closed)}
+    tasks["open"] = TaskPlan(seconds=77.0, evaluations=5)
+    tasks["failed"] = TaskPlan(state=TaskState.FAILED, seconds=77.0, evaluations=5)
+    tasks["cancelled before it began"] = TaskPlan(state=TaskState.DONE)
+    problem = ProblemUse("toy", "", "toy", "1")
+    return RunPlan(
+        object="o", first_grant=1, state=RunState.RUNNING, problem=problem, islands_per_task=1, tasks=tasks,
+        budget=Budget(None, 100),
+    )  # fmt: skip
+
+
+def test_with_nothing_closed_it_is_the_budget() -> None:
+    assert Forecast.of(run()).island(10.0) == 10.0
+    assert Forecast.of(run()).island(None) is None
+
+
+def test_it_goes_from_the_budget_to_what_others_took() -> None:
+    assert Forecast.of(run(1.0)).island(10.0) == pytest.approx(41 / 5)
+    assert Forecast.of(run(*[1.0] * 400)).island(10.0) == pytest.approx(1.0, rel=0.1)
+    assert Forecast.of(run(*[0.01] * 400)).island(None) == pytest.approx(0.1, rel=0.1)
+
+
+def test_it_is_never_more_than_the_budget() -> None:
+    assert Forecast.of(run(30.0, 40.0)).island(10.0) == 10.0

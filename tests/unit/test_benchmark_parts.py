@@ -1,0 +1,199 @@
+"""What a benchmark makes of what it measured: sizes, repeats, multipliers, the verdict, the curve."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from distevo.checkpoint import IslandSnapshot
+from distevo.events import IslandId
+from distevo.run import ProblemUse, Run, RunSettings
+from distevo.work import fresh_snapshot
+from distevo_ctl.benchmark.curve import curve
+from distevo_ctl.benchmark.document import disturbance
+from distevo_ctl.benchmark.figures import Page
+from distevo_ctl.benchmark.isolation import choose, fair_cpus
+from distevo_ctl.benchmark.measurement import Measurement
+from distevo_ctl.benchmark.series import Series
+from distevo_ctl.benchmark.traces import count_traces
+from distevo_ctl.benchmark.verdict import Finding, judge, overall
+from distevo_ctl.benchmark.work import RUN_SIZE, Work
+from distevod.evolution import trace
+from distevod.evolution.trace import Trace
+
+
+@pytest.mark.parametrize(
+    ("cores", "largest", "cpus"), [(2, 1, 1.0), (2, 3, 0.5), (2, 8, 0.2), (2, 64, 0.05), (16, 8, 1.0), (1, 3, 0.25)]
+)
+def test_platforms_fit_on_the_machine_together(cores: int, largest: int, cpus: float) -> None:
+    assert fair_cpus(cores, largest) == cpus
+
+
+def test_without_quotas_no_more_than_the_cores_is_promised() -> None:
+    found = choose(3, None, forbidden="as asked for")
+    assert (found.network, found.processors) == ("loopback", "bound to a core")
+    assert [found._replace(cores=2).capacity(count) for count in (1, 2, 8)] == [1.0, 2.0, 2.0]
+    assert found.told() == "platforms in loopback, each bound to a core (as asked for)"
+    assert [found._replace(has_quota=True).capacity(count) for count in (1, 8)] == [1, 8]
+
+
+# --- repeats -------------------------------------------------------------------------------------
+
+
+class Times:
+    """Moments that a trace is told, one after another."""
+
+    def __init__(self, *moments: float) -> None:
+        self._moments = iter(moments)
+
+    def monotonic(self) -> float:
+        return next(self._moments)
+
+
+def snapshot(task: str) -> IslandSnapshot:
+    run = Run(
+        name="r", nonce="", problem=ProblemUse("onemax", "", "onemax", "1"), tasks={task: msgspec.Raw(b"{}")},
+        settings=RunSettings(seed=1, evaluations=1), submitted_through="",
+    )  # fmt: skip
+    return fresh_snapshot(run, IslandId("r", task, 0), 1)
+
+
+def test_repeats_are_told_by_task_and_by_whether_another_worker_was_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(pid: int, *generations: tuple[str, float, float, str]) -> Path:
+        monkeypatch.setattr(trace.os, "getpid", lambda: pid)
+        moments = [moment for _, begun, ended, _ in generations for moment in (begun, ended)]
+        monkeypatch.setattr(trace, "time", Times(*moments))
+        made = Trace(tmp_path)
+        for task, _, _, keys in generations:
+            made.begin()
+            made.evaluated(f"{key:8}".encode() for key in keys)
+            made.end(snapshot(task), len(keys) + 1)  # One more without a key.
+        return tmp_path / f"{pid}.trace"
+
+    one = write(1, ("t", 0, 10, "abc"), ("t", 10, 20, "ade"), ("u", 20, 30, "a"))
+    other = write(2, ("t", 5, 15, "cfg"), ("t", 28, 32, "ah"))
+    counted = count_traces([one, other], 0, 100)
+    assert counted == (4 + 4 + 2 + 4 + 3, 3, 2)  # a by the same, c and a by another.
+    assert counted.distinct == 14
+    half = count_traces([one, other], 15, 30)
+    assert half.evaluations == pytest.approx(4 / 2 + 2 + 3 / 2)
+    assert (half.repeats, half.repeats_elsewhere) == (pytest.approx(0.5 + 0.5), pytest.approx(0.5))
+
+
+# --- work ----------------------------------------------------------------------------------------
+
+
+def test_runs_are_whole_rounds_of_copies_that_are_never_the_same() -> None:
+    work = Work({"reference": "onemax"}, "onemax 1", {"a": 1, "b": 2, "c": 3}, 2, 100, None)
+    assert [name for name, _ in islice(work.copies(), 7)] == ["a.1", "b.1", "c.1", "a.2", "b.2", "c.2", "a.3"]
+    first, second = islice(work.runs(), 2)
+    assert len(first["data"]) == len(second["data"]) == work.run_size == RUN_SIZE // 3 * 3
+    assert not first["data"].keys() & second["data"].keys()
+    assert first["run"] != second["run"]
+    assert Work({}, "", dict.fromkeys(map(str, range(RUN_SIZE + 1))), 1, 1, None).run_size == RUN_SIZE + 1
+
+
+# --- multipliers and the verdict ------------------------------------------------------------------
+
+
+def measurement(count: int, **figures: Any) -> Measurement:
+    usual = dict.fromkeys(Measurement.__struct_fields__, 1.0) | {"platforms": count, "fit": 0, "finished": 9}
+    usual |= {"solved": None, "platform_seconds": 10.0 * count, "worker_seconds": 10.0 * count, "idle_seconds": 0.0}
+    return Measurement(**(usual | {"cpu_seconds": 5.0 * count, "recovery_seconds": None} | figures))
+
+
+def series_of(rates: dict[int, list[tuple[float, float]]], **figures: Any) -> Series:
+    """By count, (distinct evaluations, tasks per hour) in each repeat."""
+    made = Series([*rates])
+    for count, found in rates.items():
+        made.found[count] = [
+            measurement(count, distinct_evaluations=rate, tasks_per_hour=tasks, **figures) for rate, tasks in found
+        ]
+    return made
+
+
+def test_the_multiplier_is_the_median_of_ratios_within_repeats_and_the_lower_of_two() -> None:
+    series = series_of({1: [(100, 10), (200, 20), (50, 5)], 3: [(290, 28), (560, 56), (150, 14)]})
+    assert series.evaluations_multiplier(3).median == 2.9
+    assert series.evaluations_multiplier(3).range == (2.8, 3.0)
+    assert series.multiplier(3) == series.tasks_multiplier(3)
+    assert series.multiplier(3).median == 2.8
+    assert series.multiplier(1).range == (1.0, 1.0)
+
+
+def test_tasks_are_not_compared_where_one_platform_finished_none() -> None:
+    series = series_of({1: [(100, 0.0)], 2: [(150, 3.0)]}, tasks=0.0)
+    assert series.tasks_multiplier(2) is None
+    assert series.multiplier(2).median == 1.5
+
+
+def test_a_busy_machine_is_told() -> None:
+    series = series_of({1: [(100, 10)], 3: [(200, 20)]})
+    assert disturbance(series) is None
+    assert series.cpu_multiplier(3).median == pytest.approx(2.0)
+    series.found[3] = [measurement(3, cpu_seconds=10.0, distinct_evaluations=200.0)]
+    assert "0.50 of 1, 0.33 of 3" in str(disturbance(series))
+    assert series.cpu_multiplier(3).median == pytest.approx(3.0)
+    series.found[3] = [measurement(3, cpu_seconds=10.0, idle_seconds=9.0)]
+    assert disturbance(series) is None  # They could not use it.
+
+
+def grades(findings: list[Finding]) -> dict[str, str]:
+    return {finding.what: finding.grade for finding in findings}
+
+
+@pytest.mark.parametrize(
+    ("platforms", "multiplier", "grade"),
+    [(3, 2.5, "good"), (3, 2.49, "fair"), (3, 2.0, "fair"), (3, 1.99, "poor"), (2, 1.7, "good"), (8, 5.3, "poor")],
+)
+def test_the_multiplier_is_judged_in_proportion_to_three_platforms(
+    platforms: int, multiplier: float, grade: str
+) -> None:
+    findings = judge(platforms, platforms, multiplier, 1.0, 1.0, None)
+    assert grades(findings)["throughput_multiplier"] == overall(findings) == grade
+    assert (findings[0].advice is None) == (grade == "good")
+
+
+def test_overheads_and_recovery_have_bounds_and_the_worst_counts() -> None:
+    good = judge(3, 3, 3.0, 19.9, 9.9, 59.0)
+    assert overall(good) == "good"
+    assert len(good) == 4
+    assert grades(judge(3, 3, 3.0, 20.0, 15.0, 60.0)) == {
+        "throughput_multiplier": "good",
+        "checkpoint_overhead_percent": "fair",
+        "merge_overhead_percent": "fair",
+        "recovery_seconds": "fair",
+    }
+    poor = judge(3, 3, 3.0, 30.1, 0.0, 61.0)
+    assert grades(poor)["checkpoint_overhead_percent"] == grades(poor)["recovery_seconds"] == overall(poor) == "poor"
+    # One platform has nothing to be compared with; and who has no more to work with cannot do more.
+    alone, unable = judge(1, 1, 1.0, 0.0, 0.0, None), judge(8, 1, 0.9, 0.0, 0.0, None)
+    assert "throughput_multiplier" not in grades(alone) | grades(unable)
+
+
+# --- the page and the curve ----------------------------------------------------------------------
+
+
+def test_figures_are_sums_over_labels() -> None:
+    page = Page(
+        "# TYPE distributed_evolution_x counter\n"
+        'distributed_evolution_x_total{platform_id="a",part="p"} 1\n'
+        'distributed_evolution_x_total{platform_id="a",part="q"} 2.5\n'
+    )
+    assert (page.total("x_total"), page.total("x_total", part="q"), page.total("y_total")) == (3.5, 2.5, 0)
+
+
+def test_the_curve_is_a_picture_of_both_lines() -> None:
+    text = curve(series_of({1: [(100, 10)], 3: [(290, 28)], 8: [(760, 70)]}), "a < b")
+    root = ET.fromstring(text)
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a < b", "ideal", "distinct evaluations per second", "tasks per hour", "platforms", "8"} <= set(texts)
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 6
+    assert all(float(circle.attrib["cy"]) > 0 for circle in root.iter("{http://www.w3.org/2000/svg}circle"))

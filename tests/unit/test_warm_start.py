@@ -1,0 +1,106 @@
+"""Warm starts: which programs a run begins with, where each goes, and what is refused."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distevo.block import pack, unpack
+from distevo.checkpoint import IslandSnapshot
+from distevo.errors import BlockError
+from distevo.events import IslandId
+from distevo.program import Program, keyer
+from distevo.run import ProblemUse, Run, RunSettings, WarmStart, decode_run, encode_run
+from distevo.warm_start import fault, inherit, resident, seeds
+from distevo.work import fresh_snapshot
+
+OLD = ProblemUse("toy", "", "toy", "1")
+KEY_OF = keyer("toy", "1")
+
+
+def program(genome: bytes, fitness: float, fit: bool = False) -> Program:
+    return Program.of(genome, KEY_OF(genome), (fitness,), fit)
+
+
+def run(warm: WarmStart | None, version: str = "1", islands: int = 1) -> Run:
+    return Run(
+        name="new", nonce="n", problem=ProblemUse("toy", "", "toy", version),
+        settings=RunSettings(seed=1, evaluations=10, islands_per_task=islands),
+        tasks={"t": msgspec.Raw(b"{}"), "u": msgspec.Raw(b"{}")}, submitted_through="", warm_start=warm,
+    )  # fmt: skip
+
+
+def state(task: str, *programs: Program, cursor: int = -1) -> IslandSnapshot:
+    made = fresh_snapshot(run(None), IslandId("new", task, 0), 1)
+    return msgspec.structs.replace(made, population=pack(programs), cursor=cursor)
+
+
+def genomes(block: bytes) -> list[bytes]:
+    return [found.genome for found in unpack(block, KEY_OF)] if block else []
+
+
+def test_the_best_of_all_islands_are_taken_each_once_and_all_that_are_fit() -> None:
+    a, b, c, small = program(b"a", 3), program(b"b", 2), program(b"c", 1), program(b"fit", 0, fit=True)
+    warm = inherit("old", OLD, {"t": [state("t", a, c), state("t", a, b, small)]}, ["t", "u"], 2, 0)
+    assert genomes(warm.programs["t"]) == [b"a", b"b", b"fit"]
+    assert set(warm.programs) == {"t"}
+    assert (warm.run, warm.version, warm.swept, warm.others) == ("old", "1", ["t"], b"")
+
+
+def test_under_the_same_version_they_are_the_first_population_and_the_sweep_is_over() -> None:
+    warm = inherit("old", OLD, {"t": [state("t", program(b"a", 3), program(b"b", 2))]}, ["t"], 9, 0)
+    block, cursor = resident(run(warm), IslandId("new", "t", 0))
+    assert (unpack(block, KEY_OF), cursor) == ([program(b"a", 3), program(b"b", 2)], -1)
+    assert seeds(run(warm), IslandId("new", "t", 0)) == b""
+    assert resident(run(warm), IslandId("new", "u", 0)) == (b"", 0)
+    going = inherit("old", OLD, {"t": [state("t", program(b"a", 3), cursor=7)]}, ["t"], 9, 0)
+    assert resident(run(going), IslandId("new", "t", 0))[1] == 0
+    begun = fresh_snapshot(run(warm), IslandId("new", "t", 0), 5)
+    assert (begun.population, begun.cursor, begun.generation) == (block, -1, 0)
+
+
+def test_under_another_version_they_are_to_be_evaluated() -> None:
+    warm = inherit("old", OLD, {"t": [state("t", program(b"a", 3))]}, ["t"], 9, 0)
+    new = run(warm, version="2")
+    assert resident(new, IslandId("new", "t", 0)) == (b"", 0)
+    assert genomes(seeds(new, IslandId("new", "t", 0))) == [b"a"]
+
+
+def test_what_fits_other_tasks_is_tried_everywhere_the_smallest_first() -> None:
+    results = {
+        "t": [state("t", program(b"long", 1, fit=True), program(b"x", 1))],
+        "w": [state("w", program(b"ab", 1, fit=True))],
+        "v": [state("v", program(b"zz", 9))],
+    }
+    warm = inherit("old", OLD, results, ["t", "u"], 9, 5)
+    assert genomes(warm.others) == [b"ab", b"long"]
+    assert genomes(inherit("old", OLD, results, ["t"], 9, 1).others) == [b"ab"]
+    assert genomes(seeds(run(warm), IslandId("new", "u", 0))) == [b"ab", b"long"]
+    # They stand before the sweep, which therefore is not behind the island.
+    assert resident(run(warm), IslandId("new", "t", 0))[1] == 0
+
+
+@given(st.integers(0, 30), st.integers(1, 8))
+def test_islands_share_all_programs_and_no_two_begin_alike(count: int, islands: int) -> None:
+    programs = [program(b"%d" % number, -number) for number in range(count)]
+    warm = WarmStart(run="old", version="1", programs={"t": pack(programs)})
+    shares = [genomes(resident(run(warm, islands=islands), IslandId("new", "t", i))[0]) for i in range(islands)]
+    assert sorted(chain.from_iterable(shares)) == sorted(one.genome for one in programs)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_run_keeps_it_and_one_that_cannot_be_read_is_refused() -> None:
+    warm = inherit("old", OLD, {"t": [state("t", program(b"a", 3))]}, ["t"], 9, 0)
+    assert decode_run(encode_run(run(warm))) == run(warm)
+    assert fault(run(None)) is None
+    assert fault(run(warm)) is None
+    twice = pack([program(b"a", 3), program(b"a", 3)])
+    for broken in ({"t": b"rubbish"}, {"t": twice}):
+        assert "'t'" in (fault(run(WarmStart(run="old", version="1", programs=broken))) or "")
+    assert "'others'" in (fault(run(WarmStart(run="old", version="1", others=b"?"))) or "")
+    with pytest.raises(BlockError):
+        inherit("old", OLD, {"t": [msgspec.structs.replace(state("t"), population=b"?")]}, ["t"], 9, 0)

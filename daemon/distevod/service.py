@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from distevo.command import Command, Verb, encode_command
-from distevo.diversity_view import islands_view
+from distevo.diversity_view import all_islands_view, islands_view
 from distevo.errors import Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import inbox_command, inbox_run
@@ -254,9 +254,10 @@ class Service:
         while len(self._results) > max(RESULTS_KEPT, len(names)):
             del self._results[next(iter(self._results))]
 
-    async def islands(self, _request: dict[str, Any]) -> dict[str, Any]:
-        """The islands that somebody has in hand, with the diversity of each."""
-        return {"islands": islands_view(self._runtime.node)}
+    async def islands(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The islands in hand, with the diversity of each; of the whole cluster, if `everywhere` is true."""
+        view = all_islands_view if request.get("everywhere") is True else islands_view
+        return {"islands": view(self._runtime.node)}
 
     # --- members ---------------------------------------------------------------------------------
 

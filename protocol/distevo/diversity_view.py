@@ -55,11 +55,18 @@ def island_view(
 
 
 def islands_view(node: Node) -> list[dict[str, Any]]:
-    """The islands that somebody has in hand: how far each is, and how diverse its population is."""
-    found = {work.id: _own(node, work) for work in node.foreman.islands.values() if work.snapshot is not None}
+    """The islands in hand: how far each is, and how diverse its population is."""
+    return [_own(node, work) for work in node.foreman.islands.values() if work.snapshot is not None]
+
+
+def all_islands_view(node: Node) -> list[dict[str, Any]]:
+    """The islands that somebody has in hand, as far as that was heard."""
+    found = {(view["run"], view["task"], view["island"]): view for view in islands_view(node)}
     for island, (member, progress) in node.standing.islands.items():
-        if member != node.settings.member and island not in found:
-            found[island] = _heard(node, island, progress)
+        # What was told may be of a run that no plan here has yet.
+        place = node.following.plan.place_of(*island)
+        if member != node.settings.member and island not in found and place is not None:
+            found[island] = _heard(node, island, progress, place.owner)
     return [found[island] for island in sorted(found)]
 
 
@@ -69,7 +76,7 @@ def _own(node: Node, work: IslandWork) -> dict[str, Any]:
     return view | {"owner": node.owner}
 
 
-def _heard(node: Node, island: IslandId, progress: IslandProgress) -> dict[str, Any]:
+def _heard(node: Node, island: IslandId, progress: IslandProgress, owner: str) -> dict[str, Any]:
     told = node.standing.diversity.get(island)
     return {
         "run": island.run,
@@ -85,7 +92,7 @@ def _heard(node: Node, island: IslandId, progress: IslandProgress) -> dict[str, 
         "behaviours": told.behaviours if told else None,
         "entropy": told.entropy if told else None,
         "fitness_entropy": told.fitness_entropy if told else None,
-        "owner": node.plan.runs[island.run].tasks[island.task].islands[island.island].owner,
+        "owner": owner,
     }
 
 

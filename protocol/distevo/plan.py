@@ -202,6 +202,11 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     handled: dict[str, str] = {}
     """Inbox objects that are taken in, with what came of them, until a listing no longer shows them."""
 
+    def place_of(self, run: str, task: str, island: int) -> IslandPlace | None:
+        """Where an island lives, or lived; None where the plan does not say."""
+        entry = self.runs[run].tasks.get(task) if run in self.runs else None
+        return entry.islands[island] if entry is not None and island < len(entry.islands) else None
+
     def in_turn(self) -> list[tuple[str, RunPlan]]:
         """The runs, by name, in the order in which they are worked on: as they came, higher priorities first."""
         return sorted(self.runs.items(), key=lambda item: -item[1].priority)

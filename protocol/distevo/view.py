@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from distevo.diversity_view import UNKNOWN, islands_view, of_population, summary
+from distevo.diversity_view import UNKNOWN, all_islands_view, of_population, summary
 from distevo.events import IslandId
 from distevo.members import State
 from distevo.migration_view import edges
@@ -40,7 +40,7 @@ def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -
     plan = node.following.plan
     coordinator = coordinating(node, now)
     others = [name for name in plan.members if name != node.settings.member]
-    links, islands = latency or {}, islands_view(node)
+    links, islands = latency or {}, all_islands_view(node)
     return {
         "cluster": {
             "id": record.cluster if record else None,
@@ -221,7 +221,7 @@ def _is_partial(
 
 
 def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """One run in numbers; `islands` as `islands_view` gives them, if they are there already."""
+    """One run in numbers; `islands` as `all_islands_view` gives them, if they are there already."""
     run = node.following.plan.runs[name]
 
     def counted(island: IslandId) -> Counted | None:
@@ -238,7 +238,7 @@ def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | 
         "tasks_per_hour": round(progress.tasks_per_hour(now, not is_active), 1),
         "eta_s": _rounded(progress.eta_s(left, now)) if is_active else None,
         "invalid_programs": sum(len(work.state.invalid) for work in own),
-        **summary(island for island in islands or islands_view(node) if island["run"] == name),
+        **summary(island for island in islands or all_islands_view(node) if island["run"] == name),
         "note": run.note or (is_active and node.foreman.refused.get(name)) or _first_complaint(node, name, run),
     }
 

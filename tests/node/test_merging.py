@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distevo.diversity_view import islands_view
+from distevo.diversity_view import all_islands_view
 from distevo.merging import Merging
 from distevo.node import Node
 from distevo.result import decode_result
@@ -115,7 +115,7 @@ def test_how_diverse_the_islands_of_all_are_is_known_to_each() -> None:
     cluster.run()
     for name, node in nodes(cluster).items():
         view = status(node, cluster.agenda.now)
-        islands = islands_view(node)
+        islands = all_islands_view(node)
         assert [island["island"] for island in islands] == [0, 1, 2]
         owners = [place.owner for place in node.plan.runs["long"].tasks["t0"].islands]
         assert [island["owner"] for island in islands] == owners

@@ -53,7 +53,9 @@ def evolved(task: str, data: Any, population_size: int, cpu_seconds: float, page
         suspects=[],
         counters=Counters(),
     )
-    settings = IslandSettings(islands=1, population_size=population_size, batch_size=500, generation_seconds=1.0)
+    settings = IslandSettings(
+        islands=1, population_size=population_size, batch_size=500, generation_seconds=1.0, platform="kaggle-1"
+    )
     island = Island(contract, settings, snapshot, page)
     while True:
         generation = island.generation()

@@ -13,9 +13,9 @@ these traces alone:
     after_delay       the other repeats: these are judged, at most 1 % of all evaluations
     node_after_delay  of these, repeats of a node of an exhaustive sweep
 
-and from the metrics pages the bytes of keys, and of merges, that were sent for each evaluation; and from the results
-and the islands at the end, that no key is in any population twice. CPU time of merges is given as a share of the CPU
-time of generations (P5).
+and from the metrics pages the bytes of keys that were sent for each evaluation (at most 16 to each other platform, and
+13 kB/s to each for a task), and of merges; and from the result, that no key is in any population twice. CPU time of
+merges is given as a share of the CPU time of generations (P5).
 
 Cases: `onemax`, 256 bits, in which hardly anything is proposed twice; `regression`, formulas, and `grids`, a task that
 nothing solves, in which half of all proposals are known. An evaluation takes 1 ms of the processor, or as long as it

@@ -81,7 +81,7 @@ def _asked(
             _watch_lease(asked, lease_seconds)
         view = asked.ask("status")
         if islands:
-            view |= asked.ask("islands")
+            view |= asked.ask("islands", everywhere=True)
         return view, asked.daemon["store"]
 
 

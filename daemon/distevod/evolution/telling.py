@@ -33,7 +33,7 @@ class Nodes:
     They are small and what all others are made of, and an island that could not look at the best of the other islands'
     shares would do without them. So each is told when the archive here does not have it, or has it no more: then what
     evolves has passed it. Told not at all, they were nearly all that was evaluated twice on grid tasks after the delay
-    of SEEN, more than 1 % of all evaluations (tests/performance/repeats.py).
+    of SEEN: 1.1 % of all evaluations, where it is 0.4 % now (tests/performance/repeats.py).
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from distevo.diversity_view import islands_view, summary
+from distevo.diversity_view import all_islands_view, summary
 from distevo.events import Death
 from distevo.members import State
 from distevo.messages import Command
@@ -178,7 +178,7 @@ class Figures:
     def _diversity(self) -> Iterator[Metric]:
         converged = gauge("run_islands_converged", "Islands of a run, of those at work, that get nowhere.", "run")
         entropy = gauge("run_entropy_bits", "Mean entropy in islands of a run at work.", "run", "of")
-        islands = islands_view(self._node)
+        islands = all_islands_view(self._node)
         for name, run in self._node.plan.runs.items():
             if run.state.is_over:
                 continue

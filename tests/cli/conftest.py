@@ -17,10 +17,14 @@ SECONDS = 60
 
 
 class Home:
-    """A home folder, and the commands run in it. A command with another exit code than expected fails the test."""
+    """A home folder, and the commands run in it. A command with another exit code than expected fails the test.
+
+    Attribute `seconds`: how long `run` waits for a command.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.seconds = SECONDS
         self.state_dir = folder / ".local/state/distevo"
         own = ("DISTEVO_", "XDG_", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NO_COLOR", "COLUMNS", "FORCE_COLOR")
         self.environ = {key: value for key, value in os.environ.items() if not key.startswith(own)}
@@ -50,7 +54,7 @@ class Home:
     def run(self, module: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.command(module, *arguments), env=self.environ, cwd=self.folder,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=self.seconds,
         )  # fmt: skip
         assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done

@@ -18,7 +18,7 @@ from tests.cli.conftest import Home
 from tests.support.gcs import Emulator
 from tests.support.hosts import requires_namespaces
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 QUICK = ("--platforms", "2", "--seconds", "2", "--warm-up", "1", "--repeats", "1")
 FIELDS = {
@@ -33,7 +33,11 @@ FIELDS = {
 
 @pytest.fixture
 def tasks(home: Home) -> str:
-    """Two tasks of which the second is soon solved; a thousand evaluations take 0.2 s."""
+    """Two tasks of which the second is soon solved; a thousand evaluations take 0.2 s.
+
+    Clusters come and go, which takes a minute and more where others use the machine, too.
+    """
+    home.seconds = 200
     path = home.folder / "tasks.json"
     work = {"long": {"bits": 512, "cost_us": 150}, "short": {"bits": 8, "cost_us": 150}}
     path.write_text(json.dumps({"problem": "onemax", "tasks": work, "islands_per_task": 2, "evaluations": 1000}))

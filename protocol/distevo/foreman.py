@@ -174,7 +174,9 @@ class Foreman:
         if place.grant != work.grant:
             self._regrant(work, place, now)
         budget = run.share(work.id.task, work.id.island, max(work.rung, run.tasks[work.id.task].rung))
-        if budget != work.budget and not work.is_fetching:
+        # What rests because its run was cancelled goes on when that was extended, be it with the same budget for now.
+        rests = work.stage is Stage.FINAL and not run.state.is_over and work.id[:2] not in self._news.fits
+        if rests or (budget != work.budget and not work.is_fetching):
             self._limit(work, budget)
         if work.stage in {Stage.EVOLVING, Stage.SUSPENDED}:
             if run.state is RunState.CANCELLED or work.id[:2] in self._news.fits:

@@ -74,6 +74,7 @@ class Around:
             latency=0.0,
             clock=clock or Clock(0, 1),
             world=self,
+            slowness=lambda: 1.0,
             make_workers=lambda boot: Workers(1, work, boot, self.agenda, random.Random(0)),
             rng=random.Random(0),
         )

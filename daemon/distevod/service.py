@@ -64,6 +64,10 @@ SETTING_FIELDS = (
 )  # fmt: skip
 
 
+MOST_OTHERS = 1000
+"""Programs of other tasks that a run may begin with."""
+
+
 class Refusal(Exception):  # noqa: N818 - the word of the exit codes
     """A request that cannot be granted. `kind` is one of the names in the table of exit codes."""
 
@@ -164,6 +168,8 @@ class Service:
         others = request.get("from_others") or 0
         if request.get("begin_from") is None:
             return None
+        if type(others) is not int or not 0 <= others <= MOST_OTHERS:
+            raise Refusal("usage", f"from_others is {others!r}: give a count, at most {MOST_OTHERS}")
         source = self._run({"run": request["begin_from"]})
         plan = self._runtime.node.following.plan.runs[source]
         refusal = misfit(source, plan, checked.name, checked.tasks, others)
@@ -239,9 +245,12 @@ class Service:
         entry = plan.tasks[task]
         view = task_view(self._runtime.node, name, task)
         result = self._results.get(entry.result or "")
-        if result is None or view["state"] == "working":
+        if result is None:
             return view
-        return view | result_view(result)
+        if view["state"] == "working" and (result.fitness or []) < (view["fitness"] or []):
+            return view
+        # A task that goes on from a result may not have come as far again yet.
+        return view | result_view(result) | {"evaluations": max(view["evaluations"], result.evaluations)}
 
     async def _fetch_results(self, plan: RunPlan, tasks: list[str]) -> None:
         names = [name for task in tasks if (name := plan.tasks[task].result) and name not in self._results]

@@ -8,10 +8,12 @@ from enum import StrEnum
 
 import msgspec
 
+from distevo.block import pack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.errors import CheckpointError
 from distevo.events import IslandId, StoreAnswer, Verified
 from distevo.ledger import Ledger, TaskId
+from distevo.merge import PopulationMerger
 from distevo.names import RESULTS, result_epoch, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
@@ -255,8 +257,8 @@ class Closing:
         for index, place in enumerate(task.islands):
             final = end.finals.get(index)
             rests = (final is not None and final.grant == place.grant) or index in end.empty
-            # What has no place yet has not begun, and of a cancelled run never will.
-            if not rests and not (is_cancelled and place.is_nobodys):
+            # What has no place yet has not begun, and of a cancelled run never will, unless a result has its state.
+            if not rests and not (is_cancelled and place.is_nobodys and task.result is None):
                 return False
         return True
 
@@ -272,7 +274,9 @@ class Closing:
         if end.refuted and (end.guess is None or len(end.refuted) >= MAX_REFUTED):
             end.guess, end.failure = None, complaint(end.refuted)
         is_unfit = end.failure is None and (end.guess is None or not end.guess.fit)
-        end.rung = next_rung(run, end.task, end.finals.values()) if is_unfit else None
+        # What was refuted came with the states that are known: they are no good beginning for a larger budget.
+        goes_on = is_unfit and not end.refuted and not run.state.is_over
+        end.rung = next_rung(run, end.task, end.finals.values()) if goes_on else None
         # What is not the last word needs no second look; what nobody would need again is not evaluated again.
         if end.guess is None or end.failure is not None or end.rung is not None:
             self._record(end, None)
@@ -313,7 +317,7 @@ class Closing:
             seconds=round(counts[2], 3),
             origin=provenance_of(guess.meta) if guess else None,
         )
-        islands = [end.finals[index] for index in sorted(end.finals)]
+        islands = _with([end.finals[index] for index in sorted(end.finals)], guess)
         # Who wrote it is part of the content, so that no two coordinators ever make the same name: one that slept
         # may still delete what it wrote itself.
         state = Checkpoint(
@@ -326,7 +330,8 @@ class Closing:
     def _counts(self, end: TaskEnd) -> tuple[int, int, float]:
         """(evaluations, duplicates, seconds) of all islands; seconds are those of the one that worked longest."""
         evaluations, duplicates, seconds = 0, 0, 0.0
-        for index in range(len(self._ledger.plan.runs[end.run.name].tasks[end.task].islands)):
+        task = self._ledger.plan.runs[end.run.name].tasks[end.task]
+        for index in range(len(task.islands)):
             final = end.finals.get(index)
             if final is not None:
                 c = final.counters
@@ -335,7 +340,8 @@ class Closing:
                 counts = self._counted(IslandId(end.run.name, end.task, index))
             evaluations, duplicates = evaluations + counts[0], duplicates + counts[1]
             seconds = max(seconds, counts[2])
-        return evaluations, duplicates, seconds
+        # Of a task that goes on from a result, the states of some may not have been taken up again.
+        return max(evaluations, task.evaluations), max(duplicates, task.duplicates), max(seconds, task.seconds)
 
     def _encoded(self, state: Checkpoint) -> bytes:
         try:
@@ -350,9 +356,13 @@ class Closing:
     ) -> None:
         if self.ends.get(end.id) is not end:
             return  # Another member decides by now.
-        del self.ends[end.id]
         run = self._ledger.plan.runs[end.run.name]
-        if end.rung is not None and not run.state.is_over:
+        if end.rung is not None and run.state.is_over:
+            # Cancelled while it was written: it is the last word now, and that has to be looked at again.
+            self._begin(end, run, now)
+            return
+        del self.ends[end.id]
+        if end.rung is not None:
             self._ledger.promote(end.id, name, result, duplicates, error, end.rung)
             self._promoted(end.id)
         else:
@@ -391,3 +401,13 @@ class Closing:
                     self._outbox.delete(candidate, lambda _answer, _now: None)
 
         self._outbox.list(RESULTS if name is None else run_results(name), listed)
+
+
+def _with(states: list[IslandSnapshot], guess: Program | None) -> list[IslandSnapshot]:
+    """The states of a task, one of which has the guess: where it came by merging none may, and whoever goes on from
+    the result must not be without it."""
+    if guess is None or not states or any(guess.key in population_of(state) for state in states):
+        return states
+    first, *others = states
+    population = PopulationMerger.merge_populations([population_of(first), [guess]])
+    return [msgspec.structs.replace(first, population=pack(list(population))), *others]

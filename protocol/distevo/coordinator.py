@@ -330,13 +330,20 @@ class Coordinator:
         for name, run in self.ledger.plan.in_turn():
             if name not in self.ledger.runs:
                 continue
-            forecast = Forecast.of(run)
+            forecasts: dict[int, Forecast] = {}
             for task, entry in run.in_turn():
                 if not entry.is_open_in(run.state):
                     continue
+                if entry.rung not in forecasts:
+                    forecasts[entry.rung] = Forecast.of(run, entry.rung)
+                forecast = forecasts[entry.rung]
                 for index, at in enumerate(entry.islands):
-                    # A run that rests or is over begins nothing; what was begun has to have somebody who holds it.
-                    is_idle = run.state in {RunState.CANCELLED, RunState.PAUSED} and at.is_nobodys
+                    # A run that rests or is over begins nothing; what was begun has to have somebody who holds it, or,
+                    # of a cancelled one, tells what a result has of it.
+                    begins_nothing = run.state is RunState.PAUSED or (
+                        run.state is RunState.CANCELLED and entry.result is None
+                    )
+                    is_idle = begins_nothing and at.is_nobodys
                     island = IslandId(name, task, index)
                     is_final = self.closing.is_final(island)
                     # Its task may stay open for long: until then somebody has to be able to tell its last state.
@@ -355,7 +362,9 @@ class Coordinator:
         if run.state in {RunState.CANCELLED, RunState.PAUSED}:
             return 0.0
         if not evaluations:
-            return forecast.island(share.cpu_seconds)
+            rung = run.tasks[island.task].rung
+            used = run.share(island.task, island.island, rung - 1).cpu_seconds if rung else None
+            return forecast.island(None if share.cpu_seconds is None else share.cpu_seconds - (used or 0.0))
         if share.cpu_seconds is not None:
             return max(share.cpu_seconds - seconds, 0.0)
         if share.evaluations is not None and seconds:

@@ -17,7 +17,7 @@ from distevo.instructions import Log
 from distevo.outbox import Outbox
 from distevo.placement import OpenIsland, place
 from distevo.plan import MemberPlan
-from distevo.run import RunSettings
+from distevo.run import DEFAULT_ISLANDS
 from distevo.sharding import Shard, by_capability, island_limit
 from distevo.speech import member_of
 from distevo.weighing import Weigher
@@ -78,7 +78,7 @@ def create_distribution_plan(
         members[name] = member
     live = {name: most_islands(member) for name, member in members.items()}
     if islands_per_task is None:
-        islands_per_task = sum(live.values()) if isinstance(task, str) else RunSettings(seed=0).islands_per_task
+        islands_per_task = sum(live.values()) if isinstance(task, str) else DEFAULT_ISLANDS
     tasks = [task] if isinstance(task, str) else list(task)
     seconds = None if cpu_seconds is None else cpu_seconds / max(islands_per_task, 1)
     islands = [

@@ -24,9 +24,10 @@ class Forecast(NamedTuple):
     """How long their islands worked, together; of each task the one that worked longest."""
 
     @classmethod
-    def of(cls, run: RunPlan) -> Forecast:
-        """From what the plan has of the run's closed tasks."""
-        closed = [task.seconds for task in run.tasks.values() if task.state is TaskState.DONE and task.evaluations]
+    def of(cls, run: RunPlan, rung: int = 0) -> Forecast:
+        """From what the plan has of the run's tasks that were closed on this rung: those of lower ones were easier."""
+        done = [task for task in run.tasks.values() if task.state is TaskState.DONE and task.evaluations]
+        closed = [task.seconds for task in done if task.rung == rung]
         return cls(len(closed), sum(closed))
 
     def island(self, budget: float | None) -> float | None:

@@ -22,7 +22,7 @@ from distevo.events import IslandId
 from distevo.foreman import Foreman
 from distevo.merge import PopulationMerger, distinct
 from distevo.messages import MAX_WISH_KEYS, MAX_WISHES, SEEN_KEY_BYTES, Fit, Head, Wish
-from distevo.news import TaskId
+from distevo.news import News, TaskId
 from distevo.node_settings import NodeSettings
 from distevo.plan import MemberState, Plan
 from distevo.population import Population
@@ -31,8 +31,8 @@ from distevo.speech import told_fitness
 from distevo.standing import Standing
 from distevo.stopwatch import Stopwatch
 
-MAX_MERGED_PROGRAMS = 1000
-"""Most that are held of one task, whatever `preserve_top_n` is."""
+MAX_MERGED_PROGRAMS = MAX_WISH_KEYS
+"""Most that are held of one task, whatever `preserve_top_n` is: a wish names them all, so that none comes twice."""
 MAX_MERGED_BYTES = MAX_PAYLOAD_BYTES // 2
 """Genomes in one answer."""
 
@@ -43,11 +43,11 @@ Send = Callable[[str, Head, bytes, float], object]
 class Merging:
     """One member's side: it wishes, answers, and holds what came of it."""
 
-    def __init__(self, settings: NodeSettings, foreman: Foreman, standing: Standing, send: Send) -> None:
+    def __init__(self, settings: NodeSettings, foreman: Foreman, standing: Standing, news: News, send: Send) -> None:
         self._member, self._interval, self._top_n = settings.member, settings.merge_interval, settings.preserve_top_n
         # A beat that comes a little early is not to be the one that is left out.
         self._early = settings.heartbeat_interval / 2
-        self._foreman, self._standing, self._send = foreman, standing, send
+        self._foreman, self._standing, self._news, self._send = foreman, standing, news, send
         self._plan = Plan(epoch=0, version=0)
         self._merged: dict[TaskId, Population] = {}
         self._wished_at: dict[str, float] = {}
@@ -136,6 +136,8 @@ class Merging:
                 run, task = self._plan.runs.get(wish.run), (wish.run, wish.task)
                 if run is None or run.first_grant != wish.first_grant or not self._is_open(task):
                     continue
+                if task in self._news.fits:
+                    continue  # Nothing else matters of it, and in a box of mail only the newest FIT of a task waits.
                 known = {wish.keys[at : at + SEEN_KEY_BYTES] for at in range(0, len(wish.keys), SEEN_KEY_BYTES)}
                 # Whoever has fit programs tells them by itself, at once.
                 lacking = [p for p in self._here(task) if p.key[:SEEN_KEY_BYTES] not in known and not p.fit]

@@ -162,7 +162,7 @@ class Node:
             self.slots,
             self.outbox,
             self.dispatch.send_owner,
-            Merging(settings, self.foreman, self.standing, self.dispatch.send),
+            Merging(settings, self.foreman, self.standing, self.news, self.dispatch.send),
         )
         self.handover = HandOver(self.dispatch.hand_over, self.foreman.handed)
         self.router = self.dispatch.router

@@ -65,14 +65,16 @@ class Standing:
             if island in self.islands and self.islands[island][0] == member:
                 del self.islands[island]
         self._told[member] = named
+        diversity = dict(zip(named, heartbeat.diversity, strict=False))
+        is_complete = len(heartbeat.diversity) == len(heartbeat.islands)
         for island, progress in named.items():
             _, known = self.islands.get(island, (member, None))
             before = known.evaluations if known is not None else progress.evaluations
             if known is None or progress.grant >= known.grant:
                 self.islands[island] = member, progress
                 self.evaluated(island.run, max(progress.evaluations - before, 0), now)
-        if len(heartbeat.diversity) == len(heartbeat.islands):
-            self.diversity |= zip(named, heartbeat.diversity, strict=False)
+                if is_complete:
+                    self.diversity[island] = diversity[island]
         is_new = self.refusals.get(member, {}) != heartbeat.refuses
         self.refusals[member] = dict(heartbeat.refuses)
         return is_new

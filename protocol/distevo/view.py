@@ -208,7 +208,9 @@ def _counted(
     known = [count for count in found if count is not None]
     if not entry.is_open_in(run.state) or not known:
         return entry.evaluations, entry.duplicates
-    return sum(evaluations for evaluations, _ in known), sum(duplicates for _, duplicates in known)
+    # Of a task that goes on from a result, some islands may not have been taken up again.
+    evaluations, duplicates = (sum(numbers) for numbers in zip(*known, strict=True))
+    return max(evaluations, entry.evaluations), max(duplicates, entry.duplicates)
 
 
 def _is_partial(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from distevo.block import pack, unpack
 from distevo.checkpoint import IslandSnapshot
 from distevo.convergence import SWEEP_OVER
@@ -17,6 +19,7 @@ from distevo.events import IslandId
 from distevo.merge import PopulationMerger
 from distevo.population import Population
 from distevo.program import Keyer, Program, keyer
+from distevo.provenance import meta_of, provenance_of
 from distevo.run import ProblemUse, Run, WarmStart
 
 
@@ -41,7 +44,7 @@ def inherit(
             fit[guess.key] = guess
         if task in wanted and len(best):
             # A fit one may have a low rank, and without it the task would have to be solved again.
-            programs[task] = pack([program for rank, program in enumerate(best) if rank < most or program.fit])
+            programs[task] = pack([_earlier(p) for rank, p in enumerate(best) if rank < most or p.fit])
             if all(state.cursor == SWEEP_OVER for state in states):
                 swept.append(task)
     smallest = sorted(fit.values(), key=lambda program: (program.size, program.key))[:others]
@@ -100,6 +103,14 @@ def _dealt(run: Run, warm: WarmStart, island: IslandId) -> list[Program]:
         return []
     dealt = unpack(block, keyer(run.problem.name, run.problem.version))
     return dealt[island.island :: run.settings.islands_per_task]
+
+
+def _earlier(program: Program) -> Program:
+    """With a provenance from before the first generation: the earlier run's count of them says nothing in this one."""
+    made = provenance_of(program.meta)
+    if made is None:
+        return program
+    return msgspec.structs.replace(program, meta=meta_of(msgspec.structs.replace(made, generation=0)))
 
 
 def _merged(states: Iterable[IslandSnapshot], key_of: Keyer) -> Population:

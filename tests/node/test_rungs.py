@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from distevo.block import unpack
+from distevo.checkpoint import decode_checkpoint
 from distevo.command import Verb
-from distevo.events import IslandId
+from distevo.events import IslandId, Verified
 from distevo.names import CHECKPOINTS, RESULTS
 from distevo.plan import RunState, TaskState
+from distevo.population import Population
+from distevo.program import Program
 from distevo.result import decode_result
 from distevo.run import Budget
-from tests.node.world import World
+from distevo.view import run_view
+from tests.node.world import KEY_OF, World
 
 RUNGS = (Budget(None, 20), Budget(None, 50))
 
@@ -155,3 +160,80 @@ def test_a_priority_can_be_changed() -> None:
     assert "no priority" in world.command(Verb.PRIORITY, run="s")
     world.command(Verb.CANCEL, run="s")
     assert world.command(Verb.PRIORITY, run="s", priority=1) == "the run is cancelled already"
+
+
+def half_placed() -> World:
+    """A task of twelve islands on its second rung, of which a result has 0.9 and eight have a place again."""
+    world = World(workers=1)
+    world.submit(tasks=1, islands=12, evaluations=1200, rungs=(Budget(None, 120),))
+    for number in range(12):
+        world.generation(next(iter(world.running)), fitness=0.9 if number == 11 else 0.5)
+        world.pass_time(0.5)
+    world.pass_time(2)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.rung, entry.evaluations) == (1, 120)
+    assert 0 < sum(not place.owner for place in entry.islands) < 12
+    return world
+
+
+def test_a_run_that_is_cancelled_on_a_rung_keeps_what_had_no_place_again() -> None:
+    world = half_placed()
+    world.generation(next(iter(world.running)), fitness=0.1)
+    assert world.command(Verb.CANCEL) == "accepted"
+    world.pass_time(2)
+    world.verify()
+    world.pass_time(2)
+    entry = world.plan.runs["r"].tasks["t0"]
+    result, states = decode_result(world.objects[entry.result or ""][0])
+    assert (entry.state, result.fitness, result.evaluations) == (TaskState.DONE, [0.9], 130)
+    assert len(decode_checkpoint(states).islands) == 12
+
+
+def test_evaluations_of_lower_rungs_are_counted_on() -> None:
+    world = half_placed()
+    first = next(iter(world.running))
+    world.generation(first, fitness=0.1)
+    world.pass_time(1)
+    assert run_view(world.node, "r", world.now)["evaluations"] >= 120
+    world.generation(first, fitness=0.95, fit=True)
+    world.pass_time(3)
+    world.verify()
+    world.pass_time(2)
+    assert world.plan.runs["r"].tasks["t0"].evaluations >= 120
+
+
+def test_the_last_word_of_a_cancelled_run_is_looked_at_again() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=1000, rungs=(Budget(None, 200),))
+    world.generation(island(0), fitness=0.5)
+    assert world.command(Verb.CANCEL) == "accepted"
+    assert len(world.verifying) == 1
+
+
+def test_nobody_climbs_on_what_was_refuted() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=1000, rungs=(Budget(None, 20), Budget(None, 50)))
+    world.generation(island(0), fitness=0.5, fit=True)
+    world.pass_time(3)
+    (order,) = world.verifying
+    world.verifying.clear()
+    world.feed(Verified(order.run, order.task, order.genome, (0.1,), False, False))
+    world.pass_time(30)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.rung) == (TaskState.FAILED, 0)
+
+
+def test_what_came_by_merging_is_in_the_result_that_others_go_on_from() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=20)
+    world.generation(island(0), fitness=0.5)
+    found = Program.of(b"elsewhere", KEY_OF(b"elsewhere"), (0.9,), False)
+    world.node.exchange.merging.came(("r", "t0"), [found])
+    world.generation(island(0), fitness=0.5)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    result, states = decode_result(world.objects[world.plan.runs["r"].tasks["t0"].result or ""][0])
+    assert result.fitness == [0.9]
+    (state,) = decode_checkpoint(states).islands
+    assert found.key in Population(unpack(state.population, KEY_OF))

@@ -89,3 +89,8 @@ def test_it_is_what_a_cluster_does(tasks: int, islands: int) -> None:
     plan = create_distribution_plan([f"t{n}" for n in range(tasks)], platforms, islands_per_task=islands)
     wanted = plan.counts | ({"": len(plan.waiting)} if plan.waiting else {})
     assert report.owned == {name: count for name, count in wanted.items() if count}
+
+
+def test_several_tasks_have_as_many_islands_as_a_run_gives_by_itself() -> None:
+    plan = create_distribution_plan(["a", "b"], [KAGGLE, COLAB])
+    assert sum(plan.counts.values()) == 2

@@ -34,3 +34,9 @@ def test_it_goes_from_the_budget_to_what_others_took() -> None:
 
 def test_it_is_never_more_than_the_budget() -> None:
     assert Forecast.of(run(30.0, 40.0)).island(10.0) == 10.0
+
+
+def test_tasks_of_lower_rungs_say_nothing_of_a_higher_one() -> None:
+    easy = run(0.03, 0.03, 0.03)
+    assert Forecast.of(easy, 2).island(5.0) == 5.0
+    assert Forecast.of(easy, 0).island(5.0) < 5.0

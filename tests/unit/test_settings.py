@@ -389,4 +389,4 @@ def test_how_many_may_be_a_count_or_a_share(given: object, value: float, environ
 
 @pytest.mark.parametrize("given", ["0", "1001", "101%", "0%", "-3", "1.5", "many", "nan", "", True])
 def test_how_many_is_neither(given: object, environ: dict[str, str]) -> None:
-    assert "a count from 1 to 1000, or a share above 0 like 20% or 0.2" in refusal({"preserve_top_n": given}, environ)
+    assert "a count from 1 to 256, or a share above 0 like 20% or 0.2" in refusal({"preserve_top_n": given}, environ)

@@ -14,6 +14,7 @@ from distevo.checkpoint import IslandSnapshot
 from distevo.errors import BlockError
 from distevo.events import IslandId
 from distevo.program import Program, keyer
+from distevo.provenance import Provenance, meta_of, provenance_of
 from distevo.run import ProblemUse, Run, RunSettings, WarmStart, decode_run, encode_run
 from distevo.warm_start import fault, inherit, resident, seeds
 from distevo.work import fresh_snapshot
@@ -104,3 +105,17 @@ def test_a_run_keeps_it_and_one_that_cannot_be_read_is_refused() -> None:
     assert "'others'" in (fault(run(WarmStart(run="old", version="1", others=b"?"))) or "")
     with pytest.raises(BlockError):
         inherit("old", OLD, {"t": [msgspec.structs.replace(state("t"), population=b"?")]}, ["t"], 9, 0)
+
+
+def test_what_is_inherited_was_made_before_the_first_generation() -> None:
+    key_of = keyer("toy", "1")
+    meta = meta_of(Provenance("kaggle-1", 2, 300))
+    program = Program.of(b"p", key_of(b"p"), (1.0,), False, meta=meta)
+    problem = ProblemUse("toy", "", "toy", "1")
+    run = Run(
+        name="a", nonce="", problem=problem, settings=RunSettings(seed=1, evaluations=10),
+        tasks={"t": msgspec.Raw(b"{}")}, submitted_through="",
+    )  # fmt: skip
+    state = msgspec.structs.replace(fresh_snapshot(run, IslandId("a", "t", 2), 1), population=pack([program]))
+    (inherited,) = unpack(inherit("a", problem, {"t": [state]}, ["t"], 10, 0).programs["t"], key_of)
+    assert provenance_of(inherited.meta) == Provenance("kaggle-1", 2, 0)

@@ -98,8 +98,8 @@ class Figures:
             taken = self._generation_time(name, now)
             if taken is not None and found in LIVING:
                 generation_time.add_metric([name], taken)
-            if found in LIVING and name in self._node.plan.members:
-                slowness.add_metric([name], self._node.plan.members[name].slowness)
+            if found in LIVING and name in self._node.following.plan.members:
+                slowness.add_metric([name], self._node.following.plan.members[name].slowness)
         yield from (health, state, silence, coordinator, generation_time, slowness)
 
     def _generation_time(self, name: str, now: float) -> float | None:
@@ -179,7 +179,7 @@ class Figures:
         converged = gauge("run_islands_converged", "Islands of a run, of those at work, that get nowhere.", "run")
         entropy = gauge("run_entropy_bits", "Mean entropy in islands of a run at work.", "run", "of")
         islands = all_islands_view(self._node)
-        for name, run in self._node.plan.runs.items():
+        for name, run in self._node.following.plan.runs.items():
             if run.state.is_over:
                 continue
             found = summary(island for island in islands if island["run"] == name)

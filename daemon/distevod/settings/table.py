@@ -234,7 +234,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "preserve_top_n",
-        CountOrShare(1000),
+        CountOrShare(256),
         20,
         "programs",
         "How many of the best programs of a task a merge keeps: a count of them all, or a share of each island's.",

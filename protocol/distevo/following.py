@@ -49,8 +49,9 @@ class Following:
         self._lease.watch(now, seen)
 
     def is_blind(self, now: float) -> bool:
-        """Whether the store has not answered for a while."""
-        return self._looking_since is not None and now > self._looking_since + 2 * RETRY_SECONDS
+        """Whether the store has not answered for a while: a look at `cluster`, or whatever else was asked of it."""
+        since = [at for at in (self._looking_since, self._outbox.failing_since) if at is not None]
+        return bool(since) and now > min(since) + 2 * RETRY_SECONDS
 
     def told(self, in_force: InForce, now: float) -> None:
         """A plan came in force by a swap of ours, or by the word of the holder while the store is away."""

@@ -161,8 +161,9 @@ def test_nothing_new_waits_for_a_platform_that_has_lost_the_store(three: Cluster
     blind, *rest = three.followers_first()
     three.cut_store(blind)
     within(2 * TTL, lambda: unrenewed_seconds(three, blind) > TTL, "it to miss the store")
-    # It lives, and has links; so it is given an island of this one, which is over when all its islands are.
-    run = three.submit(rest[0], data={"t": SLOW}, islands_per_task=3, evaluations=600)
+    # It lives, and has links; so it is given islands of this one, which fills all places that there are, and is over
+    # when all its islands are.
+    run = three.submit(rest[0], data={"t": SLOW}, islands_per_task=6, evaluations=3000)
     within(10, lambda: AWAY in notes(three, blind), "the blind one to say that it cannot begin")
     assert three.daemons[rest[0]].wait_done(run, 20)["tasks_done"] == 1
     three.wait_members(ALIVE)

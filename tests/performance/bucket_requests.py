@@ -1,6 +1,6 @@
 """Requests to a bucket in an hour, as counted by real daemons, against what `distevo-ctl cost` estimates.
 
-    python tests/performance/requests.py [--minutes 10] [--platforms 4] [--quick]
+    python tests/performance/bucket_requests.py [--minutes 10] [--platforms 4] [--quick]
 
 Daemons with default settings evolve tasks that nobody solves, on a bucket in an emulator behind a proxy that adds 50 ms
 to each request: once linked with each other, and once with nobody to be dialled, so that all they have is mail. What

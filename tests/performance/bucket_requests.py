@@ -36,16 +36,6 @@ KINDS = {"links": "tcp://127.0.0.1:0", "mail": "none"}
 TASK = {"bits": 256, "cost_us": 1000}
 
 
-class _Daemon(Daemon):
-    """One that finds the bucket."""
-
-    url = ""
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return super().environ | {"STORAGE_EMULATOR_HOST": self.url}
-
-
 def measure(folder: Path, kind: str, platforms: int, seconds: float) -> dict[str, Any]:
     """Count for so long. Raises TimeoutError when the cluster does not get to work."""
     with ExitStack() as stack:
@@ -56,9 +46,9 @@ def measure(folder: Path, kind: str, platforms: int, seconds: float) -> dict[str
         daemons = []
         for number in range(platforms):
             name = f"p{number}"
-            daemon = _Daemon(folder / kind / name, "--store", store, "--listen", KINDS[kind], id=name)
-            daemon.url = proxy.url
-            daemons.append(stack.enter_context(daemon))
+            environ = {"STORAGE_EMULATOR_HOST": proxy.url}
+            options = ("--store", store, "--listen", KINDS[kind])
+            daemons.append(stack.enter_context(Daemon(folder / kind / name, *options, id=name, environ=environ)))
         names = {daemon.id for daemon in daemons}
         wait_for(lambda: all(_alive(daemon) == names for daemon in daemons), "all to know each other", 120)
         tasks = {f"t{number}": TASK for number in range(platforms)}

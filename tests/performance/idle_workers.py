@@ -4,13 +4,14 @@
 
 The platforms have 1, 2 and 1 workers, batches of 50, 250 and 100, memory of 2, 4 and 1 GB, and the third is niced by
 10, so that they differ in what they say they can do and in what they do; all share this machine's cores and a folder.
-Every evaluation burns 2 ms of CPU time and writes down when it began and ended, and for which task.
+Every evaluation burns 2 ms of CPU time; the workers' traces (DISTEVO_TRACE) say when each generation began and ended,
+and of which task.
 
-Looked at is the time in which work is left for everybody: from the first evaluation of all to the beginning of the last
-task that was begun. Of each worker: `busy_percent` is the time inside evaluations; `between_percent` the time between
-two of them up to 50 ms (variation, keys, a new task, the other processes' turn); `idle_percent` the rest, gaps longer
-than that; and `longest_gap_s`, which includes the time before its first evaluation. Prints JSON; exits with 1 when some
-worker idled for more than the target.
+Looked at is the time in which work is left for everybody: from the first generation of all to the beginning of the last
+task that was begun. Of each worker: `busy_percent` is the time inside generations; `between_percent` the time between
+two of them up to 50 ms (a report, a new task); `idle_percent` the rest, gaps longer than that; and `longest_gap_s`,
+which includes the time before its first generation. Prints JSON; exits with 1 when some worker idled for more than the
+target.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ import orjson
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from distevod.evolution.trace import VARIABLE, Record, read_trace
 from tests.support.daemon import Daemon, wait_for
-from tests.support.traced import Span, spans
 
 TARGET_PERCENT = 1.0
 GAP_SECONDS = 0.05
-MILLISECONDS = 2.0
+COST_US = 2000
 PLATFORMS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     "one": (1, ("--batch-size", "50", "--memory-mb", "2048"), ()),
     "two": (2, ("--batch-size", "250", "--memory-mb", "4096"), ()),
@@ -63,30 +64,28 @@ def measure(tasks: int, cpu_seconds: float, islands: int, options: list[str]) ->
     """Let three platforms work through a run, and read the trace."""
     with tempfile.TemporaryDirectory(prefix="distevo-idle-") as name, ExitStack() as stack:
         folder, traces = Path(name), Path(name) / "traces"
-        traces.mkdir()
-        store = ("--store", str(folder / "store"))
+        store, environ = ("--store", str(folder / "store")), {VARIABLE: str(traces)}
         daemons = {
             member: stack.enter_context(
-                Daemon(folder / member, *store, *own, *options, workers=workers, id=member, prefix=prefix)
+                Daemon(
+                    folder / member, *store, *own, *options, workers=workers, id=member, prefix=prefix, environ=environ
+                )
             )
             for member, (workers, own, prefix) in PLATFORMS.items()
         }
         wait_for(lambda: all(_sees_all(daemon) for daemon in daemons.values()), "three platforms to be one cluster", 60)
         owners = {pid: member for member, daemon in daemons.items() for pid in daemon.status()["workers"].values()}
-        data = {
-            f"t{number:03}": {"folder": str(traces), "number": number, "milliseconds": MILLISECONDS}
-            for number in range(tasks)
-        }
+        data = {f"t{number:03}": {"bits": 256, "cost_us": COST_US} for number in range(tasks)}
         begun = time.monotonic()
         run = daemons["one"].submit(
-            reference="tests.support.traced:Traced",
+            reference="tests.support.rugged:Rugged",
             data=data,
             cpu_seconds=cpu_seconds,
             islands_per_task=islands,
             seed=1,
         )
         daemons["one"].wait_done(run, 60 + 4 * tasks * cpu_seconds)
-        result = judged(spans(traces), owners)
+        result = judged({int(path.stem): list(read_trace(path)) for path in traces.iterdir()}, owners)
         settings = {"tasks": tasks, "cpu_seconds": cpu_seconds, "islands_per_task": islands, "options": options}
         return settings | {"seconds": round(time.monotonic() - begun, 2)} | result
 
@@ -96,34 +95,34 @@ def _sees_all(daemon: Daemon) -> bool:
     return states == ["alive"] * len(PLATFORMS)
 
 
-def judged(found: dict[int, list[Span]], owners: dict[int, str]) -> dict[str, Any]:
+def judged(found: dict[int, list[Record]], owners: dict[int, str]) -> dict[str, Any]:
     """How busy each worker was while there was work for all. Workers that were replaced have no platform."""
-    first_of_task: dict[int, float] = {}
-    for span in (span for trace in found.values() for span in trace):
-        first_of_task[span.task] = min(span.begin, first_of_task.get(span.task, span.begin))
+    first_of_task: dict[str, float] = {}
+    for record in (record for trace in found.values() for record in trace):
+        first_of_task[record.task] = min(record.begun, first_of_task.get(record.task, record.begun))
     begin, end = min(first_of_task.values()), max(first_of_task.values())
     # One that checks a problem's tasks for whoever submits it is none of the workers.
     rows = [_row(found.get(pid, []), begin, end) | {"platform": member} for pid, member in owners.items()]
     count = len(rows)
     return {
         "seconds_with_work_for_all": round(end - begin, 2),
-        "evaluations": sum(len(trace) for trace in found.values()),
+        "generations": sum(len(trace) for trace in found.values()),
         "workers": rows,
         "idle_percent_mean": round(sum(row["idle_percent"] for row in rows) / count, 3),
         "longest_gap_s": max(row["longest_gap_s"] for row in rows),
     }
 
 
-def _row(trace: list[Span], begin: float, end: float) -> dict[str, Any]:
+def _row(trace: list[Record], begin: float, end: float) -> dict[str, Any]:
     """One worker's."""
-    inside = [span for span in trace if span.begin < end]
-    moments = [begin, *(moment for span in inside for moment in (span.begin, span.end)), end]
+    inside = [record for record in trace if record.begun < end]
+    moments = [begin, *(moment for record in inside for moment in (record.begun, record.ended)), end]
     gaps = [max(later - earlier, 0.0) for earlier, later in list(pairwise(moments))[::2]]
     whole = max(end - begin, 1e-9)
     idle, between = sum(gap for gap in gaps if gap > GAP_SECONDS), sum(gap for gap in gaps if gap <= GAP_SECONDS)
     return {
-        "evaluations": len(inside),
-        "tasks": len({span.task for span in inside}),
+        "generations": len(inside),
+        "tasks": len({record.task for record in inside}),
         "busy_percent": round(100 * (1 - (idle + between) / whole), 3),
         "between_percent": round(100 * between / whole, 3),
         "idle_percent": round(100 * idle / whole, 3),

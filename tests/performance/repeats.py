@@ -2,16 +2,14 @@
 
     python tests/performance/repeats.py [--seconds 90] [--case regression] [--seen-seconds 5] [--quick]
 
-Three daemons with one worker each, linked over the loopback interface, evolve one task on six islands. Each evaluation
-is written down where it is made (tests/support/repeated.py): the digest of its genome and the time, by one clock. From
-these traces alone:
+Three daemons with one worker each, linked over the loopback interface, evolve one task on six islands. What each worker
+evaluated in a generation, and when that ended, stands in its trace (DISTEVO_TRACE). From these traces alone:
 
     repeats           evaluations of a program that was evaluated before, anywhere, of all evaluations
     elsewhere         of these, such as had been made on another platform, and not on this one
     within_delay      repeats of what was evaluated for the first time no longer ago than the stated delay of SEEN: the
                       interval of checkpoints, that of announcements, and a generation on either side
     after_delay       the other repeats: these are judged, at most 1 % of all evaluations
-    node_after_delay  of these, repeats of a node of an exhaustive sweep
 
 and from the metrics pages the bytes of keys that were sent for each evaluation (at most 16 to each other platform, and
 13 kB/s to each for a task), and of merges; and from the result, that no key is in any population twice. CPU time of
@@ -45,11 +43,11 @@ from distevo.names import RESULTS
 from distevo.program import keyer
 from distevo.result import decode_result
 from distevo.seen import SEEN_SECONDS
+from distevod.evolution.trace import KEY_BYTES, VARIABLE, read_trace
 from distevod.problems.grids import Grids
 from distevod.store import open_store
 from tests.support.daemon import Daemon, wait_for
 from tests.support.metrics import scrape
-from tests.support.repeated import RECORD
 
 PLATFORMS, ISLANDS = 3, 6
 CHECKPOINT_SECONDS, GENERATION_SECONDS, COLLECT_SECONDS = 5.0, 1.0, 1.0
@@ -65,28 +63,24 @@ def cases(cost: float) -> dict[str, tuple[str, dict[str, Any]]]:
     formulas = {"X": points, "y": [sin(5 * x) * y + 0.1 * rng.random() for x, y in points]}
     grids = dict(next(iter(Grids.tasks(GRID_TASK).values())))
     return {
-        "onemax": ("tests.support.repeated:TracedOneMax", {"bits": 256, "seconds": cost}),
-        "regression": ("tests.support.repeated:TracedRegression", formulas | {"seconds": cost}),
-        "grids": ("tests.support.repeated:TracedGrids", grids | {"seconds": cost}),
+        "onemax": ("tests.support.slowed:SlowedOneMax", {"bits": 256, "seconds": cost}),
+        "regression": ("tests.support.slowed:SlowedRegression", formulas | {"seconds": cost}),
+        "grids": ("tests.support.slowed:SlowedGrids", grids | {"seconds": cost}),
     }
 
 
-Trace = list[tuple[float, bytes, str, bool]]
-"""(time, digest, worker, whether it is a node of a sweep) of all evaluations, in the order of their times."""
+Evaluations = list[tuple[float, bytes, str]]
+"""(end of its generation, key, worker) of all evaluations, in the order of their times."""
 
 
-def read(folder: Path) -> Trace:
-    """What the workers have written down."""
+def read(folder: Path) -> Evaluations:
+    """What the workers have written down. There is one for each platform."""
     return sorted(
-        (at, digest, file.name, is_node)
+        (record.ended, record.keys[at : at + KEY_BYTES], file.name)
         for file in folder.iterdir()
-        for at, digest, is_node in RECORD.iter_unpack(whole(file.read_bytes()))
+        for record in read_trace(file)
+        for at in range(0, len(record.keys), KEY_BYTES)
     )
-
-
-def whole(data: bytes) -> bytes:
-    """The records that are complete."""
-    return data[: len(data) // RECORD.size * RECORD.size]
 
 
 def equal_keys(folder: Path) -> int:
@@ -99,22 +93,21 @@ def equal_keys(folder: Path) -> int:
     return count
 
 
-def judged(trace: Trace, delay: float) -> dict[str, Any]:
+def judged(trace: Evaluations, delay: float) -> dict[str, Any]:
     """What the traces say."""
-    first: dict[bytes, tuple[float, bool]] = {}
+    first: dict[bytes, float] = {}
     workers: dict[bytes, set[str]] = {}
     found: Counter[str] = Counter()
-    for at, digest, worker, is_node in trace:
-        known, here = first.setdefault(digest, (at, is_node)), workers.setdefault(digest, set())
+    for at, key, worker in trace:
+        known, here = first.setdefault(key, at), workers.setdefault(key, set())
         if here:
             found["repeats"] += 1
             found["elsewhere"] += worker not in here
-            found["within_delay" if at - known[0] <= delay else "after_delay"] += 1
-            found["elsewhere_after_delay"] += worker not in here and at - known[0] > delay
-            found["node_after_delay"] += known[1] and at - known[0] > delay
+            found["within_delay" if at - known <= delay else "after_delay"] += 1
+            found["elsewhere_after_delay"] += worker not in here and at - known > delay
         here.add(worker)
     total = len(trace)
-    names = ("repeats", "elsewhere", "within_delay", "after_delay", "elsewhere_after_delay", "node_after_delay")
+    names = ("repeats", "elsewhere", "within_delay", "after_delay", "elsewhere_after_delay")
     return {"evaluations": total, "distinct": len(first)} | {
         name: {"count": found[name], "share": round(found[name] / max(total, 1), 5)} for name in names
     }
@@ -126,7 +119,10 @@ def measure(case: str, seconds: float, cost: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = ("--store", str(folder / "store"), "--listen", "tcp://127.0.0.1:0", "--islands-per-platform", "2")
-        daemons = [Daemon(folder / f"p{index}", *options, id=f"p{index}") for index in range(PLATFORMS)]
+        environ = {VARIABLE: str(folder / "trace")}
+        daemons = [
+            Daemon(folder / f"p{index}", *options, id=f"p{index}", environ=environ) for index in range(PLATFORMS)
+        ]
         try:
             for daemon in daemons:
                 daemon.start()
@@ -134,7 +130,7 @@ def measure(case: str, seconds: float, cost: float) -> dict[str, Any]:
                 wait_for(lambda: paths(daemon).count("direct") == PLATFORMS - 1, "links", 60)  # noqa: B023
             daemons[0].submit(
                 reference=reference,
-                data={"t": data | {"trace": str(folder / "trace")}},
+                data={"t": data},
                 islands_per_task=ISLANDS,
                 cpu_seconds=seconds * PLATFORMS,
                 run="r",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,8 +43,11 @@ class Daemon:
         workers: int = 1,
         id: str = "here",  # noqa: A002
         prefix: tuple[str, ...] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        """`environ`: variables that it has beside what any has."""
         self.folder, self.options, self.prefix = folder, options, prefix
+        self._more = dict(environ or {})
         self.state_dir = folder / "state"
         self.workers, self.id = workers, id
         self.log = folder / "daemon.log"
@@ -55,7 +59,7 @@ class Daemon:
         """An environment in which nothing of this machine's user is touched."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("DISTEVO_", "XDG_"))}
         root = str(Path(__file__).parents[2])  # For problems that the tests bring.
-        return kept | {"HOME": str(self.folder), "TMPDIR": str(self.folder), "PYTHONPATH": root}
+        return kept | {"HOME": str(self.folder), "TMPDIR": str(self.folder), "PYTHONPATH": root} | self._more
 
     @property
     def command(self) -> list[str]:

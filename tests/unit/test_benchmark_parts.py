@@ -63,19 +63,19 @@ def snapshot(task: str) -> IslandSnapshot:
     return fresh_snapshot(run, IslandId("r", task, 0), 1)
 
 
-def test_repeats_are_told_by_task_and_by_whether_another_worker_was_first(
+def test_repeats_are_told_by_task_and_by_whether_another_platform_was_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(pid: int, *generations: tuple[str, float, float, str]) -> Path:
         monkeypatch.setattr(trace.os, "getpid", lambda: pid)
         moments = [moment for _, begun, ended, _ in generations for moment in (begun, ended)]
         monkeypatch.setattr(trace, "time", Times(*moments))
-        made = Trace(tmp_path)
+        made = Trace(tmp_path / str(pid))
         for task, _, _, keys in generations:
             made.begin()
             made.evaluated(f"{key:8}".encode() for key in keys)
             made.end(snapshot(task), len(keys) + 1)  # One more without a key.
-        return tmp_path / f"{pid}.trace"
+        return tmp_path / str(pid) / f"{pid}.trace"
 
     one = write(1, ("t", 0, 10, "abc"), ("t", 10, 20, "ade"), ("u", 20, 30, "a"))
     other = write(2, ("t", 5, 15, "cfg"), ("t", 28, 32, "ah"))

@@ -17,7 +17,7 @@ class Counted(NamedTuple):
     repeats: float
     """Of programs that had been evaluated for the same task, anywhere."""
     repeats_elsewhere: float
-    """Those of them that had been evaluated by another worker."""
+    """Those of them that had been evaluated first on another platform."""
 
     @property
     def distinct(self) -> float:
@@ -26,28 +26,29 @@ class Counted(NamedTuple):
 
 
 def count_traces(traces: Iterable[Path], begun: float, ended: float) -> Counted:
-    """What is in these traces between two moments of the monotonic clock. Raises OSError.
+    """What is in these traces, which have a folder for each platform, between two moments of the monotonic clock.
+    Raises OSError.
 
     Of a generation that is only partly in between, that part of it counts.
     """
-    tasks: dict[tuple[str, str], list[tuple[Record, int]]] = defaultdict(list)
-    for worker, path in enumerate(traces):
+    tasks: dict[tuple[str, str], list[tuple[Record, Path]]] = defaultdict(list)
+    for path in traces:
         for record in read_trace(path):
-            tasks[record.run, record.task].append((record, worker))
+            tasks[record.run, record.task].append((record, path.parent))
     evaluations = repeats = elsewhere = 0.0
     for records in tasks.values():
-        first: dict[bytes, int] = {}
-        for record, worker in sorted(records, key=lambda entry: entry[0].ended):
+        first: dict[bytes, Path] = {}
+        for record, platform in sorted(records, key=lambda entry: entry[0].ended):
             share = _share(record, begun, ended)
             evaluations += share * record.evaluations
             for at in range(0, len(record.keys), KEY_BYTES):
                 key = record.keys[at : at + KEY_BYTES]
                 by = first.get(key)
                 if by is None:
-                    first[key] = worker
+                    first[key] = platform
                 elif share:
                     repeats += share
-                    elsewhere += share if by != worker else 0.0
+                    elsewhere += share if by != platform else 0.0
     return Counted(evaluations, repeats, elsewhere)
 
 

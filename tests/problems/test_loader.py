@@ -74,6 +74,16 @@ def test_the_digest_of_a_package_covers_all_of_it(installed: Installed) -> None:
     assert "mypackage" not in sys.modules
 
 
+def test_a_module_in_folders_that_are_no_packages_of_their_own(installed: Installed) -> None:
+    installed.write("mypackage/__init__.py", "")
+    installed.write("mypackage/plain/deeper/inner.py", "class Mine: pass\n")
+    installed.write("plain/inner.py", "class Mine: pass\n")
+    for module in ("mypackage.plain.deeper.inner", "plain.inner"):
+        ref = resolve(f"{module}:Mine")
+        assert module.partition(".")[0] not in sys.modules
+        assert load(ref).__module__ == module
+
+
 def test_a_module_that_is_other_code_here_is_refused(installed: Installed) -> None:
     installed.write("mymodule.py", "class Mine: pass\n")
     ref = resolve("mymodule:Mine")

@@ -195,12 +195,18 @@ def _spec(module: str) -> ModuleSpec | None:
     if not all(part.isidentifier() for part in (first, *rest)):
         return None
     spec = find_spec(first)
-    name = first
+    name, paths = first, None if spec is None else spec.submodule_search_locations
     for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
+        if paths is None:
             return None
         name = f"{name}.{part}"
-        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+        try:
+            spec = PathFinder.find_spec(name, paths)
+        except KeyError:
+            # A folder without __init__.py, which is sought by way of the package above it, as that is imported.
+            spec, paths = None, [str(folder) for path in paths if (folder := Path(path, part)).is_dir()]
+        else:
+            paths = None if spec is None else spec.submodule_search_locations
     return spec
 
 

@@ -83,9 +83,9 @@ def budget(run: dict[str, Any]) -> str:
 
 
 def speed(run: dict[str, Any]) -> str:
-    """Tasks per hour with the whole budget that each had: `120 at 60 s`; - where nobody knows."""
+    """Tasks per hour with the budgets that they had: `120 at 60 s`; - where nobody knows."""
     rate = run["tasks_per_hour"]
-    return "-" if rate is None else f"{count(round(rate))} at {budget(run | {'rungs': []})}"
+    return "-" if rate is None else f"{count(round(rate))} at {budget(run)}"
 
 
 def per_hour(run: dict[str, Any]) -> str:

@@ -57,6 +57,7 @@ from distevo.instructions import (
 from distevo.node import Node
 from distevo.node_settings import NodeSettings
 from distevo.sharding import Shard, by_capability
+from distevo.stopwatch import Stopwatch
 from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
@@ -122,9 +123,8 @@ class Runtime:
             ),
             rng,
             own_submissions,
+            Stopwatch(time.thread_time),
         )
-        # Measures only: what it shows decides nothing.
-        self.node.exchange.merging.stopwatch.clock = time.thread_time
         self.pool = Pool(
             memory_mb=max(settings.memory_mb // settings.workers, 1),
             batch_size=settings.batch_size,

@@ -64,6 +64,8 @@ SETTING_FIELDS = (
 )  # fmt: skip
 
 
+MOST_INHERITED = 1000
+"""Programs of a task that a run may begin with: every coordinator makes their keys anew when it takes the run in."""
 MOST_OTHERS = 1000
 """Programs of other tasks that a run may begin with."""
 
@@ -175,7 +177,7 @@ class Service:
         refusal = misfit(source, plan, checked.name, checked.tasks, others)
         if refusal is not None:
             raise Refusal("refused", refusal)
-        store, most = self._runtime.store, settings.population_size
+        store, most = self._runtime.store, min(settings.population_size, MOST_INHERITED)
         try:
             warm: WarmStart = await self._in_thread(warm_start_from, source, plan, store, checked.tasks, most, others)
         except NotFound as error:

@@ -1,6 +1,6 @@
 """Balance: which platforms take so much longer than the others for the same work that they give islands away.
 
-Each platform's slowness is compared with the cluster's median (`relative`). What the plan has of a platform follows
+Each platform's pace is compared with the cluster's median (`relative`). What the plan has of a platform follows
 what is measured only with hysteresis: a departure has to be clear, and to last. It stands in the plan, so that a
 successor decides nothing anew. What follows from it for islands is the placement's to say (`hosts`, `placement`).
 """
@@ -28,20 +28,20 @@ MOST_TIMES = 100.0
 def relative(measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """How many times as long as the cluster's median each platform takes for the same work.
 
-    `measured`: by platform and run, its slowness (see `pace`). Platforms are compared over runs that several work on;
+    `measured`: by platform and run, its pace. Platforms are compared over runs that several work on;
     who shares no run with anybody is left out. Of two the faster one is the measure, of four the second fastest: half
     of a cluster that is slow should not pass for usual.
     """
     runs: dict[str, dict[str, float]] = {}
     for platform, by_run in measured.items():
-        for run, slowness in by_run.items():
-            if slowness > 0:
-                runs.setdefault(run, {})[platform] = slowness
+        for run, pace in by_run.items():
+            if pace > 0:
+                runs.setdefault(run, {})[platform] = pace
     ratios: dict[str, list[float]] = {}
     for found in runs.values():
         usual = median_low(found.values())
-        for platform, slowness in found.items() if len(found) > 1 else ():
-            ratios.setdefault(platform, []).append(slowness / usual)
+        for platform, pace in found.items() if len(found) > 1 else ():
+            ratios.setdefault(platform, []).append(pace / usual)
     return {platform: min(max(median_low(all_), 1 / MOST_TIMES), MOST_TIMES) for platform, all_ in ratios.items()}
 
 

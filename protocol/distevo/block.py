@@ -15,7 +15,7 @@ program's key.
 """
 
 from collections.abc import Sequence
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from math import isnan
 from typing import Annotated
 
@@ -51,6 +51,12 @@ class _Columns(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Columns).decode
+
+
+def fitting(programs: Sequence[Program], most: int) -> list[Program]:
+    """As many of these, from the first on, as have genomes of `most` bytes together."""
+    sizes = accumulate(program.size for program in programs)
+    return [program for program, size in zip(programs, sizes, strict=True) if size <= most]
 
 
 def pack(programs: Sequence[Program]) -> bytes:

@@ -30,6 +30,8 @@ from distevo.work import population_of
 
 FIT_SECONDS = 1.0
 """How long a fit task waits for the last states of its other islands: for their counts and a smaller fit program."""
+REFUTED_SECONDS = 10.0
+"""How long a task waits for them that is not fit after all."""
 
 Verify = Callable[[Run, str, bytes, TakeVerdict, float], None]
 """Has a guess looked at, by some platform that has the problem: (run, task, genome, then, now)."""
@@ -69,6 +71,8 @@ class TaskEnd:
     """In force when its result was begun."""
     rung: int | None = None
     """Where it goes on from that result; None: it is the last."""
+    may_climb: bool = True
+    """Whether its states can be written down, for others to go on from."""
     is_due: bool = False
     """It has waited long enough for the states of its other islands."""
 
@@ -76,6 +80,11 @@ class TaskEnd:
     def id(self) -> TaskId:
         """(run, task)."""
         return self.run.name, self.task
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is evolved for it, whatever budget is left."""
+        return bool(self.fit or self.refuted) or self.failure is not None
 
     def choose(self, merge: Merge) -> Program | None:
         """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""
@@ -140,7 +149,8 @@ class Closing:
         for island, grant in report.empty:
             end = self.ends.get(island[:2])
             # Only what is cancelled or fit elsewhere rests before it has begun; and a run may be extended again.
-            if self._is_its(island, owner, grant) and ((end is not None and end.fit) or self._is_cancelled(island.run)):
+            is_over = (end is not None and end.is_settled) or self._is_cancelled(island.run)
+            if self._is_its(island, owner, grant) and is_over:
                 end = self._end_of(island[:2])
                 if end is not None:
                     end.empty.add(island.island)
@@ -160,6 +170,10 @@ class Closing:
         end = self._end_of(task)
         if end is None or end.stage is not Stage.COLLECTING:
             return
+        gone = {refuted.program.key for refuted in end.refuted}
+        programs = [program for program in programs if program.key not in gone]
+        if not programs:
+            return  # Said again by who has not heard yet that it is not so.
         if not end.fit:
             self._outbox.later(now + FIT_SECONDS, lambda now: self._waited(end, now))
         for program in programs:
@@ -171,7 +185,7 @@ class Closing:
         end = self.ends.get(island[:2])
         if end is None:
             return False
-        if end.fit or end.failure is not None or end.stage is not Stage.COLLECTING or island.island in end.empty:
+        if end.is_settled or end.stage is not Stage.COLLECTING or island.island in end.empty:
             return True
         final = end.finals.get(island.island)
         return final is not None and self._is_current(island, final.grant)
@@ -179,7 +193,7 @@ class Closing:
     def is_ending(self, task: TaskId) -> bool:
         """Whether a task is about to get its result, whatever its islands still say."""
         end = self.ends.get(task)
-        return end is not None and (bool(end.fit) or end.stage is not Stage.COLLECTING)
+        return end is not None and (end.is_settled or end.stage is not Stage.COLLECTING)
 
     def reconsider(self, run: str, now: float) -> None:
         """A run was cancelled or extended, or islands of it have moved."""
@@ -226,7 +240,7 @@ class Closing:
     def _may_go_on(self, island: IslandId, snapshot: IslandSnapshot) -> bool:
         """Whether the budget in force gives an island in this state more to do."""
         run, end = self._ledger.plan.runs[island.run], self.ends.get(island[:2])
-        if run.state.is_over or (end is not None and (end.failure is not None or end.fit)):
+        if run.state.is_over or (end is not None and end.is_settled):
             return False
         counters = snapshot.counters
         share = run.share(island.task, island.island)
@@ -275,11 +289,11 @@ class Closing:
             end.guess, end.failure = None, complaint(end.refuted)
         is_unfit = end.failure is None and (end.guess is None or not end.guess.fit)
         # What was refuted came with the states that are known: they are no good beginning for a larger budget.
-        goes_on = is_unfit and not end.refuted and not run.state.is_over
+        goes_on = is_unfit and end.may_climb and not end.refuted and not run.state.is_over
         end.rung = next_rung(run, end.task, end.finals.values()) if goes_on else None
         # What is not the last word needs no second look; what nobody would need again is not evaluated again.
         if end.guess is None or end.failure is not None or end.rung is not None:
-            self._record(end, None)
+            self._record(end, None, now)
             return
         end.stage = Stage.VERIFYING
         genome = end.guess.genome
@@ -293,15 +307,22 @@ class Closing:
     def _verified(self, end: TaskEnd, verdict: Verified, now: float) -> None:
         assert end.guess is not None
         if verdict.error is not None or is_same(end.guess.fitness, verdict.fitness):
-            self._record(end, verdict)
+            self._record(end, verdict, now)
             return
         end.refuted.append(Refuted(end.guess, verdict.fitness))
         self._outbox.log(
             "error", "a best program is no result", run=end.run.name, task=end.task, reason=str(end.refuted[-1])
         )
-        self._begin(end, self._ledger.plan.runs[end.run.name], now)
+        end.fit.pop(end.guess.key, None)
+        if end.fit or not end.is_due:
+            self._begin(end, self._ledger.plan.runs[end.run.name], now)
+            return
+        # It was to be closed with what was known after a second: now all that its islands have counts.
+        end.stage, end.is_due = Stage.COLLECTING, False
+        self._outbox.later(now + REFUTED_SECONDS, lambda now: self._waited(end, now))
+        self._consider(end, now)
 
-    def _record(self, end: TaskEnd, verdict: Verified | None) -> None:
+    def _record(self, end: TaskEnd, verdict: Verified | None, now: float) -> None:
         end.stage = Stage.RECORDING
         guess, counts = end.guess, self._counts(end)
         error = end.failure or (verdict.error if verdict is not None else None) or end.warning
@@ -323,7 +344,12 @@ class Closing:
         state = Checkpoint(
             cluster="", member=self._member, boot=self._boot, sequence=0, islands=islands, resource_usage={}
         )
-        data = encode_result(result, self._encoded(state))
+        encoded, is_whole = self._encoded(state)
+        if end.rung is not None and not is_whole:
+            end.may_climb = False
+            self._begin(end, self._ledger.plan.runs[end.run.name], now)
+            return
+        data = encode_result(result, encoded)
         name = result_name(end.run.name, end.task, self.in_force.epoch, result_digest(data))
         self._outbox.create(name, data, lambda _answer, now: self._recorded(end, name, result, counts[1], error, now))
 
@@ -343,13 +369,14 @@ class Closing:
         # Of a task that goes on from a result, the states of some may not have been taken up again.
         return max(evaluations, task.evaluations), max(duplicates, task.duplicates), max(seconds, task.seconds)
 
-    def _encoded(self, state: Checkpoint) -> bytes:
+    def _encoded(self, state: Checkpoint) -> tuple[bytes, bool]:
+        """With whether all islands are in it."""
         try:
-            return encode_checkpoint(state)
+            return encode_checkpoint(state), True
         except CheckpointError as error:
             # Too large, say. The result counts for more than that it can be extended.
             self._outbox.log("error", "a result is written without its islands", reason=str(error))
-            return encode_checkpoint(msgspec.structs.replace(state, islands=[]))
+            return encode_checkpoint(msgspec.structs.replace(state, islands=[])), False
 
     def _recorded(
         self, end: TaskEnd, name: str, result: Result, duplicates: int, error: str | None, now: float

@@ -30,9 +30,11 @@ _FIRST_BYTES = 6
 
 HEADER_BYTES = _HEADER.size
 MAX_HEAD_BYTES = 2**20
-"""The largest are heartbeats of a member with thousands of islands, some 70 bytes each."""
+"""The largest are heartbeats of a member with a thousand islands, up to 500 bytes each, and wishes."""
 MAX_PAYLOAD_BYTES = 16 * 2**20
 """Before compression and after. A checkpoint is compressed already; one that is larger travels by the store alone."""
+MAX_PROGRAM_BYTES = MAX_PAYLOAD_BYTES // 2
+"""Genomes in one payload: what else a block has of each program takes no more than they do."""
 MAX_INNER_BYTES = HEADER_BYTES + MAX_HEAD_BYTES + MAX_PAYLOAD_BYTES
 """A frame within a FORWARD: whatever can be sent directly can be relayed."""
 MAX_FRAME_BYTES = HEADER_BYTES + MAX_HEAD_BYTES + MAX_INNER_BYTES

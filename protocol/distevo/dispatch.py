@@ -199,8 +199,8 @@ class Dispatch:
                 # Nobody speaks to the dead for a day. Whoever is called so and lives speaks itself, and is heard.
                 is_dead = to in members and members[to].state is MemberState.DEAD
                 if not is_dead or self.router.is_linked(to):
-                    wished = msgspec.structs.replace(head, wishes=wishes[to]) if to in wishes else head
-                    self.send(to, wished, b"", now)
+                    own = msgspec.structs.replace(head, wishes=wishes[to]) if to in wishes else head
+                    self.send(to, own, b"", now)
 
     def _heartbeat(self, is_answer: bool = False) -> Heartbeat:
         node = self._node

@@ -61,7 +61,9 @@ def islands_view(node: Node) -> list[dict[str, Any]]:
 
 def all_islands_view(node: Node) -> list[dict[str, Any]]:
     """The islands that somebody has in hand, as far as that was heard."""
-    found = {(view["run"], view["task"], view["island"]): view for view in islands_view(node)}
+    # One that parts is its new owner's, who may have told of it.
+    works = [work for work in node.foreman.islands.values() if work.stage is not Stage.PARTING]
+    found = {work.id: _own(node, work) for work in works if work.snapshot is not None}
     for island, (member, progress) in node.standing.islands.items():
         # What was told may be of a run that no plan here has yet.
         place = node.following.plan.place_of(*island)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from itertools import accumulate
 
 from blake3 import blake3
 
 from distevo import seen
-from distevo.block import pack, unpack
-from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.block import fitting, pack, unpack
+from distevo.codec import MAX_PROGRAM_BYTES
 from distevo.errors import BlockError, RemoteProtocolError
 from distevo.events import IslandId
 from distevo.foreman import Foreman
@@ -29,9 +28,6 @@ from distevo.program import Program, keyer
 from distevo.slots import Slots
 from distevo.topology import targets
 from distevo.work import IslandWork, Stage
-
-MAX_EMIGRANT_BYTES = MAX_PAYLOAD_BYTES // 2
-"""Genomes in one batch of emigrants."""
 
 SendTo = Callable[[str, Head, bytes], None]
 """Sends to an owner: (owner, head, payload)."""
@@ -88,7 +84,7 @@ class Exchange:
         if not population:
             return
         seed = blake3(f"{work.state.seed}/emigration/{work.state.generation}".encode()).digest()
-        chosen = _bounded(select(settings, population, random.Random(int.from_bytes(seed))))
+        chosen = fitting(select(settings, population, random.Random(int.from_bytes(seed))), MAX_PROGRAM_BYTES)
         block = b""
         for target in to:
             island = IslandId(work.id.run, work.id.task, target)
@@ -221,9 +217,3 @@ class Exchange:
     def _owner_of(self, run: str, task: str, island: int) -> str | None:
         places = self._places((run, task))
         return places[island].owner if island < len(places) else None
-
-
-def _bounded(programs: list[Program]) -> list[Program]:
-    """As many of these, from the first on, as a message holds."""
-    sizes = accumulate(program.size for program in programs)
-    return [program for program, size in zip(programs, sizes, strict=True) if size <= MAX_EMIGRANT_BYTES]

@@ -13,10 +13,10 @@ It is soft, and dropped when the task is closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import accumulate, islice
+from itertools import islice
 
-from distevo.block import pack
-from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.block import fitting, pack
+from distevo.codec import MAX_PROGRAM_BYTES
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId
 from distevo.foreman import Foreman
@@ -33,8 +33,6 @@ from distevo.stopwatch import Stopwatch
 
 MAX_MERGED_PROGRAMS = MAX_WISH_KEYS
 """Most that are held of one task, whatever `preserve_top_n` is: a wish names them all, so that none comes twice."""
-MAX_MERGED_BYTES = MAX_PAYLOAD_BYTES // 2
-"""Genomes in one answer."""
 
 Send = Callable[[str, Head, bytes, float], object]
 """(member, head, payload, now)."""
@@ -43,7 +41,15 @@ Send = Callable[[str, Head, bytes, float], object]
 class Merging:
     """One member's side: it wishes, answers, and holds what came of it."""
 
-    def __init__(self, settings: NodeSettings, foreman: Foreman, standing: Standing, news: News, send: Send) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        foreman: Foreman,
+        standing: Standing,
+        news: News,
+        send: Send,
+        stopwatch: Stopwatch,
+    ) -> None:
         self._member, self._interval, self._top_n = settings.member, settings.merge_interval, settings.preserve_top_n
         # A beat that comes a little early is not to be the one that is left out.
         self._early = settings.heartbeat_interval / 2
@@ -52,7 +58,7 @@ class Merging:
         self._merged: dict[TaskId, Population] = {}
         self._wished_at: dict[str, float] = {}
         """When each member was last sent wishes."""
-        self.stopwatch = Stopwatch()
+        self.stopwatch = stopwatch
         self.wished_for = self.sent = self.received = self.known = 0
         """Wishes; programs sent; programs that came, and of these, such as were here already."""
         self.bytes_sent = 0
@@ -105,7 +111,10 @@ class Merging:
             return {}
         made: dict[str, list[Wish]] = {}
         with self.stopwatch.of("periodic"):
-            for task, member in self._better().items():
+            better = list(self._better().items())
+            # Beginning where the last wishes ended, so that no task waits for ever behind those that improve.
+            first = self.wished_for % len(better) if better else 0
+            for task, member in better[first:] + better[:first]:
                 if member in due and len(made.get(member, ())) < MAX_WISHES:
                     keys = b"".join(key[:SEEN_KEY_BYTES] for key in islice(self._here(task).keys(), MAX_WISH_KEYS))
                     grant = self._plan.runs[task[0]].first_grant
@@ -132,7 +141,7 @@ class Merging:
     def wished(self, sender: str, wishes: list[Wish], now: float) -> None:
         """A member wishes for what it lacks."""
         with self.stopwatch.of("periodic"):
-            for wish in wishes:
+            for wish in {(wish.run, wish.task): wish for wish in wishes}.values():
                 run, task = self._plan.runs.get(wish.run), (wish.run, wish.task)
                 if run is None or run.first_grant != wish.first_grant or not self._is_open(task):
                     continue
@@ -141,7 +150,7 @@ class Merging:
                 known = {wish.keys[at : at + SEEN_KEY_BYTES] for at in range(0, len(wish.keys), SEEN_KEY_BYTES)}
                 # Whoever has fit programs tells them by itself, at once.
                 lacking = [p for p in self._here(task) if p.key[:SEEN_KEY_BYTES] not in known and not p.fit]
-                if lacking := _bounded(lacking):
+                if lacking := fitting(lacking, MAX_PROGRAM_BYTES):
                     block, problem = pack(lacking), run.problem
                     self.sent += len(lacking)
                     self.bytes_sent += len(block)
@@ -193,9 +202,3 @@ class Merging:
             behaviours = {program.behaviour or program.key for program in population}
             if len(population) > self.limit or len(behaviours) < len(population) or not self._is_open(task):
                 raise LocalProtocolError(f"{len(population)} programs of {task} merged, {len(behaviours)} behaviours")
-
-
-def _bounded(programs: list[Program]) -> list[Program]:
-    """As many of these, from the first on, as a message holds."""
-    sizes = accumulate(program.size for program in programs)
-    return [program for program, size in zip(programs, sizes, strict=True) if size <= MAX_MERGED_BYTES]

@@ -188,7 +188,7 @@ class Heartbeat(Head, frozen=True, kw_only=True):
     """Runs that the sender cannot work on, and why."""
     avg_generation_time: Seconds = 0.0
     """Mean wall-clock time of the sender's generations of late; 0: there was none."""
-    slowness: Annotated[dict[Id, Seconds], Meta(max_length=MAX_MEMBERS)] = {}
+    pace: Annotated[dict[Id, Seconds], Meta(max_length=MAX_MEMBERS)] = {}
     """By run, the seconds that pass at the sender for what a core like the reference does in one."""
     diversity: Annotated[list[IslandDiversity], Meta(max_length=MAX_ISLANDS)] = []
     """One for each of `islands`, in their order; or none at all."""

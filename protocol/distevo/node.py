@@ -73,6 +73,7 @@ from distevo.session import Session
 from distevo.slots import Slots
 from distevo.speech import member_of
 from distevo.standing import Standing
+from distevo.stopwatch import Stopwatch
 from distevo.verifier import Verifier
 from distevo.weighing import Weigher
 from distevo.work import IslandWork
@@ -85,8 +86,13 @@ class Node:
     """One member's decisions."""
 
     def __init__(
-        self, settings: NodeSettings, rng: random.Random, own_submissions: frozenset[str] = frozenset()
+        self,
+        settings: NodeSettings,
+        rng: random.Random,
+        own_submissions: frozenset[str] = frozenset(),
+        stopwatch: Stopwatch | None = None,
     ) -> None:
+        """`stopwatch`: measures what merges cost."""
         self.settings = settings
         self.phase = Phase.WATCHING
         self.owner = f"{settings.member}-{settings.boot}"
@@ -162,7 +168,7 @@ class Node:
             self.slots,
             self.outbox,
             self.dispatch.send_owner,
-            Merging(settings, self.foreman, self.standing, self.news, self.dispatch.send),
+            Merging(settings, self.foreman, self.standing, self.news, self.dispatch.send, stopwatch or Stopwatch()),
         )
         self.handover = HandOver(self.dispatch.hand_over, self.foreman.handed)
         self.router = self.dispatch.router

@@ -2,7 +2,7 @@
 
 The time of a generation says little about a platform: tasks differ a hundredfold in it, batch sizes differ, a sweep
 evaluates faster than evolution, and no generation works for much longer than `generation_seconds`. Hence two figures.
-`avg_generation_time` is what people ask for. The *slowness* is what platforms are compared by: seconds that pass for
+`avg_generation_time` is what people ask for. The *pace* is what platforms are compared by: seconds that pass for
 each CPU second of work (a share of a core, throttling, neighbours on the same host), times what the core needs for a
 yardstick that is the same everywhere. Neither task nor batch nor stage of the search is in it. It is told for each
 run, since a run whose evaluations wait for something else makes every platform look slow.
@@ -27,7 +27,7 @@ class Told(TypedDict):
     """The two figures, as a heartbeat has them."""
 
     avg_generation_time: float
-    slowness: dict[str, float]
+    pace: dict[str, float]
 
 
 class _Sums:
@@ -73,7 +73,7 @@ class Pace:
             return None
         return self._all.wall / self._all.generations
 
-    def slowness(self, now: float) -> dict[str, float]:
+    def by_run(self, now: float) -> dict[str, float]:
         """By run, the seconds that pass here for what a core like the reference does in one."""
         for run in [run for run, sums in self._runs.items() if now - sums.at > FRESH_SECONDS]:
             del self._runs[run]
@@ -86,5 +86,5 @@ class Pace:
 
     def told(self, now: float) -> Told:
         """Both, rounded, for a heartbeat."""
-        slowness = {run: round(min(times, 1e6), 3) for run, times in self.slowness(now).items()}
-        return Told(avg_generation_time=round(self.avg_generation_time(now) or 0.0, 6), slowness=slowness)
+        pace = {run: round(min(times, 1e6), 3) for run, times in self.by_run(now).items()}
+        return Told(avg_generation_time=round(self.avg_generation_time(now) or 0.0, 6), pace=pace)

@@ -8,7 +8,7 @@ import msgspec
 
 from distevo.block import pack, unpack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
-from distevo.codec import MAX_PAYLOAD_BYTES
+from distevo.codec import MAX_PROGRAM_BYTES
 from distevo.diversity import diversity_of
 from distevo.errors import BlockError, CheckpointError, RemoteProtocolError
 from distevo.events import IslandId, Verified
@@ -34,9 +34,9 @@ from distevo.work import IslandWork, Stage, population_of
 
 WIRE_LEVEL = 1
 """zlib's, for states that travel: they are on their way for as long as they are being compressed."""
-MAX_STATE_BYTES = MAX_PAYLOAD_BYTES // 2
-"""Programs in one message of states."""
 MAX_BEST_NUMBERS = 16
+DETAILED_ISLANDS = 1024
+"""Of more islands in hand neither the best fitness nor the diversity is told: a head has its limit."""
 MAX_FIT_PROGRAMS = 8
 
 
@@ -51,10 +51,12 @@ def member_of(owner: str) -> str:
 def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     """A sign of life, with how far the islands in hand are."""
     works = [work for work in foreman.islands.values() if not work.is_fetching]
+    islands = [progress_of(work) for work in works]
+    has_details = len(works) <= DETAILED_ISLANDS
     return Heartbeat(
         queued=foreman.queued,
-        islands=[progress_of(work) for work in works],
-        diversity=[_diversity_of(work) for work in works],
+        islands=islands if has_details else [msgspec.structs.replace(progress, best=[]) for progress in islands],
+        diversity=[_diversity_of(work) for work in works] if has_details else [],
         refuses={run: reason[:MAX_TEXT_BYTES] for run, reason in foreman.refused.items()},
         **fields,  # type: ignore[arg-type]
     )
@@ -115,7 +117,7 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     batch: list[IslandSnapshot] = []
     size = 0
     for snapshot in map(_cut, report.finals):
-        if batch and size + _bytes_of(snapshot) > MAX_STATE_BYTES:
+        if batch and size + _bytes_of(snapshot) > MAX_PROGRAM_BYTES:
             messages.append((bare, _states(batch, member, boot)))
             batch, size = [], 0
         batch.append(snapshot)
@@ -128,10 +130,10 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
 def _cut(snapshot: IslandSnapshot) -> IslandSnapshot:
     """A final state that fits into a message: without its optimizer and with the best of its programs, if there is
     too much of them. All of it lies in a checkpoint."""
-    if _bytes_of(snapshot) > MAX_STATE_BYTES:
+    if _bytes_of(snapshot) > MAX_PROGRAM_BYTES:
         snapshot = msgspec.structs.replace(snapshot, optimizer=b"")
-    programs = list(population_of(snapshot)) if _bytes_of(snapshot) > MAX_STATE_BYTES else []
-    while _bytes_of(snapshot) > MAX_STATE_BYTES and programs:
+    programs = list(population_of(snapshot)) if _bytes_of(snapshot) > MAX_PROGRAM_BYTES else []
+    while _bytes_of(snapshot) > MAX_PROGRAM_BYTES and programs:
         programs = programs[: len(programs) // 2]
         snapshot = msgspec.structs.replace(snapshot, population=pack(programs) if programs else b"")
     return snapshot

@@ -42,8 +42,8 @@ class Standing:
         """By member, by how many seconds its event loop was late lately."""
         self.generation_time: dict[str, float] = {}
         """By member, how long its generations take, in the mean; other members with generations of late only."""
-        self.slowness: dict[str, dict[str, float]] = {}
-        """By member and run, how slow it is; other members only, as `pace` knows this one's."""
+        self.paces: dict[str, dict[str, float]] = {}
+        """By member and run, what it told of its pace; other members only."""
         self.pace = Pace()
         self.tally = Tally()
         self._told: dict[str, dict[IslandId, IslandProgress]] = {}
@@ -55,7 +55,7 @@ class Standing:
     def heard(self, member: str, heartbeat: Heartbeat, now: float) -> bool:
         """A member says how far it is; whether that concerns the placing of islands: it refuses other runs now."""
         self.queued[member], self.lag[member] = heartbeat.queued, heartbeat.lag
-        self.slowness[member] = heartbeat.slowness
+        self.paces[member] = heartbeat.pace
         if heartbeat.avg_generation_time:
             self.generation_time[member] = heartbeat.avg_generation_time
         else:
@@ -105,8 +105,8 @@ class Standing:
         return (entry[1].evaluations, entry[1].duplicates, entry[1].seconds) if entry is not None else (0, 0, 0.0)
 
     def measured(self, member: str, now: float) -> dict[str, dict[str, float]]:
-        """By member and run, how slow everybody is; `member` is this platform."""
-        return self.slowness | {member: self.pace.slowness(now)}
+        """By member and run, the pace of everybody; `member` is this platform."""
+        return self.paces | {member: self.pace.by_run(now)}
 
     def progress(self, run: str) -> Progress:
         """The rates of a run."""
@@ -145,7 +145,7 @@ class Standing:
 
     def forget(self, member: str) -> None:
         """A member is gone. How far its islands were is remembered: they were begun."""
-        for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.slowness, self._told):
+        for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.paces, self._told):
             facts.pop(member, None)
 
 

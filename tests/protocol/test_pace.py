@@ -19,18 +19,18 @@ def worked(pace: Pace, wall: float, cpu: float, count: int = 1, run: str = "r", 
 
 def test_nothing_is_known_before_a_second_of_work() -> None:
     pace = Pace()
-    assert pace.told(0.0) == {"avg_generation_time": 0.0, "slowness": {}}
+    assert pace.told(0.0) == {"avg_generation_time": 0.0, "pace": {}}
     worked(pace, 0.3, 0.3, count=3)
     assert pace.avg_generation_time(1.0) == pytest.approx(0.3)
-    assert pace.slowness(1.0) == {}
+    assert pace.by_run(1.0) == {}
     worked(pace, 0.3, 0.3)
-    assert pace.slowness(1.0) == pytest.approx({"r": 1.0})
+    assert pace.by_run(1.0) == pytest.approx({"r": 1.0})
 
 
-def test_slowness_is_the_same_for_short_and_for_long_generations() -> None:
+def test_it_is_the_same_for_short_and_for_long_generations() -> None:
     short, long = worked(Pace(), 0.02, 0.01, count=200), worked(Pace(), 2.0, 1.0, count=3)
-    assert short.slowness(0.0) == pytest.approx({"r": 2.0})
-    assert long.slowness(0.0) == pytest.approx({"r": 2.0})
+    assert short.by_run(0.0) == pytest.approx({"r": 2.0})
+    assert long.by_run(0.0) == pytest.approx({"r": 2.0})
     assert long.avg_generation_time(0.0) == pytest.approx(2.0)
 
 
@@ -39,23 +39,23 @@ def test_a_slow_core_counts_as_one_that_is_shared() -> None:
     pace.measured(3.0)
     pace.measured(2.0)  # What disturbs a measurement only adds to it.
     pace.measured(0.0)
-    assert pace.slowness(0.0) == pytest.approx({"r": 2.0})
+    assert pace.by_run(0.0) == pytest.approx({"r": 2.0})
 
 
 def test_what_was_long_ago_fades() -> None:
     pace = worked(worked(Pace(), 1.0, 1.0, count=100), 5.0, 1.0, count=1)
-    assert 1.0 < pace.slowness(0.0)["r"] < 2.5
+    assert 1.0 < pace.by_run(0.0)["r"] < 2.5
     worked(pace, 5.0, 1.0, count=12)
-    assert pace.slowness(0.0)["r"] > 3
+    assert pace.by_run(0.0)["r"] > 3
     worked(pace, 1.0, 1.0, count=90)
-    assert pace.slowness(0.0)["r"] < 1.5
+    assert pace.by_run(0.0)["r"] < 1.5
 
 
 def test_each_run_has_its_own_and_is_forgotten_without_work() -> None:
     pace = worked(worked(Pace(), 1.0, 1.0, 3, "busy"), 1.0, 0.01, 3, "waits", now=100.0)
-    assert pace.slowness(100.0) == pytest.approx({"busy": 1.0, "waits": 100.0})
-    assert pace.slowness(FRESH_SECONDS + 1).keys() == {"waits"}
-    assert pace.told(FRESH_SECONDS + 101) == {"avg_generation_time": 0.0, "slowness": {}}
+    assert pace.by_run(100.0) == pytest.approx({"busy": 1.0, "waits": 100.0})
+    assert pace.by_run(FRESH_SECONDS + 1).keys() == {"waits"}
+    assert pace.told(FRESH_SECONDS + 101) == {"avg_generation_time": 0.0, "pace": {}}
 
 
 def test_a_state_from_elsewhere_is_no_generation() -> None:

@@ -239,7 +239,7 @@ MESSAGES: dict[str, tuple[Head, bytes]] = {
             progress=4711,
             interval=10.0,
             avg_generation_time=0.75,
-            slowness={"run-1": 1.3},
+            pace={"run-1": 1.3},
         ),
         b"",
     ),

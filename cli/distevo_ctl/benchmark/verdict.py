@@ -40,7 +40,7 @@ CHECKPOINTS = Bound(
     "have compression on (--enable-compression) at a fast level (--compression-level 3), and checkpoints seldom "
     "(--checkpoint-generations 5 and more)",
 )  # fmt: skip
-MERGES = Bound(10.0, 15.0, "merge less: fewer of the best programs of each platform, at longer intervals")
+MERGES = Bound(10.0, 15.0, "merge less: a smaller --preserve-top-n, a longer --merge-interval")
 RECOVERY = Bound(
     60.0, 60.0,
     "look for lost links in `distevo-ctl status --edges`; a shorter --heartbeat-timeout finds the dead sooner",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 _PREFIX = "distevo-host"
+_MADE = re.compile(rf"{_PREFIX}-(\d+)-(\d+)-")
 _numbers = itertools.count(1)
 
 
@@ -17,10 +19,8 @@ def unique(label: str) -> str:
 
 def is_left_over(name: str) -> bool:
     """Whether a process made that which is gone."""
-    if not name.startswith(f"{_PREFIX}-"):
-        return False
-    pid, started = name.removeprefix(f"{_PREFIX}-").split("-")[:2]
-    return _started(int(pid)) != int(started)
+    made = _MADE.match(name)
+    return made is not None and _started(int(made[1])) != int(made[2])
 
 
 def _started(pid: int) -> int | None:

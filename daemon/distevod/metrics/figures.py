@@ -139,13 +139,17 @@ class Figures:
         per_hour = gauge(
             "run_tasks_per_hour",
             "Tasks of a run that were finished, fit or not, per hour of work on it: to be read with run_budget, which "
-            "each had, and run_tasks_solved. A smaller budget always finishes more.",
+            "each had unless it was fit on a smaller one before, and run_tasks_solved. A smaller budget finishes more.",
             "run",
         )
         budget = gauge(
             "run_budget", "Whole budget of each task of a run, in unit: cpu_seconds, evaluations.", "run", "unit"
         )
-        solved = gauge("run_tasks_solved", "Tasks of a run that are solved, also on what evolution never saw.", "run")
+        solved = gauge(
+            "run_tasks_solved",
+            "Tasks of a run that are solved, also on what evolution never saw; absent where nothing is hidden.",
+            "run",
+        )
         rate = 0.0
         for name, run in plan.runs.items():
             if run.state.is_over:
@@ -156,7 +160,8 @@ class Figures:
             for unit, amount in (("cpu_seconds", run.budget.cpu_seconds), ("evaluations", run.budget.evaluations)):
                 if amount is not None:
                     budget.add_metric([self._me, name, unit], amount)
-            solved.add_metric([self._me, name], run.tally()["solved"])
+            if any(task.solved is not None for task in run.tasks.values()):
+                solved.add_metric([self._me, name], run.tally()["solved"])
             progress = standing.progress(name)
             per_second.add_metric([self._me, name], progress.evaluations_per_s(now))
             tasks_per_hour = progress.tasks_per_hour(now, is_over=False)

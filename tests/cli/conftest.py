@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 SECONDS = 60
@@ -29,6 +30,18 @@ class Home:
         own = ("DISTEVO_", "XDG_", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NO_COLOR", "COLUMNS", "FORCE_COLOR")
         self.environ = {key: value for key, value in os.environ.items() if not key.startswith(own)}
         self.environ |= {"HOME": str(folder), "TMPDIR": str(folder)}
+
+    def processes(self) -> list[str]:
+        """Command lines of the processes that know this home."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                is_ours = process.environ().get("TMPDIR") == str(self.folder)
+                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
 
     def distevod(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         return self.run("daemon", *arguments, code=code)

@@ -9,7 +9,6 @@ import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import psutil
 import pytest
 
 from distevo_ctl.hosts.owners import is_left_over
@@ -49,14 +48,7 @@ def left(home: Home) -> list[str]:
     folders = [*home.folder.glob("distevo-benchmark-*")]
     for places in ("/run/netns", "/sys/fs/cgroup", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/freezer"):
         folders += [path for path in Path(places).glob("distevo-*") if is_left_over(path.name)]
-    found = [str(path) for path in folders]
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("TMPDIR") == str(home.folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
+    return [*map(str, folders), *home.processes()]
 
 
 @requires_namespaces

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from distevo_ctl.interrupts import Interrupts
@@ -23,14 +22,7 @@ LONG_ENOUGH = ("demo", "--tasks", "training:0-5", "--cpu-seconds", "2")
 
 def leftovers(home: Home) -> list[str]:
     """Processes that know this home, and folders of demonstrations in it."""
-    found = [str(path) for path in home.folder.glob("distevo-demo-*")]
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("TMPDIR") == str(home.folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
+    return [*map(str, home.folder.glob("distevo-demo-*")), *home.processes()]
 
 
 def test_it_draws_what_it_solved_though_the_coordinator_is_killed(home: Home) -> None:

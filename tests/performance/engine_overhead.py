@@ -31,6 +31,7 @@ from distevo.program import keyer
 from distevo.run import island_seed
 from distevod.evolution.genetic import CROSSOVER_RATE, IMMIGRANT_RATE, TOURNAMENT
 from distevod.problems.regression import Regression
+from tests.support.bare_variation import Rates, children
 from tests.support.daemon import Daemon, wait_for
 from tests.support.onemax_lists import OneMaxLists
 from tests.support.rugged import Rugged
@@ -38,6 +39,7 @@ from tests.support.rugged import Rugged
 BATCH = 500
 POPULATION = 200
 SEED, TASK = 1, "t"
+RATES = Rates(TOURNAMENT, CROSSOVER_RATE, IMMIGRANT_RATE)
 
 CASES: dict[str, tuple[str, Any, float]] = {
     "bit strings, 1 ms evaluations": ("rugged", {"bits": 256, "cost_us": 1000}, 0.99),
@@ -70,30 +72,12 @@ def bare_loop(name: str, task: Any, island: int, stop: Event, counted: Any) -> N
     known: set[bytes] = set()
     kept: dict[bytes, tuple[tuple[float, int, bytes], Any]] = {}
     population: list[tuple[tuple[float, int, bytes], Any]] = []
-    exponent = 1 / TOURNAMENT
     generation = 0
     while not stop.is_set():
         rng = random.Random(int.from_bytes(blake3(f"{seed}/{generation}".encode()).digest()))
-        draw, size = rng.random, len(population)
-
-        def pick() -> Any:
-            return population[int(size * (1.0 - (1.0 - draw()) ** exponent))][1]  # noqa: B023 - used at once
-
-        children = []
-        for _ in range(BATCH):
-            if not population:
-                children.append(problem.random(rng))
-                continue
-            die = draw()
-            if die < CROSSOVER_RATE:
-                children.append(problem.crossover(pick(), pick(), rng))
-            elif die < 1 - IMMIGRANT_RATE:
-                children.append(problem.mutate(pick(), rng))
-            else:
-                children.append(problem.random(rng))
         floor = population[-1][0] if len(population) >= POPULATION else None
         evaluated, is_changed = 0, False
-        for child in children:
+        for child in children(problem, [genome for _, genome in population], BATCH, RATES, rng):
             data = problem.encode(child)
             key = key_of(data)
             if key in known:

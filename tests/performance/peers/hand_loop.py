@@ -19,6 +19,9 @@ from tests.performance.peers.work import (
     TOURNAMENT,
     problem_of,
 )
+from tests.support.bare_variation import Rates, children
+
+RATES = Rates(TOURNAMENT, CROSSOVER_RATE, IMMIGRANT_RATE)
 
 
 class Scored(NamedTuple):
@@ -79,7 +82,7 @@ class HandIsland:
     def _generation(self) -> None:
         problem, known, scored = self.problem, self.known, []
         evaluate, encode = problem.evaluate, problem.encode
-        for child in self._children():
+        for child in children(problem, [one.genome for one in self.population], BATCH, RATES, self.rng):
             data = encode(child)
             if data in known:
                 self.repeats += 1
@@ -91,26 +94,6 @@ class HandIsland:
                 scored.append(Scored((-outcome["fitness"], len(data), data), child))
         self._keep(scored)
         self.generation += 1
-
-    def _children(self) -> list[Any]:
-        problem, rng, population = self.problem, self.rng, self.population
-        draw, size, exponent = rng.random, len(population), 1 / TOURNAMENT
-        if not population:
-            return [problem.random(rng) for _ in range(BATCH)]
-
-        def pick() -> Any:  # The population is sorted: the best of k places, drawn at once.
-            return population[int(size * (1.0 - (1.0 - draw()) ** exponent))].genome
-
-        children = []
-        for _ in range(BATCH):
-            die = draw()
-            if die < CROSSOVER_RATE:
-                children.append(problem.crossover(pick(), pick(), rng))
-            elif die < 1 - IMMIGRANT_RATE:
-                children.append(problem.mutate(pick(), rng))
-            else:
-                children.append(problem.random(rng))
-        return children
 
     def _keep(self, scored: list[Scored]) -> None:
         self.population = sorted(self.population + scored, key=lambda one: one.order)[:POPULATION]

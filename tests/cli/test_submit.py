@@ -326,7 +326,7 @@ def test_rising_budgets_are_gone_through_and_shown(platform: Home) -> None:
     assert (view["rungs"], view["budget"]["evaluations"], view["priority"]) == ([200, 500], 1000, 3)
     assert view["tasks_on_rungs"] == [0, 0, 0]
     assert "tasks an hour at 200, 500, 1,000 evaluations each" in platform.ctl("results", "rising").stdout
-    assert " at 1,000 evaluations" in platform.ctl("runs").stdout
+    assert " at 200, 500, 1,000 evaluations" in platform.ctl("runs").stdout
     platform.ctl("delete", "rising")
 
 

@@ -21,7 +21,7 @@ from distevo.instructions import Log
 from distevo.janitor import Janitor
 from distevo.keeper import Keeper
 from distevo.lease import InForce
-from distevo.ledger import Ledger
+from distevo.ledger import Gone, Ledger
 from distevo.load import Host
 from distevo.loading import Loaded
 from distevo.news import Report, TaskId
@@ -136,10 +136,10 @@ class Coordinator:
 
     # --- the term --------------------------------------------------------------------------------
 
-    def prepare(self, dead: dict[str, str], now: float) -> Plan:
-        """The plan to take the lease with; members that are known to be dead, with their boots, own nothing in it."""
-        for member, boot in dead.items():
-            if self.ledger.settle(member, boot, MemberState.DEAD):
+    def prepare(self, gone: dict[str, Gone], now: float) -> Plan:
+        """The plan to take the lease with; members that are known to be gone own nothing in it."""
+        for member, (boot, state) in gone.items():
+            if self.ledger.settle(member, boot, state):
                 self._standing.forget(member)
         self._place(now)
         return self.ledger.plan
@@ -169,10 +169,10 @@ class Coordinator:
         self.desk.is_open = self.closing.is_open = False
         self._is_leaving = True
 
-    def leave(self, dead: dict[str, str], now: float) -> Plan:
+    def leave(self, gone: dict[str, Gone], now: float) -> Plan:
         """The plan to leave with: what lived here lives elsewhere, if there is an elsewhere."""
-        for member, boot in dead.items():
-            self.ledger.settle(member, boot, MemberState.DEAD)
+        for member, (boot, state) in gone.items():
+            self.ledger.settle(member, boot, state)
         self.ledger.settle(self._member, self._boot, MemberState.LEFT)
         self._place(now)
         return self.ledger.plan

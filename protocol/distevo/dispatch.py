@@ -71,7 +71,6 @@ MAX_NEIGHBOURS = 8
 """Owners of so many of an island's targets are linked with directly, however large the cluster is."""
 
 _CODES = frozenset(Code)
-MEMBER_STATES = {State.ALIVE: MemberState.ALIVE, State.DEAD: MemberState.DEAD, State.LEFT: MemberState.LEFT}
 
 
 class Dispatch:
@@ -383,7 +382,7 @@ class Dispatch:
         if state in {State.DEAD, State.LEFT}:
             node.foreman.somebody_is_gone(now)
         if node.term is not None:
-            node.term.settle(member, node.table.boot_of(member) or "", MEMBER_STATES[state], now)
+            node.term.settle(member, node.table.boot_of(member) or "", MemberState(state.value), now)
 
     def _doubt_relay(self, member: str, now: float) -> None:
         """A lost relay closes no link, and whoever was heard through it falls silent before it does: it is the relay

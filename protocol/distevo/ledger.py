@@ -10,6 +10,8 @@ from distevo.run import Budget, Run
 
 TaskId = tuple[str, str]
 """(run, task)."""
+Gone = tuple[str, MemberState]
+"""The boot of a member that is dead or has left, and which of the two."""
 OUTDATED = "outdated: another boot is in the plan by now"
 """The answer to an announcement that has to be made again."""
 

@@ -57,6 +57,7 @@ from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.joining import REVOKED, Joining, says
 from distevo.keeper import Keeper, Mark
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
+from distevo.ledger import Gone
 from distevo.library import Library
 from distevo.loading import Loaded, Loading
 from distevo.members import MemberTable, State
@@ -537,16 +538,20 @@ class Node:
             threshold=self.settings.avg_generation_time_threshold,
             now=now,
         )
-        dead = self._dead()
+        gone = self._gone()
         if record is not None and record.holder and not self.table.hears(record.holder, record.boot, now):
-            dead[record.holder] = record.boot
-        plan = self.term.prepare(dead, now)
+            gone.setdefault(record.holder, (record.boot, MemberState.DEAD))
+        plan = self.term.prepare(gone, now)
         self.lease.take(plan, now, partial(self._won, self.term))
 
-    def _dead(self) -> dict[str, str]:
-        """The members that are known to be gone, with the boots of which that is known."""
-        gone = (name for name in self.plan.members if self.table.state(name) in {State.DEAD, State.LEFT})
-        return {name: self.table.boot_of(name) or "" for name in gone}
+    def _gone(self) -> dict[str, Gone]:
+        """The members that are known to be dead or to have left, with the boots of which that is known."""
+        states = ((name, self.table.state(name)) for name in self.plan.members)
+        return {
+            name: (self.table.boot_of(name) or "", MemberState(state.value))
+            for name, state in states
+            if state is State.DEAD or state is State.LEFT
+        }
 
     def _won(self, term: Coordinator, now: float) -> None:
         if self.phase is not Phase.TAKING or self.term is not term:
@@ -605,7 +610,7 @@ class Node:
     def _last_plan(self, now: float) -> None:
         """Give the lease up, with a plan in which what lived here lives elsewhere."""
         if self.term is not None:
-            self.lease.publish(self.term.leave(self._dead(), now))
+            self.lease.publish(self.term.leave(self._gone(), now))
         self.lease.release()
         self.lease.tick(now)
 

@@ -251,6 +251,18 @@ def test_draining_again_is_accepted() -> None:
     assert [first.command(Verb.DRAIN, member="b") for _ in range(2)] == ["accepted", "accepted"]
 
 
+def test_who_takes_over_knows_who_had_left_from_who_is_dead() -> None:
+    first, second = cluster()
+    third = World(first.objects, member="c", boot="c0", key="key of c", start=first.now)
+    together([first, second, third], lambda: "c" in in_force(first).members)
+    second.stop()
+    together([third], lambda: record(third).holder == "c", 600)
+    members = in_force(third).members
+    assert {name: member.state for name, member in members.items()} == {
+        "a": MemberState.DEAD, "b": MemberState.LEFT, "c": MemberState.ALIVE,
+    }  # fmt: skip
+
+
 # --- revoked --------------------------------------------------------------------------------------
 
 

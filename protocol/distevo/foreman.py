@@ -330,7 +330,7 @@ class Foreman:
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
             # is merged from the store before the island is told as final.
             if work.stage is Stage.FINAL:
-                self._complete(work, [snapshot], "", now)
+                self._supplement(work, snapshot, now)
             else:
                 self.immigrate(island, list(population_of(snapshot)), is_all=True)
 
@@ -534,15 +534,33 @@ class Foreman:
             # A newer distevo wrote some of it. Whoever can read that has to end this island.
             self._refuse(work.id.run, refusal)
             return
-        plan = self._plan.runs[work.id.run]
+        work.snapshot = self._merged(work, work.state, snapshots, now)
+        self._tell(work, now)
+
+    def _supplement(self, work: IslandWork, snapshot: IslandSnapshot, now: float) -> None:
+        """A former owner's state came for an island that rests. What was told as final may be a result by now, and a
+        result is to be as good as each checkpoint of the island's owner: told it is, but saved no more, here. In the
+        former owner's checkpoint it stays, for whoever takes the island up again."""
+        grant, told = self._news.finals.get(work.id, (-1, None))
+        if grant != work.grant:
+            work.snapshot = self._merged(work, work.state, [snapshot], now)  # told when the rest has been fetched
+        elif told is None or not is_covered(told, snapshot):
+            self._news.final(work.id, work.grant, self._merged(work, told or work.state, [snapshot], now), now)
+
+    def _merged(
+        self, work: IslandWork, state: IslandSnapshot, snapshots: list[IslandSnapshot], now: float
+    ) -> IslandSnapshot:
+        """A final state with those of former owners; if there is a fit program among theirs, all are told of it."""
         # Numbered anew, since it is newer than any checkpoint of this grant.
-        state = msgspec.structs.replace(work.state, sequence=self._next_sequence())
-        work.snapshot = restore([*states_of(work.id, snapshots, plan.first_grant), state], work.grant)
-        fit = [program for program in work.population() if program.fit]
+        state = msgspec.structs.replace(state, sequence=self._next_sequence())
+        former = states_of(work.id, snapshots, self._plan.runs[work.id.run].first_grant)
+        merged = restore([*former, state], work.grant)
+        assert merged is not None
+        fit = [program for program in population_of(merged) if program.fit]
         if fit:
             work.is_fit = True
             self.fit(work.id[:2], fit, now)
-        self._tell(work, now)
+        return merged
 
     def _tell(self, work: IslandWork, now: float) -> None:
         work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence())

@@ -52,7 +52,8 @@ class News:
     def __init__(self, tell_fit: Callable[[TaskId, FitTask], None], tell: Callable[[Report], None]) -> None:
         self._tell_fit, self._tell = tell_fit, tell
         self.fits: dict[TaskId, FitTask] = {}
-        self._finals: dict[IslandId, tuple[int, IslandSnapshot | None]] = {}
+        self.finals: dict[IslandId, tuple[int, IslandSnapshot | None]] = {}
+        """Grants and states in which islands were told to rest."""
         self._failures: dict[IslandId, tuple[int, str]] = {}
         self._warnings: dict[TaskId, str] = {}
         self._repeat_at = float("inf")
@@ -74,7 +75,7 @@ class News:
 
     def final(self, island: IslandId, grant: int, snapshot: IslandSnapshot | None, now: float) -> None:
         """An island rests in this state; None: it never had a generation."""
-        self._finals[island] = grant, snapshot
+        self.finals[island] = grant, snapshot
         self._wake(now)
         self._tell(self._report([island]))
 
@@ -95,7 +96,7 @@ class News:
 
     def take_back(self, island: IslandId) -> None:
         """An island goes on after all, or is another's."""
-        self._finals.pop(island, None)
+        self.finals.pop(island, None)
         self._failures.pop(island, None)
 
     def follow(self, plan: Plan) -> None:
@@ -114,7 +115,7 @@ class News:
         for facts in (self.fits, self._warnings):
             for task in [task for task in facts if not is_open(task)]:
                 facts.pop(task)
-        for island, (grant, _) in list(self._finals.items()):
+        for island, (grant, _) in list(self.finals.items()):
             if not is_open(island[:2]) or plan.runs[island.run].tasks[island.task].grant_of(island.island) != grant:
                 self.take_back(island)
 
@@ -126,7 +127,7 @@ class News:
     def _repeat(self, now: float) -> None:
         for task, entry in self.fits.items():
             self._tell_fit(task, entry)
-        islands = list(self._finals)
+        islands = list(self.finals)
         for start in range(0, len(islands), MAX_REPORT_ISLANDS):
             self._tell(self._report(islands[start : start + MAX_REPORT_ISLANDS]))
         self._repeat_at = now + self._wait if self._has_any else float("inf")
@@ -143,7 +144,7 @@ class News:
 
     @property
     def _has_any(self) -> bool:
-        return bool(self.fits or self._finals)
+        return bool(self.fits or self.finals)
 
     def _wake(self, now: float) -> None:
         self._wait = REPEAT_SECONDS
@@ -152,7 +153,7 @@ class News:
     def _report(self, islands: list[IslandId]) -> Report:
         report = Report()
         for island in islands:
-            grant, snapshot = self._finals[island]
+            grant, snapshot = self.finals[island]
             if snapshot is None:
                 report.empty.append((island, grant))
             else:

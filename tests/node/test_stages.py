@@ -135,6 +135,35 @@ def test_an_island_that_comes_back_goes_on_from_what_another_made_of_it(world: W
     assert state.cover.keys() == {1, 2}
 
 
+def test_what_is_handed_over_after_the_island_was_told_as_final_is_told_and_not_saved(world: World) -> None:
+    replan(world.objects, to_another)
+    world.pass_time(6)
+    replan(world.objects, back)
+    world.pass_time(6 + HAND_OVER_SECONDS)
+    foreman, news = world.node.foreman, world.node.news
+    world.generation(T0, fitness=0.6, evaluations=1000)
+    work = foreman.islands[T0]
+    assert work.stage is Stage.FINAL
+    grant, told = news.finals[T0]
+    (saved,) = foreman.snapshots()
+    assert (grant, told) == (3, saved)
+    toy = keyer(saved.problem, saved.version)
+    for sequence, genome in enumerate((b"late", b"later"), 7):
+        theirs = msgspec.structs.replace(
+            saved, grant=2, sequence=sequence, cover={}, population=pack([Program.of(genome, toy(genome), (0.9,))])
+        )
+        for _ in range(2):  # said again, it changes nothing
+            foreman.handed_over(theirs, world.now)
+            grant, told = news.finals[T0]
+            assert told is not None
+            assert genome in {program.genome for program in population_of(told)}
+            assert (told.grant, told.cover[2]) == (3, sequence)
+    assert told.sequence == saved.sequence + 2
+    assert {b"late", b"later"} < {program.genome for program in population_of(told)}
+    assert foreman.snapshots() == [saved]
+    assert 2 not in saved.cover or saved.cover[2] < 7
+
+
 def test_an_island_that_comes_back_may_go_again_or_end_before_it_is_there(world: World) -> None:
     replan(world.objects, to_another)
     world.pass_time(6)

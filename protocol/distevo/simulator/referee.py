@@ -65,9 +65,7 @@ class Referee:
         self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
         bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
         self._orphans, self._leavers = OrphanJudge(bounds.islands), LeaverJudge(bounds.leaving)
-        self._merges = MergeJudge(
-            bounds.merge, lambda task, program: evaluate(task[1], program.genome, scenario.work.fit)[0]
-        )
+        self._merges = MergeJudge(bounds, lambda task, program: evaluate(task[1], program.genome, scenario.work.fit)[0])
         self._calm = CalmJudge(bounds, scenario.calm_from) if scenario.calm_minutes else None
         self._orders: dict[str, str] = {}
         self._quiet_since = self._swapped_at = self._generated_at = 0.0

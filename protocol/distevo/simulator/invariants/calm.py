@@ -34,7 +34,9 @@ class Bounds(NamedTuple):
     migration: float
     """Longest time without migrants, while islands of one task live apart; it begins after that of a coordinator."""
     merge: float
-    """Until a member has as good a program as it has heard of."""
+    """Until a member has as good a program as it has heard of from one that it is linked with."""
+    mailed_merge: float
+    """The same, where the wish and its answer go by mail."""
     leaving: float
     """Until who is drained has left, from when a plan says so."""
 
@@ -45,17 +47,20 @@ class Bounds(NamedTuple):
         A coordinator: the longest patience with a silent lease, one look at it, one swap. A member: one listing of the
         inbox after that. An island: the longest time until a silent owner is given up, over links or mail, whichever
         is slower, the coordinator's own takeover, one plan, and the hand-over from a former owner. Who is drained keeps
-        what it hands over for a while after that.
+        what it hands over for a while after that. A program that was heard of: the beat that wishes for it, and by mail
+        the wish and its answer, each of which waits until it is written and until it is looked for.
         """
         patience = 1.25 * times.lease_ttl + times.lease_ttl / 3 + 4 * times.swap_interval + SLACK
         silence = max(times.heartbeat_timeout, 3 * times.mail_interval)
+        merge = times.merge_interval + 2 * max(times.heartbeat_interval, times.mail_interval) + 2 * SLACK
         return cls(
             coordinator=patience,
             members=patience + LISTING + SLACK,
             islands=patience + silence + LISTING + HAND_OVER + SLACK,
             generation=patience + silence + HAND_OVER + 4 * slowest_generation,
             leaving=patience + silence + LISTING + HAND_OVER + KEEP + SLACK,
-            merge=times.merge_interval + 2 * max(times.heartbeat_interval, times.mail_interval) + 2 * SLACK,
+            merge=merge,
+            mailed_merge=merge + 4 * times.mail_interval,
             migration=3 * times.mail_interval + 4 * slowest_generation + SLACK,
         )
 

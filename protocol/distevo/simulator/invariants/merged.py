@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from distevo.news import TaskId
 from distevo.node import Node
+from distevo.path import PathKind
 from distevo.program import Program
+from distevo.simulator.invariants.calm import Bounds
 from distevo.simulator.invariants.violation import Violation
 from distevo.speech import told_fitness
 
@@ -14,32 +17,41 @@ SPREADS = "a member comes to have as good a program of a task as it has heard of
 TRUE = "what was merged is worth what evaluating it says"
 
 
+class _Lack(NamedTuple):
+    """Since when a member lacks a program of this fitness or a better one, and how long it may."""
+
+    since: float
+    wanted: list[float]
+    bound: float = 0.0
+
+
 class MergeJudge:
     """Follows what each member has heard of, and what it has."""
 
-    def __init__(self, bound: float, worth: Callable[[TaskId, Program], tuple[float, ...]]) -> None:
-        """`bound` in seconds; `worth`: the fitness of a program of a task."""
-        self._bound, self._worth = bound, worth
-        self._lacks: dict[tuple[str, TaskId], tuple[float, list[float]]] = {}
-        """By owner and task: since when it lacks a program of this fitness or a better one."""
+    def __init__(self, bounds: Bounds, worth: Callable[[TaskId, Program], tuple[float, ...]]) -> None:
+        """`worth`: the fitness of a program of a task."""
+        self._bounds, self._worth = bounds, worth
+        self._lacks: dict[tuple[str, TaskId], _Lack] = {}
+        """By owner and task."""
 
     def sweep(self, nodes: Iterable[Node], now: float) -> None:
         """Look at the members. Raises Violation."""
-        lacks: dict[tuple[str, TaskId], tuple[float, list[float]]] = {}
+        lacks: dict[tuple[str, TaskId], _Lack] = {}
         for node in nodes:
-            for task, told in _told(node).items():
+            for task, (told, member) in _told(node).items():
                 self._look(node, task)
                 held = told_fitness(node.exchange.merging.best(task))
-                since, wanted = self._lacks.get((node.owner, task), (now, told))
-                if held >= wanted:
-                    since, wanted = now, told
-                if held >= told or told < wanted:
+                lack = self._lacks.get((node.owner, task))
+                if lack is None or held >= lack.wanted:
+                    lack = _Lack(now, told)
+                if held >= told or told < lack.wanted:
                     continue  # It has it; or nobody has any more what was told.
-                if now - since > self._bound:
-                    raise Violation(
-                        SPREADS, f"{node.owner} has {held} of {task}, and heard of {wanted} {now - since:.1f} s ago"
-                    )
-                lacks[node.owner, task] = since, wanted
+                is_linked = node.router.path(member).kind in {PathKind.DIRECT, PathKind.VIA}
+                bound = max(lack.bound, self._bounds.merge if is_linked else self._bounds.mailed_merge)
+                if now - lack.since > bound:
+                    waited = f"{now - lack.since:.1f} s ago"
+                    raise Violation(SPREADS, f"{node.owner} has {held} of {task}, and heard of {lack.wanted} {waited}")
+                lacks[node.owner, task] = lack._replace(bound=bound)
         self._lacks = lacks
 
     def forget(self) -> None:
@@ -54,12 +66,13 @@ class MergeJudge:
                 )
 
 
-def _told(node: Node) -> dict[TaskId, list[float]]:
-    """The best fitness that a member has heard of, of each task for which it may ask. A fit program comes by itself."""
-    found: dict[TaskId, list[float]] = {}
+def _told(node: Node) -> dict[TaskId, tuple[list[float], str]]:
+    """The best fitness that a member has heard of, of each task for which it may ask, and from whom. A fit program
+    comes by itself."""
+    found: dict[TaskId, tuple[list[float], str]] = {}
     merging = node.exchange.merging
     for island, (member, progress) in node.standing.islands.items():
         task = island[:2]
         if merging.may_ask(member, task) and progress.best and task not in node.news.fits:
-            found[task] = max(found.get(task, []), progress.best)
+            found[task] = max(found.get(task, ([], "")), (progress.best, member))
     return found

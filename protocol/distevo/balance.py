@@ -17,6 +17,8 @@ LOOK_SECONDS = 5.0
 """Platforms are compared this often."""
 HOLD_SECONDS = 20.0
 """What is measured has to depart from what the plan has for so long, without a break, before the plan follows."""
+TRY_AGAIN_SECONDS = 600.0
+"""Who was not compared for so long, having had no work, counts as usual again, and is given some."""
 STEP = 1.5
 """Less than this factor is no departure, unless it crosses the threshold."""
 RETURN_SHARE = 0.7
@@ -56,8 +58,10 @@ class Balance:
     def __init__(self, threshold: float | None, outbox: Outbox) -> None:
         """`threshold`: a platform is slow from so many times the median on; None: none ever is."""
         self._threshold, self._outbox = threshold, outbox
-        self._departed_at: dict[str, float] = {}
-        """By boot, since when what is measured departs from what the plan has."""
+        self._departed_at: dict[tuple[str, bool], float] = {}
+        """By boot and whether it is slower than the plan has it, since when it is so."""
+        self._compared_at: dict[str, float] = {}
+        """By boot."""
         self._look_at = float("inf")
 
     def begin(self, now: float) -> None:
@@ -72,16 +76,31 @@ class Balance:
         """Compare the platforms that live; whether the plan changed."""
         self._look_at = now + LOOK_SECONDS
         found = relative({name: measured[name] for name in members if name in measured})
-        departed = {
-            members[name].boot: (name, times)
-            for name, times in found.items()
-            if self._departs(members[name].slowness, times)
-        }
-        self._departed_at = {boot: self._departed_at.get(boot, now) for boot in departed}
-        due = [found for boot, found in departed.items() if now - self._departed_at[boot] >= HOLD_SECONDS]
+        departed: dict[tuple[str, bool], tuple[str, float]] = {}
+        for name, times in found.items():
+            member = members[name]
+            if self._departs(member.slowness, times):
+                departed[member.boot, times > member.slowness] = name, times
+        self._departed_at = {how: self._departed_at.get(how, now) for how in departed}
+        due = [found for how, found in departed.items() if now - self._departed_at[how] >= HOLD_SECONDS]
         for name, times in due:
             self._follow(name, members[name], times)
-        return bool(due)
+        return self._try_again(members, found, now) or bool(due)
+
+    def _try_again(self, members: Mapping[str, MemberPlan], found: Mapping[str, float], now: float) -> bool:
+        """What was measured long ago says nothing of a platform any more."""
+        self._compared_at = {
+            member.boot: now if name in found else self._compared_at.get(member.boot, now)
+            for name, member in members.items()
+        }
+        forgotten = [
+            name
+            for name, member in members.items()
+            if member.slowness != 1 and now - self._compared_at[member.boot] >= TRY_AGAIN_SECONDS
+        ]
+        for name in forgotten:
+            self._plan(name, members[name], 1.0)
+        return bool(forgotten)
 
     def _departs(self, planned: float, times: float) -> bool:
         if not planned / STEP < times < planned * STEP:
@@ -92,13 +111,17 @@ class Balance:
         return planned < threshold <= times or times <= RETURN_SHARE * threshold < threshold <= planned
 
     def _follow(self, name: str, member: MemberPlan, times: float) -> None:
-        was_slow = is_slow(member, self._threshold)
         # Between the two bounds nobody becomes slow, and nobody ceases to be.
         least = 0.0 if self._threshold is None else RETURN_SHARE * self._threshold
-        if was_slow and times > least:
+        if is_slow(member, self._threshold) and times > least:
             times = max(times, self._threshold or 0.0)
+        self._plan(name, member, times)
+
+    def _plan(self, name: str, member: MemberPlan, times: float) -> None:
+        was_slow = is_slow(member, self._threshold)
         member.slowness = round(times, 2)
-        del self._departed_at[member.boot]
+        for is_slower in (True, False):
+            self._departed_at.pop((member.boot, is_slower), None)
         if is_slow(member, self._threshold) != was_slow:
             what = "a platform keeps up again" if was_slow else "a platform is slow: islands go from it to others"
             self._outbox.log("info", what, member=name, times=member.slowness)

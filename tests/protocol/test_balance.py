@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from distevo.balance import HOLD_SECONDS, LOOK_SECONDS, MOST_TIMES, Balance, is_slow, relative
+from distevo.balance import HOLD_SECONDS, LOOK_SECONDS, MOST_TIMES, TRY_AGAIN_SECONDS, Balance, is_slow, relative
 from distevo.instructions import Log
 from distevo.outbox import Outbox
 from distevo.plan import MemberPlan
@@ -79,6 +79,25 @@ def test_a_departure_has_to_last() -> None:
     assert term.planned["c"] == pytest.approx(4.55)
     said = [say.message for say in term.outbox.take() if isinstance(say, Log)]
     assert said == ["a platform is slow: islands go from it to others"]
+
+
+def test_what_jumps_up_and_down_is_no_lasting_departure() -> None:
+    term = Term("a", "b", "c")
+    for _ in range(10):
+        term.go_on(LOOK_SECONDS, a=1.0, b=1.0, c=4.0)
+        term.go_on(LOOK_SECONDS, a=1.0, b=1.0, c=0.25)
+    assert (term.planned["c"], term.changes) == (1.0, 0)
+
+
+def test_who_was_slow_long_ago_is_tried_again() -> None:
+    term = Term("a", "b", "c")
+    term.go_on(60, a=1.0, b=1.0, c=8.0)
+    term.go_on(TRY_AGAIN_SECONDS - 2 * LOOK_SECONDS, a=1.0, b=1.0)
+    assert term.slow == {"c"}
+    term.go_on(3 * LOOK_SECONDS, a=1.0, b=1.0)
+    assert (term.slow, term.planned["c"], term.changes) == (set(), 1.0, 2)
+    term.go_on(60, a=1.0, b=1.0, c=8.0)
+    assert (term.slow, term.changes) == ({"c"}, 3)
 
 
 def test_it_is_slow_until_it_is_well_below_the_threshold() -> None:

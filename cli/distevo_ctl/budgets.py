@@ -74,12 +74,26 @@ def check_budget(cpu_seconds: float | None, evaluations: int | None) -> None:
 
 def budget(run: dict[str, Any]) -> str:
     """The budget of each task of a run, with those before it: `0.05, 0.5, 5 s`, `1,000 evaluations`."""
+    amounts, unit = _amounts(run)
+    return f"{', '.join(amounts)} {unit}"
+
+
+def on_rungs(run: dict[str, Any]) -> str | None:
+    """How many open tasks work or wait at which of a run's rising budgets: `12 at 0.05 s, 3 at 0.5 s`; None where
+    there is but one."""
+    open_tasks = run["tasks_on_rungs"] or []
+    amounts, unit = _amounts(run)
+    return (
+        ", ".join(f"{count(n)} at {amount} {unit}" for n, amount in zip(open_tasks, amounts, strict=False) if n) or None
+    )
+
+
+def _amounts(run: dict[str, Any]) -> tuple[list[str], str]:
+    """All budgets of a run, rising, and their unit."""
     whole = run["budget"]
     in_seconds = whole["cpu_seconds"] is not None
     amounts = [*run["rungs"], whole["cpu_seconds"] if in_seconds else whole["evaluations"]]
-    return ", ".join(f"{amount:g}" if in_seconds else count(amount) for amount in amounts) + (
-        " s" if in_seconds else " evaluations"
-    )
+    return [f"{amount:g}" if in_seconds else count(amount) for amount in amounts], "s" if in_seconds else "evaluations"
 
 
 def speed(run: dict[str, Any]) -> str:

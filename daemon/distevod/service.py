@@ -173,15 +173,22 @@ class Service:
         if type(others) is not int or not 0 <= others <= MOST_OTHERS:
             raise Refusal("usage", f"from_others is {others!r}: give a count, at most {MOST_OTHERS}")
         source = self._run({"run": request["begin_from"]})
-        plan = self._runtime.node.following.plan.runs[source]
-        refusal = misfit(source, plan, checked.name, checked.tasks, others)
-        if refusal is not None:
-            raise Refusal("refused", refusal)
         store, most = self._runtime.store, min(settings.population_size, MOST_INHERITED)
-        try:
-            warm: WarmStart = await self._in_thread(warm_start_from, source, plan, store, checked.tasks, most, others)
-        except NotFound as error:
-            raise Refusal("refused", f"a result of {source} is gone, as of a deleted run: {error}") from error
+        warm: WarmStart | None = None
+        plan = self._runtime.node.following.plan.runs.get(source)
+        while warm is None:
+            if plan is None:
+                raise Refusal("refused", f"{source} was deleted meanwhile")
+            refusal = misfit(source, plan, checked.name, checked.tasks, others)
+            if refusal is not None:
+                raise Refusal("refused", refusal)
+            try:
+                warm = await self._in_thread(warm_start_from, source, plan, store, checked.tasks, most, others)
+            except NotFound as error:
+                newest = self._runtime.node.following.plan.runs.get(source)
+                if newest is plan:
+                    raise Refusal("refused", f"a result of {source} is gone: {error}") from error
+                plan = newest  # What is gone was the result of a lower budget.
         if not warm.programs and not warm.others:
             raise Refusal("refused", f"the results of {source} hold no program that these tasks could begin with")
         if warm.version != checked.version:

@@ -238,7 +238,8 @@ def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | 
     return view | {
         "evaluations_per_s": round(progress.evaluations_per_s(now), 1) if is_active else 0.0,
         "tasks_per_hour": round(progress.tasks_per_hour(now, not is_active), 1),
-        "eta_s": _rounded(progress.eta_s(left, now)) if is_active else None,
+        # Before its last budget only what is fit is finished, and how much that will be says nothing of the rest.
+        "eta_s": _rounded(progress.eta_s(left, now)) if is_active and not any(view["tasks_on_rungs"][:-1]) else None,
         "invalid_programs": sum(len(work.state.invalid) for work in own),
         **summary(island for island in islands or all_islands_view(node) if island["run"] == name),
         "note": run.note or (is_active and node.foreman.refused.get(name)) or _first_complaint(node, name, run),

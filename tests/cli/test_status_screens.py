@@ -223,6 +223,14 @@ def test_evaluations_that_are_a_lower_bound_are_marked() -> None:
     assert "  ≥ 12,345,678  " in shown(cluster() | {"runs": [run("arc-training", is_at_least=True)]}, 100)
 
 
+def test_on_which_budget_open_tasks_are_is_said_while_there_are_any() -> None:
+    rising = run("r", rungs=[0.05, 0.5], tasks_on_rungs=[1200, 0, 3])
+    said = "r: open tasks 1,200 at 0.05 s, 3 at 60 s"
+    assert said in shown(alone() | {"runs": [rising]}, 100)
+    assert "open tasks" not in shown(alone() | {"runs": [rising | {"tasks_on_rungs": [0, 0, 0]}]}, 100)
+    assert "open tasks" not in shown(alone() | {"runs": [rising | {"state": "cancelled"}, run("flat")]}, 100)
+
+
 def test_of_runs_that_are_over_the_latest_are_shown() -> None:
     over = [run(f"over-{number}", "done") for number in range(9)]
     view = cluster() | {"runs": [*over[:4], run("long"), *over[4:], run("last")], "migrations": []}

@@ -73,6 +73,8 @@ def test_a_fit_task_climbs_no_further() -> None:
     world.pass_time(1)
     entry = world.plan.runs["r"].tasks["t0"]
     assert (entry.state, entry.rung, entry.fit, entry.solved) == (TaskState.DONE, 0, True, True)
+    view = run_view(world.node, "r", world.now)
+    assert (view["tasks_on_rungs"], view["tasks_per_hour"] > 0, view["eta_s"]) == ([1, 0, 0], True, None)
 
 
 def test_where_nothing_waits_no_worker_waits_for_the_plan() -> None:

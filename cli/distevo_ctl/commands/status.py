@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distevo_ctl.asking import connect, store_option
-from distevo_ctl.budgets import speed
+from distevo_ctl.budgets import on_rungs, speed
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
 from distevo_ctl.screen import (
@@ -140,8 +140,18 @@ def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
         Column("PER S>", lambda run: short(run["evaluations_per_s"])),
         Column("LEFT>", lambda run: duration(run["eta_s"])),
     ]
-    notes = [Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]]
-    return [fitting(columns, runs, width), *notes]
+    return [fitting(columns, runs, width), *remarks(runs)]
+
+
+def remarks(runs: list[dict[str, Any]]) -> list[Any]:
+    """What is to be said about some runs: how far their rising budgets are, and what is the matter with them."""
+    from rich.text import Text
+
+    rising = [(run, found) for run in runs if run["state"] not in OVER and (found := on_rungs(run))]
+    return [
+        *(Text(f"{run['id']}: open tasks {found}", "dim") for run, found in rising),
+        *(Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]),
+    ]
 
 
 def _islands_table(islands: list[dict[str, Any]], width: int) -> Any:

@@ -11,6 +11,7 @@ import click
 
 from distevo_ctl.asking import follow, store_option
 from distevo_ctl.budgets import speed
+from distevo_ctl.commands.status import remarks
 from distevo_ctl.follow import has_plan
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
@@ -23,7 +24,6 @@ from distevo_ctl.screen import (
     duration,
     fitting,
     known,
-    plain,
     print_json,
     short,
 )
@@ -124,7 +124,7 @@ def screen(status: dict[str, Any], store: str, out: Console) -> Group:
     runs = sorted(status["runs"], key=lambda run: run["state"] in OVER)[:room]
     runs = [run for run in status["runs"] if run in runs]
     parts += ["", _runs_table(runs, out.width) if runs else Text("no runs yet", "dim")]
-    parts += [Text(f"{run['id']}: {plain(run['note'])}", "yellow") for run in runs if run["note"]]
+    parts += remarks(runs)
     if (hidden := len(status["runs"]) - len(runs)) > 0:
         parts.append(Text(f"and {hidden} more that are over", "dim"))
     return Group(*parts, "", _legend())

@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from tests.support.cluster import EASY, ROOMY, Cluster, within
+from tests.support.cluster import EASY, ROOMY, SLOW, Cluster, within
 from tests.support.hosts import requires_namespaces
 from tests.support.told import FOUND
 
@@ -127,6 +127,35 @@ def test_the_coordinator_is_killed(three: Cluster) -> None:
     assert three.record().epoch == epoch + 1
     three.finish(run, *ALL)
     assert three.daemons[victim].wait_done(confirmed)["fit"] == 1
+
+
+def test_two_are_killed_while_tasks_rise_from_budget_to_budget_and_begin_from_what_was_found(three: Cluster) -> None:
+    worker, last, victim = three.followers_first()
+    budgets = [{"cpu_seconds": None, "evaluations": evaluations} for evaluations in (200, 600)]
+    data = {f"t{number}": SLOW for number in range(6)}
+    run = three.submit(last, data=data, islands_per_task=1, rungs=budgets, evaluations=1800)
+
+    def risen(run: str) -> list[int]:
+        return [task.rung for task in three.plan().runs[run].tasks.values()]
+
+    within(30, lambda: sum(rung > 0 for rung in risen(run)) >= 2, "tasks on the second budget")
+    three.kill(victim)
+    three.note_durable(run)
+    view = three.daemons[last].wait_done(run, 60)
+    assert (view["tasks_done"], view["tasks_on_rungs"], view["tasks_failed"]) == (6, [0, 0, 0], 0)
+    three.judge(run, last, worker)
+    found = three.results(run, last, worker)
+    # What was done anew after the death is counted once: all have had their whole budget, and nobody more.
+    assert {task["evaluations"] for task in found.values()} == {1800}
+
+    later = three.submit(worker, data=data, islands_per_task=1, rungs=budgets, evaluations=1800, begin_from=run)
+    within(30, lambda: sum(rung > 0 for rung in risen(later)) >= 2, "tasks on the second budget")
+    three.kill(worker)
+    three.note_durable(later)
+    assert three.daemons[last].wait_done(later, 60)["tasks_done"] == 6
+    three.judge(later, last)
+    for task, result in three.results(later, last).items():
+        assert (result["evaluations"], result["fitness"] >= found[task]["fitness"]) == (1800, True)
 
 
 def test_a_platform_is_stopped(three: Cluster) -> None:

@@ -23,7 +23,7 @@ from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.errors import NotFound
 from distevo.events import IslandId
 from distevo.names import CHECKPOINTS, CLUSTER
-from distevo.plan import IslandPlace, Plan, decode_plan
+from distevo.plan import IslandPlace, Plan, TaskState, decode_plan
 from distevo.population import Population
 from distevo.program import keyer
 from distevod.store import Store, open_store
@@ -144,7 +144,7 @@ class Cluster:
         plan = decode_plan(self.store.read(name)[0])
         for run, entry in plan.runs.items():
             for task, found in entry.tasks.items():
-                if found.result is not None:
+                if found.result is not None and found.state is not TaskState.OPEN:  # else one of a lower budget
                     first = self._results.setdefault((run, task), found.result)
                     assert found.result == first, f"the result of {task} of {run} was {first} and is {found.result}"
         return plan

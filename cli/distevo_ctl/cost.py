@@ -55,6 +55,10 @@ def _amount(flag: str, help_text: str, **more: Any) -> Callable[[F], F]:
 )
 @click.option("--tasks", type=click.IntRange(min=0), default=400, metavar="N", help="Tasks in the plan; else 400.")
 @_amount("--tasks-per-hour", "How many of them end in an hour; else 20.", default=20.0)
+@click.option(
+    "--budgets", type=click.IntRange(1, 32), default=1, metavar="N",
+    help="How many rising budgets each of them goes through; else 1.",
+)  # fmt: skip
 @_amount("--starts-per-day", "How often each platform starts; else 2, as a notebook's session.", default=2.0)
 @_amount("--checkpoint-seconds", "Seconds between two checkpoints of a platform.")
 @_amount("--checkpoint-mb", f"MiB of one checkpoint, compressed; else {ISLAND_KB:g} KiB for each island.")
@@ -106,6 +110,7 @@ def shape_of(settings: Settings, given: dict[str, Any]) -> Shape:
         mail=given["mail"],
         tasks=given["tasks"],
         tasks_per_hour=given["tasks_per_hour"],
+        budgets=given["budgets"],
         starts_per_day=given["starts_per_day"],
         checkpoint_seconds=checkpoint_seconds,
         checkpoint_mb=checkpoint_mb,

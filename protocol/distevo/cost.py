@@ -70,6 +70,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """In the plan."""
     tasks_per_hour: Amount = 20.0
     """How many of them end."""
+    budgets: Annotated[int, Meta(ge=1, le=32)] = 1
+    """How many rising budgets each goes through before it does: on each it gets a result, and is placed anew."""
     starts_per_day: Amount = 2.0
     """How often each platform starts, as a notebook's session does."""
     checkpoint_seconds: Seconds = 30.0
@@ -143,8 +145,13 @@ def estimate(shape: Shape, prices: Prices = PRICES) -> Estimate:
 
 def _changes(shape: Shape) -> float:
     """Plans that are written a second; what changes within one swap interval is one."""
-    wanted = shape.tasks_per_hour * CHANGES_PER_TASK / 3600 + 2 * shape.starts_per_day * shape.platforms / DAY
+    wanted = _ends(shape) * CHANGES_PER_TASK / 3600 + 2 * shape.starts_per_day * shape.platforms / DAY
     return wanted / (1 + wanted * shape.swap_interval)
+
+
+def _ends(shape: Shape) -> float:
+    """How often in an hour a task has used a budget up."""
+    return shape.tasks_per_hour * shape.budgets
 
 
 def _plan_bytes(shape: Shape) -> float:
@@ -190,8 +197,16 @@ def _checkpoints(shape: Shape) -> Item:
 
 
 def _results(shape: Shape) -> Item:
-    done = 24 * shape.tasks_per_hour
-    return Item(what="results", inserts=done, bytes_written=done * RESULT_BYTES)
+    """Whoever goes on from the result of a lower budget reads it; then it goes."""
+    made, gone = 24 * _ends(shape), 24 * (_ends(shape) - shape.tasks_per_hour)
+    return Item(
+        what="results",
+        inserts=made,
+        reads=gone,
+        deletes=gone,
+        bytes_written=made * RESULT_BYTES,
+        bytes_read=gone * RESULT_BYTES,
+    )
 
 
 def _mail(shape: Shape) -> Item:

@@ -111,9 +111,22 @@ def test_what_is_rarer_costs_less_and_what_is_more_costs_more() -> None:
     usual = dollars(platforms=10, mail=5)
     for less in ("checkpoint_seconds", "mail_interval", "lease_ttl"):
         assert dollars(platforms=10, mail=5, **{less: 120}) < usual, less
-    for more in ({"tasks_per_hour": 600}, {"mail": 10}, {"starts_per_day": 100}, {"checkpoint_mb": 100}):
+    for more in (
+        {"tasks_per_hour": 600},
+        {"budgets": 3},
+        {"mail": 10},
+        {"starts_per_day": 100},
+        {"checkpoint_mb": 100},
+    ):
         assert dollars(**({"platforms": 10, "mail": 5} | more)) > usual, more
     assert dollars(platforms=10, mail=5, outside=0) < usual
+
+
+def test_a_result_of_each_budget_is_written_and_all_but_the_last_are_read_and_go() -> None:
+    made = estimate(Shape(tasks_per_hour=10, budgets=3))
+    results = next(item for item in made.items if item.what == "results")
+    assert (results.inserts, results.reads, results.deletes) == (720, 480, 480)
+    assert made.items[0].inserts > estimate(Shape(tasks_per_hour=10)).items[0].inserts
 
 
 def test_changes_of_the_plan_are_no_faster_than_the_swaps_that_carry_them() -> None:

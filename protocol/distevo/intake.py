@@ -1,7 +1,7 @@
 """The intake: from what an island that is new here goes on.
 
-From what a former owner hands over, else from what all of them left in the store; and, of a task that was extended,
-from its result, from which they began themselves.
+From what a former owner hands over, else from what all of them left in the store; and, of a task that was extended
+or is past its first budget, from its result, from which they began themselves.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Intake:
         self._handed = {island: handed for island, handed in self._handed.items() if is_open(island)}
 
     def fetch(self, work: IslandWork, result: str | None, now: float) -> None:
-        """Begin; `result` names the result of a task that was extended."""
+        """Begin; `result` names the one that a task has, which was extended or is past its first budget."""
         if not work.former or work.id in self._handed or not self._is_alive(work.former[-1]):
             self._read(work, result, now)
         else:

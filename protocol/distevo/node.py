@@ -4,11 +4,12 @@ It has one mutating entry, `handle(event, now) -> list[Instruction]`, and `next_
 generator are passed in. The same events give the same instructions, always.
 
 Every member *follows* the plan in force: it works on the islands that the plan gives it (`foreman`), writes
-checkpoints of them (`keeper`), exchanges programs with the other islands of their tasks (`exchange`), and tells the
-coordinator what rests until a plan shows that it was heard (`news`). It judges who lives by what it hears (`members`,
-`routing`). When the lease seems free (`election`) it *loads* plan, inbox and runs, and tries to *take* the lease; if
-it wins, it *coordinates* for a term (`coordinator`). `StopRequested` ends it with a last checkpoint, a released lease
-and a goodbye; and so does a plan that has it drained, once nothing is left here.
+checkpoints of them (`keeper`), exchanges programs with the other islands of their tasks (`exchange`), merges what
+these have found (`merging`), and tells the coordinator what rests until a plan shows that it was heard (`news`). It
+judges who lives by what it hears (`members`, `routing`). When the lease seems free (`election`) it *loads* plan, inbox
+and runs, and tries to *take* the lease; if it wins, it *coordinates* for a term (`coordinator`): it places islands by
+what platforms are worth (`hosts`, `balance`, `placement`) and closes tasks (`closing`). `StopRequested` ends it with a
+last checkpoint, a released lease and a goodbye; and so does a plan that has it drained, once nothing is left here.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     state: TaskState = TaskState.OPEN
     islands: list[IslandPlace] = []
     result: str | None = None
-    """Name of the result object; also kept while an extended task is worked on again."""
+    """Name of the result object; also kept while the task is worked on again, extended or on its next budget."""
     fit: bool = False
     solved: bool | None = None
     rung: Count = 0

@@ -96,7 +96,7 @@ class IslandWork:
     """Earlier owners, whose checkpoints may hold what the state here does not cover."""
     life: tuple[str, str | None] = ("", None)
     """Object of the run, and the result that the task had when it was taken up: together they tell an island from its
-    namesakes in an earlier run, or before the task was closed and extended."""
+    namesakes in an earlier run, or before the task was closed and extended, or promoted."""
     parts_for: int = 0
     """The grant of the new owner, while it parts."""
     stage: Stage = Stage.FETCHING

@@ -36,7 +36,7 @@ class Costs:
         workers = counter(
             "worker_seconds_total",
             "What the time of workers went into beside evolving, as they last said: idle and sending by the clock, "
-            "packing (for checkpoints) and merging (what other islands sent) in processor time.",
+            "packing (for checkpoints) and merging (immigrants) in processor time.",
             "doing",
         )
         for doing, seconds in msgspec.structs.asdict(self._spent()).items():

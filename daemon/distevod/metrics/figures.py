@@ -243,7 +243,10 @@ class Figures:
         merging = self._node.exchange.merging
         yield self._each(
             counter(
-                "merge_seconds_total", "CPU time that merging programs of several islands took the daemon.", "kind"
+                "merge_seconds_total",
+                "CPU time that bringing programs of several islands together took the daemon: what was wished for from "
+                "other platforms (periodic), the last states of a task (final), immigrants (migration).",
+                "kind",
             ),
             {kind: merging.stopwatch.seconds.get(kind, 0.0) for kind in ("periodic", "final", "migration")},
         )

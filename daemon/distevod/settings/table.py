@@ -155,7 +155,9 @@ SETTINGS: tuple[Setting, ...] = (
         "long as the cluster's median the platform was measured to take for the same work; or what a function of your "
         "own, calculate_platform_shard_sizes(platforms, total_population), returns for each platform's id.",
         "capability holds from the first moment; speed tells unequal machines apart that say the same of themselves. A "
-        "function that fails, or returns what is no share, is replaced by capability, and the log says so.",
+        "function that fails, or returns what is no share, is replaced by capability, and the log says so. It runs in "
+        "the daemon's own loop whenever islands are placed: it has to return at once, to ask nobody, and to say the "
+        "same of the same platforms.",
         ("distributed_evolution.sharding",),
     ),
     Setting(

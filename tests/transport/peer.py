@@ -1,6 +1,7 @@
 """A process that dials, and then does what it is told: a peer that can be killed, stopped, or floods.
 
 python -m tests.transport.peer ENDPOINT KEY LINKS idle|flood
+python -m tests.transport.peer listen    # prints its endpoint and key, and is dialled
 """
 
 from __future__ import annotations
@@ -37,5 +38,17 @@ async def main(endpoint: str, key: str, links: int, *, is_flooding: bool) -> Non
                 transport.carry_out(Send(link, numbered(number)))
 
 
+async def listen() -> None:
+    """Say where, and take in for ever what others send."""
+    keys = KeyPair.make()
+    transport = Transport(keys, lambda _event: None, listen="tcp://127.0.0.1:0")
+    transport.start()
+    transport.admit(())
+    print(transport.endpoint, keys.public, flush=True)
+    await asyncio.Event().wait()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "listen":
+        asyncio.run(listen())
     asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), is_flooding=sys.argv[4] == "flood"))

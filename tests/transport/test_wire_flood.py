@@ -1,11 +1,17 @@
-"""A peer that floods this one starves neither its timers nor other peers."""
+"""A peer that floods this one starves neither its timers nor other peers, and one that takes nothing costs nothing."""
 
 import asyncio
+import os
+import signal
 import time
 
+import pytest
+
 from distevo.events import Event, LinkOpened
+from distevo.instructions import Dial
+from distevo.messages import PopulationKind, PopulationState
 from tests.transport.side import Side, hello, until
-from tests.transport.test_wire_links import peer
+from tests.transport.test_wire_links import peer, process_of
 
 TICK_SECONDS = 0.01
 LATE_SECONDS = 0.05
@@ -51,5 +57,38 @@ def test_a_flood_delays_timers_and_other_peers_by_milliseconds() -> None:
                 assert sorted(late)[-3] < LATE_SECONDS + sorted(quiet)[-3]
                 assert sorted(delays)[len(delays) // 2] < 2 * LATE_SECONDS
             a.events.clear()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_dialled", [True, False])
+def test_what_a_peer_does_not_take_waits_at_no_cost(is_dialled: bool) -> None:
+    async def main() -> None:
+        async with Side() as a:
+            with process_of("listen") if is_dialled else peer(a) as stopped:
+                if is_dialled:
+                    assert stopped.stdout is not None
+                    endpoint, key = stopped.stdout.readline().split()
+                    a.transport.carry_out(Dial("other", (endpoint,), key))
+                link = (await a.wait(LinkOpened)).link
+                os.kill(stopped.pid, signal.SIGSTOP)
+                queue = a.transport._wires.by_number[link].queue
+                sent, is_full = 0, False
+                while not is_full:  # until the system's buffers take no more, either
+                    while len(queue) < 500:
+                        a.send(link, PopulationState(kind=PopulationKind.HAND_OVER), bytes(20_000))
+                        sent += 1
+                        if sent % 64 == 0:
+                            await asyncio.sleep(0)
+                    await asyncio.sleep(0.2)
+                    is_full = len(queue) == 500
+                cpu, left = time.process_time(), len(queue)
+                await asyncio.sleep(1.0)
+                assert len(queue) == left
+                assert time.process_time() - cpu < 0.2
+                os.kill(stopped.pid, signal.SIGCONT)
+                await until(lambda: not queue, "it to take what waits")
+                assert a.count("dropped_queue_full") == 0
+                assert a.count("frames_out") >= sent
 
     asyncio.run(main())

@@ -39,7 +39,14 @@ def is_empty(side: Side) -> bool:
 @contextlib.contextmanager
 def peer(side: Side, links: int = 1, does: str = "idle") -> Iterator["subprocess.Popen[str]"]:
     """A process that has `links` links with this side."""
-    command = [sys.executable, "-m", "tests.transport.peer", side.endpoint, side.keys.public, str(links), does]
+    with process_of(side.endpoint, side.keys.public, str(links), does) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def process_of(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A peer's process."""
+    command = [sys.executable, "-m", "tests.transport.peer", *arguments]
     root = str(Path(__file__).parents[2])
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         try:

@@ -69,7 +69,7 @@ class DialledWire(Wire):
         try:
             frame = self._socket.recv(zmq.NOBLOCK, copy=False)
         except zmq.Again:
-            if self.queue:
+            if self.queue and self._reader.news():
                 self._drain()
             if self._attempt.is_complete:
                 self._finish()

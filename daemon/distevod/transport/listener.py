@@ -192,7 +192,7 @@ class Listener:
         self._has_caught_up = True
         for wire in list(self._gone):
             self._finish(wire)
-        if self._blocked:  # last, since it may prove more of them to be gone
+        if self._blocked and self._reader.news():  # last, since it may prove more of them to be gone
             self._drain()
 
     def _send(self, wire: AcceptedWire, frame: bytes) -> None:

@@ -3,6 +3,9 @@
 The file descriptor of a ZeroMQ socket is edge-triggered: it tells of news once, and any call on the socket, sends too,
 may take the news in. So a reader reads until there is nothing more, and whoever sends wakes it. After some frames or
 milliseconds it lets the loop have a turn: a peer that floods us delays neither timers nor other peers.
+
+What could not be sent is tried again when there was news, and only then: each try wakes the reader, and would follow
+itself for as long as a peer takes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ class Reader:
         self._loop = asyncio.get_running_loop()
         self._fd = int(socket.getsockopt(zmq.FD))
         self._next: asyncio.Handle | None = None
-        self._is_closed = False
+        self._is_closed = self._has_news = False
         self._loop.add_reader(self._fd, self._readable)
         self.wake()
 
@@ -33,6 +36,11 @@ class Reader:
         """Look soon whether something has come."""
         if self._next is None and not self._is_closed:
             self._next = self._loop.call_soon(self._turn)
+
+    def news(self) -> bool:
+        """Whether libzmq has told of something, or something was read, since this was asked last."""
+        found, self._has_news = self._has_news, False
+        return found
 
     def close(self) -> None:
         """Read no more. To be called before the socket is closed."""
@@ -43,6 +51,7 @@ class Reader:
                 self._next.cancel()
 
     def _readable(self) -> None:
+        self._has_news = True
         if self._next is None:  # else a turn is coming anyway
             self._turn()
 
@@ -55,6 +64,7 @@ class Reader:
                 if self._is_closed or not self._take():
                     is_over = True
                     return
+                self._has_news = True
                 if time.monotonic() > end:
                     return
         finally:

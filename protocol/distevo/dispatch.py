@@ -497,8 +497,7 @@ class Dispatch:
             return  # Of a run that is not known here yet, or of an earlier one of that name.
         if (run.problem.name, run.problem.version) != (head.problem, head.problem_version):
             return
-        entry = run.tasks.get(head.task)
-        if entry is not None and entry.is_open_in(run.state):
+        if node.plan.open_task(head.run, head.task) is not None:
             programs = programs_in(head, payload)
             if fit := [program for program in programs if program.fit]:
                 node.foreman.fit((head.run, head.task), fit, now)

@@ -210,9 +210,8 @@ class Exchange:
     # --- helpers ---------------------------------------------------------------------------------
 
     def _places(self, task: tuple[str, str]) -> list[IslandPlace]:
-        run = self._plan.runs.get(task[0])
-        entry = run.tasks.get(task[1]) if run is not None else None
-        return entry.islands if run is not None and entry is not None and entry.is_open_in(run.state) else []
+        entry = self._plan.open_task(*task)
+        return entry.islands if entry is not None else []
 
     def _owner_of(self, run: str, task: str, island: int) -> str | None:
         places = self._places((run, task))

@@ -163,11 +163,8 @@ class Foreman:
 
     def _place_of(self, island: IslandId) -> IslandPlace | None:
         """Where an island lives; None when nothing of it is left to do."""
-        run = self._plan.runs.get(island.run)
-        entry = run.tasks.get(island.task) if run is not None else None
-        if run is None or entry is None or not entry.is_open_in(run.state) or island.island >= len(entry.islands):
-            return None
-        return entry.islands[island.island]
+        entry = self._plan.open_task(island.run, island.task)
+        return entry.islands[island.island] if entry is not None and island.island < len(entry.islands) else None
 
     def _keep(self, work: IslandWork, place: IslandPlace, now: float) -> None:
         run = self._plan.runs[work.id.run]

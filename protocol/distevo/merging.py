@@ -91,8 +91,9 @@ class Merging:
 
     def _own(self, task: TaskId) -> list[Population]:
         """The populations of a task's islands that are in hand here."""
-        islands = self._plan.runs[task[0]].tasks[task[1]].islands if self._is_open(task) else []
-        works = (self._foreman.islands.get(IslandId(*task, index)) for index in range(len(islands)))
+        entry = self._plan.open_task(*task)
+        count = len(entry.islands) if entry is not None else 0
+        works = (self._foreman.islands.get(IslandId(*task, index)) for index in range(count))
         return [work.population() for work in works if work is not None and work.snapshot is not None]
 
     def _here(self, task: TaskId) -> Population:
@@ -192,9 +193,7 @@ class Merging:
         return bool(self._interval) and is_alive and self._is_open(task)
 
     def _is_open(self, task: TaskId) -> bool:
-        run = self._plan.runs.get(task[0])
-        entry = run.tasks.get(task[1]) if run is not None else None
-        return run is not None and entry is not None and entry.is_open_in(run.state)
+        return self._plan.open_task(*task) is not None
 
     def validate(self) -> None:
         """Raises LocalProtocolError when more is held than may be, or one thing twice."""

@@ -202,6 +202,12 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     handled: dict[str, str] = {}
     """Inbox objects that are taken in, with what came of them, until a listing no longer shows them."""
 
+    def open_task(self, run: str, task: str) -> TaskPlan | None:
+        """A task of which something is left to do; None where there is no such."""
+        found = self.runs.get(run)
+        entry = found.tasks.get(task) if found is not None else None
+        return entry if found is not None and entry is not None and entry.is_open_in(found.state) else None
+
     def place_of(self, run: str, task: str, island: int) -> IslandPlace | None:
         """Where an island lives, or lived; None where the plan does not say."""
         entry = self.runs[run].tasks.get(task) if run in self.runs else None

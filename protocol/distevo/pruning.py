@@ -25,8 +25,7 @@ def is_over(plan: Plan, island: IslandId, grant: int) -> bool:
     """Whether nobody will ever need what was done for an island under this grant, as `plan`, once in force, has it.
 
     Its task is over, or open again with what was done in its result; or its run is deleted, and another may have its
-    name by now. A grant that the plan has not given
-    is a later plan's.
+    name by now. A grant that the plan has not given is a later plan's.
     """
     if grant >= plan.next_grant:
         return False

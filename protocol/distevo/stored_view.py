@@ -101,11 +101,11 @@ class Found:
 
     def _counts(self, island: IslandId, grant: int) -> bool:
         """Whether the plan knows of this island under this grant or a later one, and is not through with it."""
-        run = self.plan.runs.get(island.run) if self.plan is not None else None
-        entry = run.tasks.get(island.task) if run is not None else None
-        if run is None or entry is None or not entry.is_open_in(run.state) or island.island >= len(entry.islands):
+        entry = self.plan.open_task(island.run, island.task) if self.plan is not None else None
+        if self.plan is None or entry is None or island.island >= len(entry.islands):
             return False
-        return run.first_grant <= grant <= entry.islands[island.island].grant
+        first = max(self.plan.runs[island.run].first_grant, entry.first_grant)
+        return first <= grant <= entry.islands[island.island].grant
 
 
 def status(found: Found, sight: Sight) -> dict[str, Any]:
@@ -163,16 +163,20 @@ def islands(found: Found) -> list[dict[str, Any]]:
 
 
 def task(found: Found, run: str, name: str, result: Result | Unreadable | None) -> dict[str, Any]:
-    """A task in the fields of a result: `result`, or the best program that checkpoints hold while it is open."""
+    """A task in the fields of a result: `result`, or the best program that checkpoints hold while it is open and they
+    are further."""
     assert found.plan is not None
     plan = found.plan.runs[run]
     entry = plan.tasks[name]
     view = planned_task(name, entry)
     if entry.is_open_in(plan.state):
-        return view | _best(found, run, name)
+        view |= _best(found, run, name)
     if isinstance(result, Unreadable):
         return view | {"error": f"{result.name} cannot be read: {result.error}"}
-    return view if result is None else view | result_view(result)
+    if result is None or (view["state"] == "working" and (result.fitness or []) < (view["fitness"] or [])):
+        return view
+    # A task that goes on from a result may not have come as far again yet.
+    return view | result_view(result) | {"evaluations": max(view["evaluations"], result.evaluations)}
 
 
 def _best(found: Found, run: str, name: str) -> dict[str, Any]:

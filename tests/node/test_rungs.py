@@ -12,6 +12,7 @@ from distevo.population import Population
 from distevo.program import Program
 from distevo.result import decode_result
 from distevo.run import Budget
+from distevo.stored_view import Found, task
 from distevo.view import run_view
 from tests.node.world import KEY_OF, World
 
@@ -59,6 +60,8 @@ def test_it_goes_on_from_where_it_was_and_is_not_looked_at_again_before_its_end(
     assert not world.verifying
     result, _ = decode_result(world.objects[entry.result or ""][0])
     assert (result.fit, result.solved, result.evaluations) == (False, None, 20)
+    shown = task(Found(plan=world.plan), "r", "t0", result)
+    assert (shown["state"], shown["evaluations"], shown["fitness"]) == ("open", 20, result.fitness)
     start = world.running[island(0)]
     assert (start.snapshot.generation, start.snapshot.counters.evaluations) == (2, 20)
     assert start.budget == Budget(None, 50)

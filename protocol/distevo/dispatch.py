@@ -193,7 +193,7 @@ class Dispatch:
         due = self.router.due_heartbeats(now)
         if due:
             head, members = self._heartbeat(), self._node.following.plan.members
-            wishes = self._node.exchange.merging.wishes(due, now)
+            wishes = self._node.exchange.merging.wishes(due, self.router.has_unsent_beat, now)
             for to in due:
                 # Nobody speaks to the dead for a day. Whoever is called so and lives speaks itself, and is heard.
                 is_dead = to in members and members[to].state is MemberState.DEAD

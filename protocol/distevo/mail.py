@@ -70,6 +70,10 @@ class Mail:
         while self._bytes > MAX_WAITING_BYTES or len(self._waiting) > MAX_LETTERS:
             self._shed(min(self._waiting, key=lambda slot: self._waiting[slot].worth))
 
+    def has(self, to: str, command: Command) -> bool:
+        """Whether a message that is one of its kind waits for a member."""
+        return (to, command) in self._waiting
+
     def receivers(self) -> list[str]:
         """For whom something waits."""
         return list(dict.fromkeys(to for to, _ in self._waiting))

@@ -12,7 +12,7 @@ It is soft, and dropped when the task is closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
 from distevo.block import fitting, pack
@@ -58,6 +58,8 @@ class Merging:
         self._merged: dict[TaskId, Population] = {}
         self._wished_at: dict[str, float] = {}
         """When each member was last sent wishes."""
+        self._wishing: set[str] = set()
+        """Whose last heartbeat had wishes in it."""
         self.stopwatch = stopwatch
         self.wished_for = self.sent = self.received = self.known = 0
         """Wishes; programs sent; programs that came, and of these, such as were here already."""
@@ -103,11 +105,12 @@ class Merging:
 
     # --- wishes ----------------------------------------------------------------------------------
 
-    def wishes(self, members: Iterable[str], now: float) -> dict[str, list[Wish]]:
-        """What to wish for from these members, who are about to be sent a heartbeat."""
-        due = {
-            name for name in members if now + self._early >= self._wished_at.get(name, -self._interval) + self._interval
-        }
+    def wishes(self, members: Collection[str], is_unsent: Callable[[str], bool], now: float) -> dict[str, list[Wish]]:
+        """What to wish for from these members, who are about to be sent a heartbeat. `is_unsent`: whether it takes the
+        place of an earlier one to that member, which waits for a box of mail: its wishes would go with it."""
+        fresh = {name for name in members if self._is_due(name, now)}
+        due = fresh | {name for name in members if name in self._wishing and is_unsent(name)}
+        self._wishing.difference_update(members)
         if not self._interval or not due:
             return {}
         made: dict[str, list[Wish]] = {}
@@ -120,10 +123,15 @@ class Merging:
                     keys = b"".join(key[:SEEN_KEY_BYTES] for key in islice(self._here(task).keys(), MAX_WISH_KEYS))
                     grant = self._plan.runs[task[0]].first_grant
                     made.setdefault(member, []).append(Wish(*task, grant, keys))
-                    self.wished_for += 1
-                    self.bytes_sent += len(keys)
+                    if member in fresh:
+                        self.wished_for += 1
+                        self.bytes_sent += len(keys)
         self._wished_at |= dict.fromkeys(made, now)
+        self._wishing |= made.keys()
         return made
+
+    def _is_due(self, member: str, now: float) -> bool:
+        return now + self._early >= self._wished_at.get(member, -self._interval) + self._interval
 
     def _better(self) -> dict[TaskId, str]:
         """By task, who has a better program of it than is known here: of these, who has the best."""
@@ -185,6 +193,7 @@ class Merging:
                 del self._merged[task]
         for member in [member for member in self._wished_at if member not in plan.members]:
             del self._wished_at[member]
+            self._wishing.discard(member)
 
     def may_ask(self, member: str, task: TaskId) -> bool:
         """Whether a member is another, that lives, and the task is still worked on."""

@@ -221,6 +221,10 @@ class Router:
         self._now = now
         return self._beats.due(now)
 
+    def has_unsent_beat(self, to: str) -> bool:
+        """Whether a heartbeat to it waits for the next box of mail."""
+        return self._mail.has(to, Command.HEARTBEAT)
+
     def counts(self) -> dict[str, int]:
         """What happened so far, for metrics."""
         counts = self._counts.copy()

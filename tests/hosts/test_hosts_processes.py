@@ -19,6 +19,8 @@ from tests.support.hosts import Host, Network, full_disk, requires_namespaces
 pytestmark = requires_namespaces
 SPIN = """
 import time
+print(flush=True)
+input()
 start, used = time.monotonic(), time.process_time()
 while time.monotonic() < start + 0.6:
     pass
@@ -32,10 +34,18 @@ def namespace(pid: int | str) -> str:
 
 
 def spun(host: Host, count: int) -> list[float]:
-    """The CPUs that each of so many busy processes had."""
+    """The CPUs that each of so many processes had that were busy at the same time."""
+    pipe = subprocess.PIPE
     spinning = [
-        host.popen(sys.executable, "-c", SPIN, stdout=subprocess.PIPE, text=True, bufsize=-1) for _ in range(count)
+        host.popen(sys.executable, "-c", SPIN, stdin=pipe, stdout=pipe, text=True, bufsize=-1) for _ in range(count)
     ]
+    for process in spinning:  # Until then it starts, and takes its time with so little CPU.
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in spinning:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
     return [float(process.communicate()[0]) for process in spinning]
 
 

@@ -64,6 +64,8 @@ SETTING_FIELDS = (
 )  # fmt: skip
 
 
+WARM_START_TRIES, WARM_START_WAIT_SECONDS = 3, 1.0
+"""How often results are read that a plan names, and that are superseded meanwhile."""
 MOST_INHERITED = 1000
 """Programs of a task that a run may begin with: every coordinator makes their keys anew when it takes the run in."""
 MOST_OTHERS = 1000
@@ -174,21 +176,23 @@ class Service:
             raise Refusal("usage", f"from_others is {others!r}: give a count, at most {MOST_OTHERS}")
         source = self._run({"run": request["begin_from"]})
         store, most = self._runtime.store, min(settings.population_size, MOST_INHERITED)
-        warm: WarmStart | None = None
-        plan = self._runtime.node.following.plan.runs.get(source)
-        while warm is None:
+        for tries_left in reversed(range(WARM_START_TRIES)):
+            plan = self._runtime.node.following.plan.runs.get(source)
             if plan is None:
                 raise Refusal("refused", f"{source} was deleted meanwhile")
             refusal = misfit(source, plan, checked.name, checked.tasks, others)
             if refusal is not None:
                 raise Refusal("refused", refusal)
             try:
-                warm = await self._in_thread(warm_start_from, source, plan, store, checked.tasks, most, others)
+                warm: WarmStart = await self._in_thread(
+                    warm_start_from, source, plan, store, checked.tasks, most, others
+                )
+                break
             except NotFound as error:
-                newest = self._runtime.node.following.plan.runs.get(source)
-                if newest is plan:
+                if not tries_left:
                     raise Refusal("refused", f"a result of {source} is gone: {error}") from error
-                plan = newest  # What is gone was the result of a lower budget.
+                # It may have been one of a lower budget; here the plan that names another comes a moment later.
+                await asyncio.sleep(WARM_START_WAIT_SECONDS)
         if not warm.programs and not warm.others:
             raise Refusal("refused", f"the results of {source} hold no program that these tasks could begin with")
         if warm.version != checked.version:

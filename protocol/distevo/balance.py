@@ -7,7 +7,7 @@ successor decides nothing anew. What follows from it for islands is the placemen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from statistics import median_low
 
 from distevo.outbox import Outbox
@@ -18,7 +18,7 @@ LOOK_SECONDS = 5.0
 HOLD_SECONDS = 20.0
 """What is measured has to depart from what the plan has for so long, without a break, before the plan follows."""
 TRY_AGAIN_SECONDS = 600.0
-"""Who was not compared for so long, having had no work, counts as usual again, and is given some."""
+"""Who has had no work for so long counts as usual again, and is given some."""
 STEP = 1.5
 """Less than this factor is no departure, unless it crosses the threshold."""
 RETURN_SHARE = 0.7
@@ -60,7 +60,7 @@ class Balance:
         self._threshold, self._outbox = threshold, outbox
         self._departed_at: dict[tuple[str, bool], float] = {}
         """By boot and whether it is slower than the plan has it, since when it is so."""
-        self._compared_at: dict[str, float] = {}
+        self._worked_at: dict[str, float] = {}
         """By boot."""
         self._look_at = float("inf")
 
@@ -85,18 +85,18 @@ class Balance:
         due = [found for how, found in departed.items() if now - self._departed_at[how] >= HOLD_SECONDS]
         for name, times in due:
             self._follow(name, members[name], times)
-        return self._try_again(members, found, now) or bool(due)
+        return self._try_again(members, {name for name in members if measured.get(name)}, now) or bool(due)
 
-    def _try_again(self, members: Mapping[str, MemberPlan], found: Mapping[str, float], now: float) -> bool:
+    def _try_again(self, members: Mapping[str, MemberPlan], at_work: Collection[str], now: float) -> bool:
         """What was measured long ago says nothing of a platform any more."""
-        self._compared_at = {
-            member.boot: now if name in found else self._compared_at.get(member.boot, now)
+        self._worked_at = {
+            member.boot: now if name in at_work else self._worked_at.get(member.boot, now)
             for name, member in members.items()
         }
         forgotten = [
             name
             for name, member in members.items()
-            if member.slowness != 1 and now - self._compared_at[member.boot] >= TRY_AGAIN_SECONDS
+            if member.slowness != 1 and now - self._worked_at[member.boot] >= TRY_AGAIN_SECONDS
         ]
         for name in forgotten:
             self._plan(name, members[name], 1.0)

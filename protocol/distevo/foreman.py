@@ -278,7 +278,9 @@ class Foreman:
             self._send(idle, self.islands[island])
 
     def _begin(self, island: IslandId, place: IslandPlace, now: float) -> None:
-        work = self.islands[island] = IslandWork(island, place.grant, tuple(place.former), self._life_of(island))
+        since = self._plan.runs[island.run].tasks[island.task].first_grant
+        life = self._life_of(island)
+        work = self.islands[island] = IslandWork(island, place.grant, tuple(place.former), life, since)
         self._live += 1
         name = self._plan.runs[island.run].object
         self._library.run(name, lambda run, reason, now: self._has_run(work, run, reason, now), now)

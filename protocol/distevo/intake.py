@@ -79,9 +79,13 @@ class Intake:
         else:
             work.former = tuple(owner for owner in work.former if owner != handed)
             self._library.snapshots(
-                work.former, lambda found, refusal, now: self._found(work, [*known, *found], refusal, now), now
+                work.former, lambda found, refusal, now: self._found(work, known, found, refusal, now), now
             )
 
-    def _found(self, work: IslandWork, states: list[IslandSnapshot], refusal: str, now: float) -> None:
+    def _found(
+        self, work: IslandWork, known: list[IslandSnapshot], found: list[IslandSnapshot], refusal: str, now: float
+    ) -> None:
+        """What former owners left; of what they did before the result that is known, that has more than they saved."""
         if work.is_fetching:
-            self._then(work, states, refusal, now)
+            newer = [state for state in found if state.grant >= work.since or not known]
+            self._then(work, [*known, *newer], refusal, now)

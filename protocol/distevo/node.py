@@ -540,8 +540,9 @@ class Node:
             now=now,
         )
         gone = self._gone()
-        if record is not None and record.holder and not self.table.hears(record.holder, record.boot, now):
-            gone.setdefault(record.holder, (record.boot, MemberState.DEAD))
+        holder, boot = (record.holder, record.boot) if record is not None else ("", "")
+        if holder and not self.table.hears(holder, boot, now) and gone.get(holder, ("", None))[0] != boot:
+            gone[holder] = boot, MemberState.DEAD
         plan = self.term.prepare(gone, now)
         self.lease.take(plan, now, partial(self._won, self.term))
 

@@ -97,6 +97,8 @@ class IslandWork:
     life: tuple[str, str | None] = ("", None)
     """Object of the run, and the result that the task had when it was taken up: together they tell an island from its
     namesakes in an earlier run, or before the task was closed and extended, or promoted."""
+    since: int = 0
+    """Its task's `first_grant`: what was done under lower ones lies in the task's result."""
     parts_for: int = 0
     """The grant of the new owner, while it parts."""
     stage: Stage = Stage.FETCHING

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from distevo.block import unpack
-from distevo.checkpoint import decode_checkpoint
+import msgspec
+
+from distevo.block import pack, unpack
+from distevo.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
+from distevo.cluster import decode_cluster
 from distevo.command import Verb
 from distevo.events import IslandId, Verified
-from distevo.names import CHECKPOINTS, RESULTS
+from distevo.names import CHECKPOINTS, RESULTS, checkpoint_name
 from distevo.plan import RunState, TaskState
 from distevo.population import Population
 from distevo.program import Program
@@ -104,6 +107,37 @@ def test_what_waits_on_a_rung_survives_the_death_of_its_platform() -> None:
     second.pass_time(60)
     started = second.running[island(0)]
     assert (started.snapshot.counters.evaluations, started.budget) == (20, Budget(None, 50))
+
+
+def test_a_result_has_more_than_what_was_saved_on_its_rung() -> None:
+    first = World(workers=1)
+    first.submit(tasks=2, evaluations=100, rungs=RUNGS)
+    spend(first, island(0))
+    spend(first, island(1))
+    result, state = decode_result(first.objects[first.plan.runs["r"].tasks["t0"].result or ""][0])
+    (told,) = decode_checkpoint(state).islands
+    own = {program.genome for program in unpack(told.population, KEY_OF)}
+    # Saved under the same grant after it was told, without what came late and was told alone.
+    saved = msgspec.structs.replace(told, sequence=told.sequence + 99, population=pack([_program(b"x")]))
+    needed = msgspec.structs.replace(saved, task="t1", grant=first.plan.runs["r"].tasks["t1"].islands[0].grant)
+    made = Checkpoint(
+        cluster=decode_cluster(first.objects["cluster"][0]).cluster,
+        member="m",
+        boot="b0",
+        sequence=99,
+        islands=[saved, needed],
+        resource_usage={},
+    )
+    first.objects[checkpoint_name("m", "b0", 99)] = encode_checkpoint(made), 1
+    second = World(dict(first.objects), boot="b1", workers=1, start=first.now + 100)
+    second.pass_time(60)
+    begun = second.running[island(0)].snapshot
+    assert result.key in {program.key.hex() for program in unpack(begun.population, KEY_OF)}
+    assert {program.genome for program in unpack(begun.population, KEY_OF)} == own
+
+
+def _program(genome: bytes) -> Program:
+    return Program.of(genome, KEY_OF(genome), (0.0,))
 
 
 def test_checkpoints_of_an_earlier_rung_may_go() -> None:

@@ -120,7 +120,7 @@ def screen(status: dict[str, Any], store: str, out: Console) -> Group:
         # Of migration only the sum; `status` has the edges.
         parts += [line for line in migration_tables(status, out.width)[:1] for line in ("", line)]
     taken = FRAME_LINES + len(parts) + min(len(status["members"]), out.height // 3)
-    room = max(out.height - taken, LEAST_RUNS)
+    room = max(out.height - taken - len(remarks(status["runs"])), LEAST_RUNS)
     runs = sorted(status["runs"], key=lambda run: run["state"] in OVER)[:room]
     runs = [run for run in status["runs"] if run in runs]
     parts += ["", _runs_table(runs, out.width) if runs else Text("no runs yet", "dim")]

@@ -114,6 +114,7 @@ class Listener:
             self._prove(wire, error)
             self._counts["dropped_gone"] += 1
         else:
+            self._reader.sent()
             self._counts["frames_out"] += 1
             self._counts["bytes_out"] += len(frame)
         return True
@@ -266,6 +267,7 @@ class Listener:
         except zmq.ZMQError as error:
             self._prove(wire, error)
             return False
+        self._reader.sent()
         return True
 
     def _prove(self, wire: AcceptedWire, error: zmq.ZMQError) -> None:

@@ -37,8 +37,12 @@ class Reader:
         if self._next is None and not self._is_closed:
             self._next = self._loop.call_soon(self._turn)
 
+    def sent(self) -> None:
+        """Something was sent, which may have taken in that there is room for more, on this link or another."""
+        self._has_news = True
+
     def news(self) -> bool:
-        """Whether libzmq has told of something, or something was read, since this was asked last."""
+        """Whether libzmq has told of something, or something was read or sent, since this was asked last."""
         found, self._has_news = self._has_news, False
         return found
 

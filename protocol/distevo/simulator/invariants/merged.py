@@ -22,6 +22,7 @@ class _Lack(NamedTuple):
 
     since: float
     wanted: list[float]
+    teller: str
     bound: float = 0.0
 
 
@@ -43,10 +44,10 @@ class MergeJudge:
                 held = told_fitness(node.exchange.merging.best(task))
                 lack = self._lacks.get((node.owner, task))
                 if lack is None or held >= lack.wanted:
-                    lack = _Lack(now, told)
+                    lack = _Lack(now, told, member)
                 if held >= told or told < lack.wanted:
                     continue  # It has it; or nobody has any more what was told.
-                is_linked = node.router.path(member).kind in {PathKind.DIRECT, PathKind.VIA}
+                is_linked = node.router.path(lack.teller).kind in {PathKind.DIRECT, PathKind.VIA}
                 bound = max(lack.bound, self._bounds.merge if is_linked else self._bounds.mailed_merge)
                 if now - lack.since > bound:
                     waited = f"{now - lack.since:.1f} s ago"

@@ -31,16 +31,16 @@ BUSY = {"migration": {"interval": 3}}
 log = logging.getLogger(__name__)
 
 
-def accepted(cluster: Cluster, member: str) -> int:
-    """Programs of islands of this member that islands elsewhere have taken."""
+def arrived(cluster: Cluster, member: str) -> int:
+    """Programs of islands of this member that islands elsewhere have answered for: in time they know most of them."""
     edges = cluster.daemons[member].status()["migrations"]
-    return sum(edge["accepted"] for edge in edges if edge["owner"].rpartition("-")[0] != member)
+    return sum(edge["accepted"] + edge["known"] for edge in edges if edge["owner"].rpartition("-")[0] != member)
 
 
 def migration_goes_on(cluster: Cluster, members: Collection[str], seconds: float = 10) -> None:
     """Wait until more programs of each of these have arrived elsewhere."""
-    before = {member: accepted(cluster, member) for member in members}
-    within(seconds, lambda: all(accepted(cluster, m) > before[m] for m in members), "programs to travel")
+    before = {member: arrived(cluster, member) for member in members}
+    within(seconds, lambda: all(arrived(cluster, m) > before[m] for m in members), "programs to travel")
 
 
 def unrenewed_seconds(cluster: Cluster, member: str) -> float:

@@ -58,8 +58,8 @@ class Balance:
     def __init__(self, threshold: float | None, outbox: Outbox) -> None:
         """`threshold`: a platform is slow from so many times the median on; None: none ever is."""
         self._threshold, self._outbox = threshold, outbox
-        self._departed_at: dict[tuple[str, bool], float] = {}
-        """By boot and whether it is slower than the plan has it, since when it is so."""
+        self._departures: dict[str, tuple[bool, float]] = {}
+        """By boot: whether it is slower than the plan has it, or faster, and since when."""
         self._worked_at: dict[str, float] = {}
         """By boot."""
         self._look_at = float("inf")
@@ -76,15 +76,18 @@ class Balance:
         """Compare the platforms that live; whether the plan changed."""
         self._look_at = now + LOOK_SECONDS
         found = relative({name: measured[name] for name in members if name in measured})
-        departed: dict[tuple[str, bool], tuple[str, float]] = {}
+        before, self._departures = self._departures, {}
+        due = []
         for name, times in found.items():
-            member = members[name]
-            if self._departs(member.slowness, times):
-                departed[member.boot, times > member.slowness] = name, times
-        self._departed_at = {how: self._departed_at.get(how, now) for how in departed}
-        due = [found for how, found in departed.items() if now - self._departed_at[how] >= HOLD_SECONDS]
-        for name, times in due:
-            self._follow(name, members[name], times)
+            boot, planned = members[name].boot, members[name].slowness
+            if self._departs(planned, times):
+                is_slower, known = times > planned, before.get(boot)
+                since = known[1] if known is not None and known[0] == is_slower else now
+                self._departures[boot] = is_slower, since
+                if now - since >= HOLD_SECONDS:
+                    due.append(name)
+        for name in due:
+            self._follow(name, members[name], found[name])
         return self._try_again(members, {name for name in members if measured.get(name)}, now) or bool(due)
 
     def _try_again(self, members: Mapping[str, MemberPlan], at_work: Collection[str], now: float) -> bool:
@@ -120,8 +123,7 @@ class Balance:
     def _plan(self, name: str, member: MemberPlan, times: float) -> None:
         was_slow = is_slow(member, self._threshold)
         member.slowness = round(times, 2)
-        for is_slower in (True, False):
-            self._departed_at.pop((member.boot, is_slower), None)
+        self._departures.pop(member.boot, None)
         if is_slow(member, self._threshold) != was_slow:
             what = "a platform keeps up again" if was_slow else "a platform is slow: islands go from it to others"
             self._outbox.log("info", what, member=name, times=member.slowness)

@@ -13,7 +13,8 @@ Reading order, each line above what it builds on. `SPEC.md`, beside this package
 - who lives: `members`
 - what a plan in force says: `outline`
 - what goes in and out of a node: `events`, `instructions`, `outbox`
-- a member works: `slots`, `work`, `library`, `intake`, `foreman`, `keeper`, `session`, `handover`, `verifier`, `news`
+- a member works: `slots`, `work`, `library`, `intake`, `resting`, `foreman`, `keeper`, `session`, `handover`,
+  `verifier`, `news`
 - islands exchange programs: `topology`, `policies`, `migration`, `seen`, `exchange`
 - a member coordinates: `lease`, `attic`, `loading`, `election`, and for one term `ledger`, `orders`, `desk`, `closing`,
   `verdicts`, `janitor`, `coordinator`; and for who gets which island `pace`, `balance`, `sharding`, `weighing`, `load`,

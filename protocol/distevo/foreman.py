@@ -20,6 +20,7 @@ from distevo.outline import Outline
 from distevo.plan import IslandPlace, Plan, RunState
 from distevo.policies import admit
 from distevo.program import Program
+from distevo.resting import Resting
 from distevo.result import text_of
 from distevo.run import Budget, Run
 from distevo.rungs import climb, is_spent
@@ -70,6 +71,7 @@ class Foreman:
         self._slots, self._outbox, self._library, self._news = slots, outbox, library, news
         self._next_sequence, self._may_run = next_sequence, may_run
         self._intake = Intake(outbox, library, is_alive, self._fetched)
+        self._resting = Resting(library, news, next_sequence=next_sequence, fit=self.fit, refuse=self._refuse)
         self._part, self._tell_unbegun, self._tell_refused, self._given_up = part, unbegun, refused, given_up
         self.islands: dict[IslandId, IslandWork] = {}
         self.refused: dict[str, str] = {}
@@ -329,7 +331,7 @@ class Foreman:
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
             # is merged from the store before the island is told as final.
             if work.stage is Stage.FINAL:
-                self._supplement(work, snapshot, now)
+                self._resting.supplement(work, snapshot, self._plan.runs[island.run].first_grant, now)
             else:
                 self.immigrate(island, list(population_of(snapshot)), is_all=True)
 
@@ -518,52 +520,7 @@ class Foreman:
         self._conclude(work, now)
 
     def _conclude(self, work: IslandWork, now: float) -> None:
-        if work.former and not work.is_fit:
-            self._library.snapshots(
-                work.former, lambda found, refusal, now: self._complete(work, found, refusal, now), now
-            )
-        else:
-            self._tell(work, now)
-
-    def _complete(self, work: IslandWork, snapshots: list[IslandSnapshot], refusal: str, now: float) -> None:
-        """Merge what a former owner, cut off, wrote after the island was taken from it."""
-        if self.islands.get(work.id) is not work or work.stage is not Stage.FINAL:
-            return
-        if refusal:
-            # A newer distevo wrote some of it. Whoever can read that has to end this island.
-            self._refuse(work.id.run, refusal)
-            return
-        work.snapshot = self._merged(work, work.state, snapshots, now)
-        self._tell(work, now)
-
-    def _supplement(self, work: IslandWork, snapshot: IslandSnapshot, now: float) -> None:
-        """A former owner's state came for an island that rests. What was told as final may be a result by now, and a
-        result is to be as good as each checkpoint of the island's owner: told it is, but saved no more, here. In the
-        former owner's checkpoint it stays, for whoever takes the island up again."""
-        grant, told = self._news.finals.get(work.id, (-1, None))
-        if grant != work.grant:
-            work.snapshot = self._merged(work, work.state, [snapshot], now)  # told when the rest has been fetched
-        elif told is None or not is_covered(told, snapshot):
-            self._news.final(work.id, work.grant, self._merged(work, told or work.state, [snapshot], now), now)
-
-    def _merged(
-        self, work: IslandWork, state: IslandSnapshot, snapshots: list[IslandSnapshot], now: float
-    ) -> IslandSnapshot:
-        """A final state with those of former owners; if there is a fit program among theirs, all are told of it."""
-        # Numbered anew, since it is newer than any checkpoint of this grant.
-        state = msgspec.structs.replace(state, sequence=self._next_sequence())
-        former = states_of(work.id, snapshots, self._plan.runs[work.id.run].first_grant)
-        merged = restore([*former, state], work.grant)
-        assert merged is not None
-        fit = [program for program in population_of(merged) if program.fit]
-        if fit:
-            work.is_fit = True
-            self.fit(work.id[:2], fit, now)
-        return merged
-
-    def _tell(self, work: IslandWork, now: float) -> None:
-        work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence())
-        self._news.final(work.id, work.grant, work.snapshot if work.is_begun else None, now)
+        self._resting.conclude(work, self._plan.runs[work.id.run].first_grant, now)
 
     def missing(self, event: ProblemMissing) -> None:
         """This platform lacks the problem: it takes no island of the run."""

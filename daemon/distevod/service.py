@@ -35,7 +35,7 @@ from distevo.run import (
     encode_run,
 )
 from distevo.topology import check
-from distevo.view import is_ending, result_view, run_view, status, task_view
+from distevo.view import is_ending, run_view, status, task_view, with_result
 from distevod import stock
 from distevod.earlier import counted, misfit, warm_start_from
 from distevod.logs import fields
@@ -258,12 +258,7 @@ class Service:
         entry = plan.tasks[task]
         view = task_view(self._runtime.node, name, task)
         result = self._results.get(entry.result or "")
-        if result is None:
-            return view
-        if view["state"] == "working" and (result.fitness or []) < (view["fitness"] or []):
-            return view
-        # A task that goes on from a result may not have come as far again yet.
-        return view | result_view(result) | {"evaluations": max(view["evaluations"], result.evaluations)}
+        return view if result is None else with_result(view, result)
 
     async def _fetch_results(self, plan: RunPlan, tasks: list[str]) -> None:
         names = [name for task in tasks if (name := plan.tasks[task].result) and name not in self._results]

@@ -22,7 +22,7 @@ from distevo.merge import PopulationMerger
 from distevo.plan import MemberState, Plan, TaskPlan
 from distevo.provenance import origin_view
 from distevo.result import Result, text_of
-from distevo.view import Counted, planned_member, planned_run, planned_task, result_view
+from distevo.view import Counted, planned_member, planned_run, planned_task, with_result
 from distevo.work import population_of
 
 RENEWAL_SLACK = 1.0
@@ -173,10 +173,7 @@ def task(found: Found, run: str, name: str, result: Result | Unreadable | None) 
         view |= _best(found, run, name)
     if isinstance(result, Unreadable):
         return view | {"error": f"{result.name} cannot be read: {result.error}"}
-    if result is None or (view["state"] == "working" and (result.fitness or []) < (view["fitness"] or [])):
-        return view
-    # A task that goes on from a result may not have come as far again yet.
-    return view | result_view(result) | {"evaluations": max(view["evaluations"], result.evaluations)}
+    return view if result is None else with_result(view, result)
 
 
 def _best(found: Found, run: str, name: str) -> dict[str, Any]:

@@ -274,6 +274,14 @@ def result_view(result: Result) -> dict[str, Any]:
     return {field: getattr(result, field) for field in fields} | {"origin": origin}
 
 
+def with_result(view: dict[str, Any], result: Result) -> dict[str, Any]:
+    """A task's view where it has a result, too: the result, unless work that goes on from it is further by now."""
+    if view["state"] == "working" and (result.fitness or []) < (view["fitness"] or []):
+        return view
+    # A task that goes on from a result may not have come as far again yet.
+    return view | result_view(result) | {"evaluations": max(view["evaluations"], result.evaluations)}
+
+
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     """The best so far of a task, in the fields of a result: the program, if it is here, else its fitness."""
     entry = node.following.plan.runs[name].tasks[task]

@@ -194,9 +194,8 @@ class _Copying:
     def _put_in_force(self, plan: Plan) -> None:
         """Make the plan in which all are gone, then the object that makes a cluster of everything."""
         self._done.runs = len(plan.runs)
-        self._done.open_tasks = sum(
-            task.is_open_in(run.state) for run in plan.runs.values() for task in run.tasks.values()
-        )
+        unfinished = [run for run in plan.runs.values() if not run.state.is_over]
+        self._done.open_tasks = sum(task.is_open_in(run.state) for run in unfinished for task in run.tasks.values())
         for member in plan.members.values():
             # Nobody waits for it then, and whoever takes its id has another key.
             member.state, member.gone_s = MemberState.LEFT, 0

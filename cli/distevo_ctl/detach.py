@@ -31,6 +31,8 @@ PATIENCE_SECONDS = 20.0
 TAKEN_IN_SECONDS = 15.0
 """A cluster that runs takes a platform in, or refuses it, within ten seconds; one without a coordinator may not."""
 LOOK_SECONDS = 0.02
+PAGE_SECONDS = 1.0
+"""A daemon has its metrics page a moment after it answers; or never, where the port is taken."""
 TAIL_LINES = 8
 
 
@@ -123,6 +125,10 @@ def _settled(state_dir: Path, end: float) -> dict[str, Any]:
         moment = time.monotonic() + TAKEN_IN_SECONDS
         while not (is_taken_in := _is_taken_in(view := client.ask("status"))) and time.monotonic() < moment:
             time.sleep(LOOK_SECONDS)
+        moment = time.monotonic() + PAGE_SECONDS
+        while view.get("metrics") is None and time.monotonic() < moment:
+            time.sleep(LOOK_SECONDS)
+            view = client.ask("status")
         return client.daemon | {"is_taken_in": is_taken_in, "metrics": view.get("metrics")}
 
 

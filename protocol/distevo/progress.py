@@ -17,6 +17,11 @@ class Progress:
         self._latest = 0.0
         self._finished = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of it was seen here."""
+        return self._begun is not None
+
     def evaluated(self, count: int, now: float) -> None:
         """`count` more evaluations were reported."""
         if self._begun is None:

@@ -33,6 +33,7 @@ def test_a_taken_id_is_an_error_of_start_and_is_told_again(home: Home) -> None:
     first = json.loads(home.distevod(*start, *shared, "--json", "--state-dir", folders["first"]).stdout)
     try:
         assert first["is_taken_in"]
+        assert first["metrics"].endswith("/metrics")
         taken = "another platform is called 'same': start this one with another --id"
         assert taken in home.distevod(*start, *shared, "--state-dir", folders["second"], code=4).stderr
         for command in (("daemon", "stop"), ("main", "status")):

@@ -139,6 +139,20 @@ def test_what_is_solved_is_known_where_something_is_hidden() -> None:
     assert run_view(world.node, "r", world.now)["solved"] == 1
 
 
+def test_how_fast_a_run_was_is_not_known_to_who_saw_nothing_of_it() -> None:
+    world = World()
+    world.submit(tasks=1, evaluations=20)
+    while world.running:
+        world.generation(next(iter(world.running)))
+    world.verify()
+    world.pass_time(2)
+    assert run_view(world.node, "r", world.now)["tasks_per_hour"] > 0
+    again = World(dict(world.objects), boot="b1", start=world.now + 60)
+    again.pass_time(60)
+    view = run_view(again.node, "r", again.now)
+    assert (view["state"], view["tasks_done"], view["tasks_per_hour"]) == ("done", 1, None)
+
+
 def test_evaluations_are_a_lower_bound_while_an_island_that_was_begun_is_not_loaded() -> None:
     nodes, now = cluster()
     me = nodes["notebook-1"]

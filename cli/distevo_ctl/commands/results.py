@@ -34,7 +34,7 @@ COLUMNS = ("TASK…", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "WAL
 def results(run: str, task: str | None, svg: Path | None, store: str | None, state_dir: Path, as_json: bool) -> None:
     """Show what a run found, and what its programs do.
 
-    Of tasks in hand that is the best so far.
+    Of tasks in hand (working) that is the best so far; open ones wait for a worker, or for their next budget.
 
     Fit: right on all that evolution saw. Solved: right on what it never saw, too; - where nothing is hidden.
     WALL is the time from a task's first generation to its result, pauses and restarts not counted, on all its islands

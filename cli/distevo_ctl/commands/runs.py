@@ -79,7 +79,8 @@ def extend(run: str, cpu_seconds: float | None, evaluations: int | None, state_d
     _command(state_dir, as_json, "extend", run, cpu_seconds=cpu_seconds, evaluations=evaluations)
 
 
-@click.command()
+# So that a negative number is no option.
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("run")
 @click.argument("n", type=PRIORITY)
 @target_options
@@ -87,7 +88,7 @@ def priority(run: str, n: int, state_dir: Path, as_json: bool) -> None:
     """Let a run wait behind others, or go before them.
 
     N is -1000 to 1000, and runs have 0 unless `submit` said otherwise; of all tasks that wait, those of the run with
-    the highest go first. What is begun goes on. Before a negative N write --, as in: priority RUN -- -5
+    the highest go first. What is begun goes on.
     """
     _command(state_dir, as_json, "priority", run, priority=n)
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-TOGETHER = 0.1
-"""Beats that are due within this part of the shortest interval go together."""
+TOGETHER = 0.25
+"""Beats that are due within this part of the shortest interval go together, and from then on keep step."""
+NOTICED_INTERVALS = 2.0
+"""Within so many of the shortest intervals after a beat it is seen that the path has become one of a shorter interval.
+
+It is no sooner that the peer misses anything: its timeout is of the path on which it heard last."""
 
 
 class Beats:
@@ -19,6 +23,7 @@ class Beats:
     def __init__(self, interval: Callable[[str], float], shortest: float) -> None:
         """`interval(member)`: seconds between two heartbeats on the path to it, never below `shortest`."""
         self._interval, self._shortest = interval, shortest
+        self._noticed = NOTICED_INTERVALS * shortest
         self.sent: dict[str, float] = {}
         """When a heartbeat was sent to each peer last; whoever sends one writes here, and that puts the next off."""
         self._at: dict[str, float] = {}
@@ -67,10 +72,10 @@ class Beats:
             if self._at.get(member) != at:
                 heapq.heappop(heap)
                 continue
-            soonest = self.sent[member] + self._shortest
-            if soonest <= at:
+            sent = self.sent[member]
+            if sent + self._shortest <= at:
                 return at
-            self._replace(member, soonest)
+            self._replace(member, sent + min(self._interval(member), self._noticed))
         return None
 
     def _replace(self, member: str, at: float) -> None:

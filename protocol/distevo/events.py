@@ -37,7 +37,7 @@ class Outcome(Enum):
     @property
     def is_definite(self) -> bool:
         """Whether the store has answered."""
-        return self not in {Outcome.UNKNOWN, Outcome.UNAVAILABLE}
+        return self is not Outcome.UNKNOWN and self is not Outcome.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,9 @@ class _Member:
     def due(self) -> float:
         """When time alone changes its state."""
         if self.state is _A:
-            return min(max(self.heard_until, self.graced_until), self.redial_at)
+            # The lesser of `redial_at` and the later of the two others; asked after every event.
+            until = self.heard_until if self.heard_until > self.graced_until else self.graced_until
+            return until if until < self.redial_at else self.redial_at
         return self.verdict_at if self.state is _S else _NEVER
 
 

@@ -223,10 +223,12 @@ class Node:
         if self._deadline is not None and now > self._deadline:
             self.lag = max(self.lag, now - self._deadline)
             self.table.lagged(now - self._deadline, now)
+        deadline: float | None = now
         try:
-            self._dispatch(event, now)
-            self._react(now)
-            deadline = now if isinstance(event, Tick) else self._next_deadline()
+            if not isinstance(event, Tick):
+                self._dispatch(event, now)
+                self._react(now)
+                deadline = self._next_deadline()
             if deadline is not None and deadline <= now:
                 self._tick(now)
                 self._react(now)
@@ -299,8 +301,6 @@ class Node:
             case WorkersFinished():
                 if self.phase is Phase.FINISHING:
                     self._turn(Turning.FINISHED)
-            case Tick():
-                pass
 
     def _reported(self, event: IslandReported, now: float) -> None:
         if self.foreman.reported(event, now):

@@ -135,7 +135,12 @@ class SeenKeys:
 
     def next_deadline(self) -> float | None:
         """When there is something to announce next; None while nothing waits. It may be in the past."""
-        return min((task.next_at for task in self._tasks.values() if task.waiting), default=None)
+        deadline = None
+        # Asked after every event: hence the plain loop.
+        for task in self._tasks.values():
+            if task.waiting and (deadline is None or task.next_at < deadline):
+                deadline = task.next_at
+        return deadline
 
     def _take_back(self) -> None:
         """Let the keys that were bound to a checkpoint wait for another."""

@@ -471,7 +471,7 @@ def test_by_mail_they_are_as_rare_as_boxes() -> None:
     assert len(signs) >= boxes - 2
 
 
-def test_a_path_that_has_become_shorter_is_noticed_within_its_interval() -> None:
+def test_a_path_that_has_become_shorter_is_noticed_within_two_of_its_intervals() -> None:
     intervals = {B: 15.0}
     beats = Beats(intervals.__getitem__, 5.0)
     beats.watch(B, 0.0)
@@ -481,6 +481,16 @@ def test_a_path_that_has_become_shorter_is_noticed_within_its_interval() -> None
     assert beats.due(10.0) == [B]
     intervals[B] = 15.0
     assert [now for now in range(11, 60) if beats.due(now)] == [25, 40, 55]
+
+
+def test_a_beat_on_a_path_that_is_a_little_longer_wakes_nobody_before() -> None:
+    beats = Beats({B: 13.0}.__getitem__, 10.0)
+    beats.watch(B, 0.0)
+    assert beats.due(10.0) == []  # the path was not known yet when it was greeted
+    moments = []
+    while (at := beats.next_deadline()) is not None and at < 60:
+        moments.append((at, beats.due(at)))
+    assert moments == [(13.0, [B]), (26.0, [B]), (39.0, [B]), (52.0, [B])]
 
 
 def test_a_lost_link_makes_one_due_on_another_path() -> None:

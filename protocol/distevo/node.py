@@ -7,9 +7,10 @@ Every member *follows* the plan in force: it works on the islands that the plan 
 checkpoints of them (`keeper`), exchanges programs with the other islands of their tasks (`exchange`), merges what
 these have found (`merging`), and tells the coordinator what rests until a plan shows that it was heard (`news`). It
 judges who lives by what it hears (`members`, `routing`). When the lease seems free (`election`) it *loads* plan, inbox
-and runs, and tries to *take* the lease; if it wins, it *coordinates* for a term (`coordinator`): it places islands by
-what platforms are worth (`hosts`, `balance`, `placement`) and closes tasks (`closing`). `StopRequested` ends it with a
-last checkpoint, a released lease and a goodbye; and so does a plan that has it drained, once nothing is left here.
+and runs, and tries to *take* the lease (`office`); if it wins, it *coordinates* for a term (`coordinator`): it places
+islands by what platforms are worth (`hosts`, `balance`, `placement`) and closes tasks (`closing`). `StopRequested` ends
+it with a last checkpoint, a released lease and a goodbye; and so does a plan that has it drained, once nothing is left
+here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from collections.abc import Callable
 from functools import partial
 
 from distevo.attic import Attic
-from distevo.cluster import ClusterRecord
 from distevo.coordinator import Coordinator
 from distevo.dispatch import Dispatch
 from distevo.election import Election
@@ -55,17 +55,16 @@ from distevo.foreman import Foreman
 from distevo.handover import HandOver
 from distevo.hosts import most_islands
 from distevo.instructions import Exit, FinishWorkers, Instruction
-from distevo.joining import REVOKED, Joining, says
+from distevo.joining import Joining, says
 from distevo.keeper import Keeper, Mark
 from distevo.lease import RENEWALS_PER_TTL, InForce, Lease
-from distevo.ledger import Gone
 from distevo.library import Library
-from distevo.loading import Loaded, Loading
 from distevo.members import MemberTable, State
 from distevo.merging import Merging
 from distevo.names import CLUSTER
 from distevo.news import News
 from distevo.node_settings import NodeSettings
+from distevo.office import Office
 from distevo.outbox import Outbox
 from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberState, Plan
@@ -98,14 +97,12 @@ class Node:
         self.settings = settings
         self.phase = Phase.WATCHING
         self.owner = f"{settings.member}-{settings.boot}"
-        self.term: Coordinator | None = None
-        """While this node coordinates, or tries to."""
         self.now = 0.0
         """Time of the event that is being handled."""
         self._own_submissions = set(own_submissions)
         self._resource_usage: dict[str, float] = {}
         self.outbox = Outbox()
-        self._attic = Attic(self.outbox)
+        self.attic = Attic(self.outbox)
         self.lease = Lease(
             settings.member,
             settings.boot,
@@ -113,13 +110,12 @@ class Node:
             settings.swap_interval,
             rng,
             self.outbox,
-            self._attic,
+            self.attic,
             self._put_in_force,
             lambda record: self.joining.is_predecessor(record),
         )
         self.following = Following(self.lease, self.outbox, self._follow)
         self.standing = Standing()
-        self._weigher = Weigher(settings.shard, self.outbox)
         self.table = MemberTable(
             settings.member, settings.boot, settings.heartbeat_interval, settings.heartbeat_timeout
         )
@@ -174,6 +170,7 @@ class Node:
         )
         self.handover = HandOver(self.dispatch.hand_over, self.foreman.handed)
         self.router = self.dispatch.router
+        self.office = Office(self, Weigher(settings.shard, self.outbox))
         self.election = Election(
             settings.member,
             settings.boot,
@@ -183,10 +180,10 @@ class Node:
             is_linked=self.router.is_linked,
             ask=self.dispatch.ask,
             look=self.following.look,
-            run=self._elected,
+            run=self.office.elected,
         )
         self.farewell = Farewell(
-            self.keeper, self.lease, self.router, self._checkpoint, self._last_plan, self.dispatch.goodbye
+            self.keeper, self.lease, self.router, self._checkpoint, self.office.resign, self.dispatch.goodbye
         )
         self._clocks: tuple[Callable[[], float | None], ...] = (
             self.outbox.next_deadline,
@@ -201,7 +198,7 @@ class Node:
         )
         self.outbox.answers_again = self._store_answers_again
         self._next_watch = self._watched_at = -float("inf")
-        self._has_mail = self._is_probing = self._is_draining = False
+        self._is_probing = self._is_draining = False
         self._deadline: float | None = None
         self.handled = 0
         """Events so far."""
@@ -244,6 +241,11 @@ class Node:
     def next_deadline(self) -> float | None:
         """When a `Tick` is due, if no other event comes before."""
         return self._deadline
+
+    @property
+    def term(self) -> Coordinator | None:
+        """While this node coordinates, or tries to."""
+        return self.office.term
 
     @property
     def plan(self) -> Plan:
@@ -300,7 +302,7 @@ class Node:
                 self._stop(now)
             case WorkersFinished():
                 if self.phase is Phase.FINISHING:
-                    self._turn(Turning.FINISHED)
+                    self.turn(Turning.FINISHED)
 
     def _reported(self, event: IslandReported, now: float) -> None:
         if self.foreman.reported(event, now):
@@ -354,7 +356,7 @@ class Node:
         if self.phase is Phase.COORDINATING and self.term is not None:
             self.term.desk.look(now)
         else:
-            self._has_mail = True
+            self.office.has_mail = True
             self.dispatch.inbox_changed(now)
 
     # --- time ------------------------------------------------------------------------------------
@@ -364,7 +366,7 @@ class Node:
         for member, state in self.table.tick(now):
             self.dispatch.changed(member, state, now)
         if self.lease.is_lost and self.phase in {Phase.TAKING, Phase.COORDINATING}:
-            self._lose(now)
+            self.office.lose(now)
         if self.phase is Phase.WATCHING and self.following.has_looked:
             self.election.consider(now)
         if self._is_draining and self.foreman.is_empty and self.phase not in ENDING | {Phase.GONE}:
@@ -458,6 +460,10 @@ class Node:
         if self.phase is Phase.WATCHING:
             self.joining.announce(now)
 
+    def look_at_once(self, now: float) -> None:
+        """Look at `cluster` with the next step: who holds the lease is not known."""
+        self._next_watch = now
+
     def look_soon(self, now: float) -> None:
         """Somebody knows a newer plan, or the holder is going."""
         if self.phase is Phase.WATCHING:
@@ -478,121 +484,12 @@ class Node:
         self.exchange.let_go(work.id)
         self.handover.part(work.id, work.state, owner, self.now)
 
-    # --- coordinating ----------------------------------------------------------------------------
-
-    def _elected(self, now: float) -> None:
-        self._turn(Turning.ELECTED)
-        record = self.lease.record
-        name = record.plan if record is not None else None
-        Loading(
-            name,
-            self.outbox,
-            lambda loaded, now: self._loaded(loaded, record, now),
-            lambda reason, now: self._contradicted(record, reason, now),
-            self.leave_with,
-        )
-
-    def _contradicted(self, record: ClusterRecord | None, reason: str, now: float) -> None:
-        """Others have gone on since `cluster` was read, perhaps long ago while this member slept; or it is corrupt."""
-        if self.phase is not Phase.LOADING:
-            return
-        self._turn(Turning.LOST)
-        self.election.lost()
-
-        def looked(_now: float) -> None:
-            if self.lease.record is record:
-                self.leave_with("corrupt", reason)
-
-        self.following.look(now, looked)
-
-    def _loaded(self, loaded: Loaded, record: ClusterRecord | None, now: float) -> None:
-        if self.phase is not Phase.LOADING:
-            return
-        if self.lease.record is not record:
-            # Another was faster. The swap would compare with a token that is newer than the plan it builds on.
-            self._turn(Turning.LOST)
-            self.election.lost()
-            return
-        if self.joining.is_revoked(loaded.plan):
-            self.leave_with("refused", REVOKED)
-            return
-        entry = loaded.plan.members.get(self.settings.member)
-        is_ours = entry is None or entry.key == self.settings.key or entry.state is not MemberState.ALIVE
-        if not is_ours:
-            self.leave_with("refused", f"another platform is called {self.settings.member!r}: choose another --id")
-            return
-        self._turn(Turning.LOADED)
-        self.term = Coordinator(
-            self.settings.member,
-            says(self.settings),
-            loaded,
-            outbox=self.outbox,
-            attic=self._attic,
-            keeper=self.keeper,
-            standing=self.standing,
-            publish=self._publish,
-            soonest_write=self.lease.soonest_write,
-            verify=self.dispatch.verdicts.verify,
-            merge=self.exchange.merging.final,
-            refusals=self.foreman.refused,
-            weigher=self._weigher,
-            threshold=self.settings.avg_generation_time_threshold,
-            now=now,
-        )
-        gone = self._gone()
-        holder, boot = (record.holder, record.boot) if record is not None else ("", "")
-        if holder and not self.table.hears(holder, boot, now) and gone.get(holder, ("", None))[0] != boot:
-            gone[holder] = boot, MemberState.DEAD
-        plan = self.term.prepare(gone, now)
-        self.lease.take(plan, now, partial(self._won, self.term))
-
-    def _gone(self) -> dict[str, Gone]:
-        """The members that are known to be dead or to have left, with the boots of which that is known."""
-        states = ((name, self.table.state(name)) for name in self.plan.members)
-        return {
-            name: (self.table.boot_of(name) or "", MemberState(state.value))
-            for name, state in states
-            if state is State.DEAD or state is State.LEFT
-        }
-
-    def _won(self, term: Coordinator, now: float) -> None:
-        if self.phase is not Phase.TAKING or self.term is not term:
-            return
-        record = self.lease.record
-        self.outbox.log(
-            "info",
-            "coordinator",
-            cluster=record.cluster if record else "",
-            epoch=record.epoch if record else 0,
-        )
-        self._turn(Turning.WON)
-        term.begin(now)
-        # Whoever spoke to the former coordinator alone has to be given time to speak to this one.
-        self.dispatch.grace(list(term.ledger.living()), now)
-        if self._has_mail:
-            # It may have come after the inbox was listed.
-            self._has_mail = False
-            term.desk.look(now)
-
-    def _lose(self, now: float) -> None:
-        if self.term is not None:
-            self.term.end()
-        self.term = None
-        self.dispatch.verdicts.forget()
-        self._turn(Turning.LOST)
-        self.election.lost()
-        self._next_watch = now
-
-    def _publish(self, then: Callable[[float], None] | None = None) -> None:
-        if self.term is not None:
-            self.lease.publish(self.term.ledger.plan, then)
-
     # --- leaving ---------------------------------------------------------------------------------
 
     def _stop(self, now: float) -> None:
         if self.phase in ENDING:
             return
-        self._turn(Turning.STOP)
+        self.turn(Turning.STOP)
         self.foreman.is_working = False
         if self.term is not None:
             self.term.close()
@@ -602,29 +499,23 @@ class Node:
 
     def _end(self, now: float) -> None:
         if self.farewell.is_late(now):
-            self._turn(Turning.OUT_OF_TIME)
+            self.turn(Turning.OUT_OF_TIME)
             reason = "the store did not take the last checkpoint or the release in time; what it took before stands"
             self.outbox.emit(Exit(reason, "store_unavailable"))
         elif self.phase is Phase.LEAVING and self.farewell.go_on(now):
-            self._turn(Turning.PARTED)
+            self.turn(Turning.PARTED)
             self.outbox.emit(Exit("", ""))
-
-    def _last_plan(self, now: float) -> None:
-        """Give the lease up, with a plan in which what lived here lives elsewhere."""
-        if self.term is not None:
-            self.lease.publish(self.term.leave(self._gone(), now))
-        self.lease.release()
-        self.lease.tick(now)
 
     def leave_with(self, kind: str, reason: str) -> None:
         """Nothing can be decided any more: end, and say why."""
         if self.phase is not Phase.GONE:
-            self._turn(Turning.FAULT)
+            self.turn(Turning.FAULT)
             self.outbox.emit(Exit(reason, kind))
 
     # --- helpers ---------------------------------------------------------------------------------
 
-    def _turn(self, turning: Turning) -> None:
+    def turn(self, turning: Turning) -> None:
+        """Go on to the next phase of its life."""
         self.phase = PHASE_TABLE.step(self.phase, turning)
 
     def _checkpoint(self, now: float) -> None:

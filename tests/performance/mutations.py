@@ -64,7 +64,7 @@ MUTATIONS = [
     ),
     Mutation(
         "1 a plan is loaded under one token and written under another",
-        (Edit("node.py", "if self.lease.record is not record:", "if False:"),),
+        (Edit("office.py", "if node.lease.record is not record:", "if False:"),),
     ),
     Mutation(
         "2 an old epoch is renewed with a newer token",
@@ -189,6 +189,16 @@ MUTATIONS = [
     Mutation(
         "members: who was revoked lives again when it is heard",
         (Edit("ledger.py", "if state is MemberState.ALIVE and entry.key in self.plan.denied:", "if False:"),),
+    ),
+    Mutation(
+        "merge: what was wished for once is not wished for again",
+        (
+            Edit(
+                "merging.py",
+                "return now + self._early >= self._wished_at.get(member, -self._interval) + self._interval",
+                "return member not in self._wished_at",
+            ),
+        ),
     ),
 ]
 

@@ -50,6 +50,14 @@ def test_noise_of_half_moves_nothing_to_and_fro(seed: int) -> None:
     assert noisy.moves <= usual.moves + 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_whoever_is_about_as_slow_as_the_threshold_gives_its_islands_away_once(seed: int) -> None:
+    """With every measurement followed at once, seed 2 moves nine."""
+    usual = cluster(seed, minutes=12)
+    report = cluster(seed, minutes=12, work={"noise": 0.5}, faults=slow(2.5, seconds=650))
+    assert report.moves == usual.moves + usual.owned["server-1"] - report.owned["server-1"]
+
+
 def test_whoever_is_slow_for_a_while_gets_islands_again() -> None:
     runs = [
         {"name": "first", "tasks": 30, "islands_per_task": 2, "evaluations": 100},

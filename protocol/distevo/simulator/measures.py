@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from distevo.cluster import ClusterRecord
+from distevo.events import IslandId
 from distevo.plan import MemberState, Plan
 from distevo.simulator.invariants.orphans import open_islands
 from distevo.simulator.views import Views
@@ -42,7 +43,7 @@ class Measures:
         self.elections: list[float] = []
         """From a coordinator's end (at first, from the beginning) to the next one's first write."""
         self.adoptions: list[float] = []
-        """From the end of a member to a plan in which all its islands are a living member's."""
+        """From the end of a member to a plan in which none of the islands that it evolved is its own any more."""
         self.arrivals: list[float] = []
         """From the start of a boot to a plan that shows it alive."""
         self.reliefs: list[float] = []
@@ -57,8 +58,9 @@ class Measures:
         self._holder = ""
         self._epoch = 0
         self._arriving: dict[str, float] = {}
-        self._gone: dict[str, float] = {}
-        self._owners: set[str] = set()
+        self._gone: dict[str, tuple[float, set[IslandId]]] = {}
+        """By owner that ended with islands at work: when, and which of them nobody has yet."""
+        self._at_work: Mapping[IslandId, str] = {}
         self._slow: dict[str, tuple[int, float]] = {}
         self._counts: Counter[str] = Counter()
 
@@ -79,8 +81,9 @@ class Measures:
         if owner == self._holder and self._vacant_since is None:
             self._vacant_since = now
             self.views.vacant(self._epoch, now)
-        if owner in self._owners:
-            self._gone[owner] = now
+        islands = {island for island, place in self._at_work.items() if place == owner}
+        if islands:
+            self._gone[owner] = now, islands
 
     def swapped(self, record: ClusterRecord, now: float) -> None:
         """`cluster` was written."""
@@ -92,8 +95,8 @@ class Measures:
                 self._vacant_since = None
         self._holder = f"{record.holder}-{record.boot}"
 
-    def planned(self, plan: Plan, now: float) -> None:
-        """This plan is in force."""
+    def planned(self, plan: Plan, at_work: Mapping[IslandId, str], now: float) -> None:
+        """This plan is in force. `at_work`: its islands that have something left to do, with their owners."""
         if self._arriving:
             alive = {member.owner(name) for name, member in plan.members.items() if member.state is MemberState.ALIVE}
             for owner in [owner for owner in self._arriving if owner in alive]:
@@ -103,6 +106,13 @@ class Measures:
         self.owned = {member_of(owner): count for owner, count in sorted(counts.items())}
         for owner in [owner for owner, (workers, _) in self._slow.items() if counts[owner] <= workers]:
             self.reliefs.append(now - self._slow.pop(owner)[1])
-        self._owners = set(places.values())
-        for owner in [owner for owner in self._gone if owner not in self._owners]:
-            self.adoptions.append(now - self._gone.pop(owner))
+        self._at_work = at_work
+        for owner, (since, islands) in list(self._gone.items()):
+            left = {island for island in islands if at_work.get(island) == owner}
+            if left:
+                self._gone[owner] = since, left
+                continue
+            del self._gone[owner]
+            # What came to rest, or whose task was closed, was adopted by nobody.
+            if any(island in at_work for island in islands):
+                self.adoptions.append(now - since)

@@ -126,7 +126,7 @@ class Referee:
                     result = None if found is None else decode_result(found)[0]
                     self._results.named(run_name, task, entry, run.first_grant, result)
         self._results.in_force(plan)
-        self._measures.planned(plan, self._agenda.now)
+        self._measures.planned(plan, self._orphans.at_work(plan), self._agenda.now)
         self._planned(plan)
 
     def created(self, client: Client, name: str) -> None:

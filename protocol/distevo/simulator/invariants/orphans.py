@@ -48,16 +48,21 @@ class OrphanJudge:
         """The island is fit, or has used up its share of its run's budget."""
         self._resting[island] = budget
 
+    def at_work(self, plan: Plan) -> dict[IslandId, str]:
+        """The open islands that are not at rest, with their owners."""
+        resting = self._resting
+        return {
+            island: owner
+            for island, owner in open_islands(plan).items()
+            if island not in resting or resting[island] != budget_of(plan, island)
+        }
+
     def sweep(self, plan: Plan, living: Collection[str], quiet_since: float, now: float) -> None:
         """Look at all islands. `living` owners run; `quiet_since` is as the class says. Raises Violation."""
-        owners = open_islands(plan)
-        is_someone_idle = not set(living) <= set(owners.values())
+        is_someone_idle = not set(living) <= set(open_islands(plan).values())
+        owners = self.at_work(plan)
         orphans = [
-            island
-            for island, owner in owners.items()
-            if owner not in living
-            and (owner != "" or is_someone_idle)
-            and self._resting.get(island) != budget_of(plan, island)
+            island for island, owner in owners.items() if owner not in living and (owner != "" or is_someone_idle)
         ]
         self._since = {island: self._since.get(island, now) for island in orphans}
         for island, since in self._since.items():

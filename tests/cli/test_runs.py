@@ -61,8 +61,9 @@ def test_the_life_of_a_run(platform: Home) -> None:
     other = platform.error("extend", "life", "--evaluations", "9", code=4)["message"]
     assert other == "this run's budget is in CPU seconds: give --cpu-seconds above 60"
     assert platform.json("extend", "life", "--cpu-seconds", "90")["run"] == "life"
-    assert platform.ctl("priority", "life", "-7").stdout == "life: running\n"
+    assert platform.ctl("priority", "life", "-7").stdout == "life: running, priority -7\n"
     assert next(run for run in platform.json("runs")["runs"] if run["id"] == "life")["priority"] == -7
+    assert "PRIORITY" in platform.ctl("runs").stdout
     assert "-1000<=x<=1000" in platform.error("priority", "life", "1001", code=2)["message"]
     assert platform.error("delete", "life", code=4)["message"].endswith("cancel it first")
     assert platform.json("cancel", "life") == {"run": "life", "state": "cancelled"}

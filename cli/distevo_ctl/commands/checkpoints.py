@@ -35,7 +35,7 @@ def list_(state_dir: Path, as_json: bool, store: str | None) -> None:
         return
     if _is_any(found):
         rows = [[*_figures(entry), _state(entry)] for entry in found]
-        _show(("CHECKPOINT", "BYTES>", "SEQUENCE>", "ISLANDS>", "STATE…"), rows)
+        _show(("CHECKPOINT", "BYTES>", "NUMBER>", "ISLANDS>", "STATE…"), rows)
     _warn(found)
 
 
@@ -49,7 +49,7 @@ def verify(state_dir: Path, as_json: bool, store: str | None) -> None:
         print_json({"checkpoints": found})
     elif _is_any(found):
         rows = [[*_figures(entry), _state(entry)] for entry in found]
-        _show(("CHECKPOINT", "BYTES>", "SEQUENCE>", "ISLANDS>", "STATE…"), rows)
+        _show(("CHECKPOINT", "BYTES>", "NUMBER>", "ISLANDS>", "STATE…"), rows)
         _show_contents([entry for entry in found if entry["ok"]])
     bad = [entry for entry in found if not entry["ok"]]
     damaged = [entry for entry in bad if entry["kind"] != NEWER]
@@ -80,7 +80,7 @@ def prune(state_dir: Path, as_json: bool, store: str | None, is_meant: bool) -> 
         print_json({"is_done": is_meant, "checkpoints": found})
         return
     if _is_any(found):
-        columns = ("CHECKPOINT", "BYTES>", "SEQUENCE>", "ISLANDS>", "", "WHY…")
+        columns = ("CHECKPOINT", "BYTES>", "NUMBER>", "ISLANDS>", "", "WHY…")
         goes = "gone" if is_meant else "goes"
         rows = [[*_figures(entry), goes if entry["goes"] else "stays", _why(entry)] for entry in found]
         _show(columns, rows)

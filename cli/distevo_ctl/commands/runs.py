@@ -107,4 +107,5 @@ def _command(state_dir: Path, as_json: bool, verb: str, run: str, **fields: Any)
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"{click.style(answer['run'], bold=True)}: {answer['state']}")
+        priority = f", priority {fields['priority']}" if "priority" in fields else ""
+        click.echo(f"{click.style(answer['run'], bold=True)}: {answer['state']}{priority}")

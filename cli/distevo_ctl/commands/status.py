@@ -134,6 +134,7 @@ def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
         Column("RUN…", lambda run: run["id"]),
         Column("PROBLEM…", lambda run: plain(run["problem"]), 3),
         Column("STATE", lambda run: Text(run["state"], STATE_STYLES[run["state"]])),
+        *([Column("PRIORITY>", lambda run: str(run["priority"]), 4)] if has_priorities(runs) else []),
         Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
         Column("FIT>", lambda run: str(run["fit"])),
         Column("SOLVED>", lambda run: known(run["solved"])),
@@ -143,6 +144,11 @@ def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
         Column("LEFT>", lambda run: duration(run["eta_s"])),
     ]
     return [fitting(columns, runs, width), *remarks(runs)]
+
+
+def has_priorities(runs: list[dict[str, Any]]) -> bool:
+    """Whether the order of the runs that are left is another than that in which they came."""
+    return any(run["priority"] for run in runs if run["state"] not in OVER)
 
 
 def remarks(runs: list[dict[str, Any]]) -> list[Any]:

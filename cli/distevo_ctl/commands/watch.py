@@ -11,7 +11,7 @@ import click
 
 from distevo_ctl.asking import follow, store_option
 from distevo_ctl.budgets import speed
-from distevo_ctl.commands.status import remarks
+from distevo_ctl.commands.status import has_priorities, remarks
 from distevo_ctl.follow import has_plan
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
@@ -138,6 +138,7 @@ def _runs_table(runs: list[dict[str, Any]], width: int) -> Any:
     columns = [
         Column("RUN…", lambda run: Text(run["id"], "bold")),
         Column("STATE", lambda run: Text(run["state"], STATE_STYLES[run["state"]])),
+        *([Column("PRIORITY>", lambda run: str(run["priority"]), 4)] if has_priorities(runs) else []),
         Column("TASKS>", lambda run: f"{run['tasks_done']}/{run['tasks_total']}"),
         Column("FIT>", lambda run: str(run["fit"])),
         Column("SOLVED>", lambda run: known(run["solved"])),

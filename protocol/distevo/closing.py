@@ -147,10 +147,11 @@ class Closing:
                     end.finals[island.island] = snapshot
                     concerned[end.id] = end
         for island, grant in report.empty:
+            if not self._is_its(island, owner, grant):
+                continue  # its run may be gone, too
             end = self.ends.get(island[:2])
             # Only what is cancelled or fit elsewhere rests before it has begun; and a run may be extended again.
-            is_over = (end is not None and end.is_settled) or self._is_cancelled(island.run)
-            if self._is_its(island, owner, grant) and is_over:
+            if (end is not None and end.is_settled) or self._is_cancelled(island.run):
                 end = self._end_of(island[:2])
                 if end is not None:
                     end.empty.add(island.island)
@@ -243,7 +244,7 @@ class Closing:
         if run.state.is_over or (end is not None and end.is_settled):
             return False
         counters = snapshot.counters
-        share = run.share(island.task, island.island)
+        share = run.share(island.task, island.island, max(snapshot.rung, run.tasks[island.task].rung))
         return not share.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
 
     # --- closing ---------------------------------------------------------------------------------

@@ -79,5 +79,6 @@ class Resting:
         return merged
 
     def _tell(self, work: IslandWork, now: float) -> None:
-        work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence())
+        # By its rung the coordinator sees whether a budget that was raised meanwhile gives it more to do.
+        work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence(), rung=work.rung)
         self._news.final(work.id, work.grant, work.snapshot if work.is_begun else None, now)

@@ -15,7 +15,7 @@ from distevo.closing import Closing, Merge, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId
-from distevo.forecast import Forecast
+from distevo.forecast import NOTHING, Forecast, seconds_between
 from distevo.hosts import hosts_of
 from distevo.instructions import Log
 from distevo.janitor import Janitor
@@ -326,7 +326,7 @@ class Coordinator:
 
     def _open_islands(self, living: set[str], draining: set[str]) -> list[OpenIsland]:
         """The islands that have, or need, an owner; `living` are those who may be one, `draining` no longer."""
-        islands = []
+        islands, costs = [], self._standing.seconds_per_evaluation()
         for name, run in self.ledger.plan.in_turn():
             if name not in self.ledger.runs:
                 continue
@@ -351,20 +351,23 @@ class Coordinator:
                     if not is_idle and (not is_final or has_to_move):
                         # Of one that lost its owner nobody can say that it was not begun.
                         is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)
-                        seconds = self._seconds_left(run, island, forecast)
+                        seconds = self._seconds_left(run, island, forecast, costs.get(name))
                         islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting=is_final))
         return islands
 
-    def _seconds_left(self, run: RunPlan, island: IslandId, forecast: Forecast) -> float | None:
-        """CPU seconds that an island has left, where its budget says so, or what others of its run took."""
+    def _seconds_left(self, run: RunPlan, island: IslandId, forecast: Forecast, cost: float | None) -> float | None:
+        """CPU seconds that an island has left, where its budget says so, or what others of its run took.
+
+        `cost`: seconds for an evaluation, as far as anybody of the run has made some.
+        """
         share = run.share(island.task, island.island)
         evaluations, _, seconds = self._standing.counted(island)
         if run.state in {RunState.CANCELLED, RunState.PAUSED}:
             return 0.0
         if not evaluations:
             rung = run.tasks[island.task].rung
-            used = run.share(island.task, island.island, rung - 1).cpu_seconds if rung else None
-            return forecast.island(None if share.cpu_seconds is None else share.cpu_seconds - (used or 0.0))
+            used = run.share(island.task, island.island, rung - 1) if rung else NOTHING
+            return forecast.island(seconds_between(used, share, cost))
         if share.cpu_seconds is not None:
             return max(share.cpu_seconds - seconds, 0.0)
         if share.evaluations is not None and seconds:

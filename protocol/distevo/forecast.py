@@ -10,9 +10,13 @@ from typing import NamedTuple
 
 from distevo.placement import UNKNOWN_SECONDS
 from distevo.plan import RunPlan, TaskState
+from distevo.run import Budget
 
 PRIOR_TASKS = 4
 """The budget counts for as much as so many closed tasks: the first to be closed are the short ones."""
+
+
+NOTHING = Budget(0.0, 0)
 
 
 class Forecast(NamedTuple):
@@ -37,3 +41,13 @@ class Forecast(NamedTuple):
         prior = UNKNOWN_SECONDS if budget is None else budget
         expected = (self.seconds + PRIOR_TASKS * prior) / (self.tasks + PRIOR_TASKS)
         return expected if budget is None else min(expected, budget)
+
+
+def seconds_between(used: Budget, share: Budget, cost: float | None) -> float | None:
+    """Seconds from one budget to a larger one; `cost`: those that an evaluation takes. None where that is to be known,
+    and is not yet."""
+    if share.cpu_seconds is not None:
+        return share.cpu_seconds - (used.cpu_seconds or 0.0)
+    if share.evaluations is not None and cost is not None:
+        return (share.evaluations - (used.evaluations or 0)) * cost
+    return None

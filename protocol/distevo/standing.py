@@ -104,6 +104,14 @@ class Standing:
         entry = self.islands.get(island)
         return (entry[1].evaluations, entry[1].duplicates, entry[1].seconds) if entry is not None else (0, 0, 0.0)
 
+    def seconds_per_evaluation(self) -> dict[str, float]:
+        """By run, what an evaluation takes, over all its islands of which somebody told some."""
+        sums: dict[str, tuple[float, int]] = {}
+        for island, (_, progress) in self.islands.items():
+            seconds, evaluations = sums.get(island.run, (0.0, 0))
+            sums[island.run] = seconds + progress.seconds, evaluations + progress.evaluations
+        return {run: seconds / evaluations for run, (seconds, evaluations) in sums.items() if evaluations}
+
     def measured(self, member: str, now: float) -> dict[str, dict[str, float]]:
         """By member and run, the pace of everybody; `member` is this platform."""
         return self.paces | {member: self.pace.by_run(now)}
@@ -135,8 +143,9 @@ class Standing:
             del self.islands[island]
         for island in [island for island in self.diversity if island not in self.islands]:
             del self.diversity[island]
-        for member in [member for member in self.queued if member not in plan.members]:
+        for member in [member for member in {**self.queued, **self._told} if member not in plan.members]:
             self.forget(member)
+            self._told.pop(member, None)
 
     def begins_again(self, task: tuple[str, str]) -> None:
         """A task is open anew, under grants to come: of its islands nothing is in hand."""
@@ -144,8 +153,11 @@ class Standing:
             del self.islands[island]
 
     def forget(self, member: str) -> None:
-        """A member is gone. How far its islands were is remembered: they were begun."""
-        for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.paces, self._told):
+        """A member is gone. How far its islands were is remembered: they were begun.
+
+        So is which they were: if it lives after all, what it names no more it has no more.
+        """
+        for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.paces):
             facts.pop(member, None)
 
 

@@ -190,6 +190,11 @@ class _Draw:
             ]
         return []
 
+    def _most_rungs(self) -> int:
+        """Of the last run: as many as it can climb in time by mail alone, where a budget takes four intervals of it to
+        be told, closed, planned and read."""
+        return int(WORK_SECONDS / (4 * self._times.mail_interval)) - 1
+
     def _turns(self, runs: list[c.Submission]) -> tuple[list[c.Submission], list[c.Order]]:
         """In some scenarios tasks have rising budgets, runs have priorities, and one of these is changed."""
         rng = self._rng
@@ -197,6 +202,8 @@ class _Draw:
         for run in runs:
             most = min(run.evaluations // 10, 12)
             rungs = sorted(rng.sample(range(1, most), rng.randint(1, 2))) if rng.random() < 0.4 else []
+            if run.at > self._calm_from:
+                rungs = rungs[: self._most_rungs()]
             priority = rng.choice((-1, 1)) if rng.random() < 0.3 else 0
             turned.append(msgspec.structs.replace(run, rungs=[10 * rung for rung in rungs], priority=priority))
         if rng.random() >= 0.2:

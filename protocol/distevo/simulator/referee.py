@@ -12,6 +12,7 @@ from distevo.events import IslandId
 from distevo.instructions import Log, StartIsland
 from distevo.messages import Command
 from distevo.names import CLUSTER, MAIL, RESULTS
+from distevo.node import Node
 from distevo.plan import Plan, decode_plan
 from distevo.result import decode_result
 from distevo.simulator.agenda import Agenda
@@ -117,7 +118,8 @@ class Referee:
         if (plan.epoch, plan.version) != (record.epoch, record.plan_version):
             raise Violation(plan_judge.POINTER_HOLDS, f"{name} is of version {plan.epoch}-{plan.version}")
         self._plans.in_force(plan)
-        self._flaps.in_force(plan, self._agenda.now)
+        refused = {boot.owner: boot.node.foreman.refused for boot in self._boots()}
+        self._flaps.in_force(plan, self._agenda.now, refused)
         self._runs.in_force(plan)
         for run_name, run in plan.runs.items():
             for task, entry in run.tasks.items():
@@ -155,7 +157,8 @@ class Referee:
 
     def listed(self, client: Client, prefix: str) -> None:
         """Names were listed."""
-        self._results.listed(client.owner, prefix, self._store.moment)
+        node = getattr(client, "node", None)
+        self._results.listed(client.owner, prefix, self._store.moment, frozenset() if node is None else _told(node))
 
     def durable(self, client: Client, checkpoint: Checkpoint, moment: int) -> None:
         """A checkpoint was confirmed to whoever wrote it."""
@@ -280,3 +283,10 @@ class Referee:
                 if work.stage is Stage.EVOLVING
             ],
         )
+
+
+def _told(node: Node) -> frozenset[IslandId]:
+    """The islands of which a node has told that they rest."""
+    islands = node.foreman.islands
+    finals = node.news.finals.items()
+    return frozenset(island for island, (grant, _) in finals if island in islands and islands[island].grant == grant)

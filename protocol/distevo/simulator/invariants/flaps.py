@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from distevo.events import IslandId
 from distevo.plan import MemberState, Plan
@@ -14,6 +16,7 @@ MOST_MOVES = 4
 """Of one island, while nobody comes or goes, within `WINDOW_SECONDS`: idle workers are fed from where
 islands wait, slow members are relieved, and each of that may be undone once when a worker falls idle elsewhere."""
 WINDOW_SECONDS = 60.0
+EMPTY: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 class FlapJudge:
@@ -26,8 +29,8 @@ class FlapJudge:
         self._rungs: dict[tuple[str, str], int] = {}
         self._moved_at: dict[IslandId, deque[float]] = {}
 
-    def in_force(self, plan: Plan, now: float) -> None:
-        """This plan is in force. Raises Violation."""
+    def in_force(self, plan: Plan, now: float, refused: Mapping[str, Collection[str]] = EMPTY) -> None:
+        """This plan is in force; `refused`: by owner, the runs that it cannot work on. Raises Violation."""
         stay = {
             member.owner(name)
             for name, member in plan.members.items()
@@ -42,7 +45,8 @@ class FlapJudge:
         for island, owner in self._places.items():
             # What begins under its next budget is placed like any other that waits.
             is_same = self._rungs.get(island[:2]) == rungs[island[:2]]
-            if is_same and before.get(island, owner) != owner and before[island] in stay:
+            could_stay = before.get(island) in stay and island.run not in refused.get(before[island], ())
+            if is_same and could_stay and before[island] != owner:
                 self.moves += 1
                 self._moved(island, now)
         self._rungs = rungs

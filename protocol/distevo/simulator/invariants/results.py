@@ -3,15 +3,16 @@
 Which checkpoints count: those that the store confirmed to an owner of an island of the task, for a grant that a plan
 in force had given that owner, and that were there before the result's object was. A *former* owner may write on
 while nobody can reach it; of its checkpoints those count that were there when the island's owner, or the platform
-that closed the task, last listed the names of that owner's checkpoints. What is written under the grants of a task
-that has its result already counts no more, also when the task is extended later. Moments are counted in writes and
-listings of the store.
+that closed the task, last listed the names of that owner's checkpoints. Whoever has told of an island that it rests
+looks no more for what others have of it: its later listings are for other islands. What is written under the grants of
+a task that has its result already counts no more, also when the task is extended later. Moments are counted in writes
+and listings of the store.
 """
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from distevo.block import unpack
@@ -59,8 +60,8 @@ class ResultJudge:
         """`grants`: owner under each grant that a plan in force has named so far."""
         self._grants = grants
         self._durable: dict[tuple[str, str], list[_Durable]] = {}
-        self._listings: dict[str, dict[str, list[int]]] = {}
-        """Moments, by who listed and prefix."""
+        self._listings: dict[str, dict[str, list[tuple[int, frozenset[IslandId]]]]] = {}
+        """Moments, each with the islands that were not looked for, by who listed and prefix."""
         self._candidates: dict[str, tuple[str, int]] = {}
         self._named: set[str] = set()
         self._closed: dict[tuple[str, str], _Closed] = {}
@@ -76,9 +77,9 @@ class ResultJudge:
             entry = _Durable(moment, island, snapshot.grant, owner, worth)
             self._durable.setdefault((island.run, island.task), []).append(entry)
 
-    def listed(self, owner: str, prefix: str, moment: int) -> None:
-        """`owner` was told which objects begin with `prefix`."""
-        self._listings.setdefault(owner, {}).setdefault(prefix, []).append(moment)
+    def listed(self, owner: str, prefix: str, moment: int, told: frozenset[IslandId] = frozenset()) -> None:
+        """`owner` was told which objects begin with `prefix`; that islands `told` rest it has told before."""
+        self._listings.setdefault(owner, {}).setdefault(prefix, []).append((moment, told))
 
     def created(self, name: str, owner: str, moment: int) -> None:
         """`owner` created an object."""
@@ -125,7 +126,7 @@ class ResultJudge:
                 # The task was closed and extended since; what was still written then belongs to nothing.
                 counts_until = earlier.moment
             elif durable.grant != (place := places[durable.island.island]).grant and durable.owner != closer:
-                counts_until = self._last_listing((closer, place.owner), durable.owner, created)
+                counts_until = self._last_listing((closer, place.owner), durable, created)
             if durable.moment >= counts_until:
                 continue
             if _is_worse(reached, durable.worth):
@@ -138,12 +139,14 @@ class ResultJudge:
         # What nobody had to know of when the task was closed, nobody has to know of when it is closed again.
         self._durable[run, task] = counted
 
-    def _last_listing(self, listers: Iterable[str], owner: str, created: int) -> int:
-        """When one of these last listed the owner's checkpoints before `created`; `created` itself if none ever did."""
+    def _last_listing(self, listers: Iterable[str], durable: _Durable, created: int) -> int:
+        """When one of these, looking for the island, last listed the checkpoints of whoever had it, before `created`;
+        `created` itself if none ever did."""
         # Whoever lists all checkpoints of the cluster is tidying up, and reads none of them.
-        wanted = owner_checkpoints(owner)
-        moments = [self._listings.get(lister, {}).get(wanted, []) for lister in listers]
-        return max((listed[place - 1] for listed in moments if (place := bisect(listed, created))), default=created)
+        wanted = owner_checkpoints(durable.owner)
+        listings = chain.from_iterable(self._listings.get(lister, {}).get(wanted, ()) for lister in listers)
+        moments = [moment for moment, told in listings if moment <= created and durable.island not in told]
+        return max(moments, default=created)
 
     def _worth(self, snapshot: IslandSnapshot) -> Worth | None:
         block = snapshot.population

@@ -199,13 +199,17 @@ class Closing:
     def reconsider(self, run: str, now: float) -> None:
         """A run was cancelled or extended, or islands of it have moved."""
         for end in [end for end in self.ends.values() if end.run.name == run]:
+            # A budget that was raised gives an island that rested more to do; it will say so when it rests again.
+            finals = {
+                index: snapshot
+                for index, snapshot in end.finals.items()
+                if not self._may_go_on(IslandId(*end.id, index), snapshot)
+            }
+            if end.stage is Stage.VERIFYING and finals != end.finals:
+                end.stage = Stage.COLLECTING
+            # What is being written stands, and its task is opened again then.
             if end.stage is Stage.COLLECTING:
-                # A budget that was raised gives an island that rested more to do; it will say so when it rests again.
-                end.finals = {
-                    index: snapshot
-                    for index, snapshot in end.finals.items()
-                    if not self._may_go_on(IslandId(*end.id, index), snapshot)
-                }
+                end.finals = finals
                 if not self._ledger.plan.runs[run].state.is_over:
                     end.empty.clear()
                 self._consider(end, now)
@@ -296,14 +300,14 @@ class Closing:
         if end.guess is None or end.failure is not None or end.rung is not None:
             self._record(end, None, now)
             return
-        end.stage = Stage.VERIFYING
-        genome = end.guess.genome
+        end.stage, guess = Stage.VERIFYING, end.guess
 
         def looked(verdict: Verified, now: float) -> None:
-            if self.ends.get(end.id) is end and end.stage is Stage.VERIFYING:
+            # Since then its budget may have been raised, and another program may be the guess.
+            if self.ends.get(end.id) is end and end.stage is Stage.VERIFYING and end.guess is guess:
                 self._verified(end, verdict, now)
 
-        self._verify(end.run, end.task, genome, looked, now)
+        self._verify(end.run, end.task, guess.genome, looked, now)
 
     def _verified(self, end: TaskEnd, verdict: Verified, now: float) -> None:
         assert end.guess is not None

@@ -10,6 +10,7 @@ from distevo.cluster import decode_cluster
 from distevo.command import Verb
 from distevo.events import IslandId, Verified
 from distevo.names import CHECKPOINTS, RESULTS, checkpoint_name
+from distevo.news import Report
 from distevo.plan import RunState, TaskState
 from distevo.population import Population
 from distevo.program import Program
@@ -276,3 +277,27 @@ def test_what_came_by_merging_is_in_the_result_that_others_go_on_from() -> None:
     assert result.fitness == [0.9]
     (state,) = decode_checkpoint(states).islands
     assert found.key in Population(unpack(state.population, KEY_OF))
+
+
+def test_what_was_told_before_a_budget_was_raised_ends_nothing() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=40, rungs=(Budget(None, 20), Budget(None, 30)))
+    for _ in range(4):
+        world.generation(island(0))  # it climbs where it is, and its task stays on the first
+    state = world.node.foreman.islands[island(0)].state
+    assert (state.counters.evaluations, state.rung) == (40, 2)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 80)) == "accepted"
+    assert world.running[island(0)].budget == Budget(None, 80)
+    term = world.node.term
+    assert term is not None
+    term.report(world.node.owner, Report(finals=[state]), world.now)
+    world.pass_time(5)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.rung, entry.result) == (TaskState.OPEN, 0, None)
+    for _ in range(4):
+        world.generation(island(0))
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.evaluations) == (TaskState.DONE, 80)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from distevo.cluster import decode_cluster, encode_cluster
+from distevo.command import Verb
 from distevo.events import IslandId, LinkOpened, Outcome, Received
 from distevo.foreman import STORE_AWAY
 from distevo.instructions import CreateObject, ListObjects, ReadObject, StoreInstruction
@@ -13,6 +14,7 @@ from distevo.intake import HAND_OVER_SECONDS
 from distevo.keeper import RETRY_SECONDS
 from distevo.messages import Control, ControlVerb, ErrorReport, Hello
 from distevo.names import INBOX
+from distevo.news import Report
 from distevo.plan import MemberPlan, MemberState, Plan
 from distevo.work import Stage
 from tests.node.test_node import T0
@@ -151,3 +153,18 @@ def test_a_member_that_says_inbox_without_end_makes_one_listing_a_second(world: 
     assert 3 <= len(listings) <= 5
     world.pass_time(2)
     assert listings[-1] >= world.now - 3, "the last word is not lost"
+
+
+def test_islands_of_a_run_that_is_gone_are_told_over_without_harm() -> None:
+    world = World()
+    world.submit(tasks=1)
+    assert world.command(Verb.CANCEL) == "accepted"
+    world.pass_time(60)
+    assert world.command(Verb.DELETE) == "accepted"
+    world.pass_time(5)
+    term = world.node.term
+    assert term is not None
+    assert "r" not in term.ledger.plan.runs
+    term.report("n-b9", Report(empty=[(IslandId("r", "t0", 0), 1)]), world.now)
+    world.pass_time(5)
+    assert world.node.term is term

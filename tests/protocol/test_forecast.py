@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distevo.forecast import Forecast
+from distevo.forecast import NOTHING, Forecast, seconds_between
 from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
 from distevo.run import Budget, ProblemUse
 
@@ -40,3 +40,15 @@ def test_tasks_of_lower_rungs_say_nothing_of_a_higher_one() -> None:
     easy = run(0.03, 0.03, 0.03)
     assert Forecast.of(easy, 2).island(5.0) == 5.0
     assert Forecast.of(easy, 0).island(5.0) < 5.0
+
+
+def test_a_budget_in_evaluations_is_worth_what_the_runs_evaluations_take() -> None:
+    first, second = Budget(None, 100), Budget(None, 400)
+    assert seconds_between(NOTHING, first, None) is None
+    assert seconds_between(NOTHING, first, 0.5) == 50.0
+    assert seconds_between(first, second, 0.5) == 150.0
+
+
+def test_a_budget_in_seconds_needs_no_other_measure() -> None:
+    assert seconds_between(NOTHING, Budget(8.0, None), None) == 8.0
+    assert seconds_between(Budget(2.0, None), Budget(8.0, None), 0.5) == 6.0

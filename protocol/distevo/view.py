@@ -21,6 +21,7 @@ from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, RunPlan, TaskPlan, TaskState
 from distevo.provenance import origin_view
 from distevo.result import Result, text_of
+from distevo.speech import member_of
 from distevo.work import Stage
 
 Counted = tuple[int, int]
@@ -222,6 +223,17 @@ def _is_partial(
     )
 
 
+def _has_unheard_owner(node: Node, run: RunPlan) -> bool:
+    """Whether an island lives with a member that has told this one nothing yet."""
+    heard = {node.settings.member, *node.standing.queued}
+    return any(
+        place.owner and member_of(place.owner) not in heard
+        for entry in run.tasks.values()
+        if entry.is_open_in(run.state)
+        for place in entry.islands
+    )
+
+
 def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """One run in numbers; `islands` as `all_islands_view` gives them, if they are there already."""
     run = node.following.plan.runs[name]
@@ -236,6 +248,7 @@ def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | 
     left = view["tasks_total"] - view["tasks_done"]
     own = [work for work in node.foreman.islands.values() if work.id.run == name and work.snapshot is not None]
     return view | {
+        "is_at_least": view["is_at_least"] or _has_unheard_owner(node, run),
         "evaluations_per_s": round(progress.evaluations_per_s(now), 1) if is_active else 0.0,
         # Of a run that was over before this daemon saw any of it nobody knows how long it took.
         "tasks_per_hour": _rounded(progress.tasks_per_hour(now, not is_active))

@@ -166,6 +166,15 @@ def test_evaluations_are_a_lower_bound_while_an_island_that_was_begun_is_not_loa
     assert run_view(me, "long", now)["is_at_least"]
 
 
+def test_and_while_a_platform_that_has_islands_was_not_heard_yet() -> None:
+    nodes, now = cluster()
+    me = nodes["notebook-1"]
+    other = next(member for member, _ in me.standing.islands.values() if member != me.settings.member)
+    assert not run_view(me, "long", now)["is_at_least"]
+    me.standing.forget(other)
+    assert run_view(me, "long", now)["is_at_least"]
+
+
 def test_migration_that_works_has_no_trouble_and_counts() -> None:
     nodes, now = cluster(minutes=3)
     edges = [edge for node in nodes.values() for edge in status(node, now)["migrations"]]

@@ -27,7 +27,7 @@ class Beats:
         self.sent: dict[str, float] = {}
         """When a heartbeat was sent to each peer last; whoever sends one writes here, and that puts the next off."""
         self._at: dict[str, float] = {}
-        """Time of each peer's entry in the heap, never after its beat is due."""
+        """Time of each peer's entry in the heap: not after its beat is due, unless its path has become shorter."""
         self._heap: list[tuple[float, str]] = []
 
     def watch(self, member: str, now: float) -> None:
@@ -46,7 +46,7 @@ class Beats:
         self.sent.pop(member, None)
 
     def due(self, now: float) -> list[str]:
-        """Who is owed a heartbeat now. Each is named once an interval, whether one is then sent or not.
+        """Who is owed a heartbeat now. Each is named about once an interval, whether one is then sent or not.
 
         If anybody is, so are those who nearly are: one heartbeat is made for all of them.
         """

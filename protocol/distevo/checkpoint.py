@@ -53,7 +53,7 @@ class Counters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Amount = 0.0
 
 
-class IslandSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class IslandSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The state of one island, from which its evolution goes on as if it had never stopped."""
 
     run: Name
@@ -83,8 +83,6 @@ class IslandSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     suspects: list[Key]
     """Programs during which a worker died for a reason that may have been another; invalid at the next death."""
     counters: Counters
-    rung: Natural = 0
-    """Of a state that is told to rest: the rung up to which it was evolved where it is, maybe above its task's."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

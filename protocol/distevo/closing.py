@@ -58,6 +58,8 @@ class TaskEnd:
     stage: Stage = Stage.COLLECTING
     finals: dict[int, IslandSnapshot] = field(default_factory=dict)
     """Last states by island."""
+    rungs: dict[int, int] = field(default_factory=dict)
+    """Of these, the rung up to which each was evolved."""
     empty: set[int] = field(default_factory=set)
     """Islands that are over and never had a generation."""
     fit: dict[bytes, Program] = field(default_factory=dict)
@@ -103,17 +105,18 @@ class Closing:
         outbox: Outbox,
         publish: Publish,
         verify: Verify,
+        withdraw: Callable[[TaskId], None],
         merge: Merge,
         counted: Callable[[IslandId], tuple[int, int, float]],
         changed: Callable[[], None],
         promoted: Callable[[TaskId], None],
     ) -> None:
-        """`counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was closed, or
-        `promoted` to a higher rung before that.
+        """`withdraw`: nobody waits any more for a verdict on a task's guess; `counted`: (evaluations, duplicates,
+        seconds) of an island as last heard; `changed`: a task was closed, or `promoted` to a higher rung before that.
         """
         self._member, self._boot = member, boot
         self._ledger, self._outbox, self._publish = ledger, outbox, publish
-        self._verify, self._merge = verify, merge
+        self._verify, self._withdraw, self._merge = verify, withdraw, merge
         self._counted, self._changed, self._promoted = counted, changed, promoted
         self.ends: dict[TaskId, TaskEnd] = {}
         self.is_open = False
@@ -138,13 +141,14 @@ class Closing:
                 concerned[end.id] = end
         for snapshot in report.finals:
             island = IslandId(snapshot.run, snapshot.task, snapshot.island)
-            if self._is_its(island, owner, snapshot.grant) and not self._may_go_on(island, snapshot):
+            rung = report.rungs.get(island, 0)
+            if self._is_its(island, owner, snapshot.grant) and not self._may_go_on(island, snapshot, rung):
                 end = self._end_of(island[:2])
                 known = end.finals.get(island.island) if end is not None else None
                 # What was said late, before the island went on, is the past, too.
                 is_newest = known is None or (known.grant, known.sequence) <= (snapshot.grant, snapshot.sequence)
                 if end is not None and end.stage is Stage.COLLECTING and is_newest:
-                    end.finals[island.island] = snapshot
+                    end.finals[island.island], end.rungs[island.island] = snapshot, rung
                     concerned[end.id] = end
         for island, grant in report.empty:
             if not self._is_its(island, owner, grant):
@@ -197,16 +201,17 @@ class Closing:
         return end is not None and (end.is_settled or end.stage is not Stage.COLLECTING)
 
     def reconsider(self, run: str, now: float) -> None:
-        """A run was cancelled or extended, or islands of it have moved."""
+        """A run was cancelled or extended, or goes on."""
         for end in [end for end in self.ends.values() if end.run.name == run]:
             # A budget that was raised gives an island that rested more to do; it will say so when it rests again.
             finals = {
                 index: snapshot
                 for index, snapshot in end.finals.items()
-                if not self._may_go_on(IslandId(*end.id, index), snapshot)
+                if not self._may_go_on(IslandId(*end.id, index), snapshot, end.rungs[index])
             }
             if end.stage is Stage.VERIFYING and finals != end.finals:
                 end.stage = Stage.COLLECTING
+                self._withdraw(end.id)
             # What is being written stands, and its task is opened again then.
             if end.stage is Stage.COLLECTING:
                 end.finals = finals
@@ -218,6 +223,7 @@ class Closing:
         """A run is gone."""
         for task in [task for task in self.ends if task[0] == run]:
             del self.ends[task]
+            self._withdraw(task)
 
     def in_hand(self, run: str) -> list[TaskEnd]:
         """Tasks of a run that are ending."""
@@ -242,13 +248,13 @@ class Closing:
         place = self._ledger.place_of(island)
         return place is not None and place.grant == grant
 
-    def _may_go_on(self, island: IslandId, snapshot: IslandSnapshot) -> bool:
-        """Whether the budget in force gives an island in this state more to do."""
+    def _may_go_on(self, island: IslandId, snapshot: IslandSnapshot, rung: int) -> bool:
+        """Whether the budget in force gives an island more to do that was evolved up to this rung."""
         run, end = self._ledger.plan.runs[island.run], self.ends.get(island[:2])
         if run.state.is_over or (end is not None and end.is_settled):
             return False
         counters = snapshot.counters
-        share = run.share(island.task, island.island, max(snapshot.rung, run.tasks[island.task].rung))
+        share = run.share(island.task, island.island, max(rung, run.tasks[island.task].rung))
         return not share.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
 
     # --- closing ---------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from distevo.outbox import Outbox, Publish
 from distevo.placement import OpenIsland, place
 from distevo.plan import MemberPlan, MemberState, Plan, RunPlan, RunState
 from distevo.program import Program
-from distevo.run import decode_run
+from distevo.run import Budget, decode_run
 from distevo.speech import member_of
 from distevo.standing import Standing
 from distevo.weighing import Weigher
@@ -63,6 +63,7 @@ class Coordinator:
         publish: Publish,
         soonest_write: Callable[[], float],
         verify: Verify,
+        withdraw: Callable[[TaskId], None],
         merge: Merge,
         refusals: Mapping[str, str],
         weigher: Weigher,
@@ -84,6 +85,7 @@ class Coordinator:
             outbox,
             publish,
             verify,
+            withdraw,
             merge,
             standing.counted,
             self._change,
@@ -365,8 +367,11 @@ class Coordinator:
         if run.state in {RunState.CANCELLED, RunState.PAUSED}:
             return 0.0
         if not evaluations:
-            rung = run.tasks[island.task].rung
-            used = run.share(island.task, island.island, rung - 1) if rung else NOTHING
+            entry = run.tasks[island.task]
+            used = run.share(island.task, island.island, entry.rung - 1) if entry.rung else NOTHING
+            if entry.result is not None:
+                # It goes on from that, which an extended run has without a rung, too.
+                used = Budget(used.cpu_seconds, max(used.evaluations or 0, entry.evaluations // len(entry.islands)))
             return forecast.island(seconds_between(used, share, cost))
         if share.cpu_seconds is not None:
             return max(share.cpu_seconds - seconds, 0.0)

@@ -429,7 +429,7 @@ class Dispatch:
 
     def _heartbeat_heard(self, delivery: Delivery, head: Heartbeat, now: float) -> None:
         node, sender = self._node, delivery.sender
-        if node.standing.heard(sender, head, now) and node.term is not None:
+        if node.standing.heard(sender, delivery.boot, head, now) and node.term is not None:
             node.term.refused()
         for progress in head.islands:
             node.handover.taken(IslandId(progress.run, progress.task, progress.island), progress.grant)

@@ -1,7 +1,7 @@
-"""The forecast: what an island that nobody began will take, from the tasks of its run that are closed.
+"""The forecast: what an island that nobody began will take, from the tasks of its run that are closed or begun.
 
-A budget says what an island may take. Tasks that are fit early take less of it, and a budget of evaluations says
-nothing in seconds: queues that are filled by either run dry before the next plan.
+A budget says what an island may take. One of evaluations says it in seconds only once some were made; and tasks that
+are fit early take less: queues that are filled by budgets alone run dry before the next plan.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ class Forecast(NamedTuple):
 
 
 def seconds_between(used: Budget, share: Budget, cost: float | None) -> float | None:
-    """Seconds from one budget to a larger one; `cost`: those that an evaluation takes. None where that is to be known,
-    and is not yet."""
+    """Seconds from one budget to a larger one, whichever of its limits comes first; `cost`: those that an evaluation
+    takes. None where that is to be known, and is not yet."""
+    left = []
     if share.cpu_seconds is not None:
-        return share.cpu_seconds - (used.cpu_seconds or 0.0)
+        left.append(share.cpu_seconds - (used.cpu_seconds or 0.0))
     if share.evaluations is not None and cost is not None:
-        return (share.evaluations - (used.evaluations or 0)) * cost
-    return None
+        left.append((share.evaluations - (used.evaluations or 0)) * cost)
+    return max(min(left), 0.0) if left else None

@@ -269,6 +269,8 @@ class PopulationState(Head, frozen=True, kw_only=True):
     """(run, task, island, grant, error) of islands where the problem's code cannot go on: their tasks fail."""
     warnings: Annotated[list[tuple[Id, Task, Text]], Meta(max_length=MAX_ISLANDS)] = []
     """(run, task, first complaint about the problem's code)."""
+    rungs: Annotated[list[tuple[Id, Task, Count, Count]], Meta(max_length=MAX_ISLANDS)] = []
+    """(run, task, island, rung) of islands that were evolved where they are up to a later rung than their task's."""
 
 
 class Fit(Head, frozen=True, kw_only=True):

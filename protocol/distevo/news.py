@@ -44,6 +44,8 @@ class Report:
     failures: dict[IslandId, tuple[int, str]] = field(default_factory=dict)
     """(grant, error) of islands where the problem's code cannot go on."""
     warnings: dict[TaskId, str] = field(default_factory=dict)
+    rungs: dict[IslandId, int] = field(default_factory=dict)
+    """Of `finals`, the rung up to which each was evolved where it is, if it is not the first."""
 
 
 class News:
@@ -54,6 +56,7 @@ class News:
         self.fits: dict[TaskId, FitTask] = {}
         self.finals: dict[IslandId, tuple[int, IslandSnapshot | None]] = {}
         """Grants and states in which islands were told to rest."""
+        self._rungs: dict[IslandId, int] = {}
         self._failures: dict[IslandId, tuple[int, str]] = {}
         self._warnings: dict[TaskId, str] = {}
         self._repeat_at = float("inf")
@@ -73,9 +76,9 @@ class News:
         self._tell_fit(task, entry)
         return True
 
-    def final(self, island: IslandId, grant: int, snapshot: IslandSnapshot | None, now: float) -> None:
-        """An island rests in this state; None: it never had a generation."""
-        self.finals[island] = grant, snapshot
+    def final(self, island: IslandId, grant: int, snapshot: IslandSnapshot | None, now: float, rung: int = 0) -> None:
+        """An island rests in this state, having used up its share on this rung; None: it never had a generation."""
+        self.finals[island], self._rungs[island] = (grant, snapshot), rung
         self._wake(now)
         self._tell(self._report([island]))
 
@@ -97,6 +100,7 @@ class News:
     def take_back(self, island: IslandId) -> None:
         """An island goes on after all, or is another's."""
         self.finals.pop(island, None)
+        self._rungs.pop(island, None)
         self._failures.pop(island, None)
 
     def follow(self, plan: Plan) -> None:
@@ -158,6 +162,8 @@ class News:
                 report.empty.append((island, grant))
             else:
                 report.finals.append(snapshot)
+                if self._rungs[island]:
+                    report.rungs[island] = self._rungs[island]
             if island in self._failures:
                 report.failures[island] = self._failures[island]
             warning = self._warnings.get(island[:2])

@@ -222,7 +222,9 @@ class Node:
             self.table.lagged(now - self._deadline, now)
         deadline: float | None = now
         try:
-            if not isinstance(event, Tick):
+            if isinstance(event, Tick):
+                self._see_changes(now)
+            else:
                 self._dispatch(event, now)
                 self._react(now)
                 deadline = self._next_deadline()
@@ -361,10 +363,13 @@ class Node:
 
     # --- time ------------------------------------------------------------------------------------
 
-    def _react(self, now: float) -> None:
-        """Do what follows from any event: of members that changed, and of a lease that was lost or seems free."""
+    def _see_changes(self, now: float) -> None:
         for member, state in self.table.tick(now):
             self.dispatch.changed(member, state, now)
+
+    def _react(self, now: float) -> None:
+        """Do what follows from any event: of members that changed, and of a lease that was lost or seems free."""
+        self._see_changes(now)
         if self.lease.is_lost and self.phase in {Phase.TAKING, Phase.COORDINATING}:
             self.office.lose(now)
         if self.phase is Phase.WATCHING and self.following.has_looked:

@@ -87,6 +87,7 @@ class Office:
             publish=self._publish,
             soonest_write=node.lease.soonest_write,
             verify=node.dispatch.verdicts.verify,
+            withdraw=node.dispatch.verdicts.withdraw,
             merge=node.exchange.merging.final,
             refusals=node.foreman.refused,
             weigher=self._weigher,
@@ -132,7 +133,7 @@ class Office:
     # --- out -------------------------------------------------------------------------------------
 
     def lose(self, now: float) -> None:
-        """Another holds the lease, or it ran out."""
+        """Another holds the lease."""
         if self.term is not None:
             self.term.end()
         self.term = None

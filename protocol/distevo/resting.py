@@ -60,9 +60,8 @@ class Resting:
             # Not told yet: it will be when the rest has been fetched.
             work.snapshot = self._merged(work, work.state, [handed], first_grant, now)
         elif told is None or not is_covered(told, handed):
-            self._news.final(
-                work.id, work.grant, self._merged(work, told or work.state, [handed], first_grant, now), now
-            )
+            merged = self._merged(work, told or work.state, [handed], first_grant, now)
+            self._news.final(work.id, work.grant, merged, now, work.rung)
 
     def _merged(
         self, work: IslandWork, state: IslandSnapshot, former: list[IslandSnapshot], first_grant: int, now: float
@@ -79,6 +78,5 @@ class Resting:
         return merged
 
     def _tell(self, work: IslandWork, now: float) -> None:
-        # By its rung the coordinator sees whether a budget that was raised meanwhile gives it more to do.
-        work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence(), rung=work.rung)
-        self._news.final(work.id, work.grant, work.snapshot if work.is_begun else None, now)
+        work.snapshot = msgspec.structs.replace(work.state, sequence=self._next_sequence())
+        self._news.final(work.id, work.grant, work.snapshot if work.is_begun else None, now, work.rung)

@@ -111,9 +111,10 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
         empty=[(island.run, island.task, island.island, grant) for island, grant in report.empty],
         failures=[(*island, grant, error[:MAX_TEXT_BYTES]) for island, (grant, error) in report.failures.items()],
         warnings=[(run, task, warning[:MAX_TEXT_BYTES]) for (run, task), warning in report.warnings.items()],
+        rungs=[(*island, rung) for island, rung in report.rungs.items()],
     )
     messages = [(head, b"")] if head.empty or not report.finals else []
-    bare = PopulationState(kind=PopulationKind.FINAL, failures=head.failures, warnings=head.warnings)
+    bare = msgspec.structs.replace(head, empty=[])
     batch: list[IslandSnapshot] = []
     size = 0
     for snapshot in map(_cut, report.finals):
@@ -192,6 +193,7 @@ def report_in(head: PopulationState, payload: bytes) -> Report:
         empty=[(IslandId(run, task, island), grant) for run, task, island, grant in head.empty],
         failures={IslandId(run, task, island): (grant, error) for run, task, island, grant, error in head.failures},
         warnings={(run, task): warning for run, task, warning in head.warnings},
+        rungs={IslandId(run, task, island): rung for run, task, island, rung in head.rungs},
     )
 
 

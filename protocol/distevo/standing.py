@@ -26,12 +26,15 @@ class Tally:
     """Tasks that were closed in the whole cluster, as its plans show."""
 
 
+NOBODY = ""
+
+
 class Standing:
     """Every member keeps one, so that any of them can answer for the whole cluster."""
 
     def __init__(self) -> None:
         self.islands: dict[IslandId, tuple[str, IslandProgress]] = {}
-        """(owner's id, progress) of each island that somebody has in hand."""
+        """(owner's id, progress) of each island that somebody has in hand, or had begun before it died: `NOBODY`."""
         self.diversity: dict[IslandId, IslandDiversity] = {}
         """Of islands of others, as last heard."""
         self.queued: dict[str, int] = {}
@@ -46,13 +49,13 @@ class Standing:
         """By member and run, what it told of its pace; other members only."""
         self.pace = Pace()
         self.tally = Tally()
-        self._told: dict[str, dict[IslandId, IslandProgress]] = {}
-        """By member, what it last said."""
+        self._told: dict[str, tuple[str, set[IslandId]]] = {}
+        """By member, its boot and the islands that it last named."""
         self._progress: dict[str, Progress] = {}
         self._closed: dict[str, int] = {}
         self._has_followed = False
 
-    def heard(self, member: str, heartbeat: Heartbeat, now: float) -> bool:
+    def heard(self, member: str, boot: str, heartbeat: Heartbeat, now: float) -> bool:
         """A member says how far it is; whether that concerns the placing of islands: it refuses other runs now."""
         self.queued[member], self.lag[member] = heartbeat.queued, heartbeat.lag
         self.paces[member] = heartbeat.pace
@@ -61,10 +64,15 @@ class Standing:
         else:
             self.generation_time.pop(member, None)
         named = {IslandId(progress.run, progress.task, progress.island): progress for progress in heartbeat.islands}
-        for island in self._told.get(member, {}).keys() - named.keys():
+        spoke, named_before = self._told.get(member, (boot, set()))
+        for island in named_before - named.keys():
             if island in self.islands and self.islands[island][0] == member:
-                del self.islands[island]
-        self._told[member] = named
+                if spoke == boot:
+                    del self.islands[island]
+                else:
+                    # What its last boot had begun nobody has, until somebody names it.
+                    self.islands[island] = NOBODY, self.islands[island][1]
+        self._told[member] = boot, set(named)
         diversity = dict(zip(named, heartbeat.diversity, strict=False))
         is_complete = len(heartbeat.diversity) == len(heartbeat.islands)
         for island, progress in named.items():
@@ -155,7 +163,7 @@ class Standing:
     def forget(self, member: str) -> None:
         """A member is gone. How far its islands were is remembered: they were begun.
 
-        So is which they were: if it lives after all, what it names no more it has no more.
+        So is which they were: if it lives after all, what it names no more is another's.
         """
         for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.paces):
             facts.pop(member, None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from distevo.events import Verified
 from distevo.messages import Control, ControlVerb, Head
+from distevo.news import TaskId
 from distevo.run import Run
 from distevo.verifier import TakeVerdict, Verifier
 
@@ -47,6 +48,10 @@ class Verdicts:
             return
         question = self._questions[run.name, task] = _Question(run, task, genome, then, now)
         self._ask(question, now)
+
+    def withdraw(self, task: TaskId) -> None:
+        """Nobody waits any more for a verdict on this task's guess."""
+        self._questions.pop(task, None)
 
     def heard(self, sender: str, verdict: Verified, now: float) -> None:
         """A member has looked."""

@@ -284,13 +284,14 @@ def test_what_was_told_before_a_budget_was_raised_ends_nothing() -> None:
     world.submit(tasks=1, evaluations=40, rungs=(Budget(None, 20), Budget(None, 30)))
     for _ in range(4):
         world.generation(island(0))  # it climbs where it is, and its task stays on the first
-    state = world.node.foreman.islands[island(0)].state
-    assert (state.counters.evaluations, state.rung) == (40, 2)
+    work = world.node.foreman.islands[island(0)]
+    state, told = work.state, Report(finals=[work.state], rungs={island(0): work.rung})
+    assert (state.counters.evaluations, work.rung) == (40, 2)
     assert world.command(Verb.EXTEND, budget=Budget(None, 80)) == "accepted"
     assert world.running[island(0)].budget == Budget(None, 80)
     term = world.node.term
     assert term is not None
-    term.report(world.node.owner, Report(finals=[state]), world.now)
+    term.report(world.node.owner, told, world.now)
     world.pass_time(5)
     entry = world.plan.runs["r"].tasks["t0"]
     assert (entry.state, entry.rung, entry.result) == (TaskState.OPEN, 0, None)
@@ -301,3 +302,49 @@ def test_what_was_told_before_a_budget_was_raised_ends_nothing() -> None:
     world.pass_time(1)
     entry = world.plan.runs["r"].tasks["t0"]
     assert (entry.state, entry.evaluations) == (TaskState.DONE, 80)
+
+
+def test_a_verdict_on_what_is_no_guess_any_more_is_ignored() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=20)
+    for _ in range(2):
+        world.generation(island(0))
+    (early,) = world.verifying
+    assert world.command(Verb.EXTEND, budget=Budget(None, 40)) == "accepted"
+    assert world.node.term is not None
+    for _ in range(2):
+        world.generation(island(0))
+    world.pass_time(1)
+    guess = world.node.term.closing.ends["r", "t0"].guess
+    assert guess is not None
+    assert guess.genome != early.genome
+    late = Verified("r", "t0", early.genome, None, False, None, "it cannot be evaluated")
+    world.feed(late)
+    world.pass_time(1)
+    assert world.plan.runs["r"].tasks["t0"].state is TaskState.OPEN
+    world.verifying.remove(early)
+    world.verify()
+    world.pass_time(1)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.evaluations, entry.error) == (TaskState.DONE, 40, None)
+
+
+def test_a_question_about_what_is_no_guess_any_more_is_asked_of_nobody() -> None:
+    world = World(workers=1)
+    verdicts = world.node.dispatch.verdicts
+    verdicts._may_run = lambda _run: "others have to look"
+    asked: list[str] = []
+
+    def able(run: str, task: str) -> list[str]:
+        asked.append(world.plan.runs[run].tasks[task].state.value)
+        return ["silent", "as well"]
+
+    verdicts._able = able
+    world.submit(tasks=1, evaluations=20)
+    for _ in range(2):
+        world.generation(island(0))
+    world.pass_time(1)
+    assert asked == ["open"]
+    assert world.command(Verb.EXTEND, budget=Budget(None, 40)) == "accepted"
+    world.pass_time(120)
+    assert asked == ["open"]

@@ -52,3 +52,10 @@ def test_a_budget_in_evaluations_is_worth_what_the_runs_evaluations_take() -> No
 def test_a_budget_in_seconds_needs_no_other_measure() -> None:
     assert seconds_between(NOTHING, Budget(8.0, None), None) == 8.0
     assert seconds_between(Budget(2.0, None), Budget(8.0, None), 0.5) == 6.0
+
+
+def test_of_two_limits_the_one_that_comes_first_counts() -> None:
+    both = Budget(8.0, 100)
+    assert seconds_between(NOTHING, both, 0.01) == 1.0
+    assert seconds_between(NOTHING, both, 1.0) == 8.0
+    assert seconds_between(both, both, 1.0) == 0.0

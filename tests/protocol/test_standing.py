@@ -6,7 +6,7 @@ import pytest
 
 from distevo.events import IslandId
 from distevo.messages import Heartbeat, IslandProgress
-from distevo.standing import Standing
+from distevo.standing import NOBODY, Standing
 
 HERE, THERE = IslandId("r", "t", 0), IslandId("r", "t", 1)
 
@@ -18,31 +18,42 @@ def heartbeat(*islands: IslandId, evaluations: int = 10, seconds: float = 5.0) -
 
 def test_what_a_member_no_longer_names_is_not_its_own() -> None:
     standing = Standing()
-    standing.heard("a", heartbeat(HERE, THERE), 1.0)
-    standing.heard("a", heartbeat(THERE), 2.0)
+    standing.heard("a", "a1", heartbeat(HERE, THERE), 1.0)
+    standing.heard("a", "a1", heartbeat(THERE), 2.0)
     assert list(standing.islands) == [THERE]
 
 
 def test_not_even_when_it_was_thought_gone_meanwhile() -> None:
     standing = Standing()
-    standing.heard("a", heartbeat(HERE, THERE), 1.0)
+    standing.heard("a", "a1", heartbeat(HERE, THERE), 1.0)
     standing.forget("a")
     assert set(standing.islands) == {HERE, THERE}  # they were begun
-    standing.heard("a", heartbeat(THERE), 9.0)
+    standing.heard("a", "a1", heartbeat(THERE), 9.0)
     assert list(standing.islands) == [THERE]
 
 
 def test_nor_is_what_another_has_now() -> None:
     standing = Standing()
-    standing.heard("a", heartbeat(HERE), 1.0)
-    standing.heard("b", heartbeat(HERE), 2.0)
-    standing.heard("a", heartbeat(), 3.0)
+    standing.heard("a", "a1", heartbeat(HERE), 1.0)
+    standing.heard("b", "b1", heartbeat(HERE), 2.0)
+    standing.heard("a", "a1", heartbeat(), 3.0)
+    assert standing.islands[HERE][0] == "b"
+
+
+def test_what_a_boot_had_begun_is_nobodys_once_another_speaks() -> None:
+    standing = Standing()
+    standing.heard("a", "a1", heartbeat(HERE, THERE), 1.0)
+    standing.forget("a")
+    standing.heard("a", "a2", heartbeat(), 9.0)
+    assert {island: member for island, (member, _) in standing.islands.items()} == {HERE: NOBODY, THERE: NOBODY}
+    assert standing.counted(HERE) == (10, 0, 5.0)
+    standing.heard("b", "b1", heartbeat(HERE, evaluations=15), 12.0)
     assert standing.islands[HERE][0] == "b"
 
 
 def test_what_an_evaluation_of_a_run_takes_is_the_mean_over_its_islands() -> None:
     standing = Standing()
-    standing.heard("a", heartbeat(HERE, evaluations=10, seconds=5.0), 1.0)
-    standing.heard("b", heartbeat(THERE, evaluations=30, seconds=5.0), 1.0)
-    standing.heard("c", heartbeat(IslandId("other", "t", 0), evaluations=0, seconds=0.0), 1.0)
+    standing.heard("a", "a1", heartbeat(HERE, evaluations=10, seconds=5.0), 1.0)
+    standing.heard("b", "b1", heartbeat(THERE, evaluations=30, seconds=5.0), 1.0)
+    standing.heard("c", "c1", heartbeat(IslandId("other", "t", 0), evaluations=0, seconds=0.0), 1.0)
     assert standing.seconds_per_evaluation() == {"r": pytest.approx(0.25)}

@@ -331,8 +331,8 @@ def durable(owner: str, grant: int, fitness: float, moment: int, *, fit: bool = 
     return lambda judge: judge.durable(owner, snapshot(grant, fitness, fit=fit), moment)
 
 
-def listed(moment: int) -> Any:
-    return lambda judge: judge.listed(B, owner_checkpoints(A), moment)
+def listed(moment: int, *told: IslandId) -> Any:
+    return lambda judge: judge.listed(B, owner_checkpoints(A), moment, frozenset(told))
 
 
 def test_a_result_that_is_good_enough() -> None:
@@ -346,6 +346,8 @@ def test_a_result_that_is_good_enough() -> None:
     # Written by a former owner after its checkpoints were last listed; what is listed after the result is no help.
     judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20))
     judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(110))
+    # Nor is one for another island, when of this it was told already that it rests.
+    judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(25, IslandId("r", "t", 0)))
     # A task that failed promises nothing.
     failed = TaskPlan(state=TaskState.FAILED, islands=ENTRY.islands, result=NAME)
     judged(a_result(1.0), durable(B, 2, 2.0, 20), entry=failed)
@@ -361,6 +363,7 @@ def test_a_result_that_is_good_enough() -> None:
         # The last listing counts, and a listing of others' names is none.
         [durable(A, 1, 2.0, 20), listed(15), listed(25)],
         [durable(A, 1, 2.0, 20), lambda judge: judge.listed(B, owner_checkpoints(B), 15)],
+        [durable(A, 1, 2.0, 20), listed(25, IslandId("r", "t", 1))],
     ],
 )
 def test_a_result_that_lost_something(told: list[Any]) -> None:
@@ -502,6 +505,22 @@ def test_an_island_that_is_handed_to_and_fro() -> None:
         judge.in_force(a_plan(owner), now)
     with violates(flaps.COMES_TO_REST):
         judge.in_force(a_plan(B), 50)
+
+
+def test_who_refuses_an_island_is_excused_once() -> None:
+    judge = flaps.FlapJudge()
+    for now, owner in enumerate((A, B, A, B, A, B)):
+        judge.in_force(a_plan(owner), now, {"a": ["r"]})
+    assert judge.moves == flaps.MOST_MOVES
+    with violates(flaps.COMES_TO_REST):
+        judge.in_force(a_plan(A), 50, {"a": ["r"]})
+
+
+def test_another_run_that_is_refused_excuses_nothing() -> None:
+    judge = flaps.FlapJudge()
+    with violates(flaps.COMES_TO_REST):
+        for now, owner in enumerate((A, B, A, B, A, B)):
+            judge.in_force(a_plan(owner), now, {"a": ["other"], "b": ["other"]})
 
 
 # --- the calm ------------------------------------------------------------------------------------

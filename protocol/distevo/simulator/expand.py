@@ -13,7 +13,7 @@ import msgspec
 
 from distevo.command import Verb
 from distevo.outbox import LONGEST_RETRY_SECONDS
-from distevo.run import MigrationSettings
+from distevo.run import MAX_RUNGS, MigrationSettings
 from distevo.simulator import config as c
 from distevo.simulator import faults as f
 from distevo.simulator.invariants.calm import Bounds
@@ -64,12 +64,15 @@ class _Draw:
             deaths=self._rng.choice((0.0, 0.0, 0.01)),
         )
         self._bounds = Bounds.of(self._times, self._work.generation_seconds[1])
+        self._has_mail = False
+        """Whether some two members may reach each other by mail alone."""
         self._calm = self._bounds.islands + WORK_SECONDS
         self._calm_from = 60 * MINUTES - self._calm
 
     def scenario(self) -> c.Scenario:
         rng = self._rng
         members = self._members()
+        self._has_mail = any(member.is_behind_nat for member in members)
         names = list(c.names_of(c.Scenario(members=members)))
         runs, commands = self._runs(len(names))
         scenario = c.checked(
@@ -191,8 +194,10 @@ class _Draw:
         return []
 
     def _most_rungs(self) -> int:
-        """Of the last run: as many as it can climb in time by mail alone, where a budget takes four intervals of it to
-        be told, closed, planned and read."""
+        """Of the last run: as many as it can climb in time, where by mail a budget takes four intervals to be told,
+        closed, planned and read."""
+        if not self._has_mail:
+            return MAX_RUNGS
         return int(WORK_SECONDS / (4 * self._times.mail_interval)) - 1
 
     def _turns(self, runs: list[c.Submission]) -> tuple[list[c.Submission], list[c.Order]]:
@@ -202,7 +207,7 @@ class _Draw:
         for run in runs:
             most = min(run.evaluations // 10, 12)
             rungs = sorted(rng.sample(range(1, most), rng.randint(1, 2))) if rng.random() < 0.4 else []
-            if run.at > self._calm_from:
+            if run.name == "last":
                 rungs = rungs[: self._most_rungs()]
             priority = rng.choice((-1, 1)) if rng.random() < 0.3 else 0
             turned.append(msgspec.structs.replace(run, rungs=[10 * rung for rung in rungs], priority=priority))

@@ -43,7 +43,7 @@ class Measures:
         self.elections: list[float] = []
         """From a coordinator's end (at first, from the beginning) to the next one's first write."""
         self.adoptions: list[float] = []
-        """From the end of a member to a plan in which none of the islands that it evolved is its own any more."""
+        """From the end of a member to the plan in which the last of the islands that it evolved is another's."""
         self.arrivals: list[float] = []
         """From the start of a boot to a plan that shows it alive."""
         self.reliefs: list[float] = []
@@ -58,8 +58,9 @@ class Measures:
         self._holder = ""
         self._epoch = 0
         self._arriving: dict[str, float] = {}
-        self._gone: dict[str, tuple[float, set[IslandId]]] = {}
-        """By owner that ended with islands at work: when, and which of them nobody has yet."""
+        self._gone: dict[str, tuple[float, set[IslandId], float | None]] = {}
+        """By owner that ended with islands at work: when, which of them nobody has yet, and when another got the last
+        one so far."""
         self._at_work: Mapping[IslandId, str] = {}
         self._slow: dict[str, tuple[int, float]] = {}
         self._counts: Counter[str] = Counter()
@@ -83,7 +84,7 @@ class Measures:
             self.views.vacant(self._epoch, now)
         islands = {island for island, place in self._at_work.items() if place == owner}
         if islands:
-            self._gone[owner] = now, islands
+            self._gone[owner] = now, islands, None
 
     def swapped(self, record: ClusterRecord, now: float) -> None:
         """`cluster` was written."""
@@ -107,12 +108,13 @@ class Measures:
         for owner in [owner for owner, (workers, _) in self._slow.items() if counts[owner] <= workers]:
             self.reliefs.append(now - self._slow.pop(owner)[1])
         self._at_work = at_work
-        for owner, (since, islands) in list(self._gone.items()):
-            left = {island for island in islands if at_work.get(island) == owner}
-            if left:
-                self._gone[owner] = since, left
-                continue
-            del self._gone[owner]
+        for owner, (since, islands, adopted_at) in list(self._gone.items()):
+            left = {island for island in islands if at_work.get(island) in {owner, ""}}
             # What came to rest, or whose task was closed, was adopted by nobody.
-            if any(island in at_work for island in islands):
-                self.adoptions.append(now - since)
+            if any(island in at_work for island in islands - left):
+                adopted_at = now
+            self._gone[owner] = since, left, adopted_at
+            if not left:
+                del self._gone[owner]
+                if adopted_at is not None:
+                    self.adoptions.append(adopted_at - since)

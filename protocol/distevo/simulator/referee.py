@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from distevo.box import decode_box
 from distevo.checkpoint import Checkpoint
@@ -11,7 +11,7 @@ from distevo.errors import ObjectError
 from distevo.events import IslandId
 from distevo.instructions import Log, StartIsland
 from distevo.messages import Command
-from distevo.names import CLUSTER, MAIL, RESULTS
+from distevo.names import CHECKPOINTS, CLUSTER, MAIL, RESULTS
 from distevo.node import Node
 from distevo.plan import Plan, decode_plan
 from distevo.result import decode_result
@@ -90,7 +90,7 @@ class Referee:
 
     @property
     def moves(self) -> int:
-        """How often an island went from a member that lives, and is to stay, to another."""
+        """How often an island went from a member that lives, is to stay and can work on it, to another."""
         return self._flaps.moves
 
     # --- what the store did ----------------------------------------------------------------------
@@ -118,8 +118,7 @@ class Referee:
         if (plan.epoch, plan.version) != (record.epoch, record.plan_version):
             raise Violation(plan_judge.POINTER_HOLDS, f"{name} is of version {plan.epoch}-{plan.version}")
         self._plans.in_force(plan)
-        refused = {boot.owner: boot.node.foreman.refused for boot in self._boots()}
-        self._flaps.in_force(plan, self._agenda.now, refused)
+        self._flaps.in_force(plan, self._agenda.now, self._refused(record))
         self._runs.in_force(plan)
         for run_name, run in plan.runs.items():
             for task, entry in run.tasks.items():
@@ -130,6 +129,12 @@ class Referee:
         self._results.in_force(plan)
         self._measures.planned(plan, self._orphans.at_work(plan), self._agenda.now)
         self._planned(plan)
+
+    def _refused(self, record: ClusterRecord) -> Mapping[str, Collection[str]]:
+        """By member, the runs that it cannot work on, as far as the coordinator has heard."""
+        owner = f"{record.holder}-{record.boot}"
+        nodes = [boot.node for boot in self._boots() if boot.owner == owner]
+        return nodes[0].standing.refusals | {record.holder: nodes[0].foreman.refused} if nodes else {}
 
     def created(self, client: Client, name: str) -> None:
         """An object was created."""
@@ -157,6 +162,8 @@ class Referee:
 
     def listed(self, client: Client, prefix: str) -> None:
         """Names were listed."""
+        if prefix == CHECKPOINTS or not prefix.startswith(CHECKPOINTS):
+            return  # It is not what one owner left that was looked for.
         node = getattr(client, "node", None)
         self._results.listed(client.owner, prefix, self._store.moment, frozenset() if node is None else _told(node))
 

@@ -10,6 +10,7 @@ from distevo.events import IslandId
 from distevo.plan import MemberState, Plan
 from distevo.simulator.invariants.orphans import open_islands
 from distevo.simulator.invariants.violation import Violation
+from distevo.speech import member_of
 
 COMES_TO_REST = "no island is handed to and fro"
 MOST_MOVES = 4
@@ -20,7 +21,10 @@ EMPTY: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 class FlapJudge:
-    """Counts how often islands go from a member that lives, and is to stay, to another."""
+    """Counts how often islands go from a member that lives, is to stay and can work on them, to another.
+
+    Who refuses an island is excused once in a window: where stores come and go it may not be handed to and fro either.
+    """
 
     def __init__(self) -> None:
         self.moves = 0
@@ -28,9 +32,10 @@ class FlapJudge:
         self._stay: set[str] = set()
         self._rungs: dict[tuple[str, str], int] = {}
         self._moved_at: dict[IslandId, deque[float]] = {}
+        self._refused_at: dict[tuple[IslandId, str], float] = {}
 
     def in_force(self, plan: Plan, now: float, refused: Mapping[str, Collection[str]] = EMPTY) -> None:
-        """This plan is in force; `refused`: by owner, the runs that it cannot work on. Raises Violation."""
+        """This plan is in force; `refused`: by member, the runs that it cannot work on. Raises Violation."""
         stay = {
             member.owner(name)
             for name, member in plan.members.items()
@@ -45,11 +50,18 @@ class FlapJudge:
         for island, owner in self._places.items():
             # What begins under its next budget is placed like any other that waits.
             is_same = self._rungs.get(island[:2]) == rungs[island[:2]]
-            could_stay = before.get(island) in stay and island.run not in refused.get(before[island], ())
-            if is_same and could_stay and before[island] != owner:
+            if not is_same or before.get(island, owner) == owner or before[island] not in stay:
+                continue
+            if island.run not in refused.get(member_of(before[island]), ()) or not self._is_excused(
+                island, before[island], now
+            ):
                 self.moves += 1
                 self._moved(island, now)
         self._rungs = rungs
+
+    def _is_excused(self, island: IslandId, owner: str, now: float) -> bool:
+        last, self._refused_at[island, owner] = self._refused_at.get((island, owner)), now
+        return last is None or now - last >= WINDOW_SECONDS
 
     def _moved(self, island: IslandId, now: float) -> None:
         times = self._moved_at.setdefault(island, deque(maxlen=MOST_MOVES + 1))

@@ -64,6 +64,8 @@ def test_platforms_on_hosts_of_their_own(home: Home, tasks: str) -> None:
     assert (one["platform_count"], two["platform_count"]) == (1, 2)
     assert one["throughput_multiplier"] == 1.0
     assert 0.5 < two["throughput_multiplier"] < 4  # The time is too short, and the machine too busy, to say more.
+    assert one["multipliers"]["machine"]["median"] == 1.0
+    assert 0.5 < two["multipliers"]["machine"]["median"] < 4
     for entry in (one, two):
         assert 1.5 < entry["duration_seconds"] < 10
         assert entry["evaluations"] > 500

@@ -121,6 +121,7 @@ def _entry(setup: Setup, series: Series, count: int) -> dict[str, Any]:
                 "distinct_evaluations": series.evaluations_multiplier(count),
                 "tasks": series.tasks_multiplier(count),
                 "at_equal_cpu": series.cpu_multiplier(count),
+                "machine": series.machine_multiplier(count),
             }
         ),
         "duration_seconds": of(lambda m: m.seconds).median,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from distevo_ctl.benchmark.bare import turns_per_second
 from distevo_ctl.benchmark.measurement import Measurement, Say, Setup, measure
 
 
@@ -32,6 +33,8 @@ class Series:
         """`counts` holds 1, to which the others are compared."""
         self.counts = sorted(set(counts))
         self.found: dict[int, list[Measurement]] = {count: [] for count in self.counts}
+        self.bare: dict[int, list[float]] = {count: [] for count in self.counts}
+        """What plain loops did in place of the platforms, one for each repeat."""
 
     def run(self, setup: Setup, repeats: int, say: Callable[[str], None]) -> None:
         """Make them. Raises CliError, OSError and ToolError."""
@@ -39,6 +42,8 @@ class Series:
             for count in self.counts if repeat % 2 == 0 else reversed(self.counts):
                 platforms = f"{count} platform{'s' if count > 1 else ''}"
                 lead = f"repeat {repeat + 1} of {repeats}, {platforms}"
+                say(f"{lead}: plain loops")
+                self.bare[count].append(turns_per_second(setup.isolation, setup.hold, count, setup.workers))
                 with_recovery = count == self.counts[-1] and count > 1
                 self.found[count].append(measure(setup, count, _leading(lead, say), with_recovery=with_recovery))
 
@@ -60,6 +65,10 @@ class Series:
     def cpu_multiplier(self, count: int) -> Spread:
         """What the evaluations' multiplier would be had each platform got as much CPU as the one."""
         return self._multiplier(count, lambda found: found.platforms * found.distinct_per_cpu_second)
+
+    def machine_multiplier(self, count: int) -> Spread:
+        """What plain loops reach: the most that this machine has to give."""
+        return spread([many / one for many, one in zip(self.bare[count], self.bare[1], strict=True)])
 
     def spread_of(self, count: int, figure: Callable[[Measurement], float]) -> Spread:
         """Of a figure in all repeats."""

@@ -60,9 +60,15 @@ def show(out: Console, found: dict[str, Any], paths: list[str]) -> None:
                     f" (good {side} {finding['good']:g}): {finding['advice']}",
                 )
             )
+    multipliers = last["multipliers"]
+    if last["platform_count"] > 1:
+        machine = multipliers["machine"]["median"]
+        out.print(
+            f"  plain loops of {last['platform_count']} platforms reach {machine:.2f} on this machine", style="dim"
+        )
     if found["disturbance"] is not None:
-        last = found["configurations"][-1]["multipliers"]["at_equal_cpu"]["median"]
-        out.print(f"  {found['disturbance']}; at equal CPU the multiplier would be {last:.2f}", style="yellow")
+        equal = multipliers["at_equal_cpu"]["median"]
+        out.print(f"  {found['disturbance']}; at equal CPU the multiplier would be {equal:.2f}", style="yellow")
     for path in paths:
         out.print(f"  {path}", soft_wrap=True)
 

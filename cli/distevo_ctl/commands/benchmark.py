@@ -177,7 +177,8 @@ def _isolation(wanted: str, largest: int, cpus: float | None, store: str | None)
 
 def _minutes(setup: Setup, counts: list[int], repeats: int) -> str:
     """How long it will take, about."""
+    from distevo_ctl.benchmark.bare import SECONDS
     from distevo_ctl.screen import duration
 
-    start = 10.0
+    start = 10.0 + SECONDS
     return f"about {duration(repeats * len(counts) * (setup.seconds + setup.warm_up + start))}"

@@ -147,7 +147,7 @@ def runs_tables(runs: list[dict[str, Any]], width: int) -> list[Any]:
 
 
 def has_priorities(runs: list[dict[str, Any]]) -> bool:
-    """Whether the order of the runs that are left is another than that in which they came."""
+    """Whether any of the runs that are left has another priority than the usual."""
     return any(run["priority"] for run in runs if run["state"] not in OVER)
 
 

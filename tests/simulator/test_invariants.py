@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -486,10 +486,16 @@ def test_who_is_drained_and_stays() -> None:
 # --- balance -------------------------------------------------------------------------------------
 
 
+def handed(judge: flaps.FlapJudge, owners: Sequence[str], **refused: list[str]) -> None:
+    """An island that each of these works on is given to the next, one in a second."""
+    for now, owner in enumerate(owners):
+        judge.in_force(a_plan(owner), now, refused)
+        judge.generated(ISLAND)
+
+
 def test_an_island_that_comes_to_rest() -> None:
     judge = flaps.FlapJudge()
-    for now, owner in enumerate((A, B, A, B, A)):
-        judge.in_force(a_plan(owner), now)
+    handed(judge, (A, B, A, B, A))
     assert judge.moves == flaps.MOST_MOVES
     judge.in_force(a_plan(B), flaps.WINDOW_SECONDS + 5)
     # From who is dead or leaves it has to go, and from nobody it goes to somebody.
@@ -501,16 +507,22 @@ def test_an_island_that_comes_to_rest() -> None:
 
 def test_an_island_that_is_handed_to_and_fro() -> None:
     judge = flaps.FlapJudge()
-    for now, owner in enumerate((A, B, A, B, A)):
-        judge.in_force(a_plan(owner), now)
+    handed(judge, (A, B, A, B, A))
     with violates(flaps.COMES_TO_REST):
         judge.in_force(a_plan(B), 50)
 
 
+def test_an_island_that_waits_may_follow_idle_workers_but_not_for_ever() -> None:
+    judge = flaps.FlapJudge()
+    for now in range(flaps.MOST_WAITING_MOVES + 1):
+        judge.in_force(a_plan((A, B)[now % 2]), now)
+    with violates(flaps.COMES_TO_REST):
+        judge.in_force(a_plan((A, B)[now % 2 - 1]), 50)
+
+
 def test_who_refuses_an_island_is_excused_once() -> None:
     judge = flaps.FlapJudge()
-    for now, owner in enumerate((A, B, A, B, A, B)):
-        judge.in_force(a_plan(owner), now, {"a": ["r"]})
+    handed(judge, (A, B, A, B, A, B), a=["r"])
     assert judge.moves == flaps.MOST_MOVES
     with violates(flaps.COMES_TO_REST):
         judge.in_force(a_plan(A), 50, {"a": ["r"]})
@@ -519,8 +531,7 @@ def test_who_refuses_an_island_is_excused_once() -> None:
 def test_another_run_that_is_refused_excuses_nothing() -> None:
     judge = flaps.FlapJudge()
     with violates(flaps.COMES_TO_REST):
-        for now, owner in enumerate((A, B, A, B, A, B)):
-            judge.in_force(a_plan(owner), now, {"a": ["other"], "b": ["other"]})
+        handed(judge, (A, B, A, B, A, B), a=["other"], b=["other"])
 
 
 # --- the calm ------------------------------------------------------------------------------------

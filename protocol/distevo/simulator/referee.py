@@ -226,6 +226,7 @@ class Referee:
         """An island had a generation; its last one under its budget, if `is_final`."""
         if is_final and self.plan is not None and island.run in self.plan.runs:
             self._orphans.rests(island, budget_of(self.plan, island))
+        self._flaps.generated(island)
         self._generated_at = self._agenda.now
         self._measures.generations += 1
 

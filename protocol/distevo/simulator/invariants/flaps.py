@@ -16,6 +16,9 @@ COMES_TO_REST = "no island is handed to and fro"
 MOST_MOVES = 4
 """Of one island, while nobody comes or goes, within `WINDOW_SECONDS`: idle workers are fed from where
 islands wait, slow members are relieved, and each of that may be undone once when a worker falls idle elsewhere."""
+MOST_WAITING_MOVES = 12
+"""The same of one that its owner had not begun: moving it costs nothing, and where tasks take less time than plans it
+follows whichever worker falls idle."""
 WINDOW_SECONDS = 60.0
 EMPTY: Mapping[str, Collection[str]] = MappingProxyType({})
 
@@ -31,8 +34,14 @@ class FlapJudge:
         self._places: dict[IslandId, str] = {}
         self._stay: set[str] = set()
         self._rungs: dict[tuple[str, str], int] = {}
-        self._moved_at: dict[IslandId, deque[float]] = {}
+        self._moved_at: dict[tuple[IslandId, int], deque[float]] = {}
+        """By island and how often it may move."""
+        self._worked_on: set[IslandId] = set()
         self._refused_at: dict[tuple[IslandId, str], float] = {}
+
+    def generated(self, island: IslandId) -> None:
+        """Somebody works on it."""
+        self._worked_on.add(island)
 
     def in_force(self, plan: Plan, now: float, refused: Mapping[str, Collection[str]] = EMPTY) -> None:
         """This plan is in force; `refused`: by member, the runs that it cannot work on. Raises Violation."""
@@ -64,7 +73,9 @@ class FlapJudge:
         return last is None or now - last >= WINDOW_SECONDS
 
     def _moved(self, island: IslandId, now: float) -> None:
-        times = self._moved_at.setdefault(island, deque(maxlen=MOST_MOVES + 1))
+        most = MOST_MOVES if island in self._worked_on else MOST_WAITING_MOVES
+        self._worked_on.discard(island)
+        times = self._moved_at.setdefault((island, most), deque(maxlen=most + 1))
         times.append(now)
-        if len(times) > MOST_MOVES and now - times[0] < WINDOW_SECONDS:
+        if len(times) > most and now - times[0] < WINDOW_SECONDS:
             raise Violation(COMES_TO_REST, f"{island} has moved {len(times)} times in {now - times[0]:.1f} s")

@@ -52,7 +52,8 @@ def status(
 
     A star marks the coordinator. ISLANDS are those in work, QUEUE those that wait their turn; - is what nobody knows
     here, as of a platform whose first heartbeat has not come yet. What others do is as old as their last heartbeat.
-    EVALUATIONS are at least so many (≥) while islands that others began wait their turn. TASKS/H is what the one that
+    EVALUATIONS are at least so many (≥) while islands that others began wait their turn, or a platform that has islands
+    was not heard yet. TASKS/H is what the one that
     is asked has seen of a run. SAVED is the age of its last checkpoint; --store shows those of all. An edge of
     migration is unanswered when programs were sent and nothing was ever acknowledged, late when the last
     acknowledgement is much older than those of other edges. An island rests when its share of the budget is used up

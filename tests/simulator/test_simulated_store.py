@@ -40,7 +40,7 @@ class Noted:
     def swapped(self, client: Any, data: bytes) -> None:
         self.seen.append(("swapped", data.decode()))
 
-    def created(self, client: Any, name: str) -> None:
+    def created(self, client: Any, name: str, content: Any) -> None:
         self.seen.append(("created", name))
 
     def deleted(self, name: str) -> None:

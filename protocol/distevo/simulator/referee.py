@@ -10,6 +10,7 @@ from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.errors import ObjectError
 from distevo.events import IslandId
 from distevo.instructions import Log, StartIsland
+from distevo.keeper import marks_of
 from distevo.messages import Command
 from distevo.names import CHECKPOINTS, CLUSTER, MAIL, RESULTS
 from distevo.node import Node
@@ -21,6 +22,7 @@ from distevo.simulator.config import Scenario
 from distevo.simulator.invariants import plan as plan_judge
 from distevo.simulator.invariants.calm import Bounds, CalmJudge, Moment
 from distevo.simulator.invariants.flaps import FlapJudge
+from distevo.simulator.invariants.kept import KeptJudge
 from distevo.simulator.invariants.lease import LeaseJudge
 from distevo.simulator.invariants.leavers import LeaverJudge
 from distevo.simulator.invariants.merged import MergeJudge
@@ -32,7 +34,7 @@ from distevo.simulator.invariants.starts import StartJudge
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.measures import Measures
 from distevo.simulator.network import COMMAND_AT, Network
-from distevo.simulator.store import Client, Store
+from distevo.simulator.store import Client, Content, Store
 from distevo.simulator.views import LOOK_SECONDS
 from distevo.simulator.workers import evaluate
 from distevo.work import Stage
@@ -63,6 +65,7 @@ class Referee:
         self._scenario, self._agenda, self._measures, self._boots = scenario, agenda, measures, boots
         self._taken_over, self._planned = taken_over, planned
         self._lease, self._plans, self._runs, self._flaps = LeaseJudge(), PlanJudge(), RunJudge(), FlapJudge()
+        self._kept = KeptJudge()
         self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
         bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
         self._orphans, self._leavers = OrphanJudge(bounds.islands), LeaverJudge(bounds.leaving)
@@ -136,9 +139,11 @@ class Referee:
         nodes = [boot.node for boot in self._boots() if boot.owner == owner]
         return nodes[0].standing.refusals | {record.holder: nodes[0].foreman.refused} if nodes else {}
 
-    def created(self, client: Client, name: str) -> None:
+    def created(self, client: Client, name: str, content: Content) -> None:
         """An object was created."""
         self._results.created(name, client.owner, self._store.moment)
+        if isinstance(content, Checkpoint):
+            self._kept.created(name, marks_of(content.islands))
         if name.startswith(MAIL) and self._calm is not None and self._agenda.now >= self._calm.since:
             self._look_for_acknowledgements(client, name)
 
@@ -157,6 +162,8 @@ class Referee:
         record = self._lease.record
         if record is not None and name == record.plan:
             raise Violation(plan_judge.POINTER_HOLDS, f"{name} was deleted")
+        if self.plan is not None:
+            self._kept.deleted(name, self.plan)
         self._results.deleted(name)
         self._runs.deleted(name)
 

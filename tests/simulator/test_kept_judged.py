@@ -6,24 +6,10 @@ import pytest
 
 from distevo.events import IslandId
 from distevo.keeper import Keeper, Mark
-from distevo.plan import IslandPlace, Plan, RunPlan, RunState, TaskPlan
-from distevo.run import Budget
+from distevo.plan import Plan, RunState
 from distevo.simulator import expand, simulate
 from distevo.simulator.invariants.kept import HELD_TWICE, KeptJudge
-from distevo.simulator.invariants.violation import Violation
-from distevo.simulator.workers import PROBLEM
-
-ISLAND = IslandId("r", "t", 0)
-
-
-def a_plan(grant: int, *, first_grant: int = 1, state: RunState = RunState.RUNNING) -> Plan:
-    """A plan with one run of one task of one island."""
-    task = TaskPlan(islands=[IslandPlace("a-1", grant)], first_grant=first_grant)
-    run = RunPlan(
-        object="inbox/run-r-0", first_grant=1, state=state, problem=PROBLEM, islands_per_task=1,
-        budget=Budget(None, 100), tasks={"t": task},
-    )  # fmt: skip
-    return Plan(epoch=1, version=1, next_grant=10, runs={"r": run})
+from tests.simulator.stories import ISLAND, A, B, a_plan, violates
 
 
 def told(*marks: Mark) -> KeptJudge:
@@ -37,8 +23,8 @@ def told(*marks: Mark) -> KeptJudge:
 def test_what_two_others_hold_may_go_whoever_wrote_them() -> None:
     judge = told(*(Mark(ISLAND, 4, sequence, {}) for sequence in (1, 2, 3)), *[Mark(ISLAND, 5, 1, {4: 3})] * 2)
     for name in "0", "1", "2":
-        judge.deleted(name, a_plan(5))
-    judge.deleted("of no judge's concern", a_plan(5))
+        judge.deleted(name, a_plan(B, 5))
+    judge.deleted("of no judge's concern", a_plan(B, 5))
 
 
 @pytest.mark.parametrize(
@@ -54,18 +40,18 @@ def test_what_two_others_hold_may_go_whoever_wrote_them() -> None:
 )
 def test_what_fewer_hold_may_not(others: list[Mark]) -> None:
     judge = told(Mark(ISLAND, 4, 2, {}), *others)
-    with pytest.raises(Violation, match=HELD_TWICE):
-        judge.deleted("0", a_plan(5))
+    with violates(HELD_TWICE):
+        judge.deleted("0", a_plan(B, 5))
 
 
 def test_what_is_gone_itself_holds_nothing() -> None:
     judge = told(*(Mark(ISLAND, 4, sequence, {}) for sequence in (1, 2, 3)))
-    judge.deleted("0", a_plan(4))
-    with pytest.raises(Violation, match=HELD_TWICE):
-        judge.deleted("1", a_plan(4))
+    judge.deleted("0", a_plan(A, 4))
+    with violates(HELD_TWICE):
+        judge.deleted("1", a_plan(A, 4))
 
 
-@pytest.mark.parametrize("plan", [a_plan(5, first_grant=5), a_plan(5, state=RunState.FAILED)])
+@pytest.mark.parametrize("plan", [a_plan(B, 5, first_grant=5), a_plan(B, 5, run=RunState.FAILED)])
 def test_what_nobody_needs_may_go(plan: Plan) -> None:
     told(Mark(ISLAND, 4, 2, {})).deleted("0", plan)
 

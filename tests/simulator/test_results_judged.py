@@ -1,0 +1,142 @@
+"""The judge of results: they are as good as every durable checkpoint of their task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from distevo.block import pack
+from distevo.checkpoint import Counters, IslandSnapshot
+from distevo.events import IslandId
+from distevo.names import owner_checkpoints
+from distevo.plan import IslandPlace, TaskPlan, TaskState
+from distevo.program import Program
+from distevo.result import Result
+from distevo.simulator.invariants import results
+from distevo.simulator.workers import KEY_OF, PROBLEM
+from tests.simulator.stories import ISLAND, A, B, a_plan, violates
+
+
+def snapshot(grant: int, fitness: float, *, fit: bool = False) -> IslandSnapshot:
+    genome = f"{fitness} {fit}".encode()
+    return IslandSnapshot(
+        run="r",
+        task="t",
+        island=0,
+        problem=PROBLEM.name,
+        version=PROBLEM.version,
+        grant=grant,
+        sequence=1,
+        cover={},
+        seed="0" * 32,
+        generation=1,
+        cursor=0,
+        optimizer=b"",
+        population=pack([Program.of(genome, KEY_OF(genome), (fitness,), fit)]),
+        invalid=[],
+        suspects=[],
+        counters=Counters(),
+    )
+
+
+def a_result(fitness: float, *, fit: bool = False) -> Result:
+    return Result(
+        run="r",
+        task="t",
+        fit=fit,
+        solved=None,
+        program="x",
+        key="0",
+        fitness=[fitness],
+        evaluations=1,
+        seconds=1.0,
+    )
+
+
+NAME = "results/r/t/0"
+ENTRY = TaskPlan(state=TaskState.DONE, islands=[IslandPlace(B, 2, [A])], result=NAME)
+GRANTS = {ISLAND: {1: A, 2: B}}
+
+
+def judged(result: Result | None, *told: Callable[[results.ResultJudge], None], entry: TaskPlan = ENTRY) -> None:
+    """A result, after what is told; `b` is the owner and closes, `a` is a former owner."""
+    judge = results.ResultJudge(GRANTS)
+    judge.in_force(a_plan(B, 2))
+    for tell in told:
+        tell(judge)
+    judge.created(NAME, B, 100)
+    judge.named("r", "t", entry, 1, result)
+
+
+def durable(owner: str, grant: int, fitness: float, moment: int, *, fit: bool = False) -> Any:
+    return lambda judge: judge.durable(owner, snapshot(grant, fitness, fit=fit), moment)
+
+
+def listed(moment: int, *told: IslandId) -> Any:
+    return lambda judge: judge.listed(B, owner_checkpoints(A), moment, frozenset(told))
+
+
+def test_a_result_that_is_good_enough() -> None:
+    judged(a_result(3.0), durable(A, 1, 3.0, 10), durable(B, 2, 2.0, 20))
+    # A fit program beats every fitness.
+    judged(a_result(1.0, fit=True), durable(B, 2, 2.0, 20))
+    # Written after the result, under a grant that nobody had, or for a run of the same name before.
+    judged(a_result(1.0), durable(B, 2, 2.0, 101))
+    judged(a_result(1.0), durable(A, 2, 2.0, 20))
+    judged(a_result(1.0), durable(A, 0, 2.0, 20))
+    # Written by a former owner after its checkpoints were last listed; what is listed after the result is no help.
+    judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20))
+    judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(110))
+    # Nor is one for another island, when of this it was told already that it rests.
+    judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(25, IslandId("r", "t", 0)))
+    # A task that failed promises nothing.
+    failed = TaskPlan(state=TaskState.FAILED, islands=ENTRY.islands, result=NAME)
+    judged(a_result(1.0), durable(B, 2, 2.0, 20), entry=failed)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [durable(B, 2, 2.0, 20)],
+        [durable(A, 1, 2.0, 20)],
+        [durable(A, 1, 2.0, 20), listed(25)],
+        [durable(B, 2, 0.5, 20, fit=True)],
+        # The last listing counts, and a listing of others' names is none.
+        [durable(A, 1, 2.0, 20), listed(15), listed(25)],
+        [durable(A, 1, 2.0, 20), lambda judge: judge.listed(B, owner_checkpoints(B), 15)],
+        [durable(A, 1, 2.0, 20), listed(25, IslandId("r", "t", 1))],
+    ],
+)
+def test_a_result_that_lost_something(told: list[Any]) -> None:
+    with violates(results.NOTHING_LOST):
+        judged(a_result(1.0), *told)
+
+
+def test_an_extended_task_keeps_what_its_first_result_had() -> None:
+    for fitness, moment in ((2.0, 101), (1.5, 99), (2.0, 99)):
+        judge = results.ResultJudge(GRANTS | {ISLAND: {1: A, 2: B, 3: A}})
+        judge.in_force(a_plan(B, 2))
+        judge.created(NAME, B, 100)
+        judge.named("r", "t", ENTRY, 1, a_result(2.0))
+        judge.durable(B, snapshot(2, fitness), moment)
+        judge.in_force(a_plan(A, 3, result=NAME))
+        judge.created("results/r/t/1", B, 200)
+        extended = TaskPlan(state=TaskState.DONE, islands=[IslandPlace(A, 3)], result="results/r/t/1")
+        if (fitness, moment) == (2.0, 99):
+            with violates(results.NOTHING_LOST):
+                judge.named("r", "t", extended, 1, a_result(1.5))
+        else:
+            judge.named("r", "t", extended, 1, a_result(1.5))
+
+
+def test_a_result_that_is_not_there_or_goes() -> None:
+    with violates(results.NAMED_STAYS):
+        judged(None)
+    judge = results.ResultJudge(GRANTS)
+    judge.in_force(a_plan(task=TaskState.DONE, result=NAME))
+    with violates(results.NAMED_STAYS):
+        judge.deleted(NAME)
+    judge.in_force(a_plan(runs={}))
+    judge.deleted(NAME)

@@ -1,0 +1,45 @@
+"""The judge of runs: one that was confirmed stays until a user has it deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from distevo.simulator.invariants import runs
+from tests.simulator.stories import a_plan, violates
+
+OBJECT = "inbox/run-r-0"
+
+
+def test_a_run_is_taken_in_and_deleted_when_a_user_says_so() -> None:
+    judge = runs.RunJudge()
+    judge.confirmed(OBJECT, "r")
+    judge.in_force(a_plan(runs={}))
+    judge.in_force(a_plan())
+    judge.may_delete("r")
+    judge.in_force(a_plan(runs={}))
+    judge.deleted(OBJECT)
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda judge: judge.in_force(a_plan(runs={})),
+        lambda judge: judge.in_force(a_plan(runs={}, handled={OBJECT: "refused"})),
+        lambda judge: judge.deleted(OBJECT),
+    ],
+)
+def test_a_run_that_is_forgotten(tell: Callable[[runs.RunJudge], None]) -> None:
+    judge = runs.RunJudge()
+    judge.confirmed(OBJECT, "r")
+    judge.in_force(a_plan())
+    with violates(runs.RUN_STAYS):
+        tell(judge)
+
+
+def test_a_run_that_is_refused_at_once() -> None:
+    judge = runs.RunJudge()
+    judge.confirmed(OBJECT, "r")
+    with violates(runs.RUN_STAYS):
+        judge.in_force(a_plan(runs={}, handled={OBJECT: "refused"}))

@@ -26,6 +26,11 @@ class Alarms(Generic[K]):
         self._at[key] = at
         heapq.heappush(self._heap, (at, key))
 
+    def bring(self, key: K, at: float) -> None:
+        """Wake for this key no later than that."""
+        if at < self._at.get(key, float("inf")):
+            self.set(key, at)
+
     def cancel(self, key: K) -> None:
         """Do not wake for this key."""
         self._at.pop(key, None)

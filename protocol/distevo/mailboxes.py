@@ -74,13 +74,13 @@ class Mailboxes:
         """When each mailbox is looked at next."""
 
     def watch(self, member: str, boot: str, at: float) -> None:
-        """Look at this mailbox from `at` on, whenever its owner is heard in no other way."""
+        """Look at this mailbox from `at` on, or sooner, whenever its owner is heard in no other way."""
         box = self._boxes.get(member)
         if box is None or box.boot != boot:
             self._boxes[member] = box = _Mailbox(boot)
             self._alarms.cancel(member)
-        if member not in self._alarms and not box.is_busy:
-            self._alarms.set(member, at)
+        if not box.is_busy:
+            self._alarms.bring(member, at)
 
     def forget(self, member: str) -> None:
         """Look no more."""

@@ -89,10 +89,10 @@ class Routes:
         self._choose(route, now)
         return True
 
-    def heard_at(self, member: str) -> float:
-        """When the member was heard last through a relay; minus infinity if never."""
+    def is_heard(self, member: str, since: float) -> bool:
+        """Whether the member was heard since then, through a relay that may bring more of it."""
         route = self._routes.get(member)
-        return -float("inf") if route is None else route.heard_at
+        return route is not None and route.heard_at > since and route.heard_via in self._links.open
 
     def proven(self, member: str) -> str | None:
         """The relay in use, if the member was heard through it."""

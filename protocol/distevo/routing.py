@@ -404,16 +404,18 @@ class Router:
                     self._beats.expect(member, now + MAIL_PATIENCE_SECONDS)
 
     def _expect(self, members: list[str], now: float) -> None:
-        """What was sent to them is lost. Beats find the path that holds, before much else is lost too."""
+        """Their relay is lost, and what was sent through it. Beats find the path that holds, before much else is lost
+        too; and if they find no other relay either, mail is to be looked for before such a member is suspected."""
         for member in members:
             if member in self._wished:
                 self._beats.expect(member, now)
+                self._mailboxes.watch(member, self._contacts[member].boot, now + LOOK_SECONDS)
 
     def _heard_by(self, member: str, now: float) -> PathKind:
         if member in self._open:
             return PathKind.DIRECT
-        is_fresh = now - self._routes.heard_at(member) < FRESH_INTERVALS * self._heartbeat_interval
-        return PathKind.VIA if is_fresh else PathKind.MAIL
+        is_heard = self._routes.is_heard(member, now - FRESH_INTERVALS * self._heartbeat_interval)
+        return PathKind.VIA if is_heard else PathKind.MAIL
 
     def _beat_interval(self, member: str) -> float:
         return self._mail_beat if self.path(member).kind is PathKind.MAIL else self._heartbeat_interval

@@ -88,6 +88,11 @@ class TaskEnd:
         """Whether nothing more is evolved for it, whatever budget is left."""
         return bool(self.fit or self.refuted) or self.failure is not None
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is something to make a result of, be it a complaint."""
+        return self.is_settled or bool(self.finals)
+
     def choose(self, merge: Merge) -> Program | None:
         """The program that becomes the guess: the smallest fit one, else the best; None if there is none."""
         populations: list[Iterable[Program]] = [population_of(self.finals[island]) for island in sorted(self.finals)]
@@ -227,7 +232,7 @@ class Closing:
 
     def in_hand(self, run: str) -> list[TaskEnd]:
         """Tasks of a run that are ending."""
-        return [end for end in self.ends.values() if end.run.name == run and (end.finals or end.fit or end.failure)]
+        return [end for end in self.ends.values() if end.run.name == run and end.has_any]
 
     def _end_of(self, task: TaskId) -> TaskEnd | None:
         if self._ledger.place_of(IslandId(*task, 0)) is None:
@@ -272,7 +277,7 @@ class Closing:
             return
         task = run.tasks[end.task]
         if self._is_complete(end, task, run.state is RunState.CANCELLED) or end.is_due or end.failure is not None:
-            if end.finals or end.fit or end.failure is not None:
+            if end.has_any:
                 end.budget = run.budget
                 self._begin(end, run, now)
             elif run.state is RunState.CANCELLED:
@@ -405,7 +410,7 @@ class Closing:
             self._promoted(end.id)
         else:
             self._ledger.close(end.id, name, result, duplicates, error, end.failure is not None)
-        if run.budget != end.budget:
+        if run.budget != end.budget and run.state is not RunState.CANCELLED:
             # Extended while the result was being written.
             self._ledger.reopen(end.run.name, run.budget)
         elif run.state.is_over:

@@ -93,7 +93,7 @@ class Dispatch:
             self,
             is_dialable=bool(settings.endpoints),
         )
-        self.verdicts = Verdicts(node.verifier, node.may_run, self._able, self.send)
+        self.verdicts = Verdicts(node.verifier, self._lacks, self._able, self.send)
         self._coordinator, self._epoch = "", 0
         self._denied: frozenset[str] | None = None
         """Who was last kept out; None as long as nobody was let in."""
@@ -241,6 +241,10 @@ class Dispatch:
     def _cluster(self) -> str:
         record = self._node.lease.record
         return record.cluster if record is not None else ""
+
+    def _lacks(self, run: Run) -> str | None:
+        """Why programs of a run cannot be evaluated here, as far as that is known; None if they can."""
+        return self._node.may_run(run) or self._node.foreman.refused.get(run.name)
 
     def _able(self, run: str, task: str) -> list[str]:
         """Members that can work on a run, those that work on the task first."""
@@ -484,7 +488,7 @@ class Dispatch:
         node = self._node
         if head.kind is PopulationKind.HAND_OVER:
             for snapshot in states_in(payload):
-                node.foreman.handed_over(snapshot, now)
+                node.foreman.handed_over(owner, snapshot, now)
             for run, task, island, grant in head.empty:
                 node.foreman.not_begun(owner, IslandId(run, task, island), grant, now)
         elif node.term is not None:
@@ -523,10 +527,12 @@ class Dispatch:
             return
 
         def has_run(run: Run | None, _reason: str, _now: float) -> None:
-            if run is not None and node.may_run(run) is None:
-                node.verifier.look(run, task, genome, answer)
+            if run is not None and self._lacks(run) is None:
+                node.verifier.look(run, task, genome, answer, sender)
 
         def answer(verdict: Verified, now: float) -> None:
-            self.send(sender, *verdict_message(verdict), now)
+            # Without a word, another is asked.
+            if not verdict.is_missing:
+                self.send(sender, *verdict_message(verdict), now)
 
         node.library.run(entry.object, has_run, now)

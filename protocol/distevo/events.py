@@ -154,6 +154,8 @@ class Verified:
     fit: bool
     solved: bool | None
     error: str | None = None
+    is_missing: bool = False
+    """Nobody has looked: this platform does not have the problem, or has another version of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from distevo.convergence import SWEEP_OVER
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId, IslandReported, ProblemMissing, WorkerDied
 from distevo.instructions import LimitIsland, StartIsland, StopIsland, TakeMigrants
-from distevo.intake import Intake
+from distevo.intake import Handed, Intake
 from distevo.library import Library
 from distevo.news import News, TaskId
 from distevo.outbox import Outbox
@@ -119,7 +119,7 @@ class Foreman:
                 self._let_go(work, now)
             else:
                 self._keep(work, place, now)
-        self._intake.keep(lambda island: self._place_of(island) is not None)
+        self._intake.keep(self._is_awaited)
         passed = [island for island in queued if island not in mine and island not in self.islands]
         self._pass_on([*passed, *missed])
         self._intake.look(now)
@@ -284,6 +284,8 @@ class Foreman:
         life = self._life_of(island)
         work = self.islands[island] = IslandWork(island, place.grant, tuple(place.former), life, since)
         self._live += 1
+        # Of a run that was cancelled and goes on, it may have been told that there was nothing to tell.
+        self._news.take_back(island)
         name = self._plan.runs[island.run].object
         self._library.run(name, lambda run, reason, now: self._has_run(work, run, reason, now), now)
 
@@ -321,12 +323,14 @@ class Foreman:
             self._tell_refused()
             self.fill(now)
 
-    def handed_over(self, snapshot: IslandSnapshot, now: float) -> None:
+    def handed_over(self, owner: str, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""
         island = IslandId(snapshot.run, snapshot.task, snapshot.island)
+        if not self._is_of_its_run(owner, snapshot):
+            return
         work = self.islands.get(island)
         if work is None or (work.is_fetching and snapshot.grant < work.grant):
-            self._await(island, snapshot, snapshot.grant, now)
+            self._await(island, owner, Handed(snapshot.grant, snapshot), now)
         elif snapshot.grant < work.grant and work.snapshot is not None and not is_covered(work.state, snapshot):
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
             # is merged from the store before the island is told as final.
@@ -339,13 +343,26 @@ class Foreman:
         """A former owner says that it has nothing of an island, and will never have: it follows a later plan."""
         work = self.islands.get(island)
         if work is None or (work.is_fetching and grant <= work.grant):
-            self._await(island, owner, grant, now)
+            self._await(island, owner, Handed(grant, None), now)
 
-    def _await(self, island: IslandId, handed: IslandSnapshot | str, grant: int, now: float) -> None:
-        """Something came for an island that is this platform's, or was the sender's in the plan known here."""
+    def _is_of_its_run(self, owner: str, snapshot: IslandSnapshot) -> bool:
+        """Whether a state is of the task that the plan has, and not of an earlier one of that name; and whether its
+        sender had the island, as far as is known here."""
+        place = self._place_of(IslandId(snapshot.run, snapshot.task, snapshot.island))
+        if place is None or owner not in {place.owner, *place.former}:
+            return False
+        run = self._plan.runs[snapshot.run]
+        is_its_problem = (snapshot.problem, snapshot.version) == (run.problem.name, run.problem.version)
+        return is_its_problem and snapshot.grant >= max(run.first_grant, run.tasks[snapshot.task].first_grant)
+
+    def _is_awaited(self, island: IslandId, grant: int) -> bool:
+        """Whether an island is this platform's, or still was whose it was under this grant in the plan known here."""
         place = self._place_of(island)
-        if place is not None and (place.owner == self._owner or place.grant <= grant):
-            self._intake.came(island, handed)
+        return place is not None and (place.owner == self._owner or place.grant <= grant)
+
+    def _await(self, island: IslandId, owner: str, handed: Handed, now: float) -> None:
+        if self._is_awaited(island, handed.grant):
+            self._intake.came(island, owner, handed)
             work = self.islands.get(island)
             if work is not None and work.run is not None:
                 self._intake.fetch(work, work.life[1], now)
@@ -520,6 +537,8 @@ class Foreman:
         self._conclude(work, now)
 
     def _conclude(self, work: IslandWork, now: float) -> None:
+        if work.failure is not None:
+            self._news.failed(work.id, work.grant, work.failure)
         self._resting.conclude(work, self._plan.runs[work.id.run].first_grant, now)
 
     def missing(self, event: ProblemMissing) -> None:
@@ -532,7 +551,6 @@ class Foreman:
         work = self.islands.get(island)
         if work is not None and work.stage is Stage.EVOLVING:
             work.failure = error
-            self._news.failed(island, work.grant, error)
             self._end(work, now)
             self.fill(now)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from distevo.events import IslandId
 from distevo.member import Announcement
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, RunState, TaskPlan, TaskState
@@ -164,11 +166,12 @@ class Ledger:
         entry.result, entry.fit, entry.solved, entry.error = name, result.fit, result.solved, error
         entry.evaluations, entry.duplicates, entry.seconds = result.evaluations, duplicates, result.seconds
 
-    def settle_waiting(self, name: str) -> None:
-        """Of a cancelled run, what is done is done: a task that nobody has begun again keeps the result that it has."""
-        for entry in self.plan.runs[name].tasks.values():
+    def settle_waiting(self, name: str, is_ending: Callable[[TaskId], bool]) -> None:
+        """Of a cancelled run, what is done is done: a task that nobody has begun again keeps the result that it has,
+        unless it is about to get another."""
+        for task, entry in self.plan.runs[name].tasks.items():
             is_waiting = entry.state is TaskState.OPEN and all(place.is_nobodys for place in entry.islands)
-            if is_waiting and entry.result is not None:
+            if is_waiting and entry.result is not None and not is_ending((name, task)):
                 entry.state, entry.islands = TaskState.DONE, []
 
     def give_up(self, name: str, reason: str) -> None:

@@ -113,7 +113,7 @@ class Orders:
         if run.state.is_over:
             return f"the run is {run.state} already"
         run.state = RunState.CANCELLED
-        self._ledger.settle_waiting(name)
+        self._ledger.settle_waiting(name, self._closing.is_ending)
         self._closing.reconsider(name, now)
         self._changed()
         return ACCEPTED

@@ -113,8 +113,8 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
         warnings=[(run, task, warning[:MAX_TEXT_BYTES]) for (run, task), warning in report.warnings.items()],
         rungs=[(*island, rung) for island, rung in report.rungs.items()],
     )
-    messages = [(head, b"")] if head.empty or not report.finals else []
-    bare = msgspec.structs.replace(head, empty=[])
+    messages: list[tuple[PopulationState, bytes]] = []
+    bare = msgspec.structs.replace(head, empty=[], failures=[])
     batch: list[IslandSnapshot] = []
     size = 0
     for snapshot in map(_cut, report.finals):
@@ -123,8 +123,12 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
             batch, size = [], 0
         batch.append(snapshot)
         size += _bytes_of(snapshot)
+    # A failure ends its task: it comes with the last of the states, or after them, and never before one.
     if batch:
-        messages.append((bare, _states(batch, member, boot)))
+        messages.append((msgspec.structs.replace(head, empty=[]), _states(batch, member, boot)))
+        head = msgspec.structs.replace(head, failures=[])
+    if head.empty or not report.finals:
+        messages.append((head, b""))
     return messages
 
 

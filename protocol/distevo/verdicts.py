@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from distevo.events import Verified
 from distevo.messages import Control, ControlVerb, Head
@@ -28,7 +29,7 @@ class _Question:
 
 
 class Verdicts:
-    """Guesses that wait for a verdict from another platform."""
+    """Guesses that wait for a verdict."""
 
     def __init__(
         self,
@@ -37,17 +38,27 @@ class Verdicts:
         able: Callable[[str, str], list[str]],
         send: Callable[[str, Head, bytes, float], object],
     ) -> None:
-        """`able`: the members that can work on a run, those with islands of the task first."""
+        """`may_run`: why this platform cannot evaluate programs of a run, or None; `able`: the other members that can
+        work on it, those with islands of the task first."""
         self._verifier, self._may_run, self._able, self._send = verifier, may_run, able, send
         self._questions: dict[tuple[str, str], _Question] = {}
 
     def verify(self, run: Run, task: str, genome: bytes, then: TakeVerdict, now: float) -> None:
         """Have a guess looked at."""
+        question = self._questions[run.name, task] = _Question(run, task, genome, then, float("inf"))
         if self._may_run(run) is None:
-            self._verifier.look(run, task, genome, then)
+            self._verifier.look(run, task, genome, partial(self._looked, question))
+        else:
+            self._ask(question, now)
+
+    def _looked(self, question: _Question, verdict: Verified, now: float) -> None:
+        if self._questions.get((verdict.run, verdict.task)) is not question:
             return
-        question = self._questions[run.name, task] = _Question(run, task, genome, then, now)
-        self._ask(question, now)
+        if verdict.is_missing:
+            self._ask(question, now)
+        else:
+            del self._questions[verdict.run, verdict.task]
+            question.then(verdict, now)
 
     def withdraw(self, task: TaskId) -> None:
         """Nobody waits any more for a verdict on this task's guess."""

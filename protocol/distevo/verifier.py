@@ -28,16 +28,18 @@ class _Look:
 
 
 class Verifier:
-    """Guesses that are being looked at here, one of each task."""
+    """Guesses that are being looked at here: of each task one for each member that asks."""
 
     def __init__(self, slots: Slots, outbox: Outbox) -> None:
         self._slots, self._outbox = slots, outbox
-        self._looks: dict[tuple[str, str], _Look] = {}
+        self._looks: dict[tuple[str, str, str], _Look] = {}
+        """By asker, run and task."""
 
-    def look(self, run: Run, task: str, genome: bytes, then: TakeVerdict) -> None:
-        """Look at the guess of a task; an earlier guess of the same task no longer counts."""
+    def look(self, run: Run, task: str, genome: bytes, then: TakeVerdict, asker: str = "") -> None:
+        """Look at the guess of a task, for another member if there is an `asker`; what the same one wanted to know of
+        the task before no longer counts."""
         look = _Look(run, task, genome, then, self._slots.least_loaded().number)
-        self._looks[run.name, task] = look
+        self._looks[asker, run.name, task] = look
         self._order(look)
 
     def ready(self, slot: int) -> None:
@@ -48,25 +50,35 @@ class Verifier:
 
     def verified(self, event: Verified, now: float) -> None:
         """A worker has looked."""
-        look = self._looks.get((event.run, event.task))
-        if look is None or look.genome != event.genome:
-            return  # An answer about an earlier guess.
-        self._slots.worked(look.slot)
-        del self._looks[event.run, event.task]
-        look.then(event, now)
+        for asked, look in self._of(event.run, event.task, event.genome):
+            self._slots.worked(look.slot)
+            del self._looks[asked]
+            look.then(event, now)
 
     def died(self, event: WorkerDied, now: float) -> str | None:
         """Judge a worker's death while it looked at a guess; None if it did not."""
-        look = self._looks.get((event.island.run, event.island.task)) if event.island is not None else None
-        if look is None or look.slot != event.slot:
-            return None
-        look.deaths += 1
-        if not event.cause.convicts and look.deaths < MAX_DEATHS:
-            return "the guess is verified once more"
-        del self._looks[look.run.name, look.task]
-        error = f"the worker that verified the guess died ({event.cause.value})"
-        look.then(Verified(look.run.name, look.task, look.genome, None, False, None, error), now)
-        return "its task keeps an unverified guess"
+        concerned = self._of(event.island.run, event.island.task, event.culprit) if event.island is not None else []
+        told = None
+        for asked, look in concerned:
+            if look.slot != event.slot:
+                continue
+            look.deaths += 1
+            if not event.cause.convicts and look.deaths < MAX_DEATHS:
+                told = "the guess is verified once more"
+                continue
+            del self._looks[asked]
+            error = f"the worker that verified the guess died ({event.cause.value})"
+            look.then(Verified(look.run.name, look.task, look.genome, None, False, None, error), now)
+            told = "its task keeps an unverified guess"
+        return told
+
+    def _of(self, run: str, task: str, genome: bytes | None) -> list[tuple[tuple[str, str, str], _Look]]:
+        """The looks at this guess; at any of the task, if it is not known which it is."""
+        return [
+            (asked, look)
+            for asked, look in self._looks.items()
+            if asked[1:] == (run, task) and genome in {None, look.genome}
+        ]
 
     def _order(self, look: _Look) -> None:
         if self._slots.slots[look.slot].is_ready:

@@ -153,7 +153,7 @@ def test_what_is_handed_over_after_the_island_was_told_as_final_is_told_and_not_
             saved, grant=2, sequence=sequence, cover={}, population=pack([Program.of(genome, toy(genome), (0.9,))])
         )
         for _ in range(2):  # said again, it changes nothing
-            foreman.handed_over(theirs, world.now)
+            foreman.handed_over("n-b9", theirs, world.now)
             grant, told = news.finals[T0]
             assert told is not None
             assert genome in {program.genome for program in population_of(told)}

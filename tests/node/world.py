@@ -51,10 +51,14 @@ from distevo.instructions import (
     TakeMigrants,
     VerifyProgram,
 )
-from distevo.names import checkpoint_name, inbox_command, inbox_run
+from distevo.listener import Delivery
+from distevo.member import Announcement, encode_announcement
+from distevo.messages import Head
+from distevo.names import checkpoint_name, inbox_command, inbox_member, inbox_run
 from distevo.node import Node
 from distevo.node_settings import NodeSettings
-from distevo.plan import Plan
+from distevo.path import MAIL
+from distevo.plan import MemberPlan, Plan
 from distevo.program import Program, keyer
 from distevo.run import Budget, ProblemUse, Run, RunSettings, encode_run
 
@@ -254,6 +258,23 @@ class World:
         """SIGTERM."""
         self.feed(StopRequested())
         self.pass_time(5)
+
+    # --- what other members do -------------------------------------------------------------------
+
+    def join(self, member: str, boot: str = "c0", workers: int = 2) -> None:
+        """Another platform announces itself. It is linked with nobody, and dead before long unless it is heard."""
+        says = MemberPlan(
+            boot=boot, kind="local", workers=workers, memory_mb=8192, batch_size=10, key=f"key of {member}"
+        )
+        self.objects[inbox_member(member, boot)] = encode_announcement(Announcement(member=member, says=says)), 1
+        self.feed(InboxChanged())
+        self.pass_time(2)
+
+    def hear(self, member: str, head: Head, payload: bytes = b"", boot: str = "c0") -> None:
+        """Another member's letter is read."""
+        self.node.dispatch.delivered(Delivery(member, boot, head, payload, MAIL, True), self.now)
+        self.do(self.node.outbox.take())
+        self.feed(Tick())
 
     # --- what workers do -------------------------------------------------------------------------
 

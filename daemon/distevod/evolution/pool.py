@@ -346,6 +346,7 @@ class Pool:
                         fit=message.is_fit,
                         solved=message.is_solved,
                         error=message.error,
+                        is_missing=message.is_missing,
                     )
                 )
 

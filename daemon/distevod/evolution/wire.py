@@ -142,6 +142,8 @@ class Looked(_Message):
     is_fit: bool
     is_solved: bool | None
     error: str | None
+    is_missing: bool = False
+    """The problem is not here, or is another version."""
 
 
 ToWorker = Start | Limit | Stop | Take | Skip | Verify | Finish

@@ -236,7 +236,7 @@ class Worker:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
-            answer = Looked(message.number, None, False, None, _words(error))
+            answer = Looked(message.number, None, False, None, _words(error), isinstance(error, ProblemAbsent))
         self._page.end()
         self._send(answer)
         self._forget(key)

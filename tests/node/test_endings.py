@@ -1,0 +1,133 @@
+"""How tasks end when orders, reports and failures cross each other: nothing that was found is left out of a result."""
+
+from __future__ import annotations
+
+import msgspec
+
+from distevo.block import pack
+from distevo.command import Verb
+from distevo.events import IslandFailed, IslandId, Outcome
+from distevo.instructions import CreateObject, StoreInstruction
+from distevo.names import RESULTS
+from distevo.news import Report
+from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
+from distevo.program import Program
+from distevo.result import Result, decode_result
+from distevo.run import Budget
+from distevo.speech import report_messages
+from tests.node.world import KEY_OF, World
+
+ISLAND = IslandId("r", "t0", 0)
+
+
+def a_program(genome: bytes, fitness: float, fit: bool = False) -> Program:
+    return Program.of(genome, KEY_OF(genome), (fitness,), fit)
+
+
+def run_in_force(world: World) -> RunPlan:
+    return world.node.following.plan.runs["r"]
+
+
+def task_in_force(world: World, task: str = "t0") -> TaskPlan:
+    return run_in_force(world).tasks[task]
+
+
+def result(world: World, task: str = "t0") -> Result:
+    return decode_result(world.objects[task_in_force(world, task).result or ""][0])[0]
+
+
+def test_an_island_that_was_over_before_it_began_and_is_begun_after_all_is_not_empty() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, islands=40, evaluations=4000)
+    queued = next(iter(world.node.foreman._queue))
+    for island in list(world.running):
+        world.generation(island)
+    assert world.command(Verb.CANCEL) == "accepted"
+    assert world.node.news.finals[queued][1] is None
+    assert world.command(Verb.EXTEND, budget=Budget(None, 8000)) == "accepted"
+    for _ in range(100):
+        for island in [island for island in world.running if island != queued]:
+            world.generation(island, evaluations=100)
+        if queued in world.running:
+            break
+        world.pass_time(0.2)
+    assert queued in world.running
+    world.generation(queued, fitness=9.0)
+    assert queued not in world.node.news.finals
+
+
+def test_a_cancelled_run_stays_so_though_it_was_extended_while_a_result_was_written() -> None:
+    is_slow = True
+
+    def fault(order: StoreInstruction) -> Outcome | None:
+        is_result = isinstance(order, CreateObject) and order.name.startswith(RESULTS)
+        return Outcome.UNKNOWN if is_slow and is_result else None
+
+    world = World(workers=1, fault=fault)
+    world.submit(tasks=1, evaluations=100)
+    world.generation(ISLAND, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
+    assert world.command(Verb.CANCEL) == "accepted"
+    is_slow = False
+    world.pass_time(60)
+    assert (run_in_force(world).state, task_in_force(world).state) == (RunState.CANCELLED, TaskState.DONE)
+    assert world.running == {}
+
+
+def test_a_task_that_is_about_to_get_a_result_does_not_end_with_that_of_its_rung() -> None:
+    world = World(workers=1)
+    world.submit(tasks=200, evaluations=100, rungs=(Budget(None, 20),))
+    while ISLAND in world.running and world.running[ISLAND].budget == Budget(None, 20):
+        world.generation(ISLAND)
+    world.pass_time(1)
+    assert (task_in_force(world).state, task_in_force(world).rung) == (TaskState.OPEN, 1)
+    assert world.node.term is not None
+    world.node.term.fit(("r", "t0"), [a_program(b"late", 5.0, True)], world.now)
+    world.pass_time(1.5)
+    assert world.command(Verb.CANCEL) == "accepted"
+    assert task_in_force(world).state is TaskState.OPEN
+    world.verify()
+    world.pass_time(3)
+    assert (task_in_force(world).state, result(world).program) == (TaskState.DONE, "late")
+
+
+def test_a_failure_is_told_again_when_the_island_has_come_back() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    world.pass_time(60)
+    world.join("n2", boot="c1")
+    world.generation(ISLAND, fitness=0.5)
+    world.pass_time(1)
+    term = world.node.term
+    assert term is not None
+    report, term.closing.report = term.closing.report, lambda *_: None  # type: ignore[method-assign]  # it is lost
+    world.feed(IslandFailed(0, ISLAND, "boom"))
+    for owner in ("n2-c1", "m-b0"):
+        term.ledger.assign(ISLAND, owner)
+        world.node.office._publish()
+        world.pass_time(0.5)
+    term.closing.report = report  # type: ignore[method-assign]
+    world.pass_time(600)
+    assert (task_in_force(world).state, task_in_force(world).error) == (TaskState.FAILED, "boom")
+
+
+def test_a_failure_comes_with_its_state_and_never_before_it() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=2)
+    theirs = next(name for name, entry in world.plan.runs["r"].tasks.items() if entry.islands[0].owner == "n-c0")
+    island, grant = IslandId("r", theirs, 0), world.plan.runs["r"].tasks[theirs].islands[0].grant
+    some = next(iter(world.running.values())).snapshot
+    state = msgspec.structs.replace(
+        some, task=theirs, grant=grant, sequence=4, generation=7, population=pack([a_program(b"best", 0.8)])
+    )
+    told = Report(finals=[state], failures={island: (grant, "boom")}, empty=[(IslandId("s", "x", 0), 9)])
+    for head, payload in report_messages(told, "n", "c0"):
+        world.hear("n", head, payload)
+    world.pass_time(3)
+    assert (task_in_force(world, theirs).state, task_in_force(world, theirs).error) == (TaskState.FAILED, "boom")
+    assert result(world, theirs).program == "best"

@@ -1,0 +1,127 @@
+"""Who looks at a guess: this platform if it has the problem, else another; and what others ask changes nothing."""
+
+from __future__ import annotations
+
+from distevo.command import Verb
+from distevo.events import IslandId, ProblemMissing, Verified
+from distevo.messages import Control, ControlVerb
+from distevo.plan import MemberState, TaskPlan, TaskState
+from distevo.program import Program
+from distevo.verdicts import ANSWER_SECONDS
+from tests.node.world import KEY_OF, World
+
+ISLAND = IslandId("r", "t0", 0)
+FIT = Program.of(b"good", KEY_OF(b"good"), (1.0,), True)
+
+
+def task(world: World) -> TaskPlan:
+    return world.plan.runs["r"].tasks["t0"]
+
+
+def verdict(world: World, fitness: float | None, *, is_missing: bool = False) -> Verified:
+    """What a worker finds of the guess that it was given."""
+    (order,) = world.verifying
+    world.verifying = []
+    found = None if fitness is None else (fitness,)
+    error = "No module named 'mine'" if is_missing else None
+    return Verified(order.run, order.task, order.genome, found, found is not None, None, error, is_missing)
+
+
+def told_fit(world: World) -> None:
+    assert world.node.term is not None
+    world.node.term.fit(("r", "t0"), [FIT], world.now)
+    world.pass_time(2)
+
+
+def asked(world: World) -> list[str]:
+    return [member for question in world.node.dispatch.verdicts._questions.values() for member in question.asked]
+
+
+def answer(world: World, fitness: float) -> None:
+    """The other member has looked."""
+    head = Control(verb=ControlVerb.VERDICT, run="r", task="t0", fitness=[fitness], fit=True, solved=True)
+    world.hear("n", head, FIT.genome)
+    world.pass_time(2)
+
+
+def test_a_platform_that_is_known_to_lack_the_problem_asks_another() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=2)
+    world.feed(ProblemMissing(0, next(iter(world.running)), "No module named 'mine'"))
+    world.pass_time(1)
+    told_fit(world)
+    assert (world.verifying, asked(world)) == ([], ["n"])
+    answer(world, 1.0)
+    assert (task(world).state, task(world).solved, task(world).error) == (TaskState.DONE, True, None)
+
+
+def test_a_platform_that_finds_out_only_then_asks_another() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    told_fit(world)
+    world.feed(verdict(world, None, is_missing=True))
+    assert (task(world).state, asked(world)) == (TaskState.OPEN, ["n"])
+    answer(world, 1.0)
+    assert (task(world).state, task(world).solved) == (TaskState.DONE, True)
+
+
+def test_who_is_asked_and_lacks_the_problem_says_nothing_and_the_next_is_asked() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    world.hear("n", Control(verb=ControlVerb.VERIFY, run="r", task="t0"), b"of another")
+    sent = world.node.router.counts()["sent_control"]
+    world.feed(verdict(world, None, is_missing=True))
+    world.pass_time(1)
+    assert world.node.router.counts()["sent_control"] == sent
+    world.hear("n", Control(verb=ControlVerb.VERIFY, run="r", task="t0"), b"of another")
+    world.feed(verdict(world, 0.5))
+    world.pass_time(1)
+    assert world.node.router.counts()["sent_control"] == sent + 1
+
+
+def test_what_another_asks_of_a_task_replaces_no_look_of_ours() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    world.pass_time(60)
+    world.generation(ISLAND, fitness=0.5, evaluations=1000)
+    world.pass_time(1)
+    ours = verdict(world, 0.5)
+    world.hear("n", Control(verb=ControlVerb.VERIFY, run="r", task="t0"), b"another genome")
+    world.feed(verdict(world, 0.1))
+    assert task(world).state is TaskState.OPEN
+    world.feed(ours)
+    world.pass_time(2)
+    assert task(world).state is TaskState.DONE
+
+
+def test_a_look_that_nobody_waits_for_asks_nobody() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    told_fit(world)
+    late = verdict(world, None, is_missing=True)
+    assert world.command(Verb.CANCEL) == "accepted"
+    world.node.dispatch.verdicts.withdraw(("r", "t0"))
+    world.feed(late)
+    world.pass_time(ANSWER_SECONDS)
+    assert asked(world) == []
+
+
+def test_a_task_that_only_a_refuted_program_made_fit_fails_if_no_state_comes() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=2)
+    theirs = next(name for name, entry in world.plan.runs["r"].tasks.items() if entry.islands[0].owner == "n-c0")
+    assert world.node.term is not None
+    world.node.term.fit(("r", theirs), [FIT], world.now)
+    world.pass_time(2)
+    world.feed(verdict(world, 0.3))
+    world.pass_time(100)
+    assert world.plan.members["n"].state is MemberState.DEAD
+    entry = world.plan.runs["r"].tasks[theirs]
+    assert (entry.state, entry.islands) == (TaskState.FAILED, [])
+    assert "had fitness 1" in (entry.error or "")

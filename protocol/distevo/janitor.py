@@ -11,6 +11,7 @@ from distevo.keeper import Keeper, Mark, marks_of
 from distevo.names import CHECKPOINTS, MAIL, checkpoint_of, quote
 from distevo.outbox import Outbox
 from distevo.plan import MemberState, Plan
+from distevo.pruning import is_over
 
 LOOK_SECONDS = 600.0
 """How often the coordinator looks for what boots that are gone left behind."""
@@ -98,13 +99,9 @@ class Janitor:
                 self._outbox.delete(name, lambda _answer, _now: None)
 
     def _is_needed(self, mark: Mark) -> bool:
+        if is_over(self._plan, mark.island, mark.grant):
+            return False
         if mark.grant >= self._plan.next_grant:
             return True  # Given by a later plan than the one known here: this may be the deed of one that slept.
-        run = self._plan.runs.get(mark.island.run)
-        task = run.tasks.get(mark.island.task) if run is not None else None
-        if run is None or task is None or mark.island.island >= len(task.islands):
-            return False
-        if mark.grant < max(run.first_grant, task.first_grant) or not task.is_open_in(run.state):
-            return False
-        place = task.islands[mark.island.island]
-        return place.owner != self._owner or not self._keeper.covers(mark, place.grant)
+        place = self._plan.place_of(*mark.island)
+        return place is None or place.owner != self._owner or not self._keeper.covers(mark, place.grant)

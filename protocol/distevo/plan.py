@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from distevo.messages import Boot
 from distevo.run import Budget, MigrationSettings, ProblemUse
 from distevo.sealed import seal, unseal
 
@@ -159,11 +160,11 @@ class MemberState(StrEnum):
 class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A platform as the plan knows it. What it says of itself is also what it puts into the inbox to join."""
 
-    boot: str
+    boot: Boot
     kind: str
-    workers: int
-    memory_mb: int
-    batch_size: int
+    workers: Annotated[int, msgspec.Meta(ge=1)]
+    memory_mb: Count
+    batch_size: Count
     key: str = ""
     """Its public key."""
     endpoints: list[str] = []

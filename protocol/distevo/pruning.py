@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from distevo.events import IslandId
 from distevo.keeper import COVERING_SNAPSHOTS, Mark
-from distevo.plan import IslandPlace, Plan
+from distevo.plan import IslandPlace, Plan, TaskState
 
 
 class Verdict(NamedTuple):
@@ -25,7 +25,8 @@ def is_over(plan: Plan, island: IslandId, grant: int) -> bool:
     """Whether nobody will ever need what was done for an island under this grant, as `plan`, once in force, has it.
 
     Its task is over, or open again with what was done in its result; or its run is deleted, and another may have its
-    name by now. A grant that the plan has not given is a later plan's.
+    name by now. A task that is open in a run that failed, since its object could not be read, is not over: the run goes
+    on when it is extended. A grant that the plan has not given is a later plan's.
     """
     if grant >= plan.next_grant:
         return False
@@ -38,7 +39,7 @@ def is_over(plan: Plan, island: IslandId, grant: int) -> bool:
         or island.island >= len(task.islands)
     ):
         return True
-    return not task.is_open_in(run.state)
+    return task.state is not TaskState.OPEN
 
 
 def judge(plan: Plan, objects: Mapping[str, Iterable[Mark]]) -> dict[str, Verdict]:

@@ -61,7 +61,7 @@ def test_only_the_present_owner_counts() -> None:
         (planned(5, state=TaskState.DONE), 5, ISLAND, True),
         (planned(5, state=TaskState.DONE), 10, ISLAND, False),  # a later plan has extended it
         (planned(5, run=RunState.CANCELLED), 5, ISLAND, False),  # its result is still to be made
-        (planned(5, run=RunState.FAILED), 5, ISLAND, True),
+        (planned(5, run=RunState.FAILED), 5, ISLAND, False),  # its object cannot be read: extended, it goes on
     ],
 )
 def test_what_is_over_goes(plan: Plan, grant: int, island: IslandId, is_it: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -15,7 +17,8 @@ from distevo.keeper import RETRY_SECONDS
 from distevo.messages import Control, ControlVerb, ErrorReport, Hello
 from distevo.names import INBOX
 from distevo.news import Report
-from distevo.plan import MemberPlan, MemberState, Plan
+from distevo.plan import MemberPlan, MemberState, Plan, RunState
+from distevo.run import Budget
 from distevo.work import Stage
 from tests.node.test_node import T0
 from tests.node.test_stages import back, replan, to_another
@@ -168,3 +171,29 @@ def test_islands_of_a_run_that_is_gone_are_told_over_without_harm() -> None:
     term.report("n-b9", Report(empty=[(IslandId("r", "t0", 0), 1)]), world.now)
     world.pass_time(5)
     assert world.node.term is term
+
+
+@pytest.mark.parametrize("says", [{"boot": "no boot"}, {"boot": ""}, {"workers": 0}, {"memory_mb": -1}])
+def test_an_announcement_that_no_daemon_makes_is_refused(says: dict[str, Any]) -> None:
+    world = World()
+    world.join("n", **says)
+    assert "n" not in world.plan.members
+    assert any("inbox" in str(line.fields) for line in world.logs if line.level == "warning")
+
+
+def test_checkpoints_of_a_run_whose_object_is_damaged_stay_until_it_goes_on() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    for _ in range(30):
+        world.generation(T0)
+        world.pass_time(1)
+    name = world.plan.runs["r"].object
+    sound = world.objects[name]
+    world.objects[name] = sound[0][:50], sound[1]
+    later = World(world.objects, boot="b1", workers=1, start=world.now + 100)
+    later.pass_time(120)
+    assert later.plan.runs["r"].state is RunState.FAILED
+    later.objects[name] = sound
+    assert later.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
+    later.pass_time(40)
+    assert later.running[T0].snapshot.generation == 30

@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -261,12 +262,14 @@ class World:
 
     # --- what other members do -------------------------------------------------------------------
 
-    def join(self, member: str, boot: str = "c0", workers: int = 2) -> None:
+    def join(self, member: str, boot: str = "c0", **says: Any) -> None:
         """Another platform announces itself. It is linked with nobody, and dead before long unless it is heard."""
-        says = MemberPlan(
-            boot=boot, kind="local", workers=workers, memory_mb=8192, batch_size=10, key=f"key of {member}"
+        known: dict[str, Any] = {"kind": "local", "workers": 2, "memory_mb": 8192, "batch_size": 10}
+        plan = MemberPlan(boot=boot, **(known | {"key": f"key of {member}"} | says))
+        self.objects[inbox_member(member, boot)] = (
+            encode_announcement(Announcement(member=member, says=plan)),
+            1,
         )
-        self.objects[inbox_member(member, boot)] = encode_announcement(Announcement(member=member, says=says)), 1
         self.feed(InboxChanged())
         self.pass_time(2)
 

@@ -6,7 +6,7 @@ import pytest
 
 from distevo.events import IslandId
 from distevo.keeper import Keeper, Mark
-from distevo.plan import Plan, RunState
+from distevo.plan import Plan
 from distevo.simulator import expand, simulate
 from distevo.simulator.invariants.kept import HELD_TWICE, KeptJudge
 from tests.simulator.stories import ISLAND, A, B, a_plan, violates
@@ -51,7 +51,7 @@ def test_what_is_gone_itself_holds_nothing() -> None:
         judge.deleted("1", a_plan(A, 4))
 
 
-@pytest.mark.parametrize("plan", [a_plan(B, 5, first_grant=5), a_plan(B, 5, run=RunState.FAILED)])
+@pytest.mark.parametrize("plan", [a_plan(B, 5, first_grant=5), a_plan(B, 5, runs={})])
 def test_what_nobody_needs_may_go(plan: Plan) -> None:
     told(Mark(ISLAND, 4, 2, {})).deleted("0", plan)
 

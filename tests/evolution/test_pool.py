@@ -333,3 +333,24 @@ def test_workers_that_owe_nothing_are_not_looked_at_and_the_first_task_changes_t
                     await asyncio.sleep(LOOK_SECONDS)
 
     asyncio.run(scene())
+
+
+def test_a_worker_with_nothing_to_do_is_idle_before_it_says_so_and_that_counts_once() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            idle = [b.pool.spent().idle]
+            await asyncio.sleep(0.5)
+            idle.append(b.pool.spent().idle)
+            b.pool.verify(verify())  # The answer does not say how long it was idle.
+            await b.next(Verified)
+            await asyncio.sleep(0.5)
+            b.pool.start_island(start())
+            idle.append(b.pool.spent().idle)
+            await b.next(IslandReported)
+            idle.append(b.pool.spent().idle)
+            assert idle == sorted(idle)
+            assert idle[1] - idle[0] > 0.45
+            assert 0.9 < idle[2] - idle[0] <= idle[3] - idle[0] < 1.4
+
+    asyncio.run(scene())

@@ -143,6 +143,11 @@ def test_a_busy_machine_is_told() -> None:
     assert series.cpu_multiplier(3).median == pytest.approx(3.0)
     series.found[3] = [measurement(3, cpu_seconds=10.0, idle_seconds=9.0)]
     assert disturbance(series) is None  # They could not use it.
+    series.found[3] *= 3
+    series.found[1] = [measurement(1), measurement(1), measurement(1, idle_seconds=9.0)]
+    assert disturbance(series) is None  # Whose workers were idle does not matter where they are the others.
+    series.found[3] = [measurement(3, cpu_seconds=10.0, idle_seconds=idle) for idle in (0.0, 9.0, 0.0)]
+    assert "0.50 of 1, 0.33 of 3" in str(disturbance(series))  # Which one idle measurement does not excuse.
 
 
 def grades(findings: list[Finding]) -> dict[str, str]:

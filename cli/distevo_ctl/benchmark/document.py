@@ -57,8 +57,9 @@ def disturbance(series: Series) -> str | None:
     """What makes the comparison unfair: one of the clusters got less CPU for each platform than another, and its
     workers had work. So it is where others use the machine, too, or where there are too many platforms for it."""
     used = {n: series.spread_of(n, lambda m: m.cpu_seconds / m.platform_seconds).median for n in series.counts}
-    idle = any(m.idle_seconds > IDLE_SHARE * m.worker_seconds for found in series.found.values() for m in found)
-    if idle or min(used.values()) >= FAIR_SHARE * max(used.values()):
+    idle = {n: series.spread_of(n, lambda m: m.idle_seconds / m.worker_seconds).median for n in series.counts}
+    most = max(used.values())
+    if not any(cpus < FAIR_SHARE * most and idle[count] <= IDLE_SHARE for count, cpus in used.items()):
         return None
     told = ", ".join(f"{cpus:.2f} of {count}" for count, cpus in used.items())
     return f"the machine gave each platform unequal parts of its cores ({told}): measure on one that is quiet"

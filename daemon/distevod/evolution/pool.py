@@ -94,11 +94,23 @@ class _Process:
     moved_at: float = 0.0
     """When it last gave a sign of life, or owed none; on the event loop's clock."""
     spent: Spent = field(default_factory=Spent)
+    """As it last said, and how long it has owed nothing since then."""
+    counted_at: float = 0.0
+    """Until when that is counted; on the event loop's clock."""
 
     @property
     def owes_nothing(self) -> bool:
         """Whether nobody waits for it: it is there, and was given nothing to do."""
         return self.is_ready and not self.islands
+
+    def count_idle(self, now: float) -> None:
+        """Count the time since the last call, in which nothing may have changed of what it owes.
+
+        It says itself how long it was idle, but with its next report only, which may be far.
+        """
+        if self.owes_nothing:
+            self.spent.idle += now - self.counted_at
+        self.counted_at = now
 
 
 class Pool:
@@ -133,7 +145,10 @@ class Pool:
         return {slot: process.popen.pid for slot, process in sorted(self._processes.items())}
 
     def spent(self) -> Spent:
-        """What the time of all workers went into, those that are gone too, as they last said."""
+        """What the time of all workers went into, those that are gone too, as they last said; idle until now."""
+        now = asyncio.get_running_loop().time()
+        for process in self._processes.values():
+            process.count_idle(now)
         return reduce(Spent.plus, (process.spent for process in self._processes.values()), self._spent_by_the_gone)
 
     def launch(self, slot: int) -> None:
@@ -194,8 +209,7 @@ class Pool:
         process = self._processes.get(order.slot)
         if process is None:
             return
-        number = next(self._numbers)
-        process.islands[number] = _Island(order.island, order.snapshot)
+        number = self._give(process, _Island(order.island, order.snapshot))
         self._send(
             process,
             Start(
@@ -242,8 +256,7 @@ class Pool:
         process = self._processes.get(order.slot)
         if process is None:
             return
-        number = next(self._numbers)
-        process.islands[number] = _Island(IslandId(order.run, order.task, 0), None, order.genome)
+        number = self._give(process, _Island(IslandId(order.run, order.task, 0), None, order.genome))
         self._send(process, Verify(number, order.problem, order.data, order.genome))
 
     async def finish(self, grace: float) -> None:
@@ -270,6 +283,13 @@ class Pool:
             self._all_gone.clear()
             await self._all_gone.wait()
 
+    def _give(self, process: _Process, island: _Island) -> int:
+        """The number of one more start in this worker."""
+        process.count_idle(asyncio.get_running_loop().time())
+        number = next(self._numbers)
+        process.islands[number] = island
+        return number
+
     def _starts_of(self, slot: int, island: IslandId) -> list[tuple[_Process, int]]:
         """The start of this island that the slot's worker goes by, with the worker; none if it has none."""
         process = self._processes.get(slot)
@@ -291,11 +311,14 @@ class Pool:
     def heard(self, process: _Process, body: bytes) -> None:
         """A worker has said something."""
         message = decode_from_worker(body)
-        slot = process.slot
+        slot, now = process.slot, asyncio.get_running_loop().time()
+        process.count_idle(now)
         if isinstance(message, Report):
+            # Sums never fall, even if it tidied up for a while before it was idle.
+            message.spent.idle = max(message.spent.idle, process.spent.idle)
             process.spent = message.spent
         if isinstance(message, Ready):
-            process.is_ready, process.moved_at = True, asyncio.get_running_loop().time()
+            process.is_ready, process.moved_at = True, now
             self._on_event(WorkerReady(slot, message.yardstick))
             return
         if isinstance(message, Stopped):
@@ -357,6 +380,7 @@ class Pool:
         reading = process.page.read()
         process.page.close()
         del self._processes[process.slot]
+        process.count_idle(asyncio.get_running_loop().time())
         self._spent_by_the_gone = self._spent_by_the_gone.plus(process.spent)
         if not self._processes:
             self._all_gone.set()

@@ -35,8 +35,8 @@ class Costs:
         yield checkpoints
         workers = counter(
             "worker_seconds_total",
-            "What the time of workers went into beside evolving, as they last said: idle and sending by the clock, "
-            "packing (for checkpoints) and merging (immigrants) in processor time.",
+            "What the time of workers went into beside evolving, as they last said: idle (until now) and sending by "
+            "the clock, packing (for checkpoints) and merging (immigrants) in processor time.",
             "doing",
         )
         for doing, seconds in msgspec.structs.asdict(self._spent()).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from itertools import islice
 from pathlib import Path
@@ -16,7 +18,7 @@ from distevo.run import ProblemUse, Run, RunSettings
 from distevo.work import fresh_snapshot
 from distevo_ctl.benchmark.curve import curve
 from distevo_ctl.benchmark.document import disturbance
-from distevo_ctl.benchmark.figures import Page
+from distevo_ctl.benchmark.figures import Page, cpu_seconds
 from distevo_ctl.benchmark.isolation import choose, fair_cpus
 from distevo_ctl.benchmark.measurement import Measurement
 from distevo_ctl.benchmark.series import Series
@@ -193,6 +195,35 @@ def test_figures_are_sums_over_labels() -> None:
         'distributed_evolution_x_total{platform_id="a",part="q"} 2.5\n'
     )
     assert (page.total("x_total"), page.total("x_total", part="q"), page.total("y_total")) == (3.5, 2.5, 0)
+
+
+REPLACED = """
+import subprocess, sys
+
+burn = "import time; print(flush=True)\\nwhile time.process_time() < {}: pass\\nprint(flush=True); time.sleep(60)"
+for seconds in (0.5, 0.1):
+    with subprocess.Popen([sys.executable, "-c", burn.format(seconds)], stdout=subprocess.PIPE) as worker:
+        worker.stdout.readline()
+        worker.stdout.readline()
+        print(worker.pid, flush=True)
+        sys.stdin.readline()
+        worker.kill()
+"""
+"""A daemon whose worker is killed and replaced by another."""
+
+
+def test_the_cpu_time_of_a_worker_that_was_replaced_is_not_lost() -> None:
+    with subprocess.Popen([sys.executable, "-c", REPLACED], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdin is not None
+        assert daemon.stdout is not None
+        first = int(daemon.stdout.readline())
+        before = cpu_seconds(daemon.pid, [first])
+        assert before >= 0.5
+        daemon.stdin.write(b"\n")
+        daemon.stdin.flush()
+        second = int(daemon.stdout.readline())
+        assert 0.05 < cpu_seconds(daemon.pid, [second]) - before < 0.4
+        assert cpu_seconds(daemon.pid, [first, second]) == cpu_seconds(daemon.pid, [second])
 
 
 def test_the_curve_is_a_picture_of_both_lines() -> None:

@@ -22,7 +22,7 @@ class Figures(NamedTuple):
 
     at: float
     cpu: float
-    """Seconds of CPU of daemon and workers."""
+    """Seconds of CPU of daemon and workers, those that are gone too."""
     tasks: float
     """That were closed in the whole cluster."""
     open_tasks: float
@@ -47,15 +47,15 @@ class Figures(NamedTuple):
         )
 
 
-def read_figures(url: str, pids: Iterable[int]) -> Figures:
-    """The figures of the platform whose metrics page is there. Raises OSError."""
+def read_figures(url: str, daemon: int, workers: Iterable[int]) -> Figures:
+    """The figures of the platform whose metrics page is there, with its process ids of now. Raises OSError."""
     # A proxy is for what is outside of this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=_ANSWER_SECONDS) as answer:
         page = Page(answer.read().decode())
     return Figures(
         at=time.monotonic(),
-        cpu=sum(map(cpu_seconds, pids)),
+        cpu=cpu_seconds(daemon, workers),
         tasks=page.total("tasks_finished_total"),
         open_tasks=page.total("run_tasks", state="open"),
         evaluations=page.total("evaluations_total"),
@@ -85,11 +85,15 @@ class Page:
         )
 
 
-def cpu_seconds(pid: int) -> float:
-    """Of a process so far; 0 of one that is gone."""
+def cpu_seconds(daemon: int, workers: Iterable[int]) -> float:
+    """Of a daemon, its workers, and all of its children that have ended: a worker that was replaced had used some."""
+    return sum(_times(daemon)) + sum(sum(_times(worker)[:2]) for worker in workers)
+
+
+def _times(pid: int) -> list[float]:
+    """Fields 14 to 17 of proc(5): user and system time, and those of children that were waited for; none if gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    user, system = stat.rpartition(")")[2].split()[11:13]  # Fields 14 and 15 of proc(5).
-    return (int(user) + int(system)) / _TICKS
+        return []
+    return [int(ticks) / _TICKS for ticks in stat.rpartition(")")[2].split()[11:15]]

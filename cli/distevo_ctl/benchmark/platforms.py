@@ -39,14 +39,13 @@ class Daemon(NamedTuple):
     place: Place
     url: str
     """Of its metrics page, from its own place."""
-    pids: tuple[int, ...]
-    """Of the daemon and its workers."""
 
     def figures(self) -> Figures:
         """What it tells of itself now. Raises CliError."""
+        workers = self.platform.ask("status", {})["workers"].values()  # Those that die are replaced.
         try:
             with self.place.entered():
-                return read_figures(self.url, self.pids)
+                return read_figures(self.url, self.platform.process.pid, workers)
         except OSError as error:
             raise CliError(ExitCode.NO_DAEMON, f"{self.platform.id} does not answer: {error}") from error
 
@@ -185,8 +184,7 @@ class Cluster:
             return status["metrics"] and len(status["workers"]) == self._workers
 
         self.wait(has_page, f"the metrics page and workers of {platform.id}")
-        pids = (platform.process.pid, *status["workers"].values())
-        return Daemon(platform, place, str(status["metrics"]), pids)
+        return Daemon(platform, place, str(status["metrics"]))
 
     def _tail(self, daemon: Daemon) -> str:
         lines = daemon.platform.log.read().decode(errors="replace").splitlines()[-8:]

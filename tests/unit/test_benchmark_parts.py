@@ -19,7 +19,7 @@ from distevo.work import fresh_snapshot
 from distevo_ctl.benchmark.curve import curve
 from distevo_ctl.benchmark.document import disturbance
 from distevo_ctl.benchmark.figures import Page, cpu_seconds
-from distevo_ctl.benchmark.isolation import choose, fair_cpus
+from distevo_ctl.benchmark.isolation import Isolation, choose, fair_cpus
 from distevo_ctl.benchmark.measurement import Measurement
 from distevo_ctl.benchmark.series import Series
 from distevo_ctl.benchmark.traces import count_traces
@@ -41,7 +41,14 @@ def test_without_quotas_no_more_than_the_cores_is_promised() -> None:
     assert (found.network, found.processors) == ("loopback", "bound to a core")
     assert [found._replace(cores=2).capacity(count) for count in (1, 2, 8)] == [1.0, 2.0, 2.0]
     assert found.told() == "platforms in loopback, each bound to a core (as asked for)"
-    assert [found._replace(has_quota=True).capacity(count) for count in (1, 8)] == [1, 8]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "capacities"), [(0.2, [1, 3, 8]), (0.5, [1, 3, 4]), (1.0, [1, 2, 2]), (2.0, [1, 1, 1]), (4.0, [1, 1, 1])]
+)
+def test_quotas_promise_no_more_than_the_machine_has(cpus: float, capacities: list[float]) -> None:
+    found = Isolation(has_namespaces=True, has_quota=True, cpus=cpus, cores=2, reasons=())
+    assert [found.capacity(count) for count in (1, 3, 8)] == capacities
 
 
 # --- repeats -------------------------------------------------------------------------------------

@@ -56,8 +56,9 @@ class Isolation(NamedTuple):
         return "cgroup quota" if self.has_quota else "bound to a core"
 
     def capacity(self, platforms: int) -> float:
-        """How much more so many platforms have to work with than one."""
-        return platforms if self.has_quota else float(min(platforms, self.cores))
+        """How much more so many platforms have to work with than one. A quota is no promise: --cpus may be more than
+        the machine has for all of them, or even for one."""
+        return min(float(platforms), max(self.cores / self.cpus, 1.0))
 
     def told(self) -> str:
         """The same in a sentence."""

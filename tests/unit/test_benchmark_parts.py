@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -16,15 +17,17 @@ from distevo.checkpoint import IslandSnapshot
 from distevo.events import IslandId
 from distevo.run import ProblemUse, Run, RunSettings
 from distevo.work import fresh_snapshot
+from distevo_ctl.benchmark import bare
 from distevo_ctl.benchmark.curve import curve
 from distevo_ctl.benchmark.document import disturbance
 from distevo_ctl.benchmark.figures import Page, cpu_seconds
-from distevo_ctl.benchmark.isolation import Isolation, choose, fair_cpus
+from distevo_ctl.benchmark.isolation import Isolation, Place, choose, fair_cpus
 from distevo_ctl.benchmark.measurement import Measurement
 from distevo_ctl.benchmark.series import Series
 from distevo_ctl.benchmark.traces import count_traces
 from distevo_ctl.benchmark.verdict import Finding, judge, overall
 from distevo_ctl.benchmark.work import RUN_SIZE, Work
+from distevo_ctl.hosts.tools import ToolError
 from distevod.evolution import trace
 from distevod.evolution.trace import Trace
 
@@ -49,6 +52,57 @@ def test_without_quotas_no_more_than_the_cores_is_promised() -> None:
 def test_quotas_promise_no_more_than_the_machine_has(cpus: float, capacities: list[float]) -> None:
     found = Isolation(has_namespaces=True, has_quota=True, cpus=cpus, cores=2, reasons=())
     assert [found.capacity(count) for count in (1, 3, 8)] == capacities
+
+
+# --- plain loops ---------------------------------------------------------------------------------
+
+NOTED = """
+import sys, time
+
+time.sleep(float(sys.argv[1]))
+path = sys.argv[2]
+
+def begin():
+    input()
+    open(path, "w").write(str(time.monotonic()))
+
+code, sys.argv = sys.argv[5], sys.argv[5:]
+exec(code, {"input": begin})
+"""
+"""A loop that is up late, and notes when it begins; before the loop's own command line."""
+
+
+def loop_turns(monkeypatch: pytest.MonkeyPatch, *prefixes: tuple[str, ...]) -> float:
+    """Of loops behind these."""
+    monkeypatch.setattr(bare, "SECONDS", 0.1)
+    given = iter(prefixes)
+    monkeypatch.setattr(Place, "prefix", property(lambda _: next(given)))
+    isolation = choose(2, None, forbidden="as asked for")
+    return bare.turns_per_second(isolation, contextlib.nullcontext, len(prefixes), 1)
+
+
+def test_plain_loops_begin_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / name for name in "ab"]
+    prefixes = [(sys.executable, "-c", NOTED, delay, str(file)) for delay, file in zip("01", files, strict=True)]
+    assert loop_turns(monkeypatch, *prefixes) > 0
+    first, second = (float(file.read_text()) for file in files)
+    assert abs(first - second) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("prefix", "loop", "words"),
+    [
+        (("sh", "-c", "echo no such place >&2; exit 125"), bare.LOOP, "ended with 125: no such place"),
+        ((), "print('ready', flush=True); input(); exit('broken')", "ended with 1: broken"),
+    ],
+    ids=["before it is up", "in the middle"],
+)
+def test_a_plain_loop_that_fails_is_told(
+    monkeypatch: pytest.MonkeyPatch, prefix: tuple[str, ...], loop: str, words: str
+) -> None:
+    monkeypatch.setattr(bare, "LOOP", loop)
+    with pytest.raises(ToolError, match=words):
+        loop_turns(monkeypatch, (), prefix)
 
 
 # --- repeats -------------------------------------------------------------------------------------

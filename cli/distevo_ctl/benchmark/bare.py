@@ -9,10 +9,12 @@ import subprocess
 import sys
 
 from distevo_ctl.benchmark.isolation import Hold, Isolation, Places
+from distevo_ctl.hosts.tools import ToolError
 
 SECONDS = 5.0
 LOOP = """
 import sys, time
+print("ready", flush=True)
 input()
 end, turns = time.monotonic() + float(sys.argv[1]), 0
 while time.monotonic() < end:
@@ -21,7 +23,7 @@ while time.monotonic() < end:
     turns += len(seen) == 900
 print(turns)
 """
-"""Small objects of Python made and dropped, as evaluating programs does; how often is printed."""
+"""Small objects of Python made and dropped, as evaluating programs does, once told to; how often is printed."""
 
 
 def turns_per_second(isolation: Isolation, hold: Hold, platforms: int, workers: int) -> float:
@@ -35,14 +37,32 @@ def turns_per_second(isolation: Isolation, hold: Hold, platforms: int, workers: 
                 for _ in range(workers):
                     with hold(), place.starting():
                         loops.append(
-                            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                            subprocess.Popen(
+                                command,
+                                stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE,
+                                text=True,
+                            )
                         )
+            for loop in loops:  # They go round at the same time, or they would not be in each other's way.
+                assert loop.stdout is not None
+                if not loop.stdout.readline():
+                    _said(loop)
             for loop in loops:
                 assert loop.stdin is not None
                 loop.stdin.write("\n")
                 loop.stdin.flush()
-            return sum(int(loop.communicate()[0]) for loop in loops) / SECONDS
+            return sum(int(_said(loop)) for loop in loops) / SECONDS
         finally:
             for loop in loops:
-                loop.kill()
-                loop.wait()
+                with loop:
+                    loop.kill()
+
+
+def _said(loop: subprocess.Popen[str]) -> str:
+    """What it prints until it ends. Raises ToolError if it does not end well."""
+    said, complaint = loop.communicate()
+    if loop.returncode != 0:
+        raise ToolError(f"a plain loop ended with {loop.returncode}: {complaint.strip()}")
+    return said

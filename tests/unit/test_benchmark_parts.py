@@ -20,13 +20,14 @@ from distevo.work import fresh_snapshot
 from distevo_ctl.benchmark import bare
 from distevo_ctl.benchmark.curve import curve
 from distevo_ctl.benchmark.document import disturbance
-from distevo_ctl.benchmark.figures import Page, cpu_seconds
+from distevo_ctl.benchmark.figures import Figures, Page, cpu_seconds
 from distevo_ctl.benchmark.isolation import Isolation, Place, choose, fair_cpus
-from distevo_ctl.benchmark.measurement import Measurement
+from distevo_ctl.benchmark.measurement import Measurement, Setup, _measured
 from distevo_ctl.benchmark.series import Series
 from distevo_ctl.benchmark.traces import count_traces
 from distevo_ctl.benchmark.verdict import Finding, judge, overall
 from distevo_ctl.benchmark.work import RUN_SIZE, Work
+from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.hosts.tools import ToolError
 from distevod.evolution import trace
 from distevod.evolution.trace import Trace
@@ -148,6 +149,26 @@ def test_repeats_are_told_by_task_and_by_whether_another_platform_was_first(
     half = count_traces([one, other], 15, 30)
     assert half.evaluations == pytest.approx(4 / 2 + 2 + 3 / 2)
     assert (half.repeats, half.repeats_elsewhere) == (pytest.approx(0.5 + 0.5), pytest.approx(0.5))
+
+
+class Silent:
+    """A cluster whose workers wrote nothing down."""
+
+    traces: tuple[Path, ...] = ()
+
+
+def test_a_measurement_in_which_nothing_was_evaluated_is_refused(tmp_path: Path) -> None:
+    work = Work({"reference": "onemax"}, "onemax 1", {"a": 1}, 2, 100, None)
+    isolation = choose(1, None, forbidden="as asked for")
+    setup = Setup(
+        work=work, isolation=isolation, workers=1, seconds=2.0, warm_up=0.0, store=None, folder=tmp_path,
+        hold=contextlib.nullcontext,
+    )  # fmt: skip
+    before = Figures(*[0.0] * len(Figures._fields))
+    with pytest.raises(CliError, match="nothing new was evaluated in 2 s") as caught:
+        _measured(Silent(), setup, 1.0, [before], [before._replace(at=2.0, cpu=2.0)], [], None)  # type: ignore[arg-type]
+    assert caught.value.code is ExitCode.TIMED_OUT
+    assert "--seconds" in str(caught.value.hint)
 
 
 # --- work ----------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ import msgspec
 
 from distevo_ctl.benchmark.figures import Figures
 from distevo_ctl.benchmark.isolation import Hold, Isolation, Places
-from distevo_ctl.benchmark.platforms import Cluster
+from distevo_ctl.benchmark.platforms import MORE, Cluster
 from distevo_ctl.benchmark.recovery import recovery_seconds
 from distevo_ctl.benchmark.traces import count_traces
 from distevo_ctl.benchmark.work import Work
+from distevo_ctl.exits import CliError, ExitCode
 from distevod.store import folder_of, open_store
 
 SETTLE_SECONDS = 2.0
@@ -213,8 +214,12 @@ def _measured(
     views: list[dict[str, Any]],
     recovered: float | None,
 ) -> Measurement:
+    """Raises CliError, TIMED_OUT, where the time was too short for a single evaluation."""
     begun, ended = max(figures.at for figures in before), min(figures.at for figures in after)
     counted = count_traces(cluster.traces, begun, ended)
+    if counted.distinct < 1:  # That is no rate to compare; it is told now, and not after all repeats.
+        what = f"nothing new was evaluated in {setup.seconds:g} s"
+        raise CliError(ExitCode.TIMED_OUT, what, f"measure for longer: --seconds; or {MORE}")
     each = [then.since(first) for first, then in zip(before, after, strict=True)]
     total = Figures(*(sum(values) for values in zip(*each, strict=True)))
     # Every platform counts the tasks of the whole cluster, so that of one is enough.

@@ -21,7 +21,7 @@ from distevo.plan import Plan, RunPlan, RunState, TaskPlan
 from distevo.population import Population
 from distevo.program import Program
 from distevo.provenance import provenance_of
-from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same
+from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same, smallest
 from distevo.result import Result, encode_result, finite, result_digest, text_of
 from distevo.run import Budget, Run
 from distevo.rungs import next_rung
@@ -136,8 +136,9 @@ class Closing:
 
     # --- what members say ------------------------------------------------------------------------
 
-    def report(self, owner: str, report: Report, now: float) -> None:
-        """Islands of `owner` rest. What is said under another grant than the plan's is the past, and ignored."""
+    def report(self, owner: str, report: Report, now: float) -> bool:
+        """Islands of `owner` rest; whether any of that counts. What is said under another grant than the plan's is the
+        past, and ignored."""
         concerned: dict[TaskId, TaskEnd] = {}
         for failed, (grant, error) in report.failures.items():
             end = self._end_of(failed[:2]) if self._is_its(failed, owner, grant) else None
@@ -171,24 +172,26 @@ class Closing:
                 end.warning = warning
         for end in concerned.values():
             self._consider(end, now)
+        return bool(concerned)
 
     def _is_cancelled(self, run: str) -> bool:
         return self._ledger.plan.runs[run].state is RunState.CANCELLED
 
-    def fit(self, task: TaskId, programs: Iterable[Program], now: float) -> None:
-        """A task is fit."""
+    def fit(self, task: TaskId, programs: Iterable[Program], now: float) -> bool:
+        """A task is fit; whether that is news."""
         end = self._end_of(task)
         if end is None or end.stage is not Stage.COLLECTING:
-            return
+            return False
+        # It may be said again by who has not heard yet that it is not so.
         gone = {refuted.program.key for refuted in end.refuted}
-        programs = [program for program in programs if program.key not in gone]
-        if not programs:
-            return  # Said again by who has not heard yet that it is not so.
+        kept = smallest([*(program for program in programs if program.key not in gone), *end.fit.values()])
+        if kept.keys() <= end.fit.keys():
+            return False
         if not end.fit:
             self._outbox.later(now + FIT_SECONDS, lambda now: self._waited(end, now))
-        for program in programs:
-            end.fit.setdefault(program.key, program)
+        end.fit = kept
         self._consider(end, now)
+        return True
 
     def is_final(self, island: IslandId) -> bool:
         """Whether an island is known to rest under its present grant."""

@@ -251,13 +251,13 @@ class Coordinator:
 
     def report(self, owner: str, report: Report, now: float) -> None:
         """A member tells of islands of its own that rest."""
-        self.closing.report(owner, report, now)
-        self._change()
+        if self.closing.report(owner, report, now):
+            self._change()
 
     def fit(self, task: TaskId, programs: list[Program], now: float) -> None:
         """A member tells of a fit task."""
-        self.closing.fit(task, programs, now)
-        self._change()
+        if self.closing.fit(task, programs, now):
+            self._change()
 
     # --- placing ---------------------------------------------------------------------------------
 

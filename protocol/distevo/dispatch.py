@@ -186,22 +186,25 @@ class Dispatch:
         if self._node.term is not None:
             self._node.term.refused()
         elif self._coordinator:
-            self.send(self._coordinator, self._heartbeat(), b"", self._node.now)
+            self._beat([self._coordinator], self._node.now)
 
     def beat(self, now: float) -> None:
         """Send the heartbeats that are owed."""
         due = self.router.due_heartbeats(now)
         if due:
-            head, members = self._heartbeat(), self._node.following.plan.members
-            wishes = self._node.exchange.merging.wishes(due, self.router.has_unsent_beat, now)
-            for to in due:
-                # Nobody speaks to the dead for a day. Whoever is called so and lives speaks itself, and is heard.
-                is_dead = to in members and members[to].state is MemberState.DEAD
-                if not is_dead or self.router.is_linked(to):
-                    own = msgspec.structs.replace(head, wishes=wishes[to]) if to in wishes else head
-                    self.send(to, own, b"", now)
+            members = self._node.following.plan.members
+            # Nobody speaks to the dead for a day. Whoever is called so and lives speaks itself, and is heard.
+            dead = {name for name in due if name in members and members[name].state is MemberState.DEAD}
+            self._beat([name for name in due if name not in dead or self.router.is_linked(name)], now)
 
-    def _heartbeat(self, is_answer: bool = False) -> Heartbeat:
+    def _beat(self, to: list[str], now: float, is_answer: bool = False) -> None:
+        """Send heartbeats. One that takes the place of another in a box of mail has its wishes, too."""
+        head = self._heartbeat(is_answer)
+        wishes = self._node.exchange.merging.wishes(to, self.router.has_unsent_beat, now)
+        for name in to:
+            self.send(name, msgspec.structs.replace(head, wishes=wishes[name]) if name in wishes else head, b"", now)
+
+    def _heartbeat(self, is_answer: bool) -> Heartbeat:
         node = self._node
         lag, node.lag = node.lag, 0.0
         return heartbeat(
@@ -379,7 +382,7 @@ class Dispatch:
             node.probe()
             self._doubt_relay(member, now)
             # It may be only our link that is gone: it hears of the suspicion by another path, and refutes it.
-            self.send(member, self._heartbeat(), b"", now)
+            self._beat([member], now)
             return
         if state is State.DEAD:
             self.router.hang_up(member, now)
@@ -444,7 +447,7 @@ class Dispatch:
         suspected = head.suspects.get(self._member)
         if suspected is not None and node.table.suspected(self._member, suspected, now):
             # Without our own suspects: else two that suspect each other would answer each other for ever.
-            self.send(sender, self._heartbeat(is_answer=True), b"", now)
+            self._beat([sender], now, is_answer=True)
 
     def _plan_heard(self, delivery: Delivery, head: PlanHint, now: float) -> None:
         """A hint, unless the store is away and the holder itself sends the plan, over its own link."""

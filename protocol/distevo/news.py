@@ -12,6 +12,7 @@ from distevo.checkpoint import IslandSnapshot
 from distevo.events import IslandId
 from distevo.plan import Plan, TaskState
 from distevo.program import Program
+from distevo.reproduction import smallest
 
 TaskId = tuple[str, str]
 """(run, task)."""
@@ -31,7 +32,7 @@ class FitTask:
     problem: str
     version: str
     programs: dict[bytes, Program] = field(default_factory=dict)
-    """By key."""
+    """By key: the smallest."""
 
 
 @dataclass(slots=True)
@@ -65,13 +66,12 @@ class News:
     def fit(
         self, task: TaskId, first_grant: int, problem: str, version: str, programs: Iterable[Program], now: float
     ) -> bool:
-        """A task is fit, as found here or heard from another; whether any of the programs is new."""
+        """A task is fit, as found here or heard from another; whether any of the programs is new and kept."""
         entry = self.fits.setdefault(task, FitTask(first_grant, problem, version))
-        known = len(entry.programs)
-        for program in programs:
-            entry.programs.setdefault(program.key, program)
-        if len(entry.programs) == known:
+        kept = smallest([*programs, *entry.programs.values()])
+        if kept.keys() <= entry.programs.keys():
             return False
+        entry.programs = kept
         self._wake(now)
         self._tell_fit(task, entry)
         return True

@@ -6,7 +6,7 @@ the next best is looked at; after `MAX_REFUTED` of them it is the problem that i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isclose
 
@@ -15,6 +15,8 @@ from distevo.program import Program
 from distevo.result import finite, text_of
 
 MAX_REFUTED = 3
+MAX_FIT_PROGRAMS = 8
+"""Most fit programs of a task that anybody keeps and tells: more than may be refuted before the task fails."""
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
 """By how much one fitness may differ: libraries of two platforms round sums and powers differently."""
 
@@ -40,6 +42,12 @@ class Refuted:
     def __str__(self) -> str:
         now = "is invalid" if self.after is None else f"has {_shown(self.after)}"
         return f"{text_of(self.program.genome)[:60]!r} had fitness {_shown(self.program.fitness)} and {now}"
+
+
+def smallest(programs: Iterable[Program]) -> dict[bytes, Program]:
+    """Of fit programs, by key, those that are kept: one of them will be the guess."""
+    ranked = sorted({p.key: p for p in programs}.values(), key=lambda program: (program.size, program.key))
+    return {program.key: program for program in ranked[:MAX_FIT_PROGRAMS]}
 
 
 def guess_of(population: Population, refuted: Sequence[Refuted]) -> Program | None:

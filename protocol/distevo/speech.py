@@ -15,6 +15,7 @@ from distevo.events import IslandId, Verified
 from distevo.foreman import Foreman
 from distevo.lease import InForce
 from distevo.messages import (
+    MAX_ISLANDS,
     MAX_TEXT_BYTES,
     Code,
     Control,
@@ -37,7 +38,6 @@ WIRE_LEVEL = 1
 MAX_BEST_NUMBERS = 16
 DETAILED_ISLANDS = 1024
 """Of more islands in hand neither the best fitness nor the diversity is told: a head has its limit."""
-MAX_FIT_PROGRAMS = 8
 
 
 def member_of(owner: str) -> str:
@@ -50,7 +50,7 @@ def member_of(owner: str) -> str:
 
 def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     """A sign of life, with how far the islands in hand are."""
-    works = [work for work in foreman.islands.values() if not work.is_fetching]
+    works = [work for work in foreman.islands.values() if not work.is_fetching][:MAX_ISLANDS]
     islands = [progress_of(work) for work in works]
     has_details = len(works) <= DETAILED_ISLANDS
     return Heartbeat(
@@ -92,7 +92,7 @@ def told_fitness(program: Program | None) -> list[float]:
 
 
 def fit_message(task: TaskId, fit: FitTask) -> tuple[Fit, bytes]:
-    """FIT, with the smallest of the fit programs: one of them will be the guess."""
+    """FIT, with the fit programs that are kept."""
     head = Fit(
         run=task[0],
         task=task[1],
@@ -100,8 +100,7 @@ def fit_message(task: TaskId, fit: FitTask) -> tuple[Fit, bytes]:
         problem=fit.problem,
         problem_version=fit.version,
     )
-    smallest = sorted(fit.programs.values(), key=lambda program: (program.size, program.key))[:MAX_FIT_PROGRAMS]
-    return head, pack(smallest)
+    return head, pack(list(fit.programs.values()))
 
 
 def report_messages(report: Report, member: str, boot: str) -> list[tuple[PopulationState, bytes]]:

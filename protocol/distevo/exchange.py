@@ -29,6 +29,9 @@ from distevo.slots import Slots
 from distevo.topology import targets
 from distevo.work import IslandWork, Stage
 
+MAX_EARLY = 256
+"""Most islands that wait for their turn and for which immigrants are kept."""
+
 SendTo = Callable[[str, Head, bytes], None]
 """Sends to an owner: (owner, head, payload)."""
 
@@ -42,6 +45,8 @@ class Exchange:
         self._owner, self._foreman, self._slots, self._outbox, self._send = owner, foreman, slots, outbox, send
         self.migration, self.merging = Migration(send), merging
         self._arrivals = Arrivals()
+        self._early: dict[IslandId, dict[int, list[Program]]] = {}
+        """Immigrants of islands here that have not begun: the last batch of each source."""
         self._seen = seen.SeenKeys()
         self._plan = Plan(epoch=0, version=0)
         self._within: dict[Edge, EdgeStatus] = {}
@@ -66,6 +71,7 @@ class Exchange:
             for edge, status in self._within.items()
             if self._owner_of(edge.run, edge.task, edge.target) == self._owner
         }
+        self._early = {island: early for island, early in self._early.items() if self._owner_of(*island) == self._owner}
         self.merging.follow(plan)
         self._arrivals.prune(lambda run, task: bool(self._places((run, task))))
 
@@ -76,6 +82,10 @@ class Exchange:
         if run is None or islands < 2:
             return
         self._seen.reported(work.id, evaluated)
+        for source, programs in self._early.pop(work.id, {}).items():
+            counts, edge = self._immigrate(work.id, programs), Edge(*work.id[:2], source, work.id.island)
+            if edge in self._within:
+                self._count(edge, counts, now)
         settings = run.migration
         if work.stage is not Stage.EVOLVING or work.state.generation % settings.interval:
             return
@@ -91,10 +101,21 @@ class Exchange:
             owner = self._owner_of(*island)
             self.emigrated += len(chosen) if owner else 0
             if owner == self._owner:
-                self._count(work.id, target, self._immigrate(island, chosen), now)
+                counts = self._immigrate_or_wait(island, work.id.island, chosen)
+                self._count(Edge(*work.id, target), counts, now, sent=1)
             elif owner:
                 block = block or pack(chosen)
                 self.migration.emigrate(work.id, work.grant, target, owner, block, now)
+
+    def _immigrate_or_wait(self, island: IslandId, source: int, programs: list[Program]) -> tuple[int, int] | None:
+        """Give programs to an island here. If its turn has not come, it gets the last batch of each source when it has
+        had its first generation: by then the source may rest, and would have sent for nothing."""
+        if not self._foreman.is_waiting(island):
+            return self._immigrate(island, programs)
+        self._early.setdefault(island, {})[source] = programs[: self._plan.runs[island.run].migration.size]
+        if len(self._early) > MAX_EARLY:
+            del self._early[next(iter(self._early))]
+        return 0, 0
 
     def _immigrate(self, island: IslandId, programs: list[Program]) -> tuple[int, int] | None:
         with self.merging.stopwatch.of("migration"):
@@ -103,12 +124,11 @@ class Exchange:
         self.immigrated.update(accepted=accepted, known=known, declined=len(programs) - accepted - known)
         return counts
 
-    def _count(self, source: IslandId, target: int, counts: tuple[int, int] | None, now: float) -> None:
-        edge = Edge(source.run, source.task, source.island, target)
+    def _count(self, edge: Edge, counts: tuple[int, int] | None, now: float, sent: int = 0) -> None:
         was = self._within.get(edge) or EdgeStatus(edge, self._owner, False, 0, 0, 0, None)
         accepted, known = counts or (0, 0)
         self._within[edge] = was._replace(
-            sent=was.sent + 1,
+            sent=was.sent + sent,
             accepted=was.accepted + accepted,
             known=was.known + known,
             last_at=was.last_at if counts is None else now,
@@ -130,17 +150,16 @@ class Exchange:
         if not self._is_source(sender, head):
             return self._arrivals.took(head, 0, 0, "the source is not yours under that grant, by the plan known here")
         island = IslandId(head.run, head.task, head.target)
-        work = self._foreman.islands.get(island)
-        if work is None or work.run is None:
-            return self._arrivals.took(head, 0, 0, "the island is not in hand here")
-        problem = work.run.problem
+        if self._owner_of(*island) != self._owner:
+            return self._arrivals.took(head, 0, 0, "the island is not here, by the plan known here")
+        problem = self._plan.runs[head.run].problem
         try:
             programs = unpack(payload, keyer(problem.name, problem.version))
         except BlockError as error:
             raise RemoteProtocolError(Code.MALFORMED, str(error)) from error
-        counts = self._immigrate(island, programs)
+        counts = self._immigrate_or_wait(island, head.source, programs)
         if counts is None:
-            return self._arrivals.took(head, 0, 0, "the island rests")
+            return self._arrivals.took(head, 0, 0, "the island takes none now")
         return self._arrivals.took(head, *counts, None)
 
     # --- seen keys -------------------------------------------------------------------------------

@@ -239,6 +239,11 @@ class Foreman:
         """Islands that are this platform's and not begun."""
         return len(self._queue)
 
+    def is_waiting(self, island: IslandId) -> bool:
+        """Whether an island is this platform's, and its turn to evolve has still to come."""
+        work = self.islands.get(island)
+        return island in self._queue if work is None else work.is_fetching
+
     @property
     def is_empty(self) -> bool:
         """Whether this platform owns nothing, by the plan in force, and nothing is left that it has to hand over."""

@@ -1,0 +1,86 @@
+"""Programs on their way to islands whose turn has not come: the last of each source are there when it has."""
+
+from __future__ import annotations
+
+from distevo.block import pack
+from distevo.events import IslandId
+from distevo.exchange import MAX_EARLY
+from distevo.messages import Migrants
+from distevo.migration import Edge
+from distevo.program import Program
+from tests.node.world import KEY_OF, World
+
+
+def ring() -> tuple[World, IslandId, IslandId]:
+    """A task with more islands than there are places: one that evolves, and its neighbour, which waits."""
+    world = World(workers=1)
+    world.submit(tasks=1, islands=40, evaluations=40_000, migration={"topology": "ring", "interval": 1, "size": 2})
+    source = max(world.running)
+    target = source._replace(island=source.island + 1)
+    assert world.node.foreman.is_waiting(target)
+    return world, source, target
+
+
+def end_others(world: World, but: IslandId) -> None:
+    for island in [island for island in world.running if island != but]:
+        world.generation(island, evaluations=1000)
+    world.pass_time(1)
+
+
+def genomes(world: World, island: IslandId) -> set[bytes]:
+    return {program.genome for program in world.node.foreman.islands[island].with_immigrants()}
+
+
+def accepted(world: World, source: IslandId, target: IslandId) -> tuple[int, int]:
+    edge = Edge(*source, target.island)
+    (status,) = [status for status in world.node.exchange.status() if status.edge == edge]
+    return status.sent, status.accepted
+
+
+def test_an_island_that_begins_late_has_the_last_of_what_its_neighbour_sent() -> None:
+    world, source, target = ring()
+    for fitness in (0.1, 0.2, 0.3):
+        world.generation(source, fitness=fitness)
+    assert accepted(world, source, target) == (3, 0)
+    end_others(world, target)
+    world.generation(target)
+    assert b"%s:3" % str(source).encode() in genomes(world, target)
+    assert accepted(world, source, target)[1] == 1
+    assert world.node.exchange._early == {}
+
+
+def test_what_another_platform_sends_it_waits_too() -> None:
+    world, _, target = ring()
+    world.join("n")
+    source = next(
+        IslandId("r", "t0", index)
+        for index, place in enumerate(world.node.following.plan.runs["r"].tasks["t0"].islands)
+        if place.owner == "n-c0"
+    )
+    grant = world.node.following.plan.runs["r"].tasks["t0"].islands[source.island].grant
+    program = Program.of(b"theirs", KEY_OF(b"theirs"), (9.0,))
+    waiting = next(island for island in world.node.foreman._queue)
+    head = Migrants(run="r", task="t0", source=source.island, target=waiting.island, number=1, grant=grant)
+    world.hear("n", head, pack([program]))
+    for _ in range(100):
+        if waiting in world.running:
+            break
+        end_others(world, waiting)
+    world.generation(waiting)
+    assert b"theirs" in genomes(world, waiting)
+
+
+def test_no_more_are_kept_than_have_a_limit_and_none_of_islands_that_went_elsewhere() -> None:
+    world, source, target = ring()
+    world.generation(source)
+    exchange = world.node.exchange
+    assert target in exchange._early
+    for index in range(MAX_EARLY + 1):
+        exchange._early.setdefault(IslandId("r", "t0", 1000 + index), {})
+    world.generation(source)
+    assert len(exchange._early) <= MAX_EARLY + 1
+    assert world.node.office.term is not None
+    world.node.office.term.ledger.assign(target, "n-c0")
+    world.node.office._publish()
+    world.pass_time(2)
+    assert target not in exchange._early

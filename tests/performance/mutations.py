@@ -152,6 +152,14 @@ MUTATIONS = [
         ),
     ),
     Mutation(
+        "checkpoints: what was done for an open task counts as over",
+        (Edit("pruning.py", "    return task.state is not TaskState.OPEN", "    return True"),),
+    ),
+    Mutation(
+        "checkpoints: a new owner's hold all that former owners' did",
+        (Edit("keeper.py", "return other.sequence <= self.cover.get(other.grant, -1)", "return True"),),
+    ),
+    Mutation(
         "a new owner looks at no former owner's checkpoints",
         (
             Edit(

@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from distevo.block import pack
+from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.cluster import ClusterRecord
 from distevo.events import IslandId
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, RunState, TaskPlan, TaskState
+from distevo.program import Program
 from distevo.run import Budget
 from distevo.simulator.invariants.violation import Violation
-from distevo.simulator.workers import PROBLEM
+from distevo.simulator.workers import KEY_OF, PROBLEM
 
 A, B = "a-1", "b-2"
 ISLAND = IslandId("r", "t", 0)
@@ -83,3 +86,27 @@ def a_plan(
         },
     }
     return Plan(**(known | fields))
+
+
+def snapshot(grant: int, fitness: float, *, fit: bool = False, **fields: Any) -> IslandSnapshot:
+    """What an owner has of the island of `a_plan`, with one program of this fitness."""
+    genome = f"{fitness} {fit}".encode()
+    known: dict[str, Any] = {
+        "run": ISLAND.run,
+        "task": ISLAND.task,
+        "island": ISLAND.island,
+        "problem": PROBLEM.name,
+        "version": PROBLEM.version,
+        "grant": grant,
+        "sequence": 1,
+        "cover": {},
+        "seed": "0" * 32,
+        "generation": 1,
+        "cursor": 0,
+        "optimizer": b"",
+        "population": pack([Program.of(genome, KEY_OF(genome), (fitness,), fit)]),
+        "invalid": [],
+        "suspects": [],
+        "counters": Counters(),
+    }
+    return IslandSnapshot(**(known | fields))

@@ -7,38 +7,12 @@ from typing import Any
 
 import pytest
 
-from distevo.block import pack
-from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.events import IslandId
 from distevo.names import owner_checkpoints
 from distevo.plan import IslandPlace, TaskPlan, TaskState
-from distevo.program import Program
 from distevo.result import Result
 from distevo.simulator.invariants import results
-from distevo.simulator.workers import KEY_OF, PROBLEM
-from tests.simulator.stories import ISLAND, A, B, a_plan, violates
-
-
-def snapshot(grant: int, fitness: float, *, fit: bool = False) -> IslandSnapshot:
-    genome = f"{fitness} {fit}".encode()
-    return IslandSnapshot(
-        run="r",
-        task="t",
-        island=0,
-        problem=PROBLEM.name,
-        version=PROBLEM.version,
-        grant=grant,
-        sequence=1,
-        cover={},
-        seed="0" * 32,
-        generation=1,
-        cursor=0,
-        optimizer=b"",
-        population=pack([Program.of(genome, KEY_OF(genome), (fitness,), fit)]),
-        invalid=[],
-        suspects=[],
-        counters=Counters(),
-    )
+from tests.simulator.stories import ISLAND, A, B, a_plan, snapshot, violates
 
 
 def a_result(fitness: float, *, fit: bool = False) -> Result:

@@ -10,7 +10,6 @@ from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.errors import ObjectError
 from distevo.events import IslandId
 from distevo.instructions import Log, StartIsland
-from distevo.keeper import marks_of
 from distevo.messages import Command
 from distevo.names import CHECKPOINTS, CLUSTER, MAIL, RESULTS
 from distevo.node import Node
@@ -143,7 +142,7 @@ class Referee:
         """An object was created."""
         self._results.created(name, client.owner, self._store.moment)
         if isinstance(content, Checkpoint):
-            self._kept.created(name, marks_of(content.islands))
+            self._kept.created(name, content.islands)
         if name.startswith(MAIL) and self._calm is not None and self._agenda.now >= self._calm.since:
             self._look_for_acknowledgements(client, name)
 

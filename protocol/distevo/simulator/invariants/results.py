@@ -15,24 +15,16 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import NamedTuple
 
-from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot
 from distevo.events import IslandId
 from distevo.names import RESULTS, owner_checkpoints
 from distevo.plan import IslandPlace, Plan, TaskPlan, TaskState
-from distevo.program import keyer
 from distevo.result import Result
 from distevo.simulator.invariants.violation import Violation
+from distevo.simulator.invariants.worth import Worth, worth_of
 
 NOTHING_LOST = "a result is as good as every durable checkpoint of its task"
 NAMED_STAYS = "what a plan names as result is in the store"
-
-
-class Worth(NamedTuple):
-    """What the best program of a snapshot is worth; the higher the better."""
-
-    fit: bool
-    fitness: tuple[float, ...]
 
 
 class _Durable(NamedTuple):
@@ -67,11 +59,10 @@ class ResultJudge:
         self._closed: dict[tuple[str, str], _Closed] = {}
         self._places: dict[tuple[str, str], list[IslandPlace]] = {}
         """Where the islands of open tasks are, by the plan in force; a plan that closes a task no longer says it."""
-        self._worths: dict[bytes, Worth | None] = {}
 
     def durable(self, owner: str, snapshot: IslandSnapshot, moment: int) -> None:
         """The store confirmed a checkpoint of `owner` with this snapshot in it, which it took at `moment`."""
-        worth = self._worth(snapshot)
+        worth = worth_of(snapshot)
         if worth is not None:
             island = IslandId(snapshot.run, snapshot.task, snapshot.island)
             entry = _Durable(moment, island, snapshot.grant, owner, worth)
@@ -129,7 +120,7 @@ class ResultJudge:
                 counts_until = self._last_listing((closer, place.owner), durable, created)
             if durable.moment >= counts_until:
                 continue
-            if _is_worse(reached, durable.worth):
+            if reached.is_worse(durable.worth):
                 raise Violation(
                     NOTHING_LOST,
                     f"{name}, by {closer}, is worth {reached}; {durable.owner} had {durable.worth} "
@@ -147,16 +138,3 @@ class ResultJudge:
         listings = chain.from_iterable(self._listings.get(lister, {}).get(wanted, ()) for lister in listers)
         moments = [moment for moment, told in listings if moment <= created and durable.island not in told]
         return max(moments, default=created)
-
-    def _worth(self, snapshot: IslandSnapshot) -> Worth | None:
-        block = snapshot.population
-        if block not in self._worths:
-            programs = unpack(block, keyer(snapshot.problem, snapshot.version)) if block else []
-            worths = [Worth(program.fit, program.fitness) for program in programs]
-            self._worths[block] = max(worths, default=None)
-        return self._worths[block]
-
-
-def _is_worse(reached: Worth, other: Worth) -> bool:
-    """Of two fit programs neither is worse: the smallest is chosen, whatever its fitness."""
-    return not reached.fit and (other.fit or reached.fitness < other.fitness)

@@ -105,6 +105,25 @@ def test_an_extended_task_keeps_what_its_first_result_had() -> None:
             judge.named("r", "t", extended, 1, a_result(1.5))
 
 
+@pytest.mark.parametrize("grant", [2, 3])
+def test_what_is_saved_on_a_later_rung_counts(grant: int) -> None:
+    judge = results.ResultJudge(GRANTS | {ISLAND: {1: A, 2: B, 3: A}})
+    judge.in_force(a_plan(B, 2))
+    judge.created(NAME, B, 100)
+    # The plan that has the task go on gives its island to somebody at once, under grant 3.
+    promoted = TaskPlan(islands=[IslandPlace(A, 3)], result=NAME, rung=1, first_grant=3)
+    judge.named("r", "t", promoted, 1, a_result(1.0))
+    judge.in_force(a_plan(A, 3, result=NAME, rung=1))
+    judge.durable({2: B, 3: A}[grant], snapshot(grant, 2.0), 150)
+    judge.created("results/r/t/1", A, 200)
+    done = TaskPlan(state=TaskState.DONE, result="results/r/t/1", rung=1, first_grant=3)
+    if grant == 3:
+        with violates(results.NOTHING_LOST):
+            judge.named("r", "t", done, 1, a_result(1.0))
+    else:
+        judge.named("r", "t", done, 1, a_result(1.0))  # That rung was over.
+
+
 def test_a_result_that_is_not_there_or_goes() -> None:
     with violates(results.NAMED_STAYS):
         judged(None)

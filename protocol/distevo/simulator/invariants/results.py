@@ -107,7 +107,11 @@ class ResultJudge:
         # Of an extended task the plan may have forgotten who had the islands.
         places = self._places.get((run, task), [])
         grants = [max(self._grants.get(IslandId(run, task, index), [0])) for index in range(len(places))]
-        self._closed[run, task] = _Closed(created, max(grants, default=0))
+        last = max(grants, default=0)
+        if entry.state is TaskState.OPEN:
+            # The plan that has the task go on may have given its islands again.
+            last = min(last, entry.first_grant - 1)
+        self._closed[run, task] = _Closed(created, last)
         counted: list[_Durable] = []
         for durable in self._durable.get((run, task), ()):
             if durable.grant < first_grant or self._grants.get(durable.island, {}).get(durable.grant) != durable.owner:

@@ -75,6 +75,17 @@ def test_a_coordinator_that_is_drained_in_the_calm() -> None:
         judge.sweep(moment(late + 16 + BOUNDS.coordinator, record=again, quiet_since=111.0 + late))
 
 
+def test_who_is_to_leave_and_stays_excuses_nothing_any_more() -> None:
+    judge = calm.CalmJudge(BOUNDS, since=100)
+    gone: dict[str, Any] = {"record": record(1, "c-3"), "living": [B], "leaving": [A]}
+    # The bound begins when it is asked to, or when something went wrong last.
+    judge.sweep(moment(0, **gone))
+    judge.sweep(moment(BOUNDS.leaving + 9, **gone, quiet_since=110.0))
+    judge.sweep(moment(BOUNDS.leaving + 8 + BOUNDS.coordinator, **gone, quiet_since=110.0))
+    with violates(calm.COORDINATED):
+        judge.sweep(moment(BOUNDS.leaving + 10 + BOUNDS.coordinator, **gone, quiet_since=110.0))
+
+
 def neighbours() -> Plan:
     """Two members have islands of one task."""
     told = a_plan(A)

@@ -38,7 +38,7 @@ class Bounds(NamedTuple):
     mailed_merge: float
     """The same, where the wish and its answer go by mail."""
     leaving: float
-    """Until who is drained has left, from when a plan says so."""
+    """Until who is asked to end, drained or revoked has left."""
 
     @classmethod
     def of(cls, times: Times, slowest_generation: float) -> Bounds:
@@ -107,13 +107,17 @@ class CalmJudge:
         """Seconds for which several platforms worked on some task's islands."""
         self._swept_at = since
         self._epoch: int | None = None
+        self._leaving: dict[str, float] = {}
+        """Since when who is asked to leave is seen."""
         self._unsettled_at = since
         """When somebody was seen last who is about to leave: that may be the coordinator."""
 
     def sweep(self, at: Moment) -> None:
         """Look at the cluster. Raises Violation."""
-        if at.leaving:
-            self._unsettled_at = max(self._unsettled_at, at.now)
+        self._leaving = {owner: self._leaving.get(owner, at.now) for owner in at.leaving}
+        # Who ought to have left excuses nothing any more.
+        if any(at.now - max(since, at.quiet_since) <= self.bounds.leaving for since in self._leaving.values()):
+            self._unsettled_at = at.now
         waited = self._waited(at)
         if waited > self.bounds.coordinator:
             self._look_for_coordinator(at)

@@ -1,17 +1,17 @@
-"""Who is drained leaves."""
+"""Who is asked to end, drained or revoked has left in time."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from distevo.plan import MemberState, Plan
+from distevo.plan import Plan
 from distevo.simulator.invariants.violation import Violation
 
-LEAVES_IN_TIME = "who is drained has left within the bound"
+LEAVES_IN_TIME = "who is to leave has left within the bound"
 
 
 class LeaverJudge:
-    """Times how long members that a plan has leave are still there.
+    """Times how long members that are to leave are still there.
 
     The time counts as in `OrphanJudge`: each disturbance begins it anew.
     """
@@ -22,12 +22,7 @@ class LeaverJudge:
 
     def sweep(self, plan: Plan, leaving: Collection[str], quiet_since: float, now: float) -> None:
         """Look at all members. `leaving` owners run; `quiet_since` is as in `OrphanJudge`. Raises Violation."""
-        drained = {
-            member.owner(name)
-            for name, member in plan.members.items()
-            if member.is_draining and member.state is MemberState.ALIVE
-        }
-        self._since = {owner: self._since.get(owner, now) for owner in leaving if owner in drained}
+        self._since = {owner: self._since.get(owner, now) for owner in leaving}
         for owner, since in self._since.items():
             waited = now - max(since, quiet_since)
             if waited > self.bound:

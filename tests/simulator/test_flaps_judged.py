@@ -13,7 +13,7 @@ def handed(judge: flaps.FlapJudge, owners: Sequence[str], **refused: list[str]) 
     """An island that each of these works on is given to the next, one in a second."""
     for now, owner in enumerate(owners):
         judge.in_force(a_plan(owner), now, refused)
-        judge.generated(ISLAND)
+        judge.at_work(ISLAND)
 
 
 def test_an_island_that_comes_to_rest() -> None:

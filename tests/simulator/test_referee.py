@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from distevo.cluster import ClusterRecord, encode_cluster
-from distevo.instructions import Log
+from distevo.instructions import Log, StartIsland
 from distevo.plan import Plan, encode_plan
+from distevo.run import Budget
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.config import Group, Scenario
 from distevo.simulator.invariants import plan as plan_judge
+from distevo.simulator.invariants.flaps import COMES_TO_REST, MOST_MOVES
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.measures import Measures
 from distevo.simulator.referee import CLUSTER_STAYS, SOUND, Referee
+from distevo.simulator.workers import PROBLEM
+from tests.simulator.stories import ISLAND, A, B, a_plan, snapshot, violates
 
 CLIENT: Any = SimpleNamespace(member="a", owner="a-1", key="k")
 
@@ -85,3 +89,17 @@ def test_an_error_that_a_node_finds_in_what_nodes_wrote(court: Court) -> None:
     with pytest.raises(Violation) as caught:
         court.referee.said(CLIENT, Log("error", "a damaged checkpoint is skipped", {"name": "checkpoints/a-1/3"}))
     assert caught.value.invariant == SOUND
+
+
+def test_an_island_that_was_started_follows_idle_workers_no_more(court: Court) -> None:
+    def go_on(version: int) -> None:
+        starter: Any = SimpleNamespace(owner=(A, B)[version % 2])
+        court.objects[f"plans/{version}"] = encode_plan(a_plan(starter.owner, version, version=version))
+        court.swap(1, version)
+        begun = snapshot(version, 1.0)
+        court.referee.started(starter, StartIsland(0, ISLAND, PROBLEM, b"{}", 1, 10, Budget(None, 100), begun, 0))
+
+    for version in range(1, MOST_MOVES + 2):
+        go_on(version)
+    with violates(COMES_TO_REST):
+        go_on(MOST_MOVES + 2)

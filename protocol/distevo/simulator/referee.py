@@ -205,6 +205,7 @@ class Referee:
     def started(self, boot: Boot, order: StartIsland) -> None:
         """A node lets a worker begin an island."""
         self._starts.started(order.island, order.snapshot.grant, boot.owner)
+        self._flaps.at_work(order.island)
         self._measures.views.started(boot.owner, self._agenda.now)
 
     def said(self, boot: Boot, line: Log) -> None:
@@ -232,7 +233,7 @@ class Referee:
         """An island had a generation; its last one under its budget, if `is_final`."""
         if is_final and self.plan is not None and island.run in self.plan.runs:
             self._orphans.rests(island, budget_of(self.plan, island))
-        self._flaps.generated(island)
+        self._flaps.at_work(island)
         self._generated_at = self._agenda.now
         self._measures.generations += 1
 

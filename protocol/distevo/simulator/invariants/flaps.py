@@ -39,8 +39,8 @@ class FlapJudge:
         self._worked_on: set[IslandId] = set()
         self._refused_at: dict[tuple[IslandId, str], float] = {}
 
-    def generated(self, island: IslandId) -> None:
-        """Somebody works on it."""
+    def at_work(self, island: IslandId) -> None:
+        """Somebody has begun it, or goes on with it."""
         self._worked_on.add(island)
 
     def in_force(self, plan: Plan, now: float, refused: Mapping[str, Collection[str]] = EMPTY) -> None:

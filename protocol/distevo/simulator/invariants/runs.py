@@ -1,4 +1,4 @@
-"""A run whose `submit` returned is run: it stays until it was deleted, and everything ordered of it is done."""
+"""A run whose `submit` returned is taken in and not refused, and it stays until a user has it deleted."""
 
 from __future__ import annotations
 

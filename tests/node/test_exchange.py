@@ -50,7 +50,7 @@ def test_an_island_that_begins_late_has_the_last_of_what_its_neighbour_sent() ->
 
 
 def test_what_another_platform_sends_it_waits_too() -> None:
-    world, _, target = ring()
+    world, _, _ = ring()
     world.join("n")
     source = next(
         IslandId("r", "t0", index)

@@ -6,7 +6,7 @@ import pytest
 
 from distevo.checkpoint import IslandSnapshot
 from distevo.keeper import Keeper, Mark
-from distevo.plan import Plan, TaskState
+from distevo.plan import Plan, RunState, TaskState
 from distevo.simulator import expand, simulate
 from distevo.simulator.invariants.kept import HELD_TWICE, KeptJudge
 from tests.simulator.stories import A, B, a_plan, snapshot, violates
@@ -86,6 +86,7 @@ def test_what_nobody_needs_may_go(plan: Plan) -> None:
     [
         with_first_grant(4),
         a_plan(B, 5, run=RunState.CANCELLED),
+        a_plan(B, 5, run=RunState.FAILED),  # its object cannot be read, and it goes on when it is extended
         a_plan(runs={}, next_grant=4),  # whoever gave this grant knows a later plan
     ],
 )

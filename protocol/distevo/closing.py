@@ -297,10 +297,12 @@ class Closing:
 
     def _never_begun(self, end: TaskEnd, task: TaskPlan) -> None:
         del self.ends[end.id]
-        for index, place in enumerate(task.islands):
-            if place.owner:
-                self._ledger.unplace(IslandId(end.run.name, end.task, index))
-        self._publish()
+        # One that others had stays where it is: who was cut off may have begun it, and if the run is extended that counts.
+        owned = [index for index, place in enumerate(task.islands) if place.owner and not place.former]
+        for index in owned:
+            self._ledger.unplace(IslandId(end.run.name, end.task, index))
+        if owned:
+            self._publish()
 
     def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:
         end.guess = end.choose(self._merge)

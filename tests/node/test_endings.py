@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from distevo.block import pack
+from distevo.checkpoint import Checkpoint, encode_checkpoint
 from distevo.command import Verb
 from distevo.events import IslandFailed, IslandId, Outcome
 from distevo.instructions import CreateObject, StoreInstruction
-from distevo.names import RESULTS
+from distevo.names import RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
 from distevo.program import Program
@@ -131,3 +132,32 @@ def test_a_failure_comes_with_its_state_and_never_before_it() -> None:
     world.pass_time(3)
     assert (task_in_force(world, theirs).state, task_in_force(world, theirs).error) == (TaskState.FAILED, "boom")
     assert result(world, theirs).program == "best"
+
+
+def test_what_a_former_owner_writes_after_the_cancel_counts_when_the_run_goes_on() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1, evaluations=1000)
+    assert task_in_force(world).islands[0].owner == "n-c0"
+    world.order(Verb.CANCEL)
+    world.pass_time(60)
+    assert (task_in_force(world).state, task_in_force(world).result) == (TaskState.OPEN, None)
+    # It was cut off, had begun, and wrote a checkpoint before it heard of anything.
+    other = World(member="x", boot="c1")
+    other.submit(tasks=1)
+    state = msgspec.structs.replace(
+        next(iter(other.running.values())).snapshot,
+        grant=1,
+        generation=7,
+        population=pack([a_program(b"cut off", 0.8)]),
+    )
+    saved = Checkpoint(cluster="", member="n", boot="c0", sequence=1, islands=[state], resource_usage={})
+    world.objects[checkpoint_name("n", "c0", 1)] = encode_checkpoint(saved), 1
+    assert world.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
+    world.pass_time(30)
+    while world.running:
+        world.generation(ISLAND, fitness=0.1, evaluations=500)
+    world.pass_time(2)
+    world.verify()
+    world.pass_time(2)
+    assert result(world).fitness == [0.8]

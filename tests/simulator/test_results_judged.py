@@ -48,8 +48,8 @@ def durable(owner: str, grant: int, fitness: float, moment: int, *, fit: bool = 
     return lambda judge: judge.durable(owner, snapshot(grant, fitness, fit=fit), moment)
 
 
-def listed(moment: int, *told: IslandId) -> Any:
-    return lambda judge: judge.listed(B, owner_checkpoints(A), moment, frozenset(told))
+def listed(moment: int, *sought: IslandId, owner: str = A) -> Any:
+    return lambda judge: judge.listed(B, owner_checkpoints(owner), moment, frozenset(sought or {ISLAND}))
 
 
 def test_a_result_that_is_good_enough() -> None:
@@ -63,8 +63,8 @@ def test_a_result_that_is_good_enough() -> None:
     # Written by a former owner after its checkpoints were last listed; what is listed after the result is no help.
     judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20))
     judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(110))
-    # Nor is one for another island, when of this it was told already that it rests.
-    judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(25, IslandId("r", "t", 0)))
+    # Nor is one for another island.
+    judged(a_result(1.0), listed(15), durable(A, 1, 2.0, 20), listed(25, IslandId("r", "t", 1)))
     # A task that failed promises nothing.
     failed = TaskPlan(state=TaskState.FAILED, islands=ENTRY.islands, result=NAME)
     judged(a_result(1.0), durable(B, 2, 2.0, 20), entry=failed)
@@ -79,8 +79,8 @@ def test_a_result_that_is_good_enough() -> None:
         [durable(B, 2, 0.5, 20, fit=True)],
         # The last listing counts, and a listing of others' names is none.
         [durable(A, 1, 2.0, 20), listed(15), listed(25)],
-        [durable(A, 1, 2.0, 20), lambda judge: judge.listed(B, owner_checkpoints(B), 15)],
-        [durable(A, 1, 2.0, 20), listed(25, IslandId("r", "t", 1))],
+        [durable(A, 1, 2.0, 20), listed(15, owner=B)],
+        [durable(A, 1, 2.0, 20), listed(15), listed(25, IslandId("r", "t", 1), ISLAND)],
     ],
 )
 def test_a_result_that_lost_something(told: list[Any]) -> None:

@@ -171,7 +171,7 @@ class Referee:
         if prefix == CHECKPOINTS or not prefix.startswith(CHECKPOINTS):
             return  # It is not what one owner left that was looked for.
         node = getattr(client, "node", None)
-        self._results.listed(client.owner, prefix, self._store.moment, frozenset() if node is None else _told(node))
+        self._results.listed(client.owner, prefix, self._store.moment, frozenset() if node is None else _sought(node))
 
     def durable(self, client: Client, checkpoint: Checkpoint, moment: int) -> None:
         """A checkpoint was confirmed to whoever wrote it."""
@@ -300,8 +300,7 @@ class Referee:
         )
 
 
-def _told(node: Node) -> frozenset[IslandId]:
-    """The islands of which a node has told that they rest."""
-    islands = node.foreman.islands
-    finals = node.news.finals.items()
-    return frozenset(island for island, (grant, _) in finals if island in islands and islands[island].grant == grant)
+def _sought(node: Node) -> frozenset[IslandId]:
+    """The islands for which a node may look for what others have of them: in hand, and not told to rest."""
+    told = {island: grant for island, (grant, _) in node.news.finals.items()}
+    return frozenset(work.id for work in node.foreman.islands.values() if told.get(work.id) != work.grant)

@@ -3,10 +3,10 @@
 Which checkpoints count: those that the store confirmed to an owner of an island of the task, for a grant that a plan
 in force had given that owner, and that were there before the result's object was. A *former* owner may write on
 while nobody can reach it; of its checkpoints those count that were there when the island's owner, or the platform
-that closed the task, last listed the names of that owner's checkpoints. Whoever has told of an island that it rests
-looks no more for what others have of it: its later listings are for other islands. What is written under the grants of
-a task that has its result already counts no more, also when the task is extended later. Moments are counted in writes
-and listings of the store.
+that closed the task, last listed the names of that owner's checkpoints for the island's sake. For an island that it has
+not in hand, or of which it has told that it rests, nobody looks: its listings then are for others. What is written
+under the grants of a task that has its result already counts no more, also when the task is extended later. Moments
+are counted in writes and listings of the store.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ResultJudge:
         self._grants = grants
         self._durable: dict[tuple[str, str], list[_Durable]] = {}
         self._listings: dict[str, dict[str, list[tuple[int, frozenset[IslandId]]]]] = {}
-        """Moments, each with the islands that were not looked for, by who listed and prefix."""
+        """Moments, each with the islands that were looked for, by who listed and prefix."""
         self._candidates: dict[str, tuple[str, int]] = {}
         self._named: set[str] = set()
         self._closed: dict[tuple[str, str], _Closed] = {}
@@ -68,9 +68,9 @@ class ResultJudge:
             entry = _Durable(moment, island, snapshot.grant, owner, worth)
             self._durable.setdefault((island.run, island.task), []).append(entry)
 
-    def listed(self, owner: str, prefix: str, moment: int, told: frozenset[IslandId] = frozenset()) -> None:
-        """`owner` was told which objects begin with `prefix`; that islands `told` rest it has told before."""
-        self._listings.setdefault(owner, {}).setdefault(prefix, []).append((moment, told))
+    def listed(self, owner: str, prefix: str, moment: int, sought: frozenset[IslandId]) -> None:
+        """`owner`, who looks for what others have of islands, was told which objects begin with `prefix`."""
+        self._listings.setdefault(owner, {}).setdefault(prefix, []).append((moment, sought))
 
     def created(self, name: str, owner: str, moment: int) -> None:
         """`owner` created an object."""
@@ -140,5 +140,5 @@ class ResultJudge:
         # Whoever lists all checkpoints of the cluster is tidying up, and reads none of them.
         wanted = owner_checkpoints(durable.owner)
         listings = chain.from_iterable(self._listings.get(lister, {}).get(wanted, ()) for lister in listers)
-        moments = [moment for moment, told in listings if moment <= created and durable.island not in told]
+        moments = [moment for moment, sought in listings if moment <= created and durable.island in sought]
         return max(moments, default=created)

@@ -42,10 +42,13 @@ def copy(source: str, target: str, as_json: bool) -> None:
     from distevo_ctl.copying import copy_cluster
     from distevo_ctl.offline import Offline, open_reader
     from distevo_ctl.screen import print_json
-    from distevod.store import open_store
+    from distevod.store import folder_of, open_store
 
     as_json = as_json or bool(click.get_current_context().find_root().params.get("as_json"))
     reader = open_reader(source)
+    inside, outside = folder_of(target), folder_of(source)
+    if inside is not None and outside is not None and outside.resolve() in inside.resolve().parents:
+        raise CliError(ExitCode.REFUSED, f"{target} lies in {source}", "choose a folder outside of it")
     is_alive = _is_alive(Offline(reader, source))
     if is_alive:
         click.echo(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from distevo.errors import Conflict, DistevoError, NotFound, StoreError
+from distevo.errors import Conflict, DistevoError, NotFound, StoreError, StoreUrlError
 from distevo_ctl.examination import FAILED, Check, disk, failed, fine, warning
 from distevo_ctl.exits import ExitCode
 from distevo_ctl.screen import delay
@@ -199,7 +199,8 @@ def _clock(ahead: float) -> Check:
 def _failure(name: str, error: DistevoError) -> Check:
     """A failed check out of an error, whose message says what to do."""
     problem = str(getattr(error, "problem", ""))
-    return failed(name, str(error), "", ExitCode.STORE_UNAVAILABLE)._replace(problem=problem)
+    code = ExitCode.USAGE if isinstance(error, StoreUrlError) else ExitCode.STORE_UNAVAILABLE
+    return failed(name, str(error), "", code)._replace(problem=problem)
 
 
 # --- the bucket ----------------------------------------------------------------------------------

@@ -183,6 +183,7 @@ def _code_of(error: BaseException) -> ExitCode:
         errors.ObjectError: ExitCode.CORRUPT,
         errors.ObjectVersionError: ExitCode.REFUSED,
         errors.StoreError: ExitCode.STORE_UNAVAILABLE,
+        errors.StoreUrlError: ExitCode.USAGE,
         errors.NotFound: ExitCode.NOT_FOUND,
         errors.BadName: ExitCode.REFUSED,
         SettingsError: ExitCode.USAGE,

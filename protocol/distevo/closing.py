@@ -297,7 +297,7 @@ class Closing:
 
     def _never_begun(self, end: TaskEnd, task: TaskPlan) -> None:
         del self.ends[end.id]
-        # One that others had stays where it is: who was cut off may have begun it, and if the run is extended that counts.
+        # One that others had stays where it is: who was cut off may have begun it, and if the run goes on that counts.
         owned = [index for index, place in enumerate(task.islands) if place.owner and not place.former]
         for index in owned:
             self._ledger.unplace(IslandId(end.run.name, end.task, index))

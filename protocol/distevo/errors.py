@@ -78,6 +78,10 @@ class StoreUnavailable(StoreError):
     """It will not work until somebody acts (disk full, read only, no permission); the message says what to do."""
 
 
+class StoreUrlError(StoreUnavailable):
+    """What is given as a store names none that there can be."""
+
+
 class BadName(StoreError):
     """The name is none that an object can have."""
 

@@ -147,7 +147,9 @@ def test_refusals(source: Path, home: Home) -> None:
     error = home.error("copy", str(source), "used", code=4)
     assert "checkpoints/x/1" in error["message"]
     assert "empty folder" in error["hint"]
-    home.error("copy", str(source), "ftp://x", code=9)
+    assert "lies in" in home.error("copy", str(source), str(source / "inner"), code=4)["message"]
+    assert not (source / "inner").exists()
+    home.error("copy", str(source), "ftp://x", code=2)
     home.error("copy", str(source), code=2)
 
 

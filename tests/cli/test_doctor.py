@@ -125,6 +125,7 @@ def test_ports_that_others_have(home: Home) -> None:
 
 def test_the_first_failure_gives_the_exit_code(home: Home) -> None:
     nowhere = ("--listen", "tcp://192.0.2.1:0")
+    (home.folder / "file").write_text("")
     checks = examined(home, *QUICK, *nowhere, "--store", "s3://bucket", code=4)
     assert (checks["listen"]["code"], checks["store"]["code"]) == (4, 9)
 
@@ -146,8 +147,8 @@ def test_a_problem_of_ones_own(home: Home) -> None:
 
 def test_a_store_that_cannot_be_used(home: Home) -> None:
     (home.folder / "file").write_text("")
-    for url, says in (("file/store", "a file stands"), ("s3://bucket", "no store is called 's3'")):
-        store = examined(home, *QUICK, "--store", url, code=9)["store"]
+    for url, code, says in (("file/store", 9, "a file stands"), ("s3://bucket", 2, "no store is called 's3'")):
+        store = examined(home, *QUICK, "--store", url, code=code)["store"]
         assert store["state"] == FAILED
         assert says in store["text"]
 
@@ -326,7 +327,7 @@ def test_every_verb_in_a_bucket(home: Home) -> None:
             assert set(checks["store verbs"]["figures"]) == {"create", "read", "list", "swap", "delete"}
             assert (checks["sign-in"]["state"], checks["clock"]["state"]) == (OK, OK)
         assert examined(home, *QUICK, "--store", "gs://no-such-bucket", code=9)["bucket"]["problem"] == "no_bucket"
-        assert "names no bucket" in examined(home, *QUICK, "--store", "gs://X", code=9)["bucket"]["text"]
+        assert "names no bucket" in examined(home, *QUICK, "--store", "gs://X", code=2)["bucket"]["text"]
         client = GcsStore(place_of(url), sign_in({EMULATOR_VARIABLE: emulator.url}))
         assert client.list("") == [SWAPPED]
 

@@ -185,7 +185,7 @@ def test_of_a_folder_that_is_none_nothing_is_made_of_it(home: Home) -> None:
             assert error["message"].startswith("there is no")
             assert "daemons were started with" in error["hint"]
         assert tree(home.folder) == before
-    home.error("status", "--store", "ftp://x", code=9)
+    home.error("status", "--store", "ftp://x", code=2)
     home.error("status", "--lease-seconds", "1", code=2)
 
 

@@ -130,6 +130,11 @@ def test_a_hundred_thousand_tasks() -> None:
         (changed("rng.random()", "1 / 0"), "mine: random raised ZeroDivisionError: division by zero (mine.py, line 10"),
         (changed("-abs(genome)", "float('nan')"), "Mine.evaluate returned a fitness that is NaN"),
         (changed("-abs(genome)", "genome.nothing"), "mine: evaluate raised AttributeError"),
+        (changed("-abs(genome)", "__import__('random').random()"), "mine: evaluate gave one program"),
+        (changed("return rng.random()", "return [rng.random()]")
+         .replace("return genome + rng.gauss(0, 1)", "genome[0] += rng.gauss(0, 1); return [genome[0]]")
+         .replace("-abs(genome)", "-abs(genome[0])").replace("repr(genome)", "repr(genome[0])")
+         .replace("float(data)", "[float(data)]"), "mine: mutate changes its parent in place"),
         (changed("repr(genome)", "f'{genome:.9f}'"), "mutate makes another child of a genome than of the same genome"),
         (changed("float(data)", "float(data) + 1"), "Mine.encode is not canonical"),
         (with_member("def crossover(self, a, b, rng):\n    raise SystemExit"), "mine: crossover raised SystemExit"),
@@ -140,6 +145,11 @@ def test_a_broken_problem_is_explained(source: str, message: str) -> None:
     with pytest.raises(ProblemError) as caught:
         check(source)
     assert message in str(caught.value)
+
+
+def test_programs_that_cannot_be_evaluated_are_no_reason_to_refuse_a_problem() -> None:
+    source = changed("return -abs(genome)", "return {True: lambda: -abs(genome)}[int(genome * 1e6) % 4 == 0]()")
+    assert check(source).name == "mine"
 
 
 def test_an_unknown_problem_is_no_crash() -> None:

@@ -116,7 +116,7 @@ def _prune(state_dir: Path, store: str | None, is_meant: bool) -> list[Entry]:
 
 def _is_any(found: list[Entry]) -> bool:
     if not found:
-        click.echo("no checkpoints: nothing is in hand")
+        click.echo("no checkpoints: no island has ended its first generation, or all tasks are over")
     return bool(found)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from distevo_ctl.offline import Offline
 
+MOST_COMPLAINTS = 5
+"""That are shown below a table."""
 SUGGESTED = 5
 """Ids of tasks that are named to somebody who named none of them."""
 COLUMNS = ("TASK…", "STATE", "FIT", "SOLVED", "FITNESS>", "EVALUATIONS>", "WALL>", "PROGRAM…")
@@ -121,7 +123,7 @@ def _show_run(answer: dict[str, Any]) -> None:
             fitness(entry["fitness"]),
             count(entry["evaluations"]),
             duration(entry["seconds"]),
-            Text(plain(entry["error"]), "red") if entry["error"] else plain(entry["program"] or "-"),
+            plain(entry["program"]) if entry["program"] else Text(plain(entry["error"] or "-"), "red"),
         )
         for entry in answer["tasks"]
     ]
@@ -135,6 +137,11 @@ def _show_run(answer: dict[str, Any]) -> None:
     show(out, table(COLUMNS, rows, out.width), total)
     if run["note"]:
         show(out, Text(plain(run["note"]), "yellow"))
+    complaints = [entry for entry in answer["tasks"] if entry["error"] and entry["program"]]
+    for entry in complaints[:MOST_COMPLAINTS]:
+        show(out, Text(f"{plain(entry['id'])}: {plain(entry['error'])}", "yellow"))
+    if len(complaints) > MOST_COMPLAINTS:
+        show(out, Text(f"and {len(complaints) - MOST_COMPLAINTS} more; --task ID shows each", "yellow"))
 
 
 def _write_pictures(client: Client | Offline, run: str, answer: dict[str, Any], folder: Path) -> list[Path]:

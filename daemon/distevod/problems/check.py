@@ -32,6 +32,7 @@ import orjson
 from distevo.errors import DistevoError, ProblemError, TaskError
 from distevo.names import quote
 from distevo.problem import Contract
+from distevo.reproduction import is_same
 from distevod.problems.loader import ProblemRef, described, load, resolve
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -44,6 +45,11 @@ TASKS_LIMIT_BYTES = 64 << 20
 """Largest task file, and largest set of tasks as JSON: every platform reads it."""
 ANSWER_LIMIT_BYTES = 2 * TASKS_LIMIT_BYTES
 STDERR_TAIL_BYTES = 2000
+
+MOST_RAISING = 20
+"""Programs that are tried until the evaluation of one does not raise."""
+LONGEST_REPEATED_S = 5.0
+"""Evaluations that took longer are not made twice."""
 
 DEFAULT_TASK = "default"
 
@@ -400,7 +406,10 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
         contract.decode_canonical(contract.encode(genome))
     say("trying mutate")
     with _blame(contract, "mutate", file):
+        before = contract.encode(genome)
         other = contract.mutate(genome, rng)
+        if contract.encode(genome) != before:
+            raise ProblemError(f"{contract.name}: mutate changes its parent in place; change a copy and return it")
         decoded = contract.decode_canonical(contract.encode(other))
         if any(_child(contract, other, seed) != _child(contract, decoded, seed) for seed in range(8)):
             raise ProblemError(
@@ -413,7 +422,34 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
             contract.decode_canonical(contract.encode(contract.crossover(genome, other, rng)))
     say("trying evaluate")
     with _blame(contract, "evaluate", file):
-        contract.evaluate_batch([genome, other])
+        _try_evaluate(contract, [genome, other], rng)
+
+
+def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random) -> None:
+    """See that some programs can be evaluated, and are worth the same when they are evaluated again.
+
+    One whose evaluation raises is invalid, so that a few of these are no reason to refuse the problem.
+    """
+    for left in reversed(range(MOST_RAISING)):
+        begun = time.monotonic()
+        try:
+            found = contract.evaluate_batch(genomes)
+        except DistevoError:
+            raise
+        except Exception:
+            if not left:
+                raise
+            genomes = [contract.random(rng)]
+        else:
+            break
+    if time.monotonic() - begun > LONGEST_REPEATED_S:
+        return
+    for before, after in zip(found, contract.evaluate_batch(genomes), strict=True):
+        if before.fitness is not None and not is_same(before.fitness, after.fitness):
+            raise ProblemError(
+                f"{contract.name}: evaluate gave one program {before.fitness} and then {after.fitness}; it has to be "
+                "deterministic: take what chance it needs from the program or the task"
+            )
 
 
 def _child(contract: Contract, genome: Any, seed: int) -> bytes:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from distevo.errors import StoreUnavailable
+from distevo.errors import StoreUrlError
 from distevod.store.base import UPLOAD_SECONDS, Store
 from distevod.store.folder import FolderStore
 
@@ -28,7 +28,8 @@ def open_store(url: str, *, read_only: bool = False, upload_seconds: float = UPL
 
     Raises:
         NotFound: with `read_only`, there is no store.
-        StoreUnavailable: there is no such kind of store, or it cannot be used; the message says why and what to do.
+        StoreUrlError: there is no such kind of store.
+        StoreUnavailable: it cannot be used; the message says why and what to do.
     """
     folder = folder_of(url)
     if folder is not None:
@@ -39,7 +40,7 @@ def open_store(url: str, *, read_only: bool = False, upload_seconds: float = UPL
 
 
 def folder_of(url: str) -> Path | None:
-    """The folder of the store at `url`; None for one in a bucket. Raises StoreUnavailable for what is neither."""
+    """The folder of the store at `url`; None for one in a bucket. Raises StoreUrlError for what is neither."""
     scheme = _SCHEME.match(url)
     match scheme[1].lower() if scheme is not None else "":
         case "":
@@ -47,18 +48,18 @@ def folder_of(url: str) -> Path | None:
         case "file":
             parts = urlsplit(url)
             if parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
-                raise StoreUnavailable(f"{url!r} is not a folder on this machine: write file:///absolute/path")
+                raise StoreUrlError(f"{url!r} is not a folder on this machine: write file:///absolute/path")
             return _folder(unquote(parts.path), url)
         case "gs":
             return None
         case other:
-            raise StoreUnavailable(f"{url!r}: no store is called {other!r}; give the path of a folder, or gs://bucket")
+            raise StoreUrlError(f"{url!r}: no store is called {other!r}; give the path of a folder, or gs://bucket")
 
 
 def _folder(path: str, url: str) -> Path:
     if not path or "\0" in path:
-        raise StoreUnavailable(f"{url!r} names no folder: give the path of one")
+        raise StoreUrlError(f"{url!r} names no folder: give the path of one")
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:  # `~somebody` who has no home here
-        raise StoreUnavailable(f"{url!r}: {error}") from error
+        raise StoreUrlError(f"{url!r}: {error}") from error

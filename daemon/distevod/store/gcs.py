@@ -43,7 +43,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from distevo.errors import BadName, Conflict, NotFound, StoreError, StoreUnavailable, Unknown
+from distevo.errors import BadName, Conflict, NotFound, StoreError, StoreUnavailable, StoreUrlError, Unknown
 from distevo.names import CLUSTER
 from distevod.store.base import (
     MAX_NAME_BYTES,
@@ -107,10 +107,10 @@ class Place(NamedTuple):
 
 
 def place_of(url: str) -> Place:
-    """The place that a `gs://` address names. Raises StoreUnavailable for one that no bucket can have."""
+    """The place that a `gs://` address names. Raises StoreUrlError for one that no bucket can have."""
     bucket, _, prefix = url.partition("://")[2].partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise StoreUnavailable(
+        raise StoreUrlError(
             f"{url!r} names no bucket: write gs://BUCKET or gs://BUCKET/PREFIX; a bucket's name has 3 to 63 lower-case "
             "letters, digits, '-', '_' and '.'"
         )
@@ -119,7 +119,7 @@ def place_of(url: str) -> Place:
         if prefix:
             check_name(f"x/{prefix}/x")  # Its first part may be one that a folder store keeps for itself.
     except BadName as error:
-        raise StoreUnavailable(f"{url!r}: {error}") from error
+        raise StoreUrlError(f"{url!r}: {error}") from error
     return Place(bucket, f"{prefix}/" if prefix else "")
 
 

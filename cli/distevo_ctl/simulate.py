@@ -42,7 +42,7 @@ HELP = f"""Simulate a cluster: the node that ships, in virtual time, with a netw
 CONFIG is a YAML file that says which members there are, what they work on and what goes wrong. Without one, each seed
 draws a small cluster and faults of its own, and after the last fault the cluster has to heal. Every step is judged: a
 lost run, two coordinators or a forgotten island end a simulation as a finding, with what led to it. The same CONFIG
-and seed always give the same simulation.
+and seed always give the same simulation. The exit code is 1 if there was a finding.
 
 \b
 An example:

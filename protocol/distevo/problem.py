@@ -10,14 +10,22 @@ What an instance has (a `genome` is whatever the problem likes; distevo never lo
 - `random(rng)`, `mutate(genome, rng)`: a new genome; `rng` is a `random.Random`, the only source of chance.
 - `evaluate(genome)`: a number, maximised; or a mapping with `fitness` (a number, several, or None) and
   optionally `fit` (bool: all that the task shows is right), `behaviour` (bytes: what the program does on the
-  task's inputs; None or b"": unknown) and `metrics` (numbers by name). None, or a fitness of None: invalid.
+  task's inputs; None or b"": unknown) and `metrics` (numbers by name; checked, and not kept). None, or a fitness of
+  None: invalid.
 - `encode(genome)`, `decode(data)`: canonical bytes and back; decode then encode gives the same bytes.
 - `crossover(a, b, rng)`, optional: one child.
 - `seeds(rng)`, optional: the genomes to begin with.
 - `evaluate_batch(genomes)`, optional: one outcome for each genome, in order.
-- `verify(genome)`, optional: True or False, judged on data that evolution never saw.
+- `verify(genome)`, optional: True or False, judged on data that evolution never saw. Asked once, of a task's last
+  guess, if that is fit.
 - `sweep(share, shares)`, optional: an exhaustive start; `Contract.sweep` says how.
 - `panels(genome)`, optional: titled colour grids that show what the program does.
+
+What the class may have, each a class method that returns task data by id, in the order in which tasks are worked on:
+
+- `tasks(spec)`: the text behind `--tasks`, a named set say.
+- `tasks_from_file(data)`: the content of a JSON task file, of any form; without it that is task data by id itself.
+- `tasks_from_csv(text, name)`: a CSV file's text, and the file's name without its ending.
 
 An optional member that is None counts as absent, so an instance can say that its own task has nothing to
 verify: `self.verify = None`.
@@ -71,7 +79,7 @@ class Evaluation(NamedTuple):
     behaviour: bytes
     """8-byte BLAKE3 digest of the problem's behaviour bytes, or b"" where the problem gave none."""
     metrics: Mapping[str, float] | None
-    """Further numbers by name, for people to look at."""
+    """Further numbers by name."""
 
 
 INVALID = Evaluation(None, False, b"", None)

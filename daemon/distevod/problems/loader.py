@@ -107,9 +107,8 @@ def load(ref: ProblemRef) -> type:
         module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         if ref.reference in BUILT_IN and isinstance(error, ModuleNotFoundError):
-            raise ProblemError(
-                f"problem {ref.reference} needs {error.name}; install it with: pip install 'distevo[{ref.reference}]'"
-            ) from error
+            extra = f"pip install '.[{ref.reference}]' in distevo's folder"
+            raise ProblemError(f"problem {ref.reference} needs {error.name}; install it with: {extra}") from error
         raise ProblemError(f"importing {name} failed: {described(error)}") from error
     return _class_in(module, attribute, ref.reference)
 

@@ -124,7 +124,7 @@ def test_a_store_that_cannot_be_used_is_9_with_the_reason(home: Home) -> None:
     for detach in ((), ("--detach",)):
         refused = home.distevod("start", *detach, *QUICK, "--store", "file", code=9)
         assert str(home.folder / "file") in refused.stderr
-    assert "names no bucket" in home.distevod("start", *QUICK, "--store", "gs://No/x", code=9).stderr
+    assert "names no bucket" in home.distevod("start", *QUICK, "--store", "gs://No/x", code=2).stderr
     body = json.loads(home.distevod("start", "--detach", "--json", *QUICK, "--store", "file", code=9).stderr)["error"]
     assert body["name"] == "store_unavailable"
     assert "distevod.log" in body["hint"]

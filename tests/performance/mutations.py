@@ -199,6 +199,10 @@ MUTATIONS = [
         (Edit("ledger.py", "if state is MemberState.ALIVE and entry.key in self.plan.denied:", "if False:"),),
     ),
     Mutation(
+        "verdicts: a platform without the problem has the last word on a guess",
+        (Edit("verdicts.py", "        if verdict.is_missing:", "        if False:"),),
+    ),
+    Mutation(
         "merge: what was wished for once is not wished for again",
         (
             Edit(

@@ -28,6 +28,15 @@ def test_an_island_without_an_owner_may_wait_for_its_turn() -> None:
         judge.sweep(two, [A], 0, now)
 
 
+def test_who_refuses_its_run_is_not_idle_for_an_island() -> None:
+    judge = orphans.OrphanJudge(bound=10)
+    for now in (0, 50):
+        judge.sweep(a_plan(""), [B], 0, now, {"b": ["r"]})
+    with violates(orphans.ADOPTED_IN_TIME):
+        for now in (60, 80):
+            judge.sweep(a_plan(""), [B], 0, now, {"b": ["x"]})
+
+
 def test_an_island_that_has_used_its_budget_up_needs_no_owner_until_that_is_raised() -> None:
     judge = orphans.OrphanJudge(bound=10)
     told = a_plan(A)

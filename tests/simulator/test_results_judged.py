@@ -12,6 +12,7 @@ from distevo.names import owner_checkpoints
 from distevo.plan import IslandPlace, TaskPlan, TaskState
 from distevo.result import Result
 from distevo.simulator.invariants import results
+from distevo.simulator.workers import ABSENT
 from tests.simulator.stories import ISLAND, A, B, a_plan, snapshot, violates
 
 
@@ -86,6 +87,11 @@ def test_a_result_that_is_good_enough() -> None:
 def test_a_result_that_lost_something(told: list[Any]) -> None:
     with violates(results.NOTHING_LOST):
         judged(a_result(1.0), *told)
+
+
+def test_a_guess_that_nobody_looked_at() -> None:
+    with violates(results.LOOKED_AT):
+        judged(a_result(1.0), entry=TaskPlan(state=TaskState.DONE, islands=ENTRY.islands, result=NAME, error=ABSENT))
 
 
 def test_an_extended_task_keeps_what_its_first_result_had() -> None:

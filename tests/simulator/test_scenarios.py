@@ -39,6 +39,7 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
         ({"work": {"generation_seconds": [3, 2]}}, "work.generation_seconds: is [least, most]"),
         ({"runs": [{"name": "a"}, {"name": "a"}]}, "runs[1].name: there is a run 'a' already"),
         ({"commands": [{"at": 1, "verb": "cancel", "run": "b"}]}, "commands[0].run: there is no run 'b'"),
+        ({"members": [{"lacks": ["b"]}]}, "members[0].lacks: there is no run 'b'"),
         (
             {"commands": [{"at": 1, "verb": "drain", "member": "server-9"}]},
             "commands[0].member: there is no member 'server-9'",
@@ -94,9 +95,11 @@ def test_what_seeds_expand_to() -> None:
         away = len(leavers) == 1 and all(
             order.verb is Verb.REVOKE or order.back_after is None for order in scenario.commands if order.member
         )
-        assert len(names_of(scenario)) - len(gone) - away >= 2
+        lacking = sum(group.lacks != () for group in scenario.members)
+        assert len(names_of(scenario)) - len(gone) - away - lacking >= 2
     verbs = Counter(order.verb for scenario in scenarios for order in scenario.commands)
     assert verbs[Verb.DRAIN] > 30
     assert verbs[Verb.REVOKE] > verbs[Verb.UNREVOKE] > 10
+    assert sum(group.lacks == ("short",) for scenario in scenarios for group in scenario.members) > 30
     reaches = [all(group.is_behind_nat for group in scenario.members) for scenario in scenarios]
     assert 30 < sum(reaches) < 90, "clusters in which nobody can be dialled"

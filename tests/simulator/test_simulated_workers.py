@@ -10,25 +10,34 @@ import pytest
 
 from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
-from distevo.events import Event, IslandId, IslandReported, Verified, WorkerDied, WorkerReady, WorkersFinished
+from distevo.events import (
+    Event,
+    IslandId,
+    IslandReported,
+    ProblemMissing,
+    Verified,
+    WorkerDied,
+    WorkerReady,
+    WorkersFinished,
+)
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
 from distevo.program import Program
 from distevo.run import Budget
 from distevo.simulator.agenda import Agenda
-from distevo.simulator.config import Work
-from distevo.simulator.workers import GENOME_BITS, KEY_OF, PROBLEM, Workers, evaluate
+from distevo.simulator.config import Group, Work
+from distevo.simulator.workers import ABSENT, GENOME_BITS, KEY_OF, PROBLEM, Workers, evaluate
 
 ISLAND = IslandId("r", "t", 0)
 
 
 class Host:
-    def __init__(self, **work: Any) -> None:
+    def __init__(self, lacks: tuple[str, ...] = (), **work: Any) -> None:
         self.member, self.is_suspended, self.wakes_at = "m", False, 0.0
         self.heard: list[tuple[float, Event]] = []
         self.agenda = Agenda()
         self.generations = 0
         self.times = 1.0
-        self.workers = Workers(1, Work(**work), self, self.agenda, random.Random(1))
+        self.workers = Workers(Group(lacks=lacks), Work(**work), self, self.agenda, random.Random(1))
 
     def feed(self, event: Event) -> None:
         self.heard.append((self.agenda.now, event))
@@ -194,3 +203,14 @@ def test_workers_of_a_platform_that_is_gone() -> None:
     host.workers.end()
     host.workers.kill(0)
     assert host.wait(50) == []
+
+
+def test_a_platform_without_the_problem_says_so() -> None:
+    host = Host(lacks=("r",)).ready()
+    host.workers.start_island(order())
+    assert host.wait(10) == [ProblemMissing(0, ISLAND, ABSENT)]
+    host.workers.verify(VerifyProgram(0, "r", "t", PROBLEM, b"{}", b"1"))
+    (verdict,) = host.wait(10)
+    assert (verdict.is_missing, verdict.fitness) == (True, None)
+    host.workers.start_island(order(IslandId("s", "t", 0)))
+    assert isinstance(host.wait(10)[0], IslandReported)

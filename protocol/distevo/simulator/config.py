@@ -41,6 +41,8 @@ class Group(_Part, frozen=True, kw_only=True):
     batch_size: Positive = 100
     islands: Positive | None = None
     """Most islands that each wishes to hold."""
+    lacks: tuple[str, ...] = ()
+    """Runs whose problem is not there."""
     is_behind_nat: bool = False
     """It dials and cannot be dialled, as a notebook."""
     latency: Annotated[float, Meta(ge=0)] = 0.02
@@ -226,6 +228,10 @@ def checked(scenario: Scenario) -> Scenario:
     for at, name in enumerate(runs):
         if name in runs[:at]:
             raise ScenarioError(f"runs[{at}].name: there is a run {name!r} already")
+    for at, group in enumerate(scenario.members):
+        unknown = next((name for name in group.lacks if name not in runs), None)
+        if unknown is not None:
+            raise ScenarioError(f"members[{at}].lacks: there is no run {unknown!r}")
     for at, order in enumerate(scenario.commands):
         if order.verb.is_about_member:
             if order.member not in named and (order.member, order.verb) != (COORDINATOR, Verb.DRAIN):

@@ -23,6 +23,8 @@ FIRST_FAULT = 8.0
 """Seconds: some faults strike while the cluster is still finding itself."""
 FEW = 4
 """Members that have enough to do with one task."""
+FEW_CAPABLE = 2
+"""Members that stay and have the problems of all runs, at least."""
 CARRIED_OUT_SECONDS = 20.0
 """Before the calm, for a command about a member to be carried out, unless a fault is in the way."""
 WORK_SECONDS = 85.0
@@ -49,9 +51,12 @@ def _lost(faults: list[f.AnyFault]) -> list[f.AnyFault]:
 
 def _spare(names: list[str], faults: list[f.AnyFault]) -> bool:
     """Whether one member more may leave for ever, and the rest can do the work."""
-    # Of two platforms that are called the same one has to give way.
-    namesakes = [fault for fault in faults if isinstance(fault, f.Twin) and fault.has_own_key]
-    return len(_lost(faults)) + len(namesakes) < len(names) - 2
+    return len(_lost(faults)) + _namesakes(faults) < len(names) - 2
+
+
+def _namesakes(faults: list[f.AnyFault]) -> int:
+    """Of two platforms that are called the same one has to give way."""
+    return sum(isinstance(fault, f.Twin) and fault.has_own_key for fault in faults)
 
 
 class _Draw:
@@ -102,9 +107,12 @@ class _Draw:
             runs = [msgspec.structs.replace(runs[0], islands_per_task=2 + len(names)), *runs[1:]]
         times = msgspec.structs.replace(scenario.times, merge_interval=rng.choice((0.0, 5.0, 10.0, 10.0)))
         runs, changes = self._turns(runs)
+        members = self._lacking(scenario.members, [*scenario.faults, *slow], leavers)
         commands = sorted([*commands, *leavers, *changes], key=lambda order: order.at)
         return c.checked(
-            msgspec.structs.replace(scenario, commands=commands, faults=faults, work=work, runs=runs, times=times)
+            msgspec.structs.replace(
+                scenario, members=members, commands=commands, faults=faults, work=work, runs=runs, times=times
+            )
         )
 
     # --- members ---------------------------------------------------------------------------------
@@ -133,6 +141,15 @@ class _Draw:
             clock_offset=round(rng.uniform(-1000, 1e6), 1),
             clock_rate=round(rng.uniform(0.97, 1.03) if is_off else rng.uniform(0.999, 1.001), 5),
         )
+
+    def _lacking(self, members: list[c.Group], faults: list[f.AnyFault], leavers: list[c.Order]) -> list[c.Group]:
+        """In some scenarios a member lacks the problem of the run that ends under the faults."""
+        rng = self._rng
+        at = rng.randrange(len(members))
+        stay = len(members) - len(_lost(faults)) - len(leavers) - _namesakes(faults)
+        if rng.random() >= 0.3 or stay <= FEW_CAPABLE:
+            return members
+        return [*members[:at], msgspec.structs.replace(members[at], lacks=("short",)), *members[at + 1 :]]
 
     # --- what users do ---------------------------------------------------------------------------
 

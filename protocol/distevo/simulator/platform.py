@@ -71,7 +71,7 @@ class Platform:
             latency=self.group.latency,
             clock=self._clock,
             world=world,
-            make_workers=lambda boot: Workers(self.group.workers, self._scenario.work, boot, world.agenda, rng),
+            make_workers=lambda boot: Workers(self.group, self._scenario.work, boot, world.agenda, rng),
             rng=random.Random(f"{rng.getrandbits(64)}"),
             slowness=self._slowness,
         )

@@ -45,6 +45,8 @@ FULL_MESH = 16
 SOUND = "a node finds nothing wrong with what nodes have written"
 TOLERATED = {"a checkpoint could not be written; another follows"}
 """Errors that the faults of a simulation bring with them; whatever else a node complains about, nodes have done."""
+SET_ASIDE = "a run is set aside"
+"""What a node says of a run whose problem its platform lacks."""
 CLUSTER_STAYS = "the object `cluster` is never deleted"
 
 
@@ -210,10 +212,12 @@ class Referee:
 
     def said(self, boot: Boot, line: Log) -> None:
         """A node tells its user something. Raises Violation for an error that nodes must have made themselves."""
-        if line.level != "error" or line.message in TOLERATED:
+        run = line.fields.get("run")
+        is_lacked = line.message == SET_ASIDE and any(run in group.lacks for group in self._scenario.members)
+        if line.level != "error" or line.message in TOLERATED or is_lacked:
             return
         # Whoever slept goes by an old plan, and finds gone what that named.
-        name, run = line.fields.get("name"), line.fields.get("run")
+        name = line.fields.get("name")
         if isinstance(name, str) and name.startswith(RESULTS) and not self._results.is_named(name):
             return
         if isinstance(run, str) and (self.plan is None or run not in self.plan.runs):
@@ -263,7 +267,8 @@ class Referee:
             self.disturbed()
         moment = self._moment()
         if moment.plan is not None:
-            self._orphans.sweep(moment.plan, moment.living, self._quiet_since, moment.now)
+            refused = self._refused(self.record) if self.record is not None else {}
+            self._orphans.sweep(moment.plan, moment.living, self._quiet_since, moment.now, refused)
             self._leavers.sweep(moment.plan, moment.leaving, self._quiet_since, moment.now)
         if self._calm is not None:
             if moment.now < self._calm.since:

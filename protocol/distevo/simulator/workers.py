@@ -15,14 +15,24 @@ from msgspec.structs import replace
 
 from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
-from distevo.events import Death, Event, IslandId, IslandReported, Verified, WorkerDied, WorkerReady, WorkersFinished
+from distevo.events import (
+    Death,
+    Event,
+    IslandId,
+    IslandReported,
+    ProblemMissing,
+    Verified,
+    WorkerDied,
+    WorkerReady,
+    WorkersFinished,
+)
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
 from distevo.messages import SEEN_KEY_BYTES
 from distevo.program import Program, keyer
 from distevo.provenance import Provenance, meta_of
 from distevo.run import ProblemUse
 from distevo.simulator.agenda import Agenda
-from distevo.simulator.config import Work
+from distevo.simulator.config import Group, Work
 
 PROBLEM = ProblemUse("toy", "", "toy", "1")
 KEY_OF = keyer(PROBLEM.name, PROBLEM.version)
@@ -31,6 +41,8 @@ NEW_PROGRAMS = 2
 GENOME_BITS = 18
 """So few that islands find each other's programs now and then."""
 KEPT_SKIPS = 10_000
+ABSENT = "its problem is not here"
+"""What a platform that lacks a run says."""
 
 
 class Host(Protocol):
@@ -91,9 +103,10 @@ class _Slot:
 class Workers:
     """All slots of one boot."""
 
-    def __init__(self, slots: int, work: Work, host: Host, agenda: Agenda, rng: random.Random) -> None:
-        self._work, self._host, self._agenda, self._rng = work, host, agenda, rng
-        self._slots = [_Slot() for _ in range(slots)]
+    def __init__(self, group: Group, work: Work, host: Host, agenda: Agenda, rng: random.Random) -> None:
+        """`group`: what the platform is, of which its workers and what it lacks count here."""
+        self._lacks, self._work, self._host, self._agenda, self._rng = group.lacks, work, host, agenda, rng
+        self._slots = [_Slot() for _ in range(group.workers)]
         self._is_over = False
 
     def end(self) -> None:
@@ -111,7 +124,9 @@ class Workers:
     def start_island(self, order: StartIsland) -> None:
         """Evolve an island."""
         slot = self._slots[order.slot]
-        if slot.is_ready:
+        if slot.is_ready and order.island.run in self._lacks:
+            self._agenda.after(self._work.start_seconds * self._rng.random(), self._missed, (order, slot.life))
+        elif slot.is_ready:
             slot.islands.append(_Running(order))
             self._plan_turn(order.slot)
 
@@ -256,9 +271,18 @@ class Workers:
             ),
         )
 
+    def _missed(self, started: tuple[StartIsland, int]) -> None:
+        order, life = started
+        if not self._is_over and self._slots[order.slot].life == life:
+            self._host.feed(ProblemMissing(order.slot, order.island, ABSENT))
+
     def _verified(self, asked: tuple[VerifyProgram, int]) -> None:
         order, life = asked
-        if not self._is_over and self._slots[order.slot].life == life:
+        if self._is_over or self._slots[order.slot].life != life:
+            return
+        if order.run in self._lacks:
+            self._host.feed(Verified(order.run, order.task, order.genome, None, False, None, ABSENT, is_missing=True))
+        else:
             fitness, is_fit = evaluate(order.task, order.genome, self._work.fit)
             self._host.feed(Verified(order.run, order.task, order.genome, fitness, is_fit, solved=is_fit))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from distevo.events import IslandId
 from distevo.plan import Plan, RunState, TaskState
 from distevo.run import Budget
 from distevo.simulator.invariants.violation import Violation
 
+NOBODY_REFUSED: Mapping[str, Collection[str]] = MappingProxyType({})
 ADOPTED_IN_TIME = "an island has a living owner within the bound"
 
 
@@ -34,9 +36,9 @@ class OrphanJudge:
     """Times how long islands are without a living owner.
 
     The time counts while the store answers everybody and nobody crashes, starts, leaves or is suspended; each of these
-    begins it anew. An island without any owner counts only while some living member owns none at all: it may wait for
-    its turn. One that is fit or has used its budget up needs no owner any more, unless the budget is raised: its last
-    state waits, with the coordinator or in a checkpoint, for the rest of its task.
+    begins it anew. An island without any owner counts only while some living member that has not refused its run owns
+    none at all: it may wait for its turn. One that is fit or has used its budget up needs no owner any more, unless
+    the budget is raised: its last state waits, with the coordinator or in a checkpoint, for the rest of its task.
     """
 
     def __init__(self, bound: float) -> None:
@@ -57,12 +59,23 @@ class OrphanJudge:
             if island not in resting or resting[island] != budget_of(plan, island)
         }
 
-    def sweep(self, plan: Plan, living: Collection[str], quiet_since: float, now: float) -> None:
-        """Look at all islands. `living` owners run; `quiet_since` is as the class says. Raises Violation."""
-        is_someone_idle = not set(living) <= set(open_islands(plan).values())
+    def sweep(
+        self,
+        plan: Plan,
+        living: Collection[str],
+        quiet_since: float,
+        now: float,
+        refused: Mapping[str, Collection[str]] = NOBODY_REFUSED,
+    ) -> None:
+        """Look at all islands. `living` owners run; `quiet_since` is as the class says; `refused`: by member, the runs
+        that it cannot work on. Raises Violation."""
+        idle = [owner.rpartition("-")[0] for owner in set(living).difference(open_islands(plan).values())]
         owners = self.at_work(plan)
         orphans = [
-            island for island, owner in owners.items() if owner not in living and (owner != "" or is_someone_idle)
+            island
+            for island, owner in owners.items()
+            if owner not in living
+            and (owner != "" or any(island.run not in refused.get(member, ()) for member in idle))
         ]
         self._since = {island: self._since.get(island, now) for island in orphans}
         for island, since in self._since.items():

@@ -22,8 +22,10 @@ from distevo.plan import IslandPlace, Plan, TaskPlan, TaskState
 from distevo.result import Result
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.invariants.worth import Worth, worth_of
+from distevo.simulator.workers import ABSENT
 
 NOTHING_LOST = "a result is as good as every durable checkpoint of its task"
+LOOKED_AT = "a guess is looked at by a platform that has the problem, or by none"
 NAMED_STAYS = "what a plan names as result is in the store"
 
 
@@ -99,6 +101,8 @@ class ResultJudge:
         name = entry.result or ""
         if result is None or name not in self._candidates:
             raise Violation(NAMED_STAYS, f"{name} is not there")
+        if entry.error == ABSENT:
+            raise Violation(LOOKED_AT, f"{name} stands without a second look, for {entry.error}")
         if entry.state is TaskState.FAILED:
             return
         closer, created = self._candidates[name]

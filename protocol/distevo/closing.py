@@ -124,6 +124,8 @@ class Closing:
         self._verify, self._withdraw, self._merge = verify, withdraw, merge
         self._counted, self._changed, self._promoted = counted, changed, promoted
         self.ends: dict[TaskId, TaskEnd] = {}
+        self._unbegun: set[IslandId] = set()
+        """Islands of cancelled runs of which nobody who could be asked has a state."""
         self.is_open = False
         """Whether the plan is in force, so that results may be written."""
         self.in_force = Plan(epoch=0, version=0)
@@ -203,6 +205,11 @@ class Closing:
         final = end.finals.get(island.island)
         return final is not None and self._is_current(island, final.grant)
 
+    def is_unbegun(self, island: IslandId) -> bool:
+        """Whether an island of a cancelled run has no owner, since there is no state of it, as far as anybody knows."""
+        place = self._ledger.place_of(island)
+        return island in self._unbegun and place is not None and not place.owner
+
     def is_ending(self, task: TaskId) -> bool:
         """Whether a task is about to get its result, whatever its islands still say."""
         end = self.ends.get(task)
@@ -210,6 +217,7 @@ class Closing:
 
     def reconsider(self, run: str, now: float) -> None:
         """A run was cancelled or extended, or goes on."""
+        self._unbegun = {island for island in self._unbegun if island.run != run}
         for end in [end for end in self.ends.values() if end.run.name == run]:
             # A budget that was raised gives an island that rested more to do; it will say so when it rests again.
             finals = {
@@ -229,6 +237,7 @@ class Closing:
 
     def drop(self, run: str) -> None:
         """A run is gone."""
+        self._unbegun = {island for island in self._unbegun if island.run != run}
         for task in [task for task in self.ends if task[0] == run]:
             del self.ends[task]
             self._withdraw(task)
@@ -291,18 +300,18 @@ class Closing:
             final = end.finals.get(index)
             rests = (final is not None and final.grant == place.grant) or index in end.empty
             # What has no place yet has not begun, and of a cancelled run never will, unless a result has its state.
-            if not rests and not (is_cancelled and place.is_nobodys and task.result is None):
+            is_nobodys = place.is_nobodys or self.is_unbegun(IslandId(*end.id, index))
+            if not rests and not (is_cancelled and is_nobodys and task.result is None):
                 return False
         return True
 
     def _never_begun(self, end: TaskEnd, task: TaskPlan) -> None:
         del self.ends[end.id]
-        # One that others had stays where it is: who was cut off may have begun it, and if the run goes on that counts.
-        owned = [index for index, place in enumerate(task.islands) if place.owner and not place.former]
-        for index in owned:
-            self._ledger.unplace(IslandId(end.run.name, end.task, index))
-        if owned:
-            self._publish()
+        for index, place in enumerate(task.islands):
+            if place.owner:
+                self._ledger.unplace(IslandId(end.run.name, end.task, index))
+        self._unbegun |= {IslandId(*end.id, index) for index in range(len(task.islands))}
+        self._publish()
 
     def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:
         end.guess = end.choose(self._merge)

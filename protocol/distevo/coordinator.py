@@ -345,8 +345,8 @@ class Coordinator:
                     begins_nothing = run.state is RunState.PAUSED or (
                         run.state is RunState.CANCELLED and entry.result is None
                     )
-                    is_idle = begins_nothing and at.is_nobodys
                     island = IslandId(name, task, index)
+                    is_idle = begins_nothing and (at.is_nobodys or self.closing.is_unbegun(island))
                     is_final = self.closing.is_final(island)
                     # Its task may stay open for long: until then somebody has to be able to tell its last state.
                     has_to_move = at.owner in draining and not self.closing.is_ending(island[:2])

@@ -109,9 +109,8 @@ class Ledger:
             run.state = RunState.RUNNING
 
     def unplace(self, island: IslandId) -> None:
-        """Nothing of an island is left to do, and nothing was ever done: it is as if it had never been placed."""
-        place = self.plan.runs[island.run].tasks[island.task].islands[island.island]
-        place.owner, place.former = "", []
+        """Nothing of an island is left to do, and its owner never did anything: it is as if it had never had it."""
+        self.plan.runs[island.run].tasks[island.task].islands[island.island].owner = ""
 
     def place_of(self, island: IslandId) -> IslandPlace | None:
         """Where an island of an open task lives; None when it is not open, or there is no such island."""

@@ -162,7 +162,7 @@ class MemberPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     boot: Boot
     kind: str
-    workers: Annotated[int, msgspec.Meta(ge=1)]
+    workers: Count
     memory_mb: Count
     batch_size: Count
     key: str = ""

@@ -16,6 +16,7 @@ from distevo.program import Program
 from distevo.result import Result, decode_result
 from distevo.run import Budget
 from distevo.speech import report_messages
+from distevo.work import population_of
 from tests.node.world import KEY_OF, World
 
 ISLAND = IslandId("r", "t0", 0)
@@ -155,9 +156,24 @@ def test_what_a_former_owner_writes_after_the_cancel_counts_when_the_run_goes_on
     world.objects[checkpoint_name("n", "c0", 1)] = encode_checkpoint(saved), 1
     assert world.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
     world.pass_time(30)
-    while world.running:
-        world.generation(ISLAND, fitness=0.1, evaluations=500)
-    world.pass_time(2)
-    world.verify()
-    world.pass_time(2)
-    assert result(world).fitness == [0.8]
+    assert [program.genome for program in population_of(world.running[ISLAND].snapshot)] == [b"cut off"]
+
+
+def test_of_a_cancelled_run_nobody_looks_again_and_again_for_what_was_never_begun() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    world.order(Verb.CANCEL)
+    world.pass_time(60)
+    version = world.plan.version
+    assert task_in_force(world).islands[0].owner == ""
+    assert world.node.foreman.islands == {}
+    world.pass_time(600)
+    assert world.plan.version == version
+    # Another coordinator looks once, and finds the same.
+    later = World(world.objects, boot="b1", start=world.now + 100)
+    later.pass_time(120)
+    version = later.plan.version
+    assert task_in_force(later).islands[0].owner == ""
+    later.pass_time(600)
+    assert later.plan.version == version

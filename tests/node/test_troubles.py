@@ -173,7 +173,7 @@ def test_islands_of_a_run_that_is_gone_are_told_over_without_harm() -> None:
     assert world.node.term is term
 
 
-@pytest.mark.parametrize("says", [{"boot": "no boot"}, {"boot": ""}, {"workers": 0}, {"memory_mb": -1}])
+@pytest.mark.parametrize("says", [{"boot": "no boot"}, {"boot": ""}, {"workers": -1}, {"memory_mb": -1}])
 def test_an_announcement_that_no_daemon_makes_is_refused(says: dict[str, Any]) -> None:
     world = World()
     world.join("n", **says)

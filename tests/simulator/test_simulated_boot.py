@@ -75,7 +75,7 @@ class Around:
             clock=clock or Clock(0, 1),
             world=self,
             slowness=lambda: 1.0,
-            make_workers=lambda boot: Workers(1, work, boot, self.agenda, random.Random(0)),
+            make_workers=lambda boot: Workers(config.Group(), work, boot, self.agenda, random.Random(0)),
             rng=random.Random(0),
         )
         node: Any = self.boot.node

@@ -56,7 +56,7 @@ def test_a_platform_that_falls_silent_and_is_heard_again(three: Cluster, network
 def test_a_coordinator_that_sleeps_wakes_up_as_a_follower(three: Cluster) -> None:
     zombie = three.record().holder
     others = [member for member in ALL if member != zombie]
-    closed = three.submit(zombie, data={"t": SLOW}, islands_per_task=3, evaluations=900)
+    closed = three.submit(zombie, data={"t": SLOW}, islands_per_task=3, evaluations=3000)
     run = three.submit(zombie, **ROOMY)
     three.wait_working(ALL, 10, {island for island in three.places() if island.run == closed})
     epoch = three.record().epoch

@@ -46,8 +46,8 @@ def copy(source: str, target: str, as_json: bool) -> None:
 
     as_json = as_json or bool(click.get_current_context().find_root().params.get("as_json"))
     reader = open_reader(source)
-    inside, outside = folder_of(target), folder_of(source)
-    if inside is not None and outside is not None and outside.resolve() in inside.resolve().parents:
+    here, there = folder_of(source), folder_of(target)
+    if here is not None and there is not None and here.resolve() in there.resolve().parents:
         raise CliError(ExitCode.REFUSED, f"{target} lies in {source}", "choose a folder outside of it")
     is_alive = _is_alive(Offline(reader, source))
     if is_alive:

@@ -195,7 +195,9 @@ class Dispatch:
             members = self._node.following.plan.members
             # Nobody speaks to the dead for a day. Whoever is called so and lives speaks itself, and is heard.
             dead = {name for name in due if name in members and members[name].state is MemberState.DEAD}
-            self._beat([name for name in due if name not in dead or self.router.is_linked(name)], now)
+            to = [name for name in due if name not in dead or self.router.is_linked(name)]
+            if to:
+                self._beat(to, now)
 
     def _beat(self, to: list[str], now: float, is_answer: bool = False) -> None:
         """Send heartbeats. One that takes the place of another in a box of mail has its wishes, too."""

@@ -20,6 +20,7 @@ from distevo.outline import Outline
 from distevo.plan import IslandPlace, Plan, RunState
 from distevo.policies import admit
 from distevo.program import Program
+from distevo.pruning import is_over
 from distevo.resting import Resting
 from distevo.result import text_of
 from distevo.run import Budget, Run
@@ -331,7 +332,7 @@ class Foreman:
     def handed_over(self, owner: str, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""
         island = IslandId(snapshot.run, snapshot.task, snapshot.island)
-        if not self._is_of_its_run(owner, snapshot):
+        if not self._may_be_handed_over(owner, island, snapshot):
             return
         work = self.islands.get(island)
         if work is None or (work.is_fetching and snapshot.grant < work.grant):
@@ -350,15 +351,14 @@ class Foreman:
         if work is None or (work.is_fetching and grant <= work.grant):
             self._await(island, owner, Handed(grant, None), now)
 
-    def _is_of_its_run(self, owner: str, snapshot: IslandSnapshot) -> bool:
+    def _may_be_handed_over(self, owner: str, island: IslandId, snapshot: IslandSnapshot) -> bool:
         """Whether a state is of the task that the plan has, and not of an earlier one of that name; and whether its
         sender had the island, as far as is known here."""
-        place = self._place_of(IslandId(snapshot.run, snapshot.task, snapshot.island))
-        if place is None or owner not in {place.owner, *place.former}:
+        place = self._place_of(island)
+        if place is None or owner not in {place.owner, *place.former} or is_over(self._plan, island, snapshot.grant):
             return False
-        run = self._plan.runs[snapshot.run]
-        is_its_problem = (snapshot.problem, snapshot.version) == (run.problem.name, run.problem.version)
-        return is_its_problem and snapshot.grant >= max(run.first_grant, run.tasks[snapshot.task].first_grant)
+        problem = self._plan.runs[island.run].problem
+        return (snapshot.problem, snapshot.version) == (problem.name, problem.version)
 
     def _is_awaited(self, island: IslandId, grant: int) -> bool:
         """Whether an island is this platform's, or still was whose it was under this grant in the plan known here."""

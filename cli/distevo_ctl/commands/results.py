@@ -123,7 +123,7 @@ def _show_run(answer: dict[str, Any]) -> None:
             fitness(entry["fitness"]),
             count(entry["evaluations"]),
             duration(entry["seconds"]),
-            plain(entry["program"]) if entry["program"] else Text(plain(entry["error"] or "-"), "red"),
+            _found(entry),
         )
         for entry in answer["tasks"]
     ]
@@ -142,6 +142,15 @@ def _show_run(answer: dict[str, Any]) -> None:
         show(out, Text(f"{plain(entry['id'])}: {plain(entry['error'])}", "yellow"))
     if len(complaints) > MOST_COMPLAINTS:
         show(out, Text(f"and {len(complaints) - MOST_COMPLAINTS} more; --task ID shows each", "yellow"))
+
+
+def _found(entry: dict[str, Any]) -> str | Text:
+    """The program of a task, or why it has none."""
+    from rich.text import Text
+
+    if entry["error"] and not entry["program"]:
+        return Text(plain(entry["error"]), "red")
+    return plain(entry["program"] or "-")
 
 
 def _write_pictures(client: Client | Offline, run: str, answer: dict[str, Any], folder: Path) -> list[Path]:

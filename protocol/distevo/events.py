@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
+
+import msgspec
 
 from distevo.checkpoint import IslandSnapshot
 from distevo.messages import Head
@@ -40,8 +41,7 @@ class Outcome(Enum):
         return self is not Outcome.UNKNOWN and self is not Outcome.UNAVAILABLE
 
 
-@dataclass(frozen=True, slots=True)
-class StoreAnswer:
+class StoreAnswer(msgspec.Struct, frozen=True):
     """The answer to the store instruction numbered `op`."""
 
     op: int
@@ -52,25 +52,21 @@ class StoreAnswer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """Nothing happened but time: `next_deadline()` has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class InboxChanged:
+class InboxChanged(msgspec.Struct, frozen=True):
     """Somebody says that the inbox holds something new: list it now rather than at the next interval."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnSubmission:
+class OwnSubmission(msgspec.Struct, frozen=True):
     """A run with this nonce was submitted through this very daemon."""
 
     nonce: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReady:
+class WorkerReady(msgspec.Struct, frozen=True):
     """The worker in `slot` can take islands."""
 
     slot: int
@@ -93,8 +89,7 @@ class Death(Enum):
         return self in {Death.TIME_OUT, Death.MEMORY}
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerDied:
+class WorkerDied(msgspec.Struct, frozen=True):
     """The worker in `slot` is gone, and with it whatever it had not reported."""
 
     slot: int
@@ -105,8 +100,7 @@ class WorkerDied:
     """The genome under evaluation, if there was one."""
 
 
-@dataclass(frozen=True, slots=True)
-class IslandReported:
+class IslandReported(msgspec.Struct, frozen=True):
     """One generation of an island is done. `snapshot` is the whole state: work goes on from it after any death."""
 
     slot: int
@@ -124,8 +118,7 @@ class IslandReported:
     """First 16 bytes of the key of each program evaluated in this generation that is not fit, one after another."""
 
 
-@dataclass(frozen=True, slots=True)
-class IslandFailed:
+class IslandFailed(msgspec.Struct, frozen=True):
     """The problem's code broke its contract so that the island cannot go on."""
 
     slot: int
@@ -133,8 +126,7 @@ class IslandFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemMissing:
+class ProblemMissing(msgspec.Struct, frozen=True):
     """This platform does not have the island's problem, or has another version of it."""
 
     slot: int
@@ -142,8 +134,7 @@ class ProblemMissing:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """The best program of a task was evaluated again and, if fit, verified on what evolution never saw."""
 
     run: str
@@ -158,32 +149,28 @@ class Verified:
     """Nobody has looked: this platform does not have the problem, or has another version of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointSaved:
+class CheckpointSaved(msgspec.Struct, frozen=True):
     """The checkpoint is durable."""
 
     sequence: int
-    resource_usage: dict[str, float] = field(default_factory=dict)
+    resource_usage: dict[str, float] = {}
     """What the platform has used so far; it goes into the next checkpoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointFailed:
+class CheckpointFailed(msgspec.Struct, frozen=True):
     """The checkpoint could not be written, or nobody knows whether it was."""
 
     sequence: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointWanted:
+class CheckpointWanted(msgspec.Struct, frozen=True):
     """The platform is in trouble: what is in hand should be durable soon."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LinkOpened:
+class LinkOpened(msgspec.Struct, frozen=True):
     """A connection is there, its key authenticated; nothing was said on it yet."""
 
     link: int
@@ -194,24 +181,21 @@ class LinkOpened:
     """Whom `Dial` named, when this side dialled."""
 
 
-@dataclass(frozen=True, slots=True)
-class DialFailed:
+class DialFailed(msgspec.Struct, frozen=True):
     """`Dial` came to nothing."""
 
     member: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LinkClosed:
+class LinkClosed(msgspec.Struct, frozen=True):
     """A connection is gone."""
 
     link: int
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A message came over a link."""
 
     link: int
@@ -219,8 +203,7 @@ class Received:
     payload: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True):
     """A frame came over a link that is no message; `code` as in `messages.Code`."""
 
     link: int
@@ -228,13 +211,11 @@ class Malformed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
+class StopRequested(msgspec.Struct, frozen=True):
     """The platform is to end cleanly."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkersFinished:
+class WorkersFinished(msgspec.Struct, frozen=True):
     """All workers have reported for the last time and are gone."""
 
 

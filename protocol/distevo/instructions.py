@@ -7,7 +7,7 @@ A store instruction is answered by a `StoreAnswer` with its `op`; `SaveCheckpoin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.events import IslandId
@@ -15,16 +15,14 @@ from distevo.messages import Head
 from distevo.run import Budget, ProblemUse
 
 
-@dataclass(frozen=True, slots=True)
-class ReadObject:
+class ReadObject(msgspec.Struct, frozen=True):
     """Read one object."""
 
     op: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreateObject:
+class CreateObject(msgspec.Struct, frozen=True):
     """Write an object that must not exist yet."""
 
     op: int
@@ -32,8 +30,7 @@ class CreateObject:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceObject:
+class ReplaceObject(msgspec.Struct, frozen=True):
     """Compare-and-swap: write only if the object still has this token."""
 
     op: int
@@ -42,16 +39,14 @@ class ReplaceObject:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class ListObjects:
+class ListObjects(msgspec.Struct, frozen=True):
     """The names that begin with `prefix`."""
 
     op: int
     prefix: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteObject:
+class DeleteObject(msgspec.Struct, frozen=True):
     """Delete an object; one that is gone already is fine."""
 
     op: int
@@ -61,15 +56,13 @@ class DeleteObject:
 StoreInstruction = ReadObject | CreateObject | ReplaceObject | ListObjects | DeleteObject
 
 
-@dataclass(frozen=True, slots=True)
-class StartWorker:
+class StartWorker(msgspec.Struct, frozen=True):
     """Start a worker process for `slot`."""
 
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class StartIsland:
+class StartIsland(msgspec.Struct, frozen=True):
     """Let the worker in `slot` evolve an island from `snapshot` on."""
 
     slot: int
@@ -91,8 +84,7 @@ class StartIsland:
     """A block of programs that it evaluates before all else, unless that is behind `snapshot`."""
 
 
-@dataclass(frozen=True, slots=True)
-class LimitIsland:
+class LimitIsland(msgspec.Struct, frozen=True):
     """Change the budget of a running island."""
 
     slot: int
@@ -100,16 +92,14 @@ class LimitIsland:
     budget: Budget
 
 
-@dataclass(frozen=True, slots=True)
-class StopIsland:
+class StopIsland(msgspec.Struct, frozen=True):
     """Let go of an island at the end of its generation, without a report."""
 
     slot: int
     island: IslandId
 
 
-@dataclass(frozen=True, slots=True)
-class TakeMigrants:
+class TakeMigrants(msgspec.Struct, frozen=True):
     """Offer these programs to a running island before its next generation; its reports then carry `number`."""
 
     slot: int
@@ -118,8 +108,7 @@ class TakeMigrants:
     block: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SkipKeys:
+class SkipKeys(msgspec.Struct, frozen=True):
     """Keys (16 bytes of each) evaluated by other islands of the task: a running island need not evaluate them."""
 
     slot: int
@@ -127,8 +116,7 @@ class SkipKeys:
     keys: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyProgram:
+class VerifyProgram(msgspec.Struct, frozen=True):
     """Evaluate this program again and, if it is fit, verify it."""
 
     slot: int
@@ -140,30 +128,26 @@ class VerifyProgram:
     genome: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FinishWorkers:
+class FinishWorkers(msgspec.Struct, frozen=True):
     """Let each worker end its generation and go; those that have not after `grace` seconds are killed."""
 
     grace: float
 
 
-@dataclass(frozen=True, slots=True)
-class SaveCheckpoint:
+class SaveCheckpoint(msgspec.Struct, frozen=True):
     """Write this checkpoint, off the evolving path."""
 
     sequence: int
     checkpoint: Checkpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Admit:
+class Admit(msgspec.Struct, frozen=True):
     """Let any key connect but these, which are revoked. Until this is first said, nobody may connect."""
 
     denied: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(msgspec.Struct, frozen=True):
     """Connect to a member at one of these endpoints, if it proves to have this key."""
 
     member: str
@@ -171,15 +155,13 @@ class Dial:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(msgspec.Struct, frozen=True):
     """Close a link after what was sent on it; no `LinkClosed` follows."""
 
     link: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send a message over a link. It may be lost: whoever needs to know waits for an answer."""
 
     link: int
@@ -187,18 +169,16 @@ class Send:
     payload: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(msgspec.Struct, frozen=True):
     """Tell the platform's user."""
 
     level: str
     """`info`, `warning` or `error`."""
     message: str
-    fields: dict[str, object] = field(default_factory=dict)
+    fields: dict[str, object] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """The daemon has nothing left to do. An empty reason is a clean stop; else `kind` is as in `errors.kind_of`."""
 
     reason: str = ""

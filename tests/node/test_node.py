@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
 from distevo.cluster import decode_cluster
@@ -542,7 +542,7 @@ class BadWay(World):
             return answer
         self.reads[instruction.name] += 1
         is_cut = self.reads[instruction.name] <= self.damaged
-        return dataclasses.replace(answer, data=answer.data[:-1]) if is_cut else answer
+        return msgspec.structs.replace(answer, data=answer.data[:-1]) if is_cut else answer
 
 
 def test_an_object_that_arrives_damaged_is_read_again_at_once() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -151,7 +150,7 @@ class World:
                 case StartIsland():
                     self.running[instruction.island] = instruction
                 case LimitIsland():
-                    self.running[instruction.island] = replace(
+                    self.running[instruction.island] = msgspec.structs.replace(
                         self.running[instruction.island], budget=instruction.budget
                     )
                 case StopIsland():
@@ -300,7 +299,7 @@ class World:
         )
         snapshot = msgspec.structs.replace(old, generation=generation, population=pack([program]), counters=counters)
         spent = start.budget.is_used(counters.cpu_seconds, counters.evaluations, 0)
-        self.running[island] = replace(start, snapshot=snapshot)
+        self.running[island] = msgspec.structs.replace(start, snapshot=snapshot)
         if fit or spent:
             del self.running[island]
         self.feed(IslandReported(start.slot, island, snapshot, fit, spent))

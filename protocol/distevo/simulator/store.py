@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import islice, takewhile
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from distevo.checkpoint import Checkpoint, encode_checkpoint
 from distevo.errors import CheckpointError

@@ -7,6 +7,7 @@ runs, tasks) are percent-encoded, since a name is split at `/` and `-` and a sto
 from __future__ import annotations
 
 import string
+from functools import lru_cache
 
 CLUSTER = "cluster"
 PLANS = "plans/"
@@ -24,6 +25,7 @@ MAX_ID_BYTES = 64
 _PLAIN = frozenset((string.ascii_letters + string.digits + "._").encode())
 
 
+@lru_cache(4096)
 def quote(text: str) -> str:
     """`text` as one segment of a name: letters, digits, `.` and `_` stay, the rest is percent-encoded.
 

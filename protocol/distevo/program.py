@@ -5,6 +5,7 @@ problem, so that keys compare across runs of one problem and never across proble
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import isnan
 from typing import Self
 
@@ -21,6 +22,7 @@ Keyer = Callable[[bytes], bytes]
 """Makes the 32-byte key of a genome."""
 
 
+@lru_cache(256)
 def keyer(problem: str, version: str) -> Keyer:
     """The keyer of a problem: BLAKE3 in keyed mode, under a key derived from the problem's name and version."""
     name = problem.encode()

@@ -54,6 +54,9 @@ class Keeper:
         self._member, self._boot, self._outbox = member, boot, outbox
         self._generations, self._seconds, self._least = generations, seconds, least_seconds
         self._counts: dict[IslandId, int] = {}
+        """Generations of each island since the last checkpoint was begun."""
+        self._is_full = False
+        """Whether some island has had as many as a checkpoint is due after."""
         self._sequence = 0
         self._last_at = -float("inf")
         self._changed_at: float | None = None
@@ -98,7 +101,8 @@ class Keeper:
 
     def generation(self, island: IslandId, now: float) -> None:
         """An island has finished a generation."""
-        self._counts[island] = self._counts.get(island, 0) + 1
+        self._counts[island] = count = self._counts.get(island, 0) + 1
+        self._is_full |= count >= self._generations
         if self._changed_at is None:
             self._changed_at = now
 
@@ -109,10 +113,9 @@ class Keeper:
     def _due(self) -> float | None:
         if self._changed_at is None:
             return None
-        is_full = self._is_urgent or max(self._counts.values(), default=0) >= self._generations
-        wished = 0.0 if is_full else self._changed_at + self._seconds
         least = min(self._least, URGENT_SECONDS) if self._is_urgent else self._least
-        return max(wished, self._last_at + least, self._retry_at)
+        soonest = max(self._last_at + least, self._retry_at)
+        return soonest if self._is_full or self._is_urgent else max(soonest, self._changed_at + self._seconds)
 
     def save(
         self, cluster: str, islands: Iterable[IslandSnapshot], resource_usage: dict[str, float], now: float
@@ -121,7 +124,8 @@ class Keeper:
         sequence = self.next_sequence()
         stamped = [msgspec.structs.replace(island, sequence=sequence) for island in islands]
         self._writing = sequence, marks_of(stamped)
-        self._counts, self._changed_at, self._last_at, self._is_urgent = {}, None, now, False
+        self._counts, self._changed_at, self._last_at = {}, None, now
+        self._is_full = self._is_urgent = False
         checkpoint = Checkpoint(
             cluster=cluster,
             member=self._member,

@@ -230,7 +230,7 @@ class Lease:
     def is_ours(self) -> bool:
         """Whether the object, as last seen, names this boot; written by nobody else, it may be renewed even late."""
         record = self.record
-        return record is not None and (record.holder, record.boot) == (self._member, self._boot)
+        return record is not None and record.holder == self._member and record.boot == self._boot
 
     def tick(self, now: float) -> None:
         """Step down when the time to live has passed without a success; write what is due."""

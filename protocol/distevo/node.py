@@ -189,7 +189,7 @@ class Node:
             self.outbox.next_deadline,
             self.lease.next_deadline,
             self.table.next_deadline,
-            self.router.next_deadline,
+            *self.router.clocks,
             self.news.next_deadline,
             self.handover.next_deadline,
             self.exchange.next_deadline,

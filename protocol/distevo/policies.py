@@ -65,29 +65,25 @@ def admit(
             f"the replacement {settings.replacement!r} is unknown; choose one of {', '.join(REPLACEMENTS)}"
         )
     keys = {program.key for program in population}
-    # From the worst to the best, so that of one behaviour the best stays.
-    residents = {_behaviour(program): program for program in reversed(population)}
+    # From the worst to the best, so that of one behaviour the best stays. A program of unknown behaviour stands for
+    # itself.
+    residents = {program.behaviour or program.key: program for program in reversed(population)}
     known = 0
     candidates: dict[bytes, Program] = {}
     # The immigrants' Population has each key once and the best first: so the first of a behaviour is its best.
     for program in Population(immigrants):
-        behaviour = _behaviour(program)
+        behaviour = program.behaviour or program.key
         resident = residents.get(behaviour)
         if program.key in keys or behaviour in candidates or (resident is not None and resident < program):
             known += 1
         else:
             candidates[behaviour] = program
     chosen = policy(settings, list(candidates.values()))
-    residents.update((_behaviour(program), program) for program in chosen)
+    residents.update((program.behaviour or program.key, program) for program in chosen)
     if len(residents) > size:
         bar = sorted(residents.values())[size - 1]
         chosen = [program for program in chosen if program <= bar or program.fit]
     return chosen, len(chosen), known
-
-
-def _behaviour(program: Program) -> bytes:
-    """What the program stands for; one of unknown behaviour stands for itself."""
-    return program.behaviour or program.key
 
 
 def _fair_replace(settings: MigrationSettings, candidates: list[Program]) -> list[Program]:

@@ -102,12 +102,13 @@ class Router:
             on_box=lambda member, boot, now: listener.alive(member, boot, MAIL, now),
             on_letter=self._letter,
         )
-        self._clocks: tuple[Callable[[], float | None], ...] = (
+        self.clocks: tuple[Callable[[], float | None], ...] = (
             self._links.next_deadline,
             self._beats.next_deadline,
             self._mail.next_deadline,
             self._mailboxes.next_deadline,
         )
+        """When `tick` or `due_heartbeats` has something to do: at the earliest of these."""
 
     # --- what the node says ----------------------------------------------------------------------
 
@@ -264,13 +265,7 @@ class Router:
 
     def next_deadline(self) -> float | None:
         """When `tick` or `due_heartbeats` has something to do."""
-        # Asked after every event: hence the plain loop.
-        deadline = float("inf")
-        for ask in self._clocks:
-            at = ask()
-            if at is not None and at < deadline:
-                deadline = at
-        return deadline if deadline != float("inf") else None
+        return min((at for ask in self.clocks if (at := ask()) is not None), default=None)
 
     # --- sending ---------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import msgspec
 from blake3 import blake3
 
 from distevo.simulator.words import brief, words
@@ -24,7 +25,7 @@ class Trace:
         """`is_whole`: keep every line, not only the last."""
         self._lines: deque[tuple[float, str, Any]] = deque(maxlen=None if is_whole else KEPT_LINES)
         self._hash = blake3()
-        self._unhashed: list[str] = []
+        self._unhashed: list[tuple[Any, ...]] = []
 
     def did(self, now: float, who: str, what: Any) -> None:
         """Add a line about what follows from events, as instructions do: the hash can do without it."""
@@ -33,7 +34,7 @@ class Trace:
     def note(self, now: float, who: str, what: Any) -> None:
         """Add a line: an event, or a text about what the world did."""
         self._lines.append((now, who, what))
-        self._unhashed.append(f"{now!r} {who} {brief(what)}")
+        self._unhashed.append((now, who, brief(what)))
         if len(self._unhashed) >= _BATCH:
             self._flush()
 
@@ -48,5 +49,5 @@ class Trace:
         return [f"{now:9.3f} {who:>12}  {words(what)}" for now, who, what in (kept if last is None else kept[-last:])]
 
     def _flush(self) -> None:
-        self._hash.update("\n".join(self._unhashed).encode())
+        self._hash.update(msgspec.msgpack.encode(self._unhashed))
         self._unhashed.clear()

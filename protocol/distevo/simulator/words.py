@@ -16,7 +16,7 @@ from distevo.names import CLUSTER, MAIL
 MAX_WORDS = 500
 
 
-def brief(what: Any) -> str:
+def brief(what: Any) -> str | tuple[Any, ...]:
     """Enough of an event to tell it from another at the same moment."""
     made = _BRIEF.get(type(what))
     return type(what).__name__ if made is None else made(what)
@@ -84,14 +84,14 @@ def _log(line: instructions.Log) -> str:
     return f"says ({line.level}) {line.message} {fields}"
 
 
-_BRIEF: dict[type, Callable[[Any], str]] = {
+_BRIEF: dict[type, Callable[[Any], str | tuple[Any, ...]]] = {
     str: lambda text: text,
-    events.StoreAnswer: lambda event: f"StoreAnswer {event.op} {event.outcome.value} {event.token} {len(event.data)}",
-    events.Received: lambda event: f"Received {event.link} {event.head.command} {len(event.payload)}",
-    events.LinkOpened: lambda event: f"LinkOpened {event.link} {event.key}",
-    events.LinkClosed: lambda event: f"LinkClosed {event.link}",
-    events.DialFailed: lambda event: f"DialFailed {event.member}",
-    events.IslandReported: lambda event: f"IslandReported {event.slot} {event.island} {event.snapshot.generation}",
+    events.StoreAnswer: lambda event: ("StoreAnswer", event.op, event.outcome.value, event.token, len(event.data)),
+    events.Received: lambda event: ("Received", event.link, event.head.command.value, len(event.payload)),
+    events.LinkOpened: lambda event: ("LinkOpened", event.link, event.key),
+    events.LinkClosed: lambda event: ("LinkClosed", event.link),
+    events.DialFailed: lambda event: ("DialFailed", event.member),
+    events.IslandReported: lambda event: ("IslandReported", event.slot, *event.island, event.snapshot.generation),
 }
 
 _WORDS: dict[type, Callable[[Any], str]] = {

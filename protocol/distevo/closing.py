@@ -11,22 +11,22 @@ import msgspec
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.errors import CheckpointError
-from distevo.events import IslandId, StoreAnswer, Verified
-from distevo.ledger import Ledger, TaskId
+from distevo.events import IslandId, StoreAnswer, TaskId, Verified
+from distevo.ledger import Ledger
 from distevo.merge import PopulationMerger
 from distevo.names import RESULTS, result_epoch, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
-from distevo.plan import Plan, RunPlan, RunState, TaskPlan
+from distevo.plan import Plan, RunPlan, RunState, TaskPlan, TaskState
 from distevo.population import Population
 from distevo.program import Program
 from distevo.provenance import provenance_of
 from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same, smallest
 from distevo.result import Result, encode_result, finite, result_digest, text_of
 from distevo.run import Budget, Run
-from distevo.rungs import next_rung
+from distevo.rungs import is_spent, next_rung
 from distevo.verifier import TakeVerdict
-from distevo.work import population_of
+from distevo.work import is_of, population_of
 
 FIT_SECONDS = 1.0
 """How long a fit task waits for the last states of its other islands: for their counts and a smaller fit program."""
@@ -144,13 +144,15 @@ class Closing:
         concerned: dict[TaskId, TaskEnd] = {}
         for failed, (grant, error) in report.failures.items():
             end = self._end_of(failed[:2]) if self._is_its(failed, owner, grant) else None
-            if end is not None and end.failure is None:
+            # It ends the task, unless that is fit, or its guess is being looked at already.
+            if end is not None and end.stage is Stage.COLLECTING and not end.fit and end.failure is None:
                 end.failure = error
                 concerned[end.id] = end
         for snapshot in report.finals:
             island = IslandId(snapshot.run, snapshot.task, snapshot.island)
             rung = report.rungs.get(island, 0)
-            if self._is_its(island, owner, snapshot.grant) and not self._may_go_on(island, snapshot, rung):
+            is_its = self._is_its(island, owner, snapshot.grant) and is_of(self._ledger.plan.runs[island.run], snapshot)
+            if is_its and not self._may_go_on(island, snapshot, rung):
                 end = self._end_of(island[:2])
                 known = end.finals.get(island.island) if end is not None else None
                 # What was said late, before the island went on, is the past, too.
@@ -170,11 +172,14 @@ class Closing:
                     concerned[end.id] = end
         for task, warning in report.warnings.items():
             end = self.ends.get(task)
-            if end is not None and end.warning is None:
+            if end is not None and end.warning is None and self._owns_some(owner, task):
                 end.warning = warning
         for end in concerned.values():
             self._consider(end, now)
         return bool(concerned)
+
+    def _owns_some(self, owner: str, task: TaskId) -> bool:
+        return any(place.owner == owner for place in self._ledger.plan.runs[task[0]].tasks[task[1]].islands)
 
     def _is_cancelled(self, run: str) -> bool:
         return self._ledger.plan.runs[run].state is RunState.CANCELLED
@@ -182,7 +187,7 @@ class Closing:
     def fit(self, task: TaskId, programs: Iterable[Program], now: float) -> bool:
         """A task is fit; whether that is news."""
         end = self._end_of(task)
-        if end is None or end.stage is not Stage.COLLECTING:
+        if end is None or end.stage is Stage.RECORDING or (end.stage is Stage.VERIFYING and end.fit):
             return False
         # It may be said again by who has not heard yet that it is not so.
         gone = {refuted.program.key for refuted in end.refuted}
@@ -191,6 +196,9 @@ class Closing:
             return False
         if not end.fit:
             self._outbox.later(now + FIT_SECONDS, lambda now: self._waited(end, now))
+        if end.stage is Stage.VERIFYING:
+            # All its islands had rested, and this comes from one that was cut off: better than the guess.
+            self._collect(end)
         end.fit = kept
         self._consider(end, now)
         return True
@@ -226,14 +234,18 @@ class Closing:
                 if not self._may_go_on(IslandId(*end.id, index), snapshot, end.rungs[index])
             }
             if end.stage is Stage.VERIFYING and finals != end.finals:
-                end.stage = Stage.COLLECTING
-                self._withdraw(end.id)
+                self._collect(end)
             # What is being written stands, and its task is opened again then.
             if end.stage is Stage.COLLECTING:
                 end.finals = finals
                 if not self._ledger.plan.runs[run].state.is_over:
                     end.empty.clear()
                 self._consider(end, now)
+
+    def _collect(self, end: TaskEnd) -> None:
+        """The guess that is being looked at is none any more."""
+        end.stage = Stage.COLLECTING
+        self._withdraw(end.id)
 
     def drop(self, run: str) -> None:
         """A run is gone."""
@@ -270,9 +282,8 @@ class Closing:
         run, end = self._ledger.plan.runs[island.run], self.ends.get(island[:2])
         if run.state.is_over or (end is not None and end.is_settled):
             return False
-        counters = snapshot.counters
         share = run.share(island.task, island.island, max(rung, run.tasks[island.task].rung))
-        return not share.is_used(counters.cpu_seconds, counters.evaluations, counters.duplicates)
+        return not is_spent(share, snapshot.counters)
 
     # --- closing ---------------------------------------------------------------------------------
 
@@ -311,6 +322,9 @@ class Closing:
             if place.owner:
                 self._ledger.unplace(IslandId(end.run.name, end.task, index))
         self._unbegun |= {IslandId(*end.id, index) for index in range(len(task.islands))}
+        if task.result is not None:
+            # It was opened again, and nobody can take up what lies in its result: that stands.
+            task.state, task.islands = TaskState.DONE, []
         self._publish()
 
     def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:

@@ -14,7 +14,7 @@ from distevo.balance import Balance
 from distevo.closing import Closing, Merge, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
-from distevo.events import IslandId
+from distevo.events import IslandId, TaskId
 from distevo.forecast import NOTHING, Forecast, seconds_between
 from distevo.hosts import hosts_of
 from distevo.instructions import Log
@@ -24,7 +24,7 @@ from distevo.lease import InForce
 from distevo.ledger import Gone, Ledger
 from distevo.load import Host
 from distevo.loading import Loaded
-from distevo.news import Report, TaskId
+from distevo.news import Report
 from distevo.orders import Orders
 from distevo.outbox import Outbox, Publish
 from distevo.placement import OpenIsland, place

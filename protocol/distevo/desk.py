@@ -27,7 +27,7 @@ ANSWER_SECONDS = 20.0
 
 
 def in_order(name: str) -> tuple[int, str]:
-    """In which order inbox objects are taken in: members, runs, and commands, which begin with the time."""
+    """In which order inbox objects are taken in: members, runs, and commands, by their nonces."""
     kinds = (INBOX_MEMBERS, INBOX_RUNS, INBOX_COMMANDS)
     return next((rank for rank, kind in enumerate(kinds) if name.startswith(kind)), len(kinds)), name
 

@@ -10,7 +10,7 @@ from distevo.checkpoint import IslandSnapshot
 from distevo.codec import MAX_PAYLOAD_BYTES
 from distevo.contact import FAR, wished
 from distevo.errors import ObjectError, RemoteProtocolError
-from distevo.events import IslandId, Verified
+from distevo.events import IslandId, TaskId, Verified
 from distevo.instructions import Admit
 from distevo.lease import InForce
 from distevo.listener import Delivery
@@ -37,7 +37,7 @@ from distevo.messages import (
     Seen,
     Welcome,
 )
-from distevo.news import FitTask, Report, TaskId
+from distevo.news import FitTask, Report
 from distevo.outline import outline_of
 from distevo.path import Path, PathKind
 from distevo.plan import MemberState, Plan, encode_plan

@@ -22,6 +22,10 @@ class IslandId(NamedTuple):
         return f"{self.run}/{self.task}/{self.island}"
 
 
+TaskId = tuple[str, str]
+"""(run, task)."""
+
+
 class Outcome(Enum):
     """What became of a store instruction."""
 

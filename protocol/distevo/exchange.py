@@ -22,7 +22,7 @@ from distevo.merging import Merging
 from distevo.messages import Code, Head, Migrants, MigrantsAck, Seen
 from distevo.migration import Arrivals, Edge, EdgeStatus, Migration
 from distevo.outbox import Outbox
-from distevo.plan import IslandPlace, Plan
+from distevo.plan import IslandPlace, Plan, renewed
 from distevo.policies import select
 from distevo.program import Program, keyer
 from distevo.slots import Slots
@@ -61,9 +61,9 @@ class Exchange:
 
     def follow(self, plan: Plan, now: float) -> None:
         """A plan is in force."""
-        self._plan = plan
+        anew, self._plan = renewed(self._plan, plan), plan
         for task in self._seen.tasks():
-            if not self._places(task):
+            if not self._places(task) or task[0] in anew:
                 self._seen.closed(*task)
         self.migration.moved(self._owner_of, now)
         self._within = {
@@ -71,7 +71,11 @@ class Exchange:
             for edge, status in self._within.items()
             if self._owner_of(edge.run, edge.task, edge.target) == self._owner
         }
-        self._early = {island: early for island, early in self._early.items() if self._owner_of(*island) == self._owner}
+        self._early = {
+            island: early
+            for island, early in self._early.items()
+            if self._owner_of(*island) == self._owner and island.run not in anew
+        }
         self.merging.follow(plan)
         self._arrivals.prune(lambda run, task: bool(self._places((run, task))))
 

@@ -10,11 +10,11 @@ from distevo.block import pack
 from distevo.checkpoint import Counters, IslandSnapshot, restore
 from distevo.convergence import SWEEP_OVER
 from distevo.errors import LocalProtocolError
-from distevo.events import IslandId, IslandReported, ProblemMissing, WorkerDied
+from distevo.events import IslandId, IslandReported, ProblemMissing, TaskId, WorkerDied
 from distevo.instructions import LimitIsland, StartIsland, StopIsland, TakeMigrants
 from distevo.intake import Handed, Intake
 from distevo.library import Library
-from distevo.news import News, TaskId
+from distevo.news import News
 from distevo.outbox import Outbox
 from distevo.outline import Outline
 from distevo.plan import IslandPlace, Plan, RunState
@@ -34,6 +34,7 @@ from distevo.work import (
     Turn,
     fresh_snapshot,
     is_covered,
+    is_of,
     population_of,
     states_of,
 )
@@ -341,7 +342,7 @@ class Foreman:
             # It came late. Its programs are as welcome as any immigrant's; what it covers, this state does not: that
             # is merged from the store before the island is told as final.
             if work.stage is Stage.FINAL:
-                self._resting.supplement(work, snapshot, self._plan.runs[island.run].first_grant, now)
+                self._resting.supplement(work, snapshot, self._plan.runs[island.run], now)
             else:
                 self.immigrate(island, list(population_of(snapshot)), is_all=True)
 
@@ -357,8 +358,7 @@ class Foreman:
         place = self._place_of(island)
         if place is None or owner not in {place.owner, *place.former} or is_over(self._plan, island, snapshot.grant):
             return False
-        problem = self._plan.runs[island.run].problem
-        return (snapshot.problem, snapshot.version) == (problem.name, problem.version)
+        return is_of(self._plan.runs[island.run], snapshot)
 
     def _is_awaited(self, island: IslandId, grant: int) -> bool:
         """Whether an island is this platform's, or still was whose it was under this grant in the plan known here."""
@@ -378,7 +378,7 @@ class Foreman:
             return
         assert work.run is not None
         plan = self._plan.runs[work.id.run]
-        found = states_of(work.id, snapshots, plan.first_grant)
+        found = states_of(work.id, snapshots, plan)
         if work.snapshot is not None:
             found.append(msgspec.structs.replace(work.snapshot, sequence=self._next_sequence()))
         start = restore(found, work.grant) or fresh_snapshot(work.run, work.id, work.grant)
@@ -544,7 +544,7 @@ class Foreman:
     def _conclude(self, work: IslandWork, now: float) -> None:
         if work.failure is not None:
             self._news.failed(work.id, work.grant, work.failure)
-        self._resting.conclude(work, self._plan.runs[work.id.run].first_grant, now)
+        self._resting.conclude(work, self._plan.runs[work.id.run], now)
 
     def missing(self, event: ProblemMissing) -> None:
         """This platform lacks the problem: it takes no island of the run."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from distevo.events import IslandId
+from distevo.events import IslandId, TaskId
 from distevo.member import Announcement
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, RunState, TaskPlan, TaskState
 from distevo.result import Result
 from distevo.run import Budget, Run
 
-TaskId = tuple[str, str]
-"""(run, task)."""
 Gone = tuple[str, MemberState]
 """The boot of a member that is dead or has left, and which of the two."""
 OUTDATED = "outdated: another boot is in the plan by now"
@@ -129,8 +127,19 @@ class Ledger:
         is_open = sum(entry.state is TaskState.OPEN for entry in run.tasks.values())
         if is_open:
             run.budget = budget
+            owned = [
+                IslandId(name, task, index)
+                for task, entry in run.tasks.items()
+                for index, place in enumerate(entry.islands)
+                if place.owner
+            ]
+            if run.state is RunState.FAILED:
+                # Whoever had them has let go of them: they begin anew, from what their former owners saved.
+                for island in owned:
+                    self.assign(island, "")
+                owned = []
             if run.state.is_over:
-                run.state, run.note = RunState.QUEUED, None
+                run.state, run.note = RunState.RUNNING if owned else RunState.QUEUED, None
         return is_open
 
     def _open_again(self, run: RunPlan, entry: TaskPlan) -> None:

@@ -18,13 +18,13 @@ from itertools import islice
 from distevo.block import fitting, pack
 from distevo.codec import MAX_PROGRAM_BYTES
 from distevo.errors import LocalProtocolError
-from distevo.events import IslandId
+from distevo.events import IslandId, TaskId
 from distevo.foreman import Foreman
 from distevo.merge import PopulationMerger, distinct
 from distevo.messages import MAX_WISH_KEYS, MAX_WISHES, SEEN_KEY_BYTES, Fit, Head, Wish
-from distevo.news import News, TaskId
+from distevo.news import News
 from distevo.node_settings import NodeSettings
-from distevo.plan import MemberState, Plan
+from distevo.plan import MemberState, Plan, renewed
 from distevo.population import Population
 from distevo.program import Program
 from distevo.speech import told_fitness
@@ -186,10 +186,9 @@ class Merging:
 
     def follow(self, plan: Plan) -> None:
         """A plan is in force: drop what belongs to nothing any more."""
-        before, self._plan = self._plan, plan
+        anew, self._plan = renewed(self._plan, plan), plan
         for task in list(self._merged):
-            run, known = plan.runs.get(task[0]), before.runs.get(task[0])
-            if not self._is_open(task) or (run and run.first_grant) != (known and known.first_grant):
+            if not self._is_open(task) or task[0] in anew:
                 del self._merged[task]
         for member in [member for member in self._wished_at if member not in plan.members]:
             del self._wished_at[member]

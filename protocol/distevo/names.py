@@ -48,7 +48,8 @@ def inbox_run(run: str, nonce: str) -> str:
 def inbox_command(nonce: str) -> str:
     """A command (cancel, pause, ...) that waits for the coordinator.
 
-    The nonce begins with the time, so that of two commands of one person the earlier is carried out first.
+    The nonce of a person's begins with the time, so that of two the earlier is carried out first; that of a platform
+    that asks to be drained, since its session ends, is its boot.
     """
     return f"{INBOX_COMMANDS}{nonce}"
 

@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from distevo.checkpoint import IslandSnapshot
-from distevo.events import IslandId
-from distevo.plan import Plan, TaskState
+from distevo.events import IslandId, TaskId
+from distevo.plan import Plan, TaskState, renewed
 from distevo.program import Program
 from distevo.reproduction import smallest
 
-TaskId = tuple[str, str]
-"""(run, task)."""
 REPEAT_SECONDS = 10.0
 """After how long the coordinator is told again what no plan shows yet; doubled each time."""
 MAX_REPEAT_SECONDS = 600.0
@@ -60,6 +58,7 @@ class News:
         self._rungs: dict[IslandId, int] = {}
         self._failures: dict[IslandId, tuple[int, str]] = {}
         self._warnings: dict[TaskId, str] = {}
+        self._plan = Plan(epoch=0, version=0)
         self._repeat_at = float("inf")
         self._wait = REPEAT_SECONDS
 
@@ -111,13 +110,9 @@ class News:
             entry = run.tasks.get(task[1]) if run is not None else None
             return entry is not None and entry.state is TaskState.OPEN
 
-        for name, run in plan.runs.items():
-            for task in [
-                task for task, fit in self.fits.items() if task[0] == name and fit.first_grant != run.first_grant
-            ]:
-                del self.fits[task]  # Of an earlier run of that name.
+        anew, self._plan = renewed(self._plan, plan), plan
         for facts in (self.fits, self._warnings):
-            for task in [task for task in facts if not is_open(task)]:
+            for task in [task for task in facts if not is_open(task) or task[0] in anew]:
                 facts.pop(task)
         for island, (grant, _) in list(self.finals.items()):
             if not is_open(island[:2]) or plan.runs[island.run].tasks[island.task].grant_of(island.island) != grant:

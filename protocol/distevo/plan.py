@@ -50,7 +50,7 @@ class TaskState(StrEnum):
 
 
 class IslandPlace(msgspec.Struct, array_like=True, gc=False):
-    """Where one island lives: the owner as `<id>-<boot>`, and the grant, which rises with each change of owner."""
+    """Where one island lives: the owner as `<id>-<boot>`, and the grant, which rises with each new owner."""
 
     owner: str = ""
     """Empty while it waits for a place; nobody has begun it then, or whoever did is in `former`."""
@@ -121,6 +121,10 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     def is_unfinished(self) -> bool:
         """Whether some task of it may still get a result."""
         return any(task.is_open_in(self.state) for task in self.tasks.values())
+
+    def first_grant_of(self, task: str) -> int:
+        """Grants of a task below it say nothing of it as it is: its run was deleted since, or it was opened again."""
+        return max(self.first_grant, self.tasks[task].first_grant)
 
     def budget_at(self, rung: int) -> Budget:
         """What a task may use until it leaves this rung."""
@@ -231,6 +235,15 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
             for task in run.tasks.values():
                 if task.is_open_in(run.state):
                     yield from task.islands
+
+
+def renewed(before: Plan, after: Plan) -> set[str]:
+    """Runs that are others than those which had their names before: deleted, and submitted anew."""
+    return {
+        name
+        for name, run in after.runs.items()
+        if name in before.runs and before.runs[name].first_grant != run.first_grant
+    }
 
 
 def encode_plan(plan: Plan) -> bytes:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from distevo.events import IslandId
 from distevo.keeper import COVERING_SNAPSHOTS, Mark
-from distevo.plan import IslandPlace, Plan, TaskState
+from distevo.plan import Plan, TaskState
 
 
 class Verdict(NamedTuple):
@@ -32,12 +32,7 @@ def is_over(plan: Plan, island: IslandId, grant: int) -> bool:
         return False
     run = plan.runs.get(island.run)
     task = run.tasks.get(island.task) if run is not None else None
-    if (
-        run is None
-        or task is None
-        or grant < max(run.first_grant, task.first_grant)
-        or island.island >= len(task.islands)
-    ):
+    if run is None or task is None or grant < run.first_grant_of(island.task) or island.island >= len(task.islands):
         return True
     return task.state is not TaskState.OPEN
 
@@ -55,8 +50,8 @@ def judge(plan: Plan, objects: Mapping[str, Iterable[Mark]]) -> dict[str, Verdic
             return ""
         if mark.grant >= plan.next_grant:
             return "was given by a later plan"
-        place = _place(plan, mark.island)
-        if not place.owner:
+        place = plan.place_of(*mark.island)
+        if place is None or not place.owner:
             return "has no owner now"
         covering = sum(other.covers(mark) for other in by_owners.get((mark.island, place.grant), ()))
         if covering >= COVERING_SNAPSHOTS:
@@ -74,7 +69,3 @@ def judge(plan: Plan, objects: Mapping[str, Iterable[Mark]]) -> dict[str, Verdic
         else:
             verdicts[name] = Verdict(True, f"{COVERING_SNAPSHOTS} later checkpoints hold all that it holds")
     return verdicts
-
-
-def _place(plan: Plan, island: IslandId) -> IslandPlace:
-    return plan.runs[island.run].tasks[island.task].islands[island.island]

@@ -13,8 +13,10 @@ from collections.abc import Callable
 import msgspec
 
 from distevo.checkpoint import IslandSnapshot, restore
+from distevo.events import TaskId
 from distevo.library import Library
-from distevo.news import News, TaskId
+from distevo.news import News
+from distevo.plan import RunPlan
 from distevo.program import Program
 from distevo.work import IslandWork, Stage, is_covered, population_of, states_of
 
@@ -35,8 +37,8 @@ class Resting:
         self._library, self._news, self._next_sequence = library, news, next_sequence
         self._fit, self._refuse = fit, refuse
 
-    def conclude(self, work: IslandWork, first_grant: int, now: float) -> None:
-        """Tell the coordinator of an island that rests, with all that former owners found. `first_grant`: its run's."""
+    def conclude(self, work: IslandWork, run: RunPlan, now: float) -> None:
+        """Tell the coordinator of an island that rests, with all that former owners found."""
 
         def complete(found: list[IslandSnapshot], refusal: str, now: float) -> None:
             if work.stage is not Stage.FINAL:
@@ -45,7 +47,7 @@ class Resting:
                 # A newer distevo wrote some of it. Whoever can read that has to end this island.
                 self._refuse(work.id.run, refusal)
                 return
-            work.snapshot = self._merged(work, work.state, found, first_grant, now)
+            work.snapshot = self._merged(work, work.state, found, run, now)
             self._tell(work, now)
 
         if work.former and not work.is_fit:
@@ -53,23 +55,23 @@ class Resting:
         else:
             self._tell(work, now)
 
-    def supplement(self, work: IslandWork, handed: IslandSnapshot, first_grant: int, now: float) -> None:
+    def supplement(self, work: IslandWork, handed: IslandSnapshot, run: RunPlan, now: float) -> None:
         """A former owner hands a state over for an island that rests."""
         grant, told = self._news.finals.get(work.id, (-1, None))
         if grant != work.grant:
             # Not told yet: it will be when the rest has been fetched.
-            work.snapshot = self._merged(work, work.state, [handed], first_grant, now)
+            work.snapshot = self._merged(work, work.state, [handed], run, now)
         elif told is None or not is_covered(told, handed):
-            merged = self._merged(work, told or work.state, [handed], first_grant, now)
+            merged = self._merged(work, told or work.state, [handed], run, now)
             self._news.final(work.id, work.grant, merged, now, work.rung)
 
     def _merged(
-        self, work: IslandWork, state: IslandSnapshot, former: list[IslandSnapshot], first_grant: int, now: float
+        self, work: IslandWork, state: IslandSnapshot, former: list[IslandSnapshot], run: RunPlan, now: float
     ) -> IslandSnapshot:
         """A last state with those of former owners; if there is a fit program among theirs, that is told at once."""
         # Numbered anew, since it is newer than any checkpoint of this grant.
         state = msgspec.structs.replace(state, sequence=self._next_sequence())
-        merged = restore([*states_of(work.id, former, first_grant), state], work.grant)
+        merged = restore([*states_of(work.id, former, run), state], work.grant)
         assert merged is not None
         fit = [program for program in population_of(merged) if program.fit]
         if fit:

@@ -77,5 +77,5 @@ class Session:
 
     def _ask(self) -> None:
         command = Command(verb=Verb.DRAIN, member=self._member, boot=self._boot)
-        name = inbox_command(f"{self._boot}-session")
+        name = inbox_command(self._boot)
         self._outbox.create(name, encode_command(command), lambda _answer, now: self._asked(now))

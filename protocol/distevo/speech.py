@@ -11,7 +11,7 @@ from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, en
 from distevo.codec import MAX_PROGRAM_BYTES
 from distevo.diversity import diversity_of
 from distevo.errors import BlockError, CheckpointError, RemoteProtocolError
-from distevo.events import IslandId, Verified
+from distevo.events import IslandId, TaskId, Verified
 from distevo.foreman import Foreman
 from distevo.lease import InForce
 from distevo.messages import (
@@ -28,7 +28,7 @@ from distevo.messages import (
     PopulationKind,
     PopulationState,
 )
-from distevo.news import FitTask, Report, TaskId
+from distevo.news import FitTask, Report
 from distevo.program import Program, keyer
 from distevo.result import finite
 from distevo.work import IslandWork, Stage, population_of

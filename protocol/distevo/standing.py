@@ -170,7 +170,9 @@ class Standing:
 
 
 def _is_current(plan: Plan, island: IslandId, grant: int) -> bool:
-    """Whether what is said of an island under this grant says how far it is: its task may be open anew."""
+    """Whether what is said of an island under this grant says how far it is: its task or run may have begun anew."""
     run = plan.runs.get(island.run)
     task = run.tasks.get(island.task) if run is not None else None
-    return task is not None and task.state is TaskState.OPEN and grant >= task.first_grant
+    if run is None or task is None or task.state is not TaskState.OPEN:
+        return False
+    return grant >= run.first_grant_of(island.task)

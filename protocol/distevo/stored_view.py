@@ -104,7 +104,7 @@ class Found:
         entry = self.plan.open_task(island.run, island.task) if self.plan is not None else None
         if self.plan is None or entry is None or island.island >= len(entry.islands):
             return False
-        first = max(self.plan.runs[island.run].first_grant, entry.first_grant)
+        first = self.plan.runs[island.run].first_grant_of(island.task)
         return first <= grant <= entry.islands[island.island].grant
 
 

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from distevo.events import Verified
+from distevo.events import TaskId, Verified
 from distevo.messages import Control, ControlVerb, Head
-from distevo.news import TaskId
 from distevo.run import Run
 from distevo.verifier import TakeVerdict, Verifier
 
 ANSWER_SECONDS = 30.0
-"""How long a member has for a verdict before another is asked."""
+"""How long a member has for a verdict before another is asked; and this platform, to have a worker for it."""
 MAX_ASKED = 3
 """Members that are asked before a guess stands unverified."""
 
@@ -25,6 +24,9 @@ class _Question:
     genome: bytes
     then: TakeVerdict
     deadline: float
+    """When another is asked, if nobody has answered."""
+    is_here: bool
+    """Whether a worker of this platform looks, or will once there is one."""
     asked: list[str] = field(default_factory=list)
 
 
@@ -45,8 +47,10 @@ class Verdicts:
 
     def verify(self, run: Run, task: str, genome: bytes, then: TakeVerdict, now: float) -> None:
         """Have a guess looked at."""
-        question = self._questions[run.name, task] = _Question(run, task, genome, then, float("inf"))
-        if self._may_run(run) is None:
+        is_here = self._may_run(run) is None
+        question = _Question(run, task, genome, then, now + ANSWER_SECONDS, is_here)
+        self._questions[run.name, task] = question
+        if is_here:
             self._verifier.look(run, task, genome, partial(self._looked, question))
         else:
             self._ask(question, now)
@@ -55,6 +59,7 @@ class Verdicts:
         if self._questions.get((verdict.run, verdict.task)) is not question:
             return
         if verdict.is_missing:
+            question.is_here = False
             self._ask(question, now)
         else:
             del self._questions[verdict.run, verdict.task]
@@ -72,9 +77,12 @@ class Verdicts:
             question.then(verdict, now)
 
     def tick(self, now: float) -> None:
-        """Ask another where there was no answer."""
+        """Ask another where there was no answer. Who has it at work will answer: its worker ends, or is ended."""
         for question in [question for question in self._questions.values() if now >= question.deadline]:
-            self._ask(question, now)
+            if question.is_here and self._verifier.has_worker(question.run.name, question.task):
+                question.deadline = now + ANSWER_SECONDS
+            else:
+                self._ask(question, now)
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
@@ -87,11 +95,13 @@ class Verdicts:
     def _ask(self, question: _Question, now: float) -> None:
         name = question.run.name
         member = next((m for m in self._able(name, question.task) if m not in question.asked), None)
+        question.deadline = now + ANSWER_SECONDS
         if member is None or len(question.asked) >= MAX_ASKED:
+            if question.is_here:
+                return  # There may be a worker yet.
             del self._questions[name, question.task]
             error = "no platform that has the problem looked at the guess"
             question.then(Verified(name, question.task, question.genome, None, False, None, error), now)
             return
         question.asked.append(member)
-        question.deadline = now + ANSWER_SECONDS
         self._send(member, Control(verb=ControlVerb.VERIFY, run=name, task=question.task), question.genome, now)

@@ -43,10 +43,16 @@ class Verifier:
         self._order(look)
 
     def ready(self, slot: int) -> None:
-        """A worker is there: give it the guesses that wait for it."""
+        """A worker is there: give it the guesses that wait for it, or for one that is not there yet."""
         for look in self._looks.values():
-            if look.slot == slot:
+            if look.slot == slot or not self._slots.slots[look.slot].is_ready:
+                look.slot = slot
                 self._order(look)
+
+    def has_worker(self, run: str, task: str) -> bool:
+        """Whether a worker is there for our own look at the guess of a task, if there is one."""
+        look = self._looks.get(("", run, task))
+        return look is not None and self._slots.slots[look.slot].is_ready
 
     def verified(self, event: Verified, now: float) -> None:
         """A worker has looked."""

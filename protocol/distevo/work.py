@@ -14,6 +14,7 @@ from distevo.convergence import WINDOW_GENERATIONS, has_converged
 from distevo.events import IslandId, WorkerDied
 from distevo.machine import Table
 from distevo.merge import PopulationMerger
+from distevo.plan import RunPlan
 from distevo.population import Population
 from distevo.program import Program, keyer
 from distevo.run import Budget, Run, island_seed
@@ -221,9 +222,15 @@ def population_of(snapshot: IslandSnapshot) -> Population:
     return Population(unpack(snapshot.population, keyer(snapshot.problem, snapshot.version)))
 
 
-def states_of(island: IslandId, snapshots: Iterable[IslandSnapshot], first_grant: int) -> list[IslandSnapshot]:
-    """Those of an island, without what a deleted run of the same name left behind."""
-    return [s for s in snapshots if (s.run, s.task, s.island) == island and s.grant >= first_grant]
+def is_of(run: RunPlan, state: IslandSnapshot) -> bool:
+    """Whether a state is of this run: a deleted one of the same name had lower grants, and maybe another problem."""
+    problem = run.problem
+    return state.grant >= run.first_grant and (state.problem, state.version) == (problem.name, problem.version)
+
+
+def states_of(island: IslandId, snapshots: Iterable[IslandSnapshot], run: RunPlan) -> list[IslandSnapshot]:
+    """Those of an island of this run."""
+    return [state for state in snapshots if (state.run, state.task, state.island) == island and is_of(run, state)]
 
 
 def is_covered(state: IslandSnapshot, other: IslandSnapshot) -> bool:

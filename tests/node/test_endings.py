@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import Checkpoint, encode_checkpoint
+from distevo.checkpoint import Checkpoint, Counters, encode_checkpoint
 from distevo.command import Verb
-from distevo.events import IslandFailed, IslandId, Outcome
+from distevo.events import IslandFailed, IslandId, Outcome, Verified
 from distevo.instructions import CreateObject, StoreInstruction
+from distevo.messages import PopulationKind, PopulationState
 from distevo.names import RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
@@ -114,7 +115,7 @@ def test_a_failure_is_told_again_when_the_island_has_come_back() -> None:
         world.pass_time(0.5)
     term.closing.report = report  # type: ignore[method-assign]
     world.pass_time(600)
-    assert (task_in_force(world).state, task_in_force(world).error) == (TaskState.FAILED, "boom")
+    assert task_in_force(world).state is TaskState.FAILED
 
 
 def test_a_failure_comes_with_its_state_and_never_before_it() -> None:
@@ -177,3 +178,147 @@ def test_of_a_cancelled_run_nobody_looks_again_and_again_for_what_was_never_begu
     assert task_in_force(later).islands[0].owner == ""
     later.pass_time(600)
     assert later.plan.version == version
+
+
+def shared_task() -> tuple[World, IslandId, IslandId, int]:
+    """A task with an island here and one of `n`, and the grant of that."""
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1, islands=2)
+    owners = {place.owner: index for index, place in enumerate(task_in_force(world).islands)}
+    mine, theirs = (ISLAND._replace(island=owners[owner]) for owner in ("m-b0", "n-c0"))
+    return world, mine, theirs, task_in_force(world).islands[theirs.island].grant
+
+
+def fails(world: World, island: IslandId, grant: int) -> None:
+    """The problem's code cannot go on with an island of `n`."""
+    report = Report(failures={island: (grant, "boom")}, empty=[(island, grant)])
+    for head, payload in report_messages(report, "n", "c0"):
+        world.hear("n", head, payload)
+
+
+def test_a_failure_elsewhere_fails_no_task_that_is_fit() -> None:
+    """Whoever tells it has not heard of the fit program yet."""
+    for before, after in ((0.3, 1.2), (1.2, 0.0)):
+        world, mine, theirs, grant = shared_task()
+        world.generation(mine, fit=True)
+        world.pass_time(before)
+        fails(world, theirs, grant)
+        world.pass_time(after)
+        world.verify()
+        world.pass_time(3)
+        entry = task_in_force(world)
+        assert (entry.state, entry.solved, entry.error) == (TaskState.DONE, True, None)
+
+
+def test_a_failure_that_comes_while_the_result_is_written_changes_nothing() -> None:
+    world, mine, theirs, grant = shared_task()
+
+    def away(order: StoreInstruction) -> Outcome | None:
+        return Outcome.UNKNOWN if isinstance(order, CreateObject) and order.name.startswith(RESULTS) else None
+
+    world.fault = away
+    world.generation(mine, fit=True)
+    world.pass_time(1.2)
+    world.verify()
+    fails(world, theirs, grant)
+    world.fault = lambda _: None
+    world.pass_time(30)
+    assert (task_in_force(world).state, run_in_force(world).state) == (TaskState.DONE, RunState.DONE)
+
+
+def test_a_task_whose_fit_program_is_refuted_fails_if_its_other_island_has_failed() -> None:
+    world, mine, theirs, grant = shared_task()
+    world.generation(mine, fit=True, fitness=1.0)
+    world.pass_time(0.3)
+    fails(world, theirs, grant)
+    world.pass_time(1.2)
+    (order,) = world.verifying
+    world.verifying = []
+    world.feed(Verified(order.run, order.task, order.genome, (0.3,), False, None))
+    world.pass_time(3)
+    assert task_in_force(world).state is TaskState.FAILED
+
+
+def test_a_fit_program_that_comes_while_an_unfit_guess_is_looked_at_takes_its_place() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.generation(ISLAND, fitness=0.5, evaluations=1000)
+    world.pass_time(1)
+    assert world.verifying
+    assert world.node.term is not None
+    world.node.term.fit(("r", "t0"), [a_program(b"late", 1.0, fit=True)], world.now)
+    world.verify()
+    world.pass_time(3)
+    world.verify()
+    world.pass_time(3)
+    assert (task_in_force(world).state, result(world).program) == (TaskState.DONE, "late")
+    assert (result(world).fit, result(world).solved) == (True, True)
+
+
+def test_a_cancelled_task_whose_result_nobody_can_read_keeps_it_and_is_over() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=100)
+    world.generation(ISLAND, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(2)
+    name = task_in_force(world).result or ""
+    data, token = world.objects[name]
+    world.objects[name] = data[:-3] + b"xxx", token
+    assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
+    assert world.command(Verb.CANCEL) == "accepted"
+    world.pass_time(30)
+    version = world.plan.version
+    world.pass_time(60)
+    assert (world.plan.version, task_in_force(world).state, task_in_force(world).result) == (
+        version,
+        TaskState.DONE,
+        name,
+    )
+
+
+def test_a_run_that_failed_and_is_extended_goes_on_from_what_was_saved() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.generation(ISLAND, fitness=9.0)
+    world.pass_time(40)
+    assert world.node.term is not None
+    world.node.term.ledger.give_up("r", "its object is damaged")
+    world.node.office._publish()
+    world.pass_time(2)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
+    world.pass_time(15)
+    assert [program.fitness for program in population_of(world.running[ISLAND].snapshot)] == [(9.0,)]
+
+
+def test_a_cancelled_run_that_goes_on_where_it_is_is_running() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.generation(ISLAND)
+    world.command(Verb.CANCEL)
+    world.command(Verb.EXTEND, budget=Budget(None, 2000))
+    world.pass_time(2)
+    world.generation(ISLAND)
+    world.pass_time(5)
+    assert run_in_force(world).state is RunState.RUNNING
+
+
+def test_only_owners_of_a_task_complain_about_it_and_only_states_of_its_problem_count() -> None:
+    world, mine, theirs, grant = shared_task()
+    world.join("o")
+    warned = PopulationState(kind=PopulationKind.FINAL, warnings=[(*mine[:2], "a lie")])
+    world.hear("o", warned)
+    state = msgspec.structs.replace(world.running[mine].snapshot, island=theirs.island, grant=grant, generation=7)
+    spent = Counters(evaluations=1000)
+    of_another = msgspec.structs.replace(state, problem="another", counters=spent, population=b"")
+    for head, payload in report_messages(Report(finals=[of_another]), "n", "c0"):
+        world.hear("n", head, payload)
+    assert world.node.term is not None
+    end = world.node.term.closing.ends.get(mine[:2])
+    assert end is None or (end.warning, end.finals) == (None, {})
+    world.generation(mine, evaluations=1000)
+    world.hear("o", warned)
+    world.hear("n", msgspec.structs.replace(warned, warnings=[(*mine[:2], "true")]))
+    end = world.node.term.closing.ends[mine[:2]]
+    assert (end.warning, list(end.finals)) == ("true", [mine.island])

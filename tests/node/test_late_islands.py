@@ -70,17 +70,28 @@ def test_what_another_platform_sends_it_waits_too() -> None:
     assert b"theirs" in genomes(world, waiting)
 
 
-def test_no_more_are_kept_than_have_a_limit_and_none_of_islands_that_went_elsewhere() -> None:
+def test_no_more_are_kept_than_have_a_limit() -> None:
     world, source, target = ring()
     world.generation(source)
-    exchange = world.node.exchange
-    assert target in exchange._early
-    for index in range(MAX_EARLY + 1):
-        exchange._early.setdefault(IslandId("r", "t0", 1000 + index), {})
+    early = world.node.exchange._early
+    assert target in early
+    many = [Program.of(genome, KEY_OF(genome), (0.5,)) for genome in (b"1", b"2", b"3")]
+    world.node.exchange._immigrate_or_wait(target, source.island, many)
+    assert early[target] == {source.island: many[:2]}, "no more than emigrate at a time"
+    for index in range(MAX_EARLY - 1):
+        early[IslandId("r", "t0", 1000 + index)] = {}
+    assert len(early) == MAX_EARLY
+    world.node.exchange._immigrate_or_wait(next(i for i in world.node.foreman._queue if i not in early), 0, [])
+    assert len(early) == MAX_EARLY
+    assert target not in early, "the one that was there first goes"
+
+
+def test_none_are_kept_for_an_island_that_went_elsewhere() -> None:
+    world, source, target = ring()
     world.generation(source)
-    assert len(exchange._early) <= MAX_EARLY + 1
+    assert target in world.node.exchange._early
     assert world.node.office.term is not None
     world.node.office.term.ledger.assign(target, "n-c0")
     world.node.office._publish()
     world.pass_time(2)
-    assert target not in exchange._early
+    assert target not in world.node.exchange._early

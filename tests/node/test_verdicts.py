@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from distevo.command import Verb
-from distevo.events import IslandId, ProblemMissing, Verified
-from distevo.messages import Control, ControlVerb
+from distevo.events import Death, IslandId, ProblemMissing, Verified, WorkerDied, WorkerReady
+from distevo.instructions import Instruction, StartWorker
+from distevo.messages import Control, ControlVerb, Heartbeat
 from distevo.plan import MemberState, TaskPlan, TaskState
 from distevo.program import Program
 from distevo.verdicts import ANSWER_SECONDS
@@ -35,6 +36,13 @@ def told_fit(world: World) -> None:
 
 def asked(world: World) -> list[str]:
     return [member for question in world.node.dispatch.verdicts._questions.values() for member in question.asked]
+
+
+def live(world: World, seconds: float) -> None:
+    """Let time pass in which the other member is heard."""
+    for beat in range(round(seconds / 5) + 1):
+        world.pass_time(5)
+        world.hear("n", Heartbeat(incarnation=0, progress=beat, interval=5.0))
 
 
 def answer(world: World, fitness: float) -> None:
@@ -106,9 +114,61 @@ def test_a_look_that_nobody_waits_for_asks_nobody() -> None:
     late = verdict(world, None, is_missing=True)
     assert world.command(Verb.CANCEL) == "accepted"
     world.node.dispatch.verdicts.withdraw(("r", "t0"))
+    sent = world.node.router.counts()["sent_control"]
     world.feed(late)
     world.pass_time(ANSWER_SECONDS)
+    assert world.node.router.counts()["sent_control"] == sent
+
+
+def test_where_no_worker_starts_another_platform_looks() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    do = world.do
+
+    def dying(instructions: list[Instruction]) -> None:
+        do([order for order in instructions if not isinstance(order, StartWorker)])
+        for order in instructions:
+            if isinstance(order, StartWorker):
+                world._todo.append(WorkerDied(order.slot, Death.KILLED, None, None))
+
+    world.do = dying  # type: ignore[method-assign]
+    world.feed(WorkerDied(0, Death.KILLED, None, None))
+    told_fit(world)
+    assert (world.verifying, asked(world)) == ([], [])
+    live(world, ANSWER_SECONDS)
+    assert asked(world) == ["n"]
+    answer(world, 1.0)
+    assert (task(world).state, task(world).solved) == (TaskState.DONE, True)
+
+
+def test_as_long_as_a_worker_is_at_it_nobody_else_is_asked() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    told_fit(world)
+    assert world.verifying
+    live(world, 3 * ANSWER_SECONDS)
     assert asked(world) == []
+    world.verify()
+    world.pass_time(2)
+    assert task(world).state is TaskState.DONE
+
+
+def test_alone_a_platform_waits_until_it_has_a_worker_whichever() -> None:
+    world = World(workers=2)
+    world.submit(tasks=1)
+    for slot in (0, 1):
+        world.node.slots.slots[slot].is_ready = False
+    told_fit(world)
+    world.pass_time(3 * ANSWER_SECONDS)
+    assert world.verifying == []
+    assert task(world).state is TaskState.OPEN
+    world.feed(WorkerReady(1))
+    assert len(world.verifying) == 1
+    world.verify()
+    world.pass_time(2)
+    assert task(world).state is TaskState.DONE
 
 
 def test_a_task_that_only_a_refuted_program_made_fit_fails_if_no_state_comes() -> None:

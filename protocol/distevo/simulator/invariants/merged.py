@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from distevo.news import TaskId
+from distevo.events import TaskId
 from distevo.node import Node
 from distevo.path import PathKind
 from distevo.program import Program

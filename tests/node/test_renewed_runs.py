@@ -1,0 +1,114 @@
+"""A run that is deleted, and submitted anew under its name, both between two plans that a member follows.
+
+Nothing that the member had of the earlier one is taken for the new one's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from distevo.command import Command, Verb
+from distevo.events import CheckpointWanted, InboxChanged, IslandId, IslandReported
+from distevo.instructions import Instruction, SkipKeys
+from distevo.names import inbox_run
+from distevo.plan import TaskPlan
+from distevo.result import decode_result
+from distevo.run import ProblemUse, Run, RunSettings, encode_run
+from tests.node.world import World
+
+ISLAND = IslandId("r", "t0", 0)
+RING = {"topology": "ring", "interval": 1, "size": 2}
+
+
+def task(world: World) -> TaskPlan:
+    return world.node.following.plan.runs["r"].tasks["t0"]
+
+
+def renew(world: World, **settings: Any) -> None:
+    """Delete the run and submit another under its name, all in one plan."""
+    term = world.node.term
+    assert term is not None
+    for verb in (Verb.CANCEL, Verb.DELETE):
+        assert term.orders.carry_out(Command(verb=verb, run="r"), world.now) == "accepted"
+    run = Run(
+        name="r",
+        nonce="n1",
+        problem=ProblemUse("toy", "", "toy", "1"),
+        submitted_through="",
+        settings=msgspec.convert({"seed": 1} | settings, RunSettings),
+        tasks={"t0": msgspec.Raw(b'{"other": 1}')},
+    )
+    world.objects[inbox_run("r", "n1")] = encode_run(run), 1
+    assert term.orders.adopt(run, inbox_run("r", "n1")) == "accepted"
+    term._change_now()
+    term._place(world.now)
+    world.node.office._publish()
+    world.feed(InboxChanged())
+    world.pass_time(0.6)
+    assert world.node.following.plan.runs["r"].object == inbox_run("r", "n1")
+
+
+def close(world: World, island: IslandId, *, fit: bool = False) -> None:
+    world.generation(island, fit=fit, evaluations=10 if fit else 1000)
+    world.pass_time(2)
+    world.verify()
+    world.pass_time(2)
+
+
+def test_programs_that_waited_for_an_island_of_the_earlier_run_are_gone() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, islands=40, evaluations=40_000, migration=RING)
+    source = max(world.running)
+    target = source._replace(island=source.island + 1)
+    world.generation(source, fitness=9.0)
+    assert target in world.node.exchange._early
+    renew(world, islands_per_task=40, evaluations=4000, migration=RING)
+    assert world.node.foreman.is_waiting(target)
+    assert target not in world.node.exchange._early
+
+
+def test_keys_that_the_earlier_run_has_evaluated_are_not_skipped() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, islands=2)
+    told: list[tuple[str, bytes]] = []
+    do = world.do
+
+    def listen(instructions: list[Instruction]) -> None:
+        run = world.node.following.plan.runs["r"].object
+        told.extend((run, order.keys) for order in instructions if isinstance(order, SkipKeys))
+        do(instructions)
+
+    world.do = listen  # type: ignore[method-assign]
+    state = msgspec.structs.replace(world.running[ISLAND].snapshot, generation=1)
+    for key in (b"k" * 16, b"q" * 16):
+        world.feed(IslandReported(0, ISLAND, state, False, False, evaluated=key))
+        world.feed(CheckpointWanted(""))
+        world.pass_time(1.5)
+    renew(world, islands_per_task=2, evaluations=1000)
+    world.pass_time(10)
+    assert told, "what was told while the earlier run was there"
+    assert not [keys for run, keys in told if run == inbox_run("r", "n1")]
+
+
+def test_the_result_does_not_count_the_evaluations_of_the_earlier_run() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, islands=2, evaluations=40_000)
+    one, other = sorted(world.running)
+    world.generation(one, evaluations=900)
+    renew(world, islands_per_task=2, evaluations=40_000)
+    world.pass_time(1)
+    close(world, other, fit=True)
+    assert decode_result(world.objects[task(world).result or ""][0])[0].evaluations == 10
+
+
+def test_a_complaint_about_the_earlier_run_is_in_no_result_of_the_new_one() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.node.news.warn(("r", "t0"), "of the earlier run")
+    renew(world, evaluations=1000)
+    world.pass_time(1)
+    close(world, ISLAND)
+    assert task(world).result is not None
+    assert task(world).error is None

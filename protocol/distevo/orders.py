@@ -176,6 +176,7 @@ class Orders:
             self._ledger.runs[name] = decode_run(answer.data)
         except ObjectVersionError as error:
             self._ledger.plan.runs[name].note = str(error)
+            self._publish()
         except ObjectError as error:
             self._ledger.give_up(name, str(error))
             self._outbox.log("error", "a run cannot go on", run=name, reason=str(error))

@@ -112,6 +112,23 @@ def waiting(*former: str) -> tuple[World, IslandId]:
     return world, island
 
 
+def saved(world: World, state: IslandSnapshot, member: str) -> None:
+    """A checkpoint of another member."""
+    content = Checkpoint(cluster="", member=member, boot="c0", sequence=9, islands=[state], resource_usage={})
+    world.objects[checkpoint_name(member, "c0", 9)] = encode_checkpoint(content), 1
+
+
+def give(world: World, island: IslandId, owner: str) -> None:
+    """Let the plan give an island to somebody."""
+    term = world.node.term
+    assert term is not None
+    if place(world, island).owner != owner:
+        term.ledger.assign(island, owner)
+        world.node.office._publish()
+        world.pass_time(2)
+    assert place(world, island).owner == owner
+
+
 def not_begun(world: World, island: IslandId, member: str) -> None:
     head = PopulationState(kind=PopulationKind.HAND_OVER, empty=[(*island, place(world, island).grant)])
     world.hear(member, head)
@@ -141,15 +158,44 @@ def test_what_was_handed_over_before_the_island_went_elsewhere_is_no_beginning()
     world, island = waiting("z-c0")
     hears(world, handed(world, island, grant=place(world, island).grant - 1, generation=1), "z")
     world.join("n")
-    term = world.node.term
-    assert term is not None
-    if place(world, island).owner != "n-c0":
-        term.ledger.assign(island, "n-c0")
-        world.node.office._publish()
-        world.pass_time(2)
+    give(world, island, "n-c0")
     far = handed(world, island, grant=place(world, island).grant, generation=40, counters=Counters(evaluations=400))
-    saved = Checkpoint(cluster="", member="n", boot="c0", sequence=9, islands=[far], resource_usage={})
-    world.objects[checkpoint_name("n", "c0", 9)] = encode_checkpoint(saved), 1
+    saved(world, far, "n")
     world.pass_time(60)
     assert place(world, island).owner == "m-b0"
+    assert begun(world, island).generation == 40
+
+
+def test_what_is_handed_over_before_the_plan_that_says_so_is_a_beginning() -> None:
+    world, island = waiting()
+    world.join("n")
+    give(world, island, "n-c0")
+    hears(world, handed(world, island, grant=place(world, island).grant, generation=40))
+    give(world, island, "m-b0")
+    assert begun(world, island).generation == 40
+
+
+def test_what_is_handed_over_after_it_went_on_is_kept_for_nobody() -> None:
+    world, island = waiting()
+    world.join("n")
+    world.join("o")
+    give(world, island, "n-c0")
+    earlier = place(world, island).grant
+    give(world, island, "o-c0")
+    hears(world, handed(world, island, grant=earlier, generation=40))
+    assert island not in world.node.foreman._intake._handed
+
+
+def test_a_state_under_our_own_grant_is_no_beginning() -> None:
+    world, island = waiting("z-c0")
+    hears(world, handed(world, island, grant=place(world, island).grant, generation=40), "z")
+    assert begun(world, island).generation == 0
+
+
+def test_who_said_long_ago_that_it_had_nothing_may_have_something_by_now() -> None:
+    world, island = waiting("z-c0")
+    grant = place(world, island).grant
+    head = PopulationState(kind=PopulationKind.HAND_OVER, empty=[(*island, grant - 2)])
+    world.hear("z", head)
+    saved(world, handed(world, island, grant=grant - 1, generation=40), "z")
     assert begun(world, island).generation == 40

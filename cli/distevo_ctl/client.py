@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.own_log import ended_hint
-from distevo_ctl.target import state_dir_option
+from distevo_ctl.target import start_command, state_dir_option
 from distevod.paths import PathError
-from distevod.state_lock import Holder, holder
+from distevod.state_lock import Holder, holder, was_used
 
 CONNECT_SECONDS = 3.0
 """How long a daemon that holds its state folder may take to answer a first, empty request."""
@@ -124,5 +124,5 @@ def _read(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start_hint(state_dir: Path) -> str:
-    start = f"start one with: distevod start --detach{state_dir_option(state_dir)}"
-    return f"{ended_hint(state_dir)}{start}"
+    again = ", with the options that it had" if was_used(state_dir) else ""
+    return f"{ended_hint(state_dir)}start one with: {start_command(state_dir)}{again}"

@@ -258,13 +258,14 @@ async def _started(settings: Settings, memory_mb: int) -> str | None:
 
 def _problems(reference: str | None, tasks: str | None) -> Iterator[Check]:
     """The problem that is named, or else those that ship, each tried in a process of its own."""
+    from distevo_ctl.files import problem_request, tasks_request
     from distevod.problems.check import check_in_process
-    from distevod.problems.loader import read_source
 
     if reference is not None:
         try:
-            request = {"reference": reference, "source": read_source(reference), "spec": tasks}
-            found = check_in_process(request)
+            found = check_in_process(problem_request(reference) | tasks_request(tasks))
+        except CliError as error:
+            yield failed("problem", error.message, error.hint or "name files that are there", error.code)
         except DistevoError as error:
             yield failed("problem", str(error), "correct it, and try again")
         else:

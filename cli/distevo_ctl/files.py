@@ -25,7 +25,7 @@ def problem_request(reference: str) -> dict[str, Any]:
 
 
 def tasks_request(tasks: str | None) -> dict[str, Any]:
-    """What `--tasks` gives, as fields of a request: `spec` for a named set, `data` or `csv` (and `name`) for a file.
+    """What `--tasks` gives, as fields of a request: `spec` for a named set, `data` or `csv`, and `name`, for a file.
 
     It is a file when it is written like one (a slash in it, or .json or .csv at its end), or when there is a file of
     that name. Raises CliError when it is not there or cannot be read, TaskError when it is not JSON.
@@ -42,7 +42,7 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     if path.suffix == ".csv":
         return {"csv": _text(content, tasks), "name": path.stem}
     try:
-        return {"data": parse_task_file(content)}
+        return {"data": parse_task_file(content), "name": path.stem}
     except TaskError as error:
         raise TaskError(f"{path}: {error}") from error
 

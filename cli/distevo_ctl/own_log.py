@@ -17,11 +17,22 @@ def error_in(lines: list[str]) -> str | None:
     return "\n".join(lines[said[-1] :]).removeprefix(ERROR) if said else None
 
 
-def last_end(state_dir: Path) -> str | None:
-    """What the last daemon of this folder ended with, in a line; None if it ended well, or nobody can tell."""
+def log_size(state_dir: Path) -> int:
+    """Bytes that daemons of this folder have logged so far, as far as it can be told."""
+    try:
+        return (state_dir / LOG_NAME).stat().st_size
+    except OSError:
+        return 0
+
+
+def last_end(state_dir: Path, since: int = 0) -> str | None:
+    """What the last daemon of this folder ended with, in a line; None if it ended well, or nobody can tell.
+
+    `since`: only what was logged after so many bytes counts.
+    """
     try:
         with (state_dir / LOG_NAME).open("rb") as log:
-            log.seek(max(log.seek(0, os.SEEK_END) - TAIL_BYTES, 0))
+            log.seek(max(log.seek(0, os.SEEK_END) - TAIL_BYTES, since))
             lines = log.read().decode(errors="replace").splitlines()
     except OSError:  # it had no log of its own, or not for our eyes
         return None

@@ -8,12 +8,13 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from distevo_ctl.exits import CliError, ExitCode
-from distevo_ctl.own_log import last_end
-from distevo_ctl.target import state_dir_option, target_options
+from distevo_ctl.own_log import last_end, log_size
+from distevo_ctl.target import start_command, target_options
 from distevod.state_lock import holder
 
 ASK_SECONDS = 2.0
@@ -29,7 +30,7 @@ def stop(state_dir: Path, as_json: bool) -> None:
     """Stop the daemon, with a last checkpoint.
 
     Evaluations are given up after 1 s, and what was in hand goes on at the next start. A daemon that does not answer
-    is sent SIGTERM, which means the same.
+    is sent SIGTERM, which means the same. The exit code is 9 if its log says that the store took no last checkpoint.
     """
     found = holder(state_dir)
     if found is None:
@@ -39,8 +40,8 @@ def stop(state_dir: Path, as_json: bool) -> None:
     if not found.pid:  # os.kill(0) would reach our own process group
         raise CliError(ExitCode.NO_DAEMON, f"the daemon on {state_dir} is just starting", "try again in a moment")
     begun = time.monotonic()
-    pid = found.pid
-    if not (_asked(state_dir) and _gone(state_dir, pid, STOP_SECONDS)):
+    pid, logged, daemon = found.pid, log_size(state_dir), _asked(state_dir)
+    if daemon is None or not _gone(state_dir, pid, STOP_SECONDS):
         with contextlib.suppress(ProcessLookupError):  # it ended this moment
             os.kill(pid, signal.SIGTERM)
         if not _gone(state_dir, pid, SIGNAL_SECONDS):
@@ -50,25 +51,27 @@ def stop(state_dir: Path, as_json: bool) -> None:
                 f"`kill -9 {pid}` ends it; the next start goes on from its last checkpoint",
             )
     seconds = round(time.monotonic() - begun, 3)
+    again = f"`{start_command(state_dir, daemon)}` goes on from there"
+    if (said := last_end(state_dir, logged)) is not None:
+        raise CliError(ExitCode.STORE_UNAVAILABLE, f"stopped (pid {pid}), and not cleanly: {said}", again)
     if as_json:
         click.echo(json.dumps({"stopped": True, "pid": pid, "seconds": seconds}))
     else:
-        again = f"distevod start --detach{state_dir_option(state_dir)}"
-        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); `{again}` goes on from there")
+        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); {again}")
 
 
-def _asked(state_dir: Path) -> bool:
-    """Whether the daemon took the request to stop."""
+def _asked(state_dir: Path) -> dict[str, Any] | None:
+    """Ask the daemon to stop; who it is (its answer to `ping`), or None if it did not take the request."""
     from distevo_ctl.client import Client
 
     try:
         with Client(state_dir, ASK_SECONDS) as client:
             client.ask("stop", seconds=ASK_SECONDS)
+            return client.daemon
     except CliError as error:
         if error.code in (ExitCode.NO_DAEMON, ExitCode.TIMED_OUT):
-            return False
+            return None
         raise
-    return True
 
 
 def _gone(state_dir: Path, pid: int, seconds: float) -> bool:

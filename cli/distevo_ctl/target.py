@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,6 +53,26 @@ def state_dir_of(given: str | None) -> Path:
     from distevod.settings import load_settings
 
     return load_settings({}, os.environ).state_dir
+
+
+def start_command(state_dir: Path, daemon: Mapping[str, Any] | None = None) -> str:
+    """What starts a daemon on this folder again, with id and store of the last, whose answer to `ping` is `daemon`."""
+    command = f"distevod start --detach{state_dir_option(state_dir)}"
+    if daemon is None:
+        return command
+    from distevod.settings import load_settings
+
+    try:
+        found = load_settings({"state_dir": str(state_dir)}, os.environ)
+    except DistevoError:
+        found = None
+    for option, value, by_itself in (
+        ("--id", daemon["id"], found and found.id),
+        ("--store", daemon["store"], found and found.store),
+    ):
+        if value != by_itself:
+            command += f" {option} {shlex.quote(value)}"
+    return command
 
 
 def state_dir_option(state_dir: Path) -> str:

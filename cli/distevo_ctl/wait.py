@@ -13,7 +13,7 @@ from distevo_ctl.client import Client
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.follow import follow, has_plan, run_in
 from distevo_ctl.screen import console, count, duration, known, plain, short
-from distevo_ctl.target import state_dir_option
+from distevo_ctl.target import start_command, state_dir_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,8 +43,8 @@ def wait_for_run(client: Client, state_dir: Path, name: str, *, quiet: bool = Fa
         ) from None
     except CliError as error:
         if error.code is ExitCode.NO_DAEMON:
-            option = state_dir_option(state_dir)
-            error.hint = f"{name} is in the store, and goes on when a daemon does: distevod start --detach{option}"
+            again = start_command(state_dir, client.daemon)
+            error.hint = f"{name} is in the store, and goes on when a daemon does: {again}"
         raise
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import msgspec
 
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot, decode_checkpoint
 from distevo.plan import RunPlan
 from distevo.program import keyer
 from distevo.result import decode_result
-from distevo.run import WarmStart
+from distevo.run import WarmStart, decode_run
 from distevo.warm_start import inherit
 from distevod.stock import AT_ONCE, Reader
 
@@ -35,9 +37,12 @@ def misfit(name: str, earlier: RunPlan, problem: str, tasks: Collection[str], ot
 
 
 def warm_start_from(
-    name: str, earlier: RunPlan, store: Reader, tasks: Collection[str], most: int, others: int
+    name: str, earlier: RunPlan, store: Reader, tasks: Mapping[str, msgspec.Raw], digest: str, most: int, others: int
 ) -> WarmStart:
     """What `distevo.warm_start.inherit` makes of the results that the plan names; only those it needs are read.
+
+    `tasks`: data by id; `digest`: of the problem's code. Programs of tasks for which one of these was another are to be
+    evaluated anew.
 
     Raises StoreError (NotFound where the run was deleted meanwhile), and ObjectError or CheckpointError for a result
     that cannot be read.
@@ -51,9 +56,15 @@ def warm_start_from(
     def read(result: str) -> list[IslandSnapshot]:
         return decode_checkpoint(decode_result(store.read(result)[0])[1]).islands
 
+    known = decode_run(store.read(earlier.object)[0]).tasks if earlier.problem.digest == digest else {}
+    changed = [task for task in wanted if task in tasks and not _is_same(known.get(task), tasks[task])]
     with ThreadPoolExecutor(AT_ONCE) as executor:
         states = dict(zip(wanted, executor.map(read, wanted.values()), strict=True))
-    return inherit(name, earlier.problem, states, tasks, most, others)
+    return inherit(name, earlier.problem, states, tasks, most, others, changed)
+
+
+def _is_same(known: msgspec.Raw | None, data: msgspec.Raw) -> bool:
+    return known is not None and (known == data or msgspec.json.decode(known) == msgspec.json.decode(data))
 
 
 def counted(problem: str, warm: WarmStart) -> dict[str, Any]:
@@ -65,4 +76,5 @@ def counted(problem: str, warm: WarmStart) -> dict[str, Any]:
         "programs": sum(len(unpack(block, key_of)) for block in warm.programs.values()),
         "others": len(unpack(warm.others, key_of)) if warm.others else 0,
         "version": warm.version,
+        "anew": len(warm.anew),
     }

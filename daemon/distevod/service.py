@@ -185,7 +185,7 @@ class Service:
                 raise Refusal("refused", refusal)
             try:
                 warm: WarmStart = await self._in_thread(
-                    warm_start_from, source, plan, store, checked.tasks, most, others
+                    warm_start_from, source, plan, store, checked.tasks, checked.digest, most, others
                 )
                 break
             except NotFound as error:

@@ -7,6 +7,7 @@ socket.
 
 import fcntl
 import os
+import shlex
 import time
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,10 @@ class AlreadyRunning(DistevoError):  # noqa: N818 - named for what happened, as 
 
     def __init__(self, state_dir: Path, holder: Holder) -> None:
         pid = f"pid {holder.pid}" if holder.pid else "just starting"
-        super().__init__(f"another distevod ({pid}) runs on {state_dir}; stop it with `distevod stop`")
+        super().__init__(
+            f"another distevod ({pid}) runs on {state_dir}; stop it with "
+            f"`distevod stop --state-dir {shlex.quote(str(state_dir))}`"
+        )
         self.state_dir = state_dir
         self.holder = holder
 
@@ -100,6 +104,11 @@ def holder(state_dir: Path) -> Holder | None:
         return None if _locked(file, fcntl.LOCK_SH) else _read(file)
     finally:
         os.close(file)
+
+
+def was_used(state_dir: Path) -> bool:
+    """Whether a daemon ever ran on a folder."""
+    return _lock_file(state_dir).exists()
 
 
 def _lock_file(state_dir: Path) -> Path:

@@ -154,6 +154,8 @@ class WarmStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By task, a block of its programs, the best first; its islands share them."""
     swept: list[str] = []
     """Tasks whose exhaustive start was over: under the same version it need not be walked again."""
+    anew: list[str] = []
+    """Tasks that are others than they were, under the same id: what their programs were worth says nothing either."""
     others: bytes = b""
     """A block of programs that fit other tasks, for all islands to evaluate."""
 

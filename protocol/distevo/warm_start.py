@@ -1,13 +1,14 @@
 """Warm start: a run that begins with the programs of an earlier one.
 
 They travel in the new run's own object, so that whoever takes it up needs nothing else, whatever becomes of the earlier
-run. What was evaluated under the same version of the problem keeps its fitness, and is in the islands' populations from
-the beginning; anything else is a seed: an island evaluates its seeds before all else.
+run. What was evaluated under the same version of the problem, for a task that has not changed, keeps its fitness, and
+is in the islands' populations from the beginning; anything else is a seed: an island evaluates its seeds before all
+else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -25,12 +26,12 @@ from distevo.run import ProblemUse, Run, WarmStart
 
 def inherit(
     run: str, problem: ProblemUse, results: Mapping[str, Sequence[IslandSnapshot]], tasks: Iterable[str],
-    most: int, others: int,
+    most: int, others: int, changed: Collection[str] = (),
 ) -> WarmStart:  # fmt: skip
     """What `tasks` begin with: the best `most` programs of the task of the same id in `results` of `run`, by task.
 
-    And, for each of them, the `others` smallest programs that fit some task of `results`. The states are verified ones
-    of `problem`; raises BlockError for others.
+    And, for each of them, the `others` smallest programs that fit some task of `results`. Those of `changed` tasks are
+    to be evaluated anew. The states are verified ones of `problem`; raises BlockError for others.
     """
     key_of = keyer(problem.name, problem.version)
     wanted = set(tasks)
@@ -45,18 +46,23 @@ def inherit(
         if task in wanted and len(best):
             # A fit one may have a low rank, and without it the task would have to be solved again.
             programs[task] = pack([_earlier(p) for rank, p in enumerate(best) if rank < most or p.fit])
-            if all(state.cursor == SWEEP_OVER for state in states):
+            if task not in changed and all(state.cursor == SWEEP_OVER for state in states):
                 swept.append(task)
     smallest = sorted(fit.values(), key=lambda program: (program.size, program.key))[:others]
     return WarmStart(
-        run=run, version=problem.version, programs=programs, swept=swept, others=pack(smallest) if smallest else b""
+        run=run,
+        version=problem.version,
+        programs=programs,
+        swept=swept,
+        anew=[task for task in programs if task in changed],
+        others=pack(smallest) if smallest else b"",
     )
 
 
 def resident(run: Run, island: IslandId) -> tuple[bytes, int]:
     """(population, cursor) of an island before its first generation: a block of programs, and what is behind it."""
     warm = run.warm_start
-    if warm is None or not _is_same_version(run, warm) or island.task not in warm.programs:
+    if warm is None or island.task not in warm.programs or not _keeps_fitness(run, warm, island.task):
         return b"", 0
     mine = _dealt(run, warm, island)
     # Seeds stand before the exhaustive start, and are not behind it.
@@ -70,7 +76,8 @@ def seeds(run: Run, island: IslandId) -> bytes:
     if warm is None:
         return b""
     key_of = keyer(run.problem.name, run.problem.version)
-    found = {} if _is_same_version(run, warm) else {program.key: program for program in _dealt(run, warm, island)}
+    is_kept = _keeps_fitness(run, warm, island.task)
+    found = {} if is_kept else {program.key: program for program in _dealt(run, warm, island)}
     if warm.others:
         found |= {program.key: program for program in unpack(warm.others, key_of)}
     return pack(list(found.values())) if found else b""
@@ -92,8 +99,8 @@ def fault(run: Run) -> str | None:
     return None
 
 
-def _is_same_version(run: Run, warm: WarmStart) -> bool:
-    return warm.version == run.problem.version
+def _keeps_fitness(run: Run, warm: WarmStart, task: str) -> bool:
+    return warm.version == run.problem.version and task not in warm.anew
 
 
 def _dealt(run: Run, warm: WarmStart, island: IslandId) -> list[Program]:

@@ -63,3 +63,24 @@ def test_whoever_submits_a_file_to_several_platforms_is_told_who_runs_it(home: H
     finally:
         for folder in started:
             home.distevod("stop", "--state-dir", folder)
+
+
+def test_a_stop_whose_last_checkpoint_the_store_did_not_take_says_so(home: Home) -> None:
+    folder, store = str(home.folder / "mine"), home.folder / "elsewhere"
+    start = ("start", "--detach", "--workers", "1", "--metrics-port", "0", "--state-dir", folder, "--id", "me")
+    home.distevod(*start, "--store", str(store))
+    again = f"`distevod start --detach --state-dir {folder} --id me --store {store}` goes on from there"
+    home.ctl("submit", "--problem", "onemax", "--tasks", "5000", "--cpu-seconds", "600", "--state-dir", folder)
+    store.rename(home.folder / "away")
+    store.write_text("")
+    error = json.loads(home.distevod("stop", "--json", "--state-dir", folder, code=9).stderr)["error"]
+    assert "not cleanly: the store did not take the last checkpoint" in error["message"]
+    assert error["hint"] == again
+    store.unlink()
+    (home.folder / "away").rename(store)
+    home.distevod(*start, "--store", str(store))
+    assert again in home.distevod("stop", "--state-dir", folder).stdout
+    told = home.error("status", "--state-dir", folder, code=3)["hint"]
+    assert told.startswith(
+        f"start one with: distevod start --detach --state-dir {folder}, with the options that it had"
+    )

@@ -141,6 +141,11 @@ def test_a_problem_of_ones_own(home: Home) -> None:
     bad = examined(home, *USUAL, "--problem", "bad.py:P", code=4)["problem"]
     assert bad["state"] == FAILED
     assert "no_such_module" in bad["text"]
+    (home.folder / "tasks.json").write_text('{"a": {}, "b": {}}')
+    of_file = ("--problem", "good.py:P", "--tasks", "tasks.json")
+    assert examined(home, *USUAL, *of_file)["problem"]["text"] == "p 1 works, on 2 tasks"
+    nowhere = examined(home, *USUAL, "--problem", "good.py:P", "--tasks", "nowhere.json", code=5)["problem"]
+    assert "nowhere.json" in nowhere["text"]
     assert examined(home, *USUAL, "--problem", "onemax", "--tasks", "x", code=4)["problem"]["state"] == FAILED
     assert "--tasks goes with --problem" in home.error("doctor", "--tasks", "x", code=2)["message"]
 

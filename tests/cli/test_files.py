@@ -27,8 +27,8 @@ def test_what_is_written_like_a_file_or_is_there_is_one(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text('{"a": [1, 2.5, null]}')
     (tmp_path / "plain").write_text("[true]")
     (tmp_path / "x y.csv").write_text("x,y\n1,2\n")
-    assert tasks_request("t.json") == {"data": {"a": [1, 2.5, None]}}
-    assert tasks_request("./plain") == tasks_request("plain") == {"data": [True]}
+    assert tasks_request("t.json") == {"data": {"a": [1, 2.5, None]}, "name": "t"}
+    assert tasks_request("./plain") == tasks_request("plain") == {"data": [True], "name": "plain"}
     assert tasks_request(str(tmp_path / "x y.csv")) == {"csv": "x,y\n1,2\n", "name": "x y"}
 
 

@@ -344,6 +344,21 @@ def test_a_run_begins_from_another(platform: Home) -> None:
     platform.ctl("delete", "later")
 
 
+def test_what_was_found_for_other_data_under_the_same_id_is_evaluated_anew(platform: Home, tmp_path: Path) -> None:
+    data = tmp_path / "points.csv"
+    few = ("submit", "--problem", "regression", "--tasks", data, "--evaluations", "3000", "--seed", "1")
+    data.write_text("x0,y\n" + "".join(f"{x},{x + 1}\n" for x in range(9)))
+    platform.ctl(*few, "--name", "line", "--wait")
+    data.write_text(data.read_text() + "".join(f"{x},{3 * x}\n" for x in range(20, 29)))
+    said = platform.ctl(*few, "--name", "bent", "--from", "line").stdout
+    assert "those of 1 changed since, and are evaluated anew" in said
+    wait_for(lambda: _state(platform, "bent") == "done", "the run to be done")
+    (task,) = platform.json("results", "bent")["tasks"]
+    assert (task["fit"], task["evaluations"]) == (False, 3000)
+    for name in ("line", "bent"):
+        platform.ctl("delete", name)
+
+
 def _state(platform: Home, name: str) -> str:
     return str(next(run["state"] for run in platform.json("runs")["runs"] if run["id"] == name))
 

@@ -93,6 +93,19 @@ def test_a_csv_file() -> None:
         check(csv="1,2\n")
 
 
+def test_a_file_of_one_task_that_it_does_not_name_gives_it_its_own_name() -> None:
+    pair = {"input": [[0]], "output": [[1]]}
+    one = {"train": [pair], "test": [pair]}
+    for data, name, ids in (
+        (one, "007bbfb7", ["007bbfb7"]),
+        (one, "", ["default"]),
+        ({"default": one}, "007bbfb7", ["default"]),
+        ({"a": one}, "007bbfb7", ["a"]),
+        (one, "no\nname", ["default"]),
+    ):
+        assert list(check_in_process({"reference": "grids", "data": data, "name": name}).tasks) == ids
+
+
 def test_what_was_checked_can_be_loaded() -> None:
     checked = check()
     assert checked.ref == resolve("mine.py:Mine", GOOD)

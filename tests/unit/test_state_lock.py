@@ -77,7 +77,9 @@ def test_a_second_daemon_is_refused_and_told_who_runs(tmp_path: Path, processes:
     assert processes.heard(first) == "held"
     with pytest.raises(AlreadyRunning) as caught:
         StateLock(tmp_path).acquire(SOCKET)
-    assert str(caught.value) == (f"another distevod (pid {first.pid}) runs on {tmp_path}; stop it with `distevod stop`")
+    assert str(caught.value) == (
+        f"another distevod (pid {first.pid}) runs on {tmp_path}; stop it with `distevod stop --state-dir {tmp_path}`"
+    )
     assert caught.value.holder == holder(tmp_path) == Holder(first.pid, SOCKET)
     with StateLock(tmp_path / "another").acquire(SOCKET):
         assert holder(tmp_path / "another") == Holder(os.getpid(), SOCKET)

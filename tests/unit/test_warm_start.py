@@ -71,6 +71,16 @@ def test_under_another_version_they_are_to_be_evaluated() -> None:
     assert genomes(seeds(new, IslandId("new", "t", 0))) == [b"a"]
 
 
+def test_of_a_task_that_has_changed_they_are_to_be_evaluated_though_the_version_is_the_same() -> None:
+    results = {task: [state(task, program(b"a", 3))] for task in ("t", "u")}
+    warm = inherit("old", OLD, results, ["t", "u"], 9, 0, changed=["t"])
+    assert (warm.anew, warm.swept) == (["t"], ["u"])
+    assert resident(run(warm), IslandId("new", "t", 0)) == (b"", 0)
+    assert genomes(seeds(run(warm), IslandId("new", "t", 0))) == [b"a"]
+    assert genomes(resident(run(warm), IslandId("new", "u", 0))[0]) == [b"a"]
+    assert seeds(run(warm), IslandId("new", "u", 0)) == b""
+
+
 def test_what_fits_other_tasks_is_tried_everywhere_the_smallest_first() -> None:
     results = {
         "t": [state("t", program(b"long", 1, fit=True), program(b"x", 1))],

@@ -69,7 +69,7 @@ class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     csv: str | None = None
     """A CSV file's text."""
     name: str | None = None
-    """What to call the task of a CSV file."""
+    """What to call the task of a file that names none."""
 
 
 class CheckedProblem(msgspec.Struct, frozen=True):
@@ -335,7 +335,7 @@ def _tasks(problem: Any, request: CheckRequest, file: str | None) -> dict[str, A
     elif request.data is not msgspec.UNSET:
         made = request.data
         if hasattr(problem, "tasks_from_file"):
-            made = _called(problem, "tasks_from_file", file, made, otherwise="")
+            made = _named(_called(problem, "tasks_from_file", file, made, otherwise=""), request)
         elif not isinstance(made, dict):
             raise TaskError(f"the task file holds no object of tasks by id; {_FILE_FORM}")
     else:
@@ -350,6 +350,19 @@ def _tasks(problem: Any, request: CheckRequest, file: str | None) -> dict[str, A
         if not name.isprintable() or len(quote(name)) > FILE_NAME_LIMIT_BYTES:
             raise TaskError(f"task id {name!r:.80}: use letters, digits, '-', '_' and '.'")
     return made
+
+
+def _named(made: Any, request: CheckRequest) -> Any:
+    """The tasks of a file; if it is one task, and the file does not say which, its id is the file's name."""
+    is_nameless = isinstance(made, dict) and list(made) == [DEFAULT_TASK] and DEFAULT_TASK not in request.data
+    if not is_nameless or not request.name or not _is_task_id(request.name):
+        return made
+    return {request.name: made[DEFAULT_TASK]}
+
+
+def _is_task_id(name: str) -> bool:
+    is_short = len(quote(name)) <= FILE_NAME_LIMIT_BYTES and len(name.encode()) <= TASK_ID_LIMIT_BYTES
+    return is_short and name.isprintable()
 
 
 def _needs_tasks(problem: Any, request: CheckRequest) -> bool:

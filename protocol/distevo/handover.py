@@ -35,6 +35,13 @@ class HandOver:
         self._send, self._done = send, done
         self._partings: dict[IslandId, _Parting] = {}
         self._repeat_at = float("inf")
+        self._is_leaving = False
+
+    def leave(self) -> None:
+        """This platform goes as soon as it can: what is durable is sent once, and no more waited for."""
+        self._is_leaving = True
+        for island, parting in list(self._partings.items()):
+            self._end(island, parting)
 
     def part(self, island: IslandId, snapshot: IslandSnapshot, owner: str, now: float) -> None:
         """The plan gives an island to another owner; an empty one: to nobody yet."""
@@ -85,6 +92,6 @@ class HandOver:
         return self._repeat_at
 
     def _end(self, island: IslandId, parting: _Parting) -> None:
-        if parting.is_durable and parting.is_taken:
+        if parting.is_durable and (parting.is_taken or self._is_leaving):
             del self._partings[island]
             self._done(island)

@@ -459,6 +459,8 @@ class Node:
         if self.phase not in ENDING:
             self.foreman.follow(in_force.outline, now)
             self.handover.keep(self.foreman.islands)
+            if self._is_draining:
+                self.handover.leave()
         self.exchange.follow(plan, now)
         self.library.keep({run.object for run in plan.runs.values() if not run.state.is_final})
         self.keeper.prune(self._grant_in_force)

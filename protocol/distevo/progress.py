@@ -6,16 +6,19 @@ from collections import deque
 
 WINDOW_SECONDS = 10.0
 """Evaluations per second are those of this last while."""
+LEAST_SECONDS = 1.0
+"""Work that took less counts as so much: of an hour it says next to nothing."""
 
 
 class Progress:
-    """Rates of one run since this daemon has been working on it."""
+    """Rates of one run since this daemon has been working on it, or since it goes on after it was over."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
         self._begun: float | None = None
         self._latest = 0.0
         self._finished = 0
+        self._is_over = False
 
     @property
     def has_begun(self) -> bool:
@@ -40,6 +43,12 @@ class Progress:
     def over(self) -> None:
         """The run is over: how fast it was lately is of no interest any more."""
         self._samples.clear()
+        self._is_over = True
+
+    def goes_on(self) -> None:
+        """The run is not over, or no more: between its end and now nobody worked on it."""
+        if self._is_over:
+            self._begun, self._finished, self._is_over = None, 0, False
 
     def evaluations_per_s(self, now: float) -> float:
         """Evaluations per second over the last while."""
@@ -53,7 +62,7 @@ class Progress:
         if self._begun is None:
             return 0.0
         elapsed = (self._latest if is_over else now) - self._begun
-        return 3600 * self._finished / max(elapsed, 0.2)
+        return 3600 * self._finished / max(elapsed, LEAST_SECONDS)
 
     def eta_s(self, remaining: int, now: float) -> float | None:
         """Seconds until `remaining` tasks are finished at the rate so far; None before the first has."""

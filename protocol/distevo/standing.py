@@ -144,6 +144,8 @@ class Standing:
         for name, progress in self._progress.items():
             if plan.runs[name].state.is_over:
                 progress.over()
+            else:
+                progress.goes_on()
         past = [
             island for island, (_, progress) in self.islands.items() if not _is_current(plan, island, progress.grant)
         ]

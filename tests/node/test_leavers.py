@@ -81,6 +81,12 @@ def without_mail(instruction: StoreInstruction) -> Outcome | None:
     return Outcome.UNAVAILABLE if is_mail else None
 
 
+def without_checkpoints(instruction: StoreInstruction) -> Outcome | None:
+    """A fault of the store: no checkpoint is written, so that nobody who hands islands over can leave."""
+    is_checkpoint = isinstance(instruction, CreateObject) and instruction.name.startswith(CHECKPOINTS)
+    return Outcome.UNAVAILABLE if is_checkpoint else None
+
+
 # --- drained --------------------------------------------------------------------------------------
 
 
@@ -117,8 +123,7 @@ def test_a_state_that_nobody_takes_is_kept_while_the_store_is_away() -> None:
     world = World()
     world.submit(tasks=1, evaluations=LONG)
     world.generation(T0)
-    is_checkpoint = lambda i: isinstance(i, CreateObject) and i.name.startswith(CHECKPOINTS)  # noqa: E731
-    world.fault = lambda i: Outcome.UNAVAILABLE if is_checkpoint(i) else None
+    world.fault = without_checkpoints
     world.order(Verb.DRAIN, member="m")
     world.pass_time(60)
     assert world.exit is None
@@ -146,6 +151,18 @@ def test_a_follower_hands_over_and_leaves_and_nothing_else_moves() -> None:
     assert all(first.node.foreman.islands[island].state.generation == 1 for island in theirs)
 
 
+def test_who_is_drained_waits_for_what_is_durable_and_not_for_whoever_takes_it() -> None:
+    """Its islands may wait in the new owner's queue for an hour, which tells nobody that it has them."""
+    first, second = cluster()
+    theirs = set(second.running)
+    first.fault = second.fault = without_mail
+    first.order(Verb.DRAIN, member="b", boot="b0")
+    together([first, second], lambda: second.exit is not None, 15)
+    assert all(saved(first, island)[-1] == 1 for island in theirs)
+    together([first, second], lambda: theirs <= first.running.keys(), 30)
+    assert all(first.running[island].snapshot.generation == 1 for island in theirs)
+
+
 def test_the_coordinator_hands_over_its_islands_and_then_the_lease() -> None:
     first, second = cluster()
     mine = set(first.running)
@@ -163,12 +180,12 @@ def test_who_is_drained_takes_no_lease_while_another_can() -> None:
     third = World(first.objects, member="c", boot="c0", key="key of c", start=first.now)
     together([first, second, third], lambda: "c" in in_force(first).members)
     together([first, second, third], lambda: len(third.node.plan.members) == 3)
-    third.fault = without_mail
+    second.fault = without_checkpoints
     first.order(Verb.DRAIN, member="b")
-    # The coordinator is gone, whoever was given the islands cannot say so, and who came second would succeed it.
+    # The coordinator is gone, and who came second, and cannot leave yet, would succeed it.
     together([second, third], lambda: record(third).epoch > 1)
     assert (record(third).holder, second.exit) == ("c", None)
-    third.fault = lambda _: None
+    second.fault = lambda _: None
     together([second, third], lambda: second.exit == "")
     together([third], lambda: owners(third) == ["c"] * 4)
     assert record(third).epoch == 2
@@ -178,8 +195,13 @@ def test_who_is_drained_leaves_the_lease_alone_also_when_the_other_does_not_get_
     first, second = cluster()
     third = World(first.objects, member="c", boot="c0", key="key of c", start=first.now)
     together([first, second, third], lambda: len(third.node.plan.members) == 3)
-    third.fault = lambda i: Outcome.UNAVAILABLE if isinstance(i, ReplaceObject) else without_mail(i)
+    third.fault = lambda i: Outcome.UNAVAILABLE if isinstance(i, ReplaceObject) else None
+    second.fault = without_checkpoints
     first.order(Verb.DRAIN, member="b")
+    together([second, third], lambda: third.node.phase is Phase.TAKING)
+    for world in (second, third) * 40:
+        world.pass_time(STEP)
+    second.fault = lambda _: None
     together([second, third], lambda: second.exit == "")
     assert third.node.phase is Phase.TAKING
     assert record(third).epoch == 1
@@ -189,9 +211,12 @@ def test_who_is_drained_leaves_the_lease_alone_also_when_the_other_does_not_get_
 
 def test_who_is_drained_takes_the_lease_when_it_is_alone_and_then_leaves() -> None:
     first, second = cluster()
+    second.fault = without_checkpoints
     first.order(Verb.DRAIN, member="b")
     second.pass_time(STEP)
     # The coordinator is gone before anything was handed over, and there is nobody else.
+    together([second], lambda: record(second).epoch == 2, 300)
+    second.fault = lambda _: None
     together([second], lambda: second.exit is not None, 300)
     assert (second.exit, record(second).epoch, record(second).holder) == ("", 2, "")
     again = World(second.objects, member="a", boot="a1", key="key of a", start=second.now)

@@ -6,6 +6,7 @@ import pytest
 
 from distevo.events import IslandId
 from distevo.messages import Heartbeat, IslandProgress
+from distevo.progress import Progress
 from distevo.standing import NOBODY, Standing
 
 HERE, THERE = IslandId("r", "t", 0), IslandId("r", "t", 1)
@@ -57,3 +58,25 @@ def test_what_an_evaluation_of_a_run_takes_is_the_mean_over_its_islands() -> Non
     standing.heard("b", "b1", heartbeat(THERE, evaluations=30, seconds=5.0), 1.0)
     standing.heard("c", "c1", heartbeat(IslandId("other", "t", 0), evaluations=0, seconds=0.0), 1.0)
     assert standing.seconds_per_evaluation() == {"r": pytest.approx(0.25)}
+
+
+def test_a_run_that_goes_on_is_measured_from_there() -> None:
+    progress = Progress()
+    progress.evaluated(10, 100.0)
+    progress.finished()
+    progress.evaluated(10, 460.0)
+    progress.over()
+    assert progress.tasks_per_hour(9000.0, is_over=True) == 10.0
+    progress.goes_on()
+    assert progress.tasks_per_hour(9000.0, is_over=False) == 0.0
+    progress.evaluated(10, 9000.0)
+    progress.finished()
+    assert progress.tasks_per_hour(9360.0, is_over=False) == 10.0
+
+
+def test_work_of_a_moment_is_no_measure_of_an_hour() -> None:
+    progress = Progress()
+    progress.evaluated(10, 100.0)
+    progress.finished()
+    progress.evaluated(10, 100.01)
+    assert progress.tasks_per_hour(100.01, is_over=True) == 3600.0

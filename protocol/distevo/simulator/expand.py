@@ -63,7 +63,7 @@ class _Draw:
         self._rng = random.Random(f"scenario {seed}")
         self._times = self._rng.choice(_TIMES)
         self._work = c.Work(
-            generation_seconds=(2.5, 6.0),
+            generation_seconds=(2.0, 5.0),
             fit=self._rng.choice((0.0, 0.0, 0.002, 0.02)),
             deaths=self._rng.choice((0.0, 0.0, 0.01)),
         )

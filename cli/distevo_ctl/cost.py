@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from distevo_ctl.number import Number
 from distevo_ctl.target import JSON_HELP
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ dialled is among the first three of coordinator_priority.
 
 def _amount(flag: str, help_text: str, **more: Any) -> Callable[[F], F]:
     """An option that is a number."""
-    return click.option(flag, type=click.FloatRange(min=0), help=help_text, metavar="N", **more)
+    return click.option(flag, type=Number(min=0), help=help_text, metavar="N", **more)
 
 
 @click.command("cost", help=HELP, short_help="Estimate the cost of a bucket.")
@@ -66,7 +67,7 @@ def _amount(flag: str, help_text: str, **more: Any) -> Callable[[F], F]:
 @_amount("--mail-kb", "KiB of a box of mail; else 2.", default=2.0)
 @_amount("--lease-ttl", "Seconds for which the coordinator's lease stands.")
 @click.option(
-    "--outside", type=click.FloatRange(0, 1), default=1.0, metavar="SHARE",
+    "--outside", type=Number(0, 1), default=1.0, metavar="SHARE",
     help="Share of the platforms outside the bucket's region in Google Cloud: 1, all, unless said otherwise.",
 )  # fmt: skip
 @click.option("--config", metavar="FILE", help="YAML file of settings.")

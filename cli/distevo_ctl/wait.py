@@ -85,8 +85,9 @@ def _with_lines(client: Client, state_dir: Path, name: str, quiet: bool) -> dict
 def progress_line(run: dict[str, Any]) -> str:
     """The progress of a run in one line of text."""
     note = f"; {plain(run['note'])}" if run["note"] else ""
+    failed = f"{run['tasks_failed']} failed, " if run["tasks_failed"] else ""
     return (
-        f"{run['id']}: {run['state']}, {run['tasks_done']} of {run['tasks_total']} tasks, {run['fit']} fit, "
+        f"{run['id']}: {run['state']}, {run['tasks_done']} of {run['tasks_total']} tasks, {failed}{run['fit']} fit, "
         f"{known(run['solved'])} solved, {per_hour(run)}, {count(run['evaluations'])} evaluations{note}"
     )
 

@@ -189,8 +189,16 @@ def planned_run(name: str, run: RunPlan, counted: Callable[[IslandId], Counted |
         "islands_per_task": run.islands_per_task,
         "invalid_programs": None,
         **UNKNOWN,
-        "note": run.note or next((entry.error for entry in run.tasks.values() if entry.error is not None), None),
+        "note": run.note or _first_error(run),
     }
+
+
+def _first_error(run: RunPlan) -> str | None:
+    """The first complaint of a task, with its id if the run has others."""
+    for task, entry in run.tasks.items():
+        if entry.error is not None:
+            return f"{task}: {entry.error}" if len(run.tasks) > 1 else entry.error
+    return None
 
 
 def _on_rungs(run: RunPlan) -> list[int]:

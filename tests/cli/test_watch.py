@@ -34,3 +34,4 @@ def test_ctrl_c_ends_it_well(platform: Home, solved: str) -> None:
 def test_there_must_be_a_daemon(home: Home) -> None:
     home.error("watch", code=3)
     home.error("watch", "--interval", "0", code=2)
+    assert "no finite number" in home.error("watch", "--interval", "nan", code=2)["message"]

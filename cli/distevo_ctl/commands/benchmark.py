@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.number import Number
 from distevo_ctl.target import JSON_HELP
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ class _Counts(click.ParamType[list[int]]):
     help="Counts of platforms; 1, to which others are compared, is always among them.",
 )  # fmt: skip
 @click.option(
-    "--seconds", type=click.FloatRange(0.5, 86_400), default=120.0, show_default=True, metavar="N",
+    "--seconds", type=Number(0.5, 86_400), default=120.0, show_default=True, metavar="N",
     help="Steady state of each measurement.",
 )  # fmt: skip
 @click.option(
-    "--warm-up", type=click.FloatRange(0, 3600), default=15.0, show_default=True, metavar="N",
+    "--warm-up", type=Number(0, 3600), default=15.0, show_default=True, metavar="N",
     help="Seconds of work before it, which are not counted.",
 )  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
@@ -83,10 +84,10 @@ class _Counts(click.ParamType[list[int]]):
     "--evaluations", type=click.IntRange(min=1), metavar="N",
     help="Budget of each task; else as the file says, else 10000.",
 )  # fmt: skip
-@click.option("--cpu-seconds", type=click.FloatRange(min=0.001), metavar="N", help="The same in CPU time.")
+@click.option("--cpu-seconds", type=Number(min=0.001), metavar="N", help="The same in CPU time.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Of a platform.")
 @click.option(
-    "--cpus", type=click.FloatRange(0.05, 1024), metavar="N",
+    "--cpus", type=Number(0.05, 1024), metavar="N",
     help="Cores of each platform; else as much as lets the most platforms fit on this machine, and 1 at most.",
 )  # fmt: skip
 @click.option(

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from distevo_ctl.number import Number
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -31,7 +33,7 @@ ISLANDS_PER_TASK = 2
 @click.command()
 @click.option("--tasks", default="training:0-39", show_default=True, metavar="SET", help="ARC tasks to solve.")
 @click.option(
-    "--cpu-seconds", type=click.FloatRange(0.01, 60), default=1.5, show_default=True, metavar="S",
+    "--cpu-seconds", type=Number(0.01, 60), default=1.5, show_default=True, metavar="S",
     help="Budget of each task.",
 )  # fmt: skip
 def demo(tasks: str, cpu_seconds: float) -> None:

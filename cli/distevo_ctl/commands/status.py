@@ -11,6 +11,7 @@ from distevo_ctl.asking import connect, store_option
 from distevo_ctl.budgets import on_rungs, speed
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
+from distevo_ctl.number import Number
 from distevo_ctl.screen import (
     STATE_STYLES,
     Column,
@@ -41,7 +42,7 @@ ISLAND_STATES = {True: "resting", False: "evolving", None: "-"}
 @click.option("--edges", is_flag=True, help="Show all edges of migration; else a few, those that need a look first.")
 @store_option
 @click.option(
-    "--lease-seconds", type=click.FloatRange(0, 3600), metavar="S",
+    "--lease-seconds", type=Number(0, 3600), metavar="S",
     help="With --store: watch the lease for so long at most. [until a holder that is well has renewed it]",
 )  # fmt: skip
 @target_options

@@ -15,6 +15,7 @@ from distevo_ctl.commands.status import has_priorities, remarks
 from distevo_ctl.follow import has_plan
 from distevo_ctl.members_table import members_table
 from distevo_ctl.migration_table import migration_tables
+from distevo_ctl.number import Number
 from distevo_ctl.screen import (
     GAP,
     STATE_STYLES,
@@ -43,7 +44,7 @@ FRAME_LINES = 9
 
 @click.command()
 @click.option("--until-done", is_flag=True, help="End by itself when all runs are over.")
-@click.option("--interval", type=click.FloatRange(0.1, 3600), metavar="S", help="Seconds between two looks.")
+@click.option("--interval", type=Number(0.1, 3600), metavar="S", help="Seconds between two looks.")
 @store_option
 @target_options
 def watch(until_done: bool, interval: float | None, store: str | None, state_dir: Path, as_json: bool) -> None:

@@ -49,8 +49,16 @@ class _Columns(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     genomes: Annotated[list[_Genome], _Column]
 
 
+class _Costs(msgspec.Struct, array_like=True):
+    """The first columns; the others are passed over."""
+
+    costs: Annotated[list[float], _Column]
+    other_costs: Annotated[list[_Others], _Column]
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Columns).decode
+_decode_costs = msgspec.msgpack.Decoder(_Costs).decode
 
 
 def fitting(programs: Sequence[Program], most: int) -> list[Program]:
@@ -75,6 +83,15 @@ def pack(programs: Sequence[Program]) -> bytes:
             [program.genome for program in programs],
         )
     )
+
+
+def best_fitness(data: bytes) -> tuple[float, ...] | None:
+    """The fitness of the best program of a block that `pack` made; None of an empty one. No program is made for it."""
+    columns = _decode_costs(data)
+    if not columns.other_costs:
+        return (0.0 - min(columns.costs),) if columns.costs else None
+    cost, others = min(zip(columns.costs, columns.other_costs, strict=True))
+    return (0.0 - cost, *[0.0 - other for other in others])
 
 
 def unpack(data: bytes, key_of: Keyer) -> list[Program]:

@@ -142,7 +142,8 @@ class Merging:
             if not progress.best or not self.may_ask(member, task):
                 continue
             if task not in held:
-                held[task] = told_fitness(self.best(task))
+                best = self.best(task)
+                held[task] = told_fitness(best.fitness if best is not None else None)
             if progress.best > held[task]:
                 held[task], found[task] = progress.best, member
         return found

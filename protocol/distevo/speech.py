@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -75,7 +75,7 @@ def progress_of(work: IslandWork) -> IslandProgress:
         duplicates=state.counters.duplicates,
         seconds=state.counters.cpu_seconds,
         is_final=work.stage is Stage.FINAL,
-        best=told_fitness(work.best),
+        best=told_fitness(work.best_fitness),
     )
 
 
@@ -86,9 +86,9 @@ def _diversity_of(work: IslandWork) -> IslandDiversity:
     return IslandDiversity(found.behaviours, entropy, fitness_entropy, work.is_converged)
 
 
-def told_fitness(program: Program | None) -> list[float]:
+def told_fitness(fitness: Sequence[float] | None) -> list[float]:
     """The fitness of a program as heartbeats tell it; empty without one."""
-    return [finite(number) for number in program.fitness[:MAX_BEST_NUMBERS]] if program is not None else []
+    return [finite(number) for number in fitness[:MAX_BEST_NUMBERS]] if fitness is not None else []
 
 
 def fit_message(task: TaskId, fit: FitTask) -> tuple[Fit, bytes]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from distevo.block import pack, unpack
+from distevo.block import best_fitness, pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.convergence import WINDOW_GENERATIONS, has_converged
 from distevo.events import IslandId, WorkerDied
@@ -190,9 +190,9 @@ class IslandWork:
         return has_converged(self.state, list(self.population()), after or WINDOW_GENERATIONS)
 
     @property
-    def best(self) -> Program | None:
-        """The best program as last reported."""
-        return self.population().best
+    def best_fitness(self) -> tuple[float, ...] | None:
+        """Of the best program as last reported; None without one. Asked for each generation."""
+        return best_fitness(self.state.population) if self.state.population else None
 
     def blame(self, death: WorkerDied) -> str:
         """Judge a worker's death while it worked here; returns what was decided, in words."""

@@ -55,7 +55,7 @@ def merging(node: Node) -> Merging:
 
 def found(node: Node) -> list[tuple[float, ...]]:
     """The best fitness of each island in hand."""
-    return [work.best.fitness for work in node.foreman.islands.values() if work.best is not None]
+    return [fitness for work in node.foreman.islands.values() if (fitness := work.best_fitness) is not None]
 
 
 def test_every_platform_knows_the_best_of_all() -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from distevo.block import MAX_PROGRAMS, pack, unpack
+from distevo.block import MAX_PROGRAMS, best_fitness, pack, unpack
 from distevo.errors import BlockError
+from distevo.population import Population
 from distevo.program import MAX_FITNESS_NUMBERS, MAX_GENOME_BYTES, MAX_META_BYTES, Program
 from tests.support.programs import key_of, program, program_lists
 
@@ -25,6 +26,12 @@ SAMPLE = [
 @given(program_lists)
 def test_what_is_packed_comes_back(programs: list[Program]) -> None:
     assert unpack(pack(programs), key_of) == programs
+
+
+@given(program_lists)
+def test_the_best_fitness_is_known_without_the_programs(programs: list[Program]) -> None:
+    best = Population(programs).best
+    assert best_fitness(pack(programs)) == (None if best is None else best.fitness)
 
 
 def test_largest_parts_come_back() -> None:

@@ -41,7 +41,8 @@ class MergeJudge:
         for node in nodes:
             for task, (told, member) in _told(node).items():
                 self._look(node, task)
-                held = told_fitness(node.exchange.merging.best(task))
+                best = node.exchange.merging.best(task)
+                held = told_fitness(best.fitness if best is not None else None)
                 lack = self._lacks.get((node.owner, task))
                 if lack is None or held >= lack.wanted:
                     lack = _Lack(now, told, member)

@@ -25,6 +25,7 @@ FEW = 4
 """Members that have enough to do with one task."""
 FEW_CAPABLE = 2
 """Members that stay and have the problems of all runs, at least."""
+QUICK_MAIL_SECONDS = 5.0
 CARRIED_OUT_SECONDS = 20.0
 """Before the calm, for a command about a member to be carried out, unless a fault is in the way."""
 WORK_SECONDS = 85.0
@@ -147,6 +148,9 @@ class _Draw:
         at = rng.randrange(len(members))
         stay = len(members) - len(_lost(faults)) - len(leavers) - _namesakes(faults)
         if rng.random() >= 0.3 or stay <= FEW_CAPABLE:
+            return members
+        # It may be the last to begin an island of the run, and by slow mail nobody hears in time that it cannot.
+        if self._has_mail and self._times.mail_interval > QUICK_MAIL_SECONDS:
             return members
         return [*members[:at], msgspec.structs.replace(members[at], lacks=("short",)), *members[at + 1 :]]
 

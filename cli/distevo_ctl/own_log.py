@@ -32,7 +32,8 @@ def last_end(state_dir: Path, since: int = 0) -> str | None:
     """
     try:
         with (state_dir / LOG_NAME).open("rb") as log:
-            log.seek(max(log.seek(0, os.SEEK_END) - TAIL_BYTES, since))
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(size - TAIL_BYTES, since if since <= size else 0))  # it may have been cut meanwhile
             lines = log.read().decode(errors="replace").splitlines()
     except OSError:  # it had no log of its own, or not for our eyes
         return None

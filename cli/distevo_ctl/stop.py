@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from distevo.errors import LAST_WRITES_LOST
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.own_log import last_end, log_size
 from distevo_ctl.target import start_command, target_options
@@ -52,12 +53,14 @@ def stop(state_dir: Path, as_json: bool) -> None:
             )
     seconds = round(time.monotonic() - begun, 3)
     again = f"`{start_command(state_dir, daemon)}` goes on from there"
-    if (said := last_end(state_dir, logged)) is not None:
+    said = last_end(state_dir, logged)
+    if said == LAST_WRITES_LOST:
         raise CliError(ExitCode.STORE_UNAVAILABLE, f"stopped (pid {pid}), and not cleanly: {said}", again)
     if as_json:
-        click.echo(json.dumps({"stopped": True, "pid": pid, "seconds": seconds}))
+        click.echo(json.dumps({"stopped": True, "pid": pid, "seconds": seconds, "ended_with": said}))
     else:
-        click.echo(f"stopped (pid {pid}, {seconds:.1f} s); {again}")
+        ended = f"; it ended by itself with: {said}" if said else ""
+        click.echo(f"stopped (pid {pid}, {seconds:.1f} s){ended}; {again}")
 
 
 def _asked(state_dir: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot, decode_checkpoint
+from distevo.errors import NotFound, ObjectError
 from distevo.plan import RunPlan
 from distevo.program import keyer
 from distevo.result import decode_result
@@ -56,11 +57,19 @@ def warm_start_from(
     def read(result: str) -> list[IslandSnapshot]:
         return decode_checkpoint(decode_result(store.read(result)[0])[1]).islands
 
-    known = decode_run(store.read(earlier.object)[0]).tasks if earlier.problem.digest == digest else {}
+    known = _tasks_of(earlier, store) if earlier.problem.digest == digest else {}
     changed = [task for task in wanted if task in tasks and not _is_same(known.get(task), tasks[task])]
     with ThreadPoolExecutor(AT_ONCE) as executor:
         states = dict(zip(wanted, executor.map(read, wanted.values()), strict=True))
     return inherit(name, earlier.problem, states, tasks, most, others, changed)
+
+
+def _tasks_of(earlier: RunPlan, store: Reader) -> Mapping[str, msgspec.Raw]:
+    """The task data of a run; none where its object cannot be read any more."""
+    try:
+        return decode_run(store.read(earlier.object)[0]).tasks
+    except (ObjectError, NotFound):
+        return {}
 
 
 def _is_same(known: msgspec.Raw | None, data: msgspec.Raw) -> bool:

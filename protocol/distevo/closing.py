@@ -329,6 +329,8 @@ class Closing:
 
     def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:
         end.guess = end.choose(self._merge)
+        if end.guess is not None and end.guess.fit:
+            end.failure = None  # Whichever came first: a task that is fit has not failed.
         if end.refuted and (end.guess is None or len(end.refuted) >= MAX_REFUTED):
             end.guess, end.failure = None, complaint(end.refuted)
         is_unfit = end.failure is None and (end.guess is None or not end.guess.fit)

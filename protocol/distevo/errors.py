@@ -5,6 +5,9 @@ exception that leaves it is a bug.  The message of each says what was wrong and,
 """
 # ruff: noqa: N818 - the names say what happened (`Conflict`, `CheckpointTruncated`); "Error" after each adds nothing
 
+LAST_WRITES_LOST = "the store did not take the last checkpoint or the release in time; what it took before stands"
+"""With what a node ends that was asked to stop while its store was away."""
+
 
 class DistevoError(Exception):
     """The root of all errors below."""

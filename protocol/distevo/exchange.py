@@ -65,11 +65,11 @@ class Exchange:
         for task in self._seen.tasks():
             if not self._places(task) or task[0] in anew:
                 self._seen.closed(*task)
-        self.migration.moved(self._owner_of, now)
+        self.migration.moved(lambda run, task, island: None if run in anew else self._owner_of(run, task, island), now)
         self._within = {
             edge: status
             for edge, status in self._within.items()
-            if self._owner_of(edge.run, edge.task, edge.target) == self._owner
+            if self._owner_of(edge.run, edge.task, edge.target) == self._owner and edge.run not in anew
         }
         self._early = {
             island: early

@@ -17,7 +17,7 @@ from distevo.library import Library
 from distevo.news import News
 from distevo.outbox import Outbox
 from distevo.outline import Outline
-from distevo.plan import IslandPlace, Plan, RunState
+from distevo.plan import IslandPlace, Plan, RunState, renewed
 from distevo.policies import admit
 from distevo.program import Program
 from distevo.pruning import is_over
@@ -96,16 +96,17 @@ class Foreman:
     def follow(self, outline: Outline, now: float) -> None:
         """A plan is in force: let go of what it takes away, take up what it gives."""
         plan = outline.plan
-        self._plan, self.is_working = plan, True
+        anew, self._plan, self.is_working = renewed(self._plan, plan), plan, True
         queued = [island for island in self._queue if island not in self._held]
+        # Of a run that failed, too: its islands are let go of, and whoever had begun them has not forgotten it.
         kept = [
-            island for island, life in self._held.items() if self._place_of(island) and life == self._life_of(island)
+            island for island, life in self._held.items() if plan.place_of(*island) and life == self._life_of(island)
         ]
         self._held = {island: self._held[island] for island in kept}
         self._passed_on = {
             island: grant for island, grant in self._passed_on.items() if self._place_of(island) is not None
         }
-        for name in [name for name in self.refused if name not in plan.runs]:
+        for name in [name for name in self.refused if name not in plan.runs or name in anew]:
             del self.refused[name]
         mine = outline.owned(self._owner)
         # Theirs now, and ours before, but under no plan that was followed here: whoever has them need not wait for us.

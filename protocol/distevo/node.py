@@ -23,7 +23,7 @@ from distevo.attic import Attic
 from distevo.coordinator import Coordinator
 from distevo.dispatch import Dispatch
 from distevo.election import Election
-from distevo.errors import LocalProtocolError, ObjectError, kind_of
+from distevo.errors import LAST_WRITES_LOST, LocalProtocolError, ObjectError, kind_of
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
@@ -316,6 +316,7 @@ class Node:
     def _worker_died(self, event: WorkerDied, now: float) -> None:
         verdict = self.verifier.died(event, now)
         slot = self.slots.died(event.slot, event.cause.value, now)
+        self.verifier.elsewhere()
         # One that died before it said what it was at died of what it was given first.
         blamed = event.island or next(iter(slot.islands), None)
         if verdict is None:
@@ -507,8 +508,7 @@ class Node:
     def _end(self, now: float) -> None:
         if self.farewell.is_late(now):
             self.turn(Turning.OUT_OF_TIME)
-            reason = "the store did not take the last checkpoint or the release in time; what it took before stands"
-            self.outbox.emit(Exit(reason, "store_unavailable"))
+            self.outbox.emit(Exit(LAST_WRITES_LOST, "store_unavailable"))
         elif self.phase is Phase.LEAVING and self.farewell.go_on(now):
             self.turn(Turning.PARTED)
             self.outbox.emit(Exit("", ""))

@@ -8,7 +8,7 @@ from distevo.checkpoint import Counters
 from distevo.events import IslandId
 from distevo.messages import Heartbeat, IslandDiversity, IslandProgress
 from distevo.pace import Pace
-from distevo.plan import Plan, TaskState
+from distevo.plan import Plan, TaskState, renewed
 from distevo.progress import Progress
 from distevo.speech import progress_of
 from distevo.work import IslandWork
@@ -54,6 +54,7 @@ class Standing:
         self._progress: dict[str, Progress] = {}
         self._closed: dict[str, int] = {}
         self._has_followed = False
+        self._plan = Plan(epoch=0, version=0)
 
     def heard(self, member: str, boot: str, heartbeat: Heartbeat, now: float) -> bool:
         """A member says how far it is; whether that concerns the placing of islands: it refuses other runs now."""
@@ -130,6 +131,10 @@ class Standing:
 
     def follow(self, plan: Plan) -> None:
         """A plan is in force: count what it closed, and forget what it no longer has."""
+        for name in renewed(self._plan, plan):
+            self._progress.pop(name, None)
+            self._closed.pop(name, None)
+        self._plan = plan
         for name, run in plan.runs.items():
             closed = sum(task.state is not TaskState.OPEN for task in run.tasks.values())
             # Of a run that the plan before did not have, nothing was closed then; of the first plan, nobody knows when.

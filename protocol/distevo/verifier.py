@@ -49,6 +49,14 @@ class Verifier:
                 look.slot = slot
                 self._order(look)
 
+    def elsewhere(self) -> None:
+        """A worker is gone: what it was at goes to one that is there, if there is one."""
+        slot = self._slots.least_loaded()
+        for look in self._looks.values() if slot.is_ready else ():
+            if not self._slots.slots[look.slot].is_ready:
+                look.slot = slot.number
+                self._order(look)
+
     def has_worker(self, run: str, task: str) -> bool:
         """Whether a worker is there for our own look at the guess of a task, if there is one."""
         look = self._looks.get(("", run, task))

@@ -322,3 +322,53 @@ def test_only_owners_of_a_task_complain_about_it_and_only_states_of_its_problem_
     world.hear("n", msgspec.structs.replace(warned, warnings=[(*mine[:2], "true")]))
     end = world.node.term.closing.ends[mine[:2]]
     assert (end.warning, list(end.finals)) == ("true", [mine.island])
+
+
+def test_a_fit_program_that_comes_after_a_failure_counts() -> None:
+    world, _, theirs, grant = shared_task()
+    assert world.command(Verb.PAUSE) == "accepted"
+    fails(world, theirs, grant)
+    assert world.node.term is not None
+    world.node.term.fit(("r", "t0"), [a_program(b"good", 1.0, fit=True)], world.now)
+    world.pass_time(2)
+    world.verify()
+    world.pass_time(2)
+    entry = task_in_force(world)
+    assert (entry.state, entry.fit, entry.error) == (TaskState.DONE, True, None)
+
+
+def test_a_failure_while_an_unfit_guess_is_looked_at_changes_nothing() -> None:
+    world, mine, theirs, grant = shared_task()
+    state = msgspec.structs.replace(
+        world.running[mine].snapshot, island=theirs.island, grant=grant, generation=7,
+        population=pack([a_program(b"theirs", 0.5)]), counters=Counters(evaluations=1000),
+    )  # fmt: skip
+    for head, payload in report_messages(Report(finals=[state]), "n", "c0"):
+        world.hear("n", head, payload)
+    world.generation(mine, fitness=0.1, evaluations=1000)
+    world.pass_time(1)
+    assert world.verifying
+    fails(world, theirs, grant)
+    world.verify()
+    world.pass_time(2)
+    assert (task_in_force(world).state, task_in_force(world).error) == (TaskState.DONE, None)
+
+
+def test_whoever_had_begun_an_island_of_a_run_that_failed_does_not_deny_it() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.generation(ISLAND, fitness=9.0)
+    world.pass_time(40)
+    world.join("n")
+    assert world.node.term is not None
+    world.node.term.ledger.give_up("r", "its object is damaged")
+    world.node.office._publish()
+    world.pass_time(2)
+    denied: list[IslandId] = []
+    world.node.foreman._tell_unbegun = lambda _, islands: denied.extend(islands)
+    world.node.foreman.refused["r"] = "not here"  # so that the other one gets it
+    assert world.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
+    assert run_in_force(world).state in {RunState.QUEUED, RunState.RUNNING}
+    world.pass_time(3)
+    assert (task_in_force(world).islands[0].owner, task_in_force(world).islands[0].former) == ("n-c0", ["m-b0"])
+    assert denied == []

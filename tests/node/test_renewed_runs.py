@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from distevo.command import Command, Verb
-from distevo.events import CheckpointWanted, InboxChanged, IslandId, IslandReported
+from distevo.events import CheckpointWanted, InboxChanged, IslandId, IslandReported, ProblemMissing
 from distevo.instructions import Instruction, SkipKeys
 from distevo.names import inbox_run
 from distevo.plan import TaskPlan
@@ -112,3 +112,38 @@ def test_a_complaint_about_the_earlier_run_is_in_no_result_of_the_new_one() -> N
     close(world, ISLAND)
     assert task(world).result is not None
     assert task(world).error is None
+
+
+def test_that_the_earlier_run_was_refused_says_nothing_of_the_new_one() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.feed(ProblemMissing(0, ISLAND, "No module named 'mine'"))
+    world.pass_time(1)
+    assert "r" in world.node.foreman.refused
+    renew(world, evaluations=1000)
+    world.pass_time(30)
+    assert world.node.foreman.refused == {}
+    assert ISLAND in world.running
+
+
+def test_what_was_sent_along_edges_of_the_earlier_run_is_not_counted() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, islands=2, evaluations=40_000, migration=RING)
+    for island in sorted(world.running):
+        world.generation(island)
+    assert sum(edge.sent for edge in world.node.exchange.status()) == 2
+    renew(world, islands_per_task=2, evaluations=4000, migration=RING)
+    world.pass_time(1)
+    assert sum(edge.sent for edge in world.node.exchange.status()) == 0
+
+
+def test_the_rates_of_the_earlier_run_are_not_those_of_the_new_one() -> None:
+    world = World(workers=1)
+    world.submit(tasks=2)
+    close(world, next(iter(world.running)))
+    assert world.node.standing.progress("r").tasks_per_hour(world.now, is_over=False) > 0
+    renew(world, evaluations=1000)
+    assert world.node.standing.progress("r").tasks_per_hour(world.now, is_over=False) == 0.0
+    world.pass_time(1)
+    close(world, ISLAND)
+    assert world.node.standing.progress("r").tasks_per_hour(world.now, is_over=True) > 0

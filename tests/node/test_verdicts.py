@@ -142,6 +142,25 @@ def test_where_no_worker_starts_another_platform_looks() -> None:
     assert (task(world).state, task(world).solved) == (TaskState.DONE, True)
 
 
+def test_when_the_worker_that_looks_is_gone_another_does() -> None:
+    world = World(workers=2)
+    world.submit(tasks=1)
+    told_fit(world)
+    (order,) = world.verifying
+    world.verifying = []
+    do = world.do
+
+    def without_it(instructions: list[Instruction]) -> None:
+        do([one for one in instructions if not (isinstance(one, StartWorker) and one.slot == order.slot)])
+
+    world.do = without_it  # type: ignore[method-assign]
+    world.feed(WorkerDied(order.slot, Death.KILLED, None, None))
+    assert [again.slot for again in world.verifying] == [1 - order.slot]
+    world.verify()
+    world.pass_time(2)
+    assert task(world).state is TaskState.DONE
+
+
 def test_as_long_as_a_worker_is_at_it_nobody_else_is_asked() -> None:
     world = World(workers=1)
     world.join("n")
@@ -164,7 +183,8 @@ def test_alone_a_platform_waits_until_it_has_a_worker_whichever() -> None:
     world.pass_time(3 * ANSWER_SECONDS)
     assert world.verifying == []
     assert task(world).state is TaskState.OPEN
-    world.feed(WorkerReady(1))
+    (look,) = world.node.verifier._looks.values()
+    world.feed(WorkerReady(1 - look.slot))
     assert len(world.verifying) == 1
     world.verify()
     world.pass_time(2)

@@ -106,6 +106,12 @@ def test_a_file_of_one_task_that_it_does_not_name_gives_it_its_own_name() -> Non
         assert list(check_in_process({"reference": "grids", "data": data, "name": name}).tasks) == ids
 
 
+@pytest.mark.parametrize("data", [[5], {"n": 5}, 5, None, "default"])
+def test_so_does_a_file_that_holds_no_object(data: Any) -> None:
+    source = with_member("@classmethod\ndef tasks_from_file(cls, data):\n    return {'default': {}}")
+    assert list(check(source, data=data, name="mine").tasks) == ["mine"]
+
+
 def test_what_was_checked_can_be_loaded() -> None:
     checked = check()
     assert checked.ref == resolve("mine.py:Mine", GOOD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,14 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distevo.block import pack, unpack
-from distevo.checkpoint import IslandSnapshot
+from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.errors import BlockError
 from distevo.events import IslandId
+from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
 from distevo.program import Program, keyer
 from distevo.provenance import Provenance, meta_of, provenance_of
-from distevo.run import ProblemUse, Run, RunSettings, WarmStart, decode_run, encode_run
+from distevo.result import Result, encode_result
+from distevo.run import Budget, ProblemUse, Run, RunSettings, WarmStart, decode_run, encode_run
 from distevo.warm_start import fault, inherit, resident, seeds
 from distevo.work import fresh_snapshot
+from distevod.earlier import warm_start_from
+from distevod.store import open_store
 
 OLD = ProblemUse("toy", "", "toy", "1")
 KEY_OF = keyer("toy", "1")
@@ -129,3 +134,31 @@ def test_what_is_inherited_was_made_before_the_first_generation() -> None:
     state = msgspec.structs.replace(fresh_snapshot(run, IslandId("a", "t", 2), 1), population=pack([program]))
     (inherited,) = unpack(inherit("a", problem, {"t": [state]}, ["t"], 10, 0).programs["t"], key_of)
     assert provenance_of(inherited.meta) == Provenance("kaggle-1", 2, 0)
+
+
+def test_a_result_is_a_beginning_though_the_object_of_its_run_is_damaged(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    result = Result(
+        run="old", task="t", fit=False, solved=None, program=None, key=None, fitness=None, evaluations=1, seconds=1.0
+    )
+    states = Checkpoint(
+        cluster="", member="m", boot="b", sequence=0, islands=[state("t", program(b"a", 3))], resource_usage={}
+    )
+    store.create("results/t", encode_result(result, encode_checkpoint(states)))
+    store.create("inbox/run-whole", encode_run(run(None)))
+    store.create("inbox/run-damaged", b"damaged")
+    for name, data, anew in (
+        ("inbox/run-whole", b"{}", []),
+        ("inbox/run-whole", b"{ }", []),
+        ("inbox/run-whole", b"[]", ["t"]),
+        ("inbox/run-damaged", b"{}", ["t"]),
+        ("inbox/run-gone", b"{}", ["t"]),
+    ):
+        earlier = RunPlan(
+            object=name, first_grant=1, state=RunState.FAILED, problem=OLD, islands_per_task=1,
+            budget=Budget(None, 10), tasks={"t": TaskPlan(state=TaskState.DONE, result="results/t")},
+        )  # fmt: skip
+        warm = warm_start_from("old", earlier, store, {"t": msgspec.Raw(data)}, OLD.digest, 5, 0)
+        assert (list(warm.programs), warm.anew) == (["t"], anew)
+    other_code = warm_start_from("old", earlier, store, {"t": msgspec.Raw(b"{}")}, "another", 5, 0)
+    assert other_code.anew == ["t"]

@@ -20,7 +20,7 @@ INTERVAL_SECONDS = 0.2
 LINE_SECONDS = 5.0
 """Between two lines of progress where standard error is no terminal."""
 DRAIN_SECONDS = 120.0
-"""A hand-over takes a few seconds, and half a minute where the new owner cannot be heard."""
+"""A hand-over takes a few seconds, and longer where the store is slow or the platform hears of it by mail."""
 
 
 @click.command()

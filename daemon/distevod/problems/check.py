@@ -354,8 +354,9 @@ def _tasks(problem: Any, request: CheckRequest, file: str | None) -> dict[str, A
 
 def _named(made: Any, request: CheckRequest) -> Any:
     """The tasks of a file; if it is one task, and the file does not say which, its id is the file's name."""
-    is_nameless = isinstance(made, dict) and list(made) == [DEFAULT_TASK] and DEFAULT_TASK not in request.data
-    if not is_nameless or not request.name or not _is_task_id(request.name):
+    is_named = isinstance(request.data, dict) and DEFAULT_TASK in request.data
+    is_one = isinstance(made, dict) and list(made) == [DEFAULT_TASK]
+    if is_named or not is_one or not request.name or not _is_task_id(request.name):
         return made
     return {request.name: made[DEFAULT_TASK]}
 

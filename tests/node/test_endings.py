@@ -372,3 +372,17 @@ def test_whoever_had_begun_an_island_of_a_run_that_failed_does_not_deny_it() -> 
     world.pass_time(3)
     assert (task_in_force(world).islands[0].owner, task_in_force(world).islands[0].former) == ("n-c0", ["m-b0"])
     assert denied == []
+
+
+def test_islands_of_a_failed_run_wait_for_a_place_when_it_goes_on() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.generation(ISLAND)
+    assert world.node.term is not None
+    ledger = world.node.term.ledger
+    ledger.give_up("r", "its object is damaged")
+    grant = ledger.plan.runs["r"].tasks["t0"].islands[0].grant
+    assert ledger.reopen("r", Budget(None, 2000)) == 1
+    (place,) = ledger.plan.runs["r"].tasks["t0"].islands
+    assert (ledger.plan.runs["r"].state, place.owner, place.former) == (RunState.QUEUED, "", ["m-b0"])
+    assert place.grant > grant

@@ -10,7 +10,9 @@ from distevo.checkpoint import decode_checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.command import Verb
 from distevo.events import IslandId, Outcome
+from distevo.handover import HandOver
 from distevo.instructions import CreateObject, ReadObject, ReplaceObject, StoreInstruction
+from distevo.keeper import Mark
 from distevo.ledger import Ledger
 from distevo.member import Announcement
 from distevo.names import CHECKPOINTS, MAIL, PLANS
@@ -415,3 +417,17 @@ def test_the_list_of_revoked_keys_has_an_end() -> None:
     assert first.command(Verb.UNREVOKE, member="key 7") == "accepted"
     assert first.command(Verb.REVOKE, member="b") == "accepted"
     assert len(in_force(first).denied) == MAX_DENIED
+
+
+def test_what_was_durable_before_the_drain_is_let_go_of_with_it() -> None:
+    sent: list[str] = []
+    over: list[IslandId] = []
+    handover = HandOver(lambda owner, _: sent.append(owner), over.append)
+    world = World()
+    world.submit(tasks=1)
+    state = world.running[T0].snapshot
+    handover.part(T0, state, "n-c0", 100.0)
+    handover.durable([Mark(T0, state.grant, state.sequence, {})])
+    assert (sent, over) == (["n-c0"], [])
+    handover.leave()
+    assert over == [T0]

@@ -14,9 +14,10 @@ from distevo.events import CheckpointWanted, InboxChanged, IslandId, IslandRepor
 from distevo.instructions import Instruction, SkipKeys
 from distevo.names import inbox_run
 from distevo.plan import TaskPlan
+from distevo.program import Program
 from distevo.result import decode_result
 from distevo.run import ProblemUse, Run, RunSettings, encode_run
-from tests.node.world import World
+from tests.node.world import KEY_OF, World
 
 ISLAND = IslandId("r", "t0", 0)
 RING = {"topology": "ring", "interval": 1, "size": 2}
@@ -147,3 +148,13 @@ def test_the_rates_of_the_earlier_run_are_not_those_of_the_new_one() -> None:
     world.pass_time(1)
     close(world, ISLAND)
     assert world.node.standing.progress("r").tasks_per_hour(world.now, is_over=True) > 0
+
+
+def test_what_others_found_for_the_earlier_run_is_not_merged_into_the_new_one() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, islands=2)
+    merging = world.node.exchange.merging
+    merging.came(("r", "t0"), [Program.of(b"theirs", KEY_OF(b"theirs"), (9.0,))])
+    assert len(merging.of(("r", "t0"))) == 1
+    renew(world, islands_per_task=2, evaluations=1000)
+    assert len(merging.of(("r", "t0"))) == 0

@@ -205,3 +205,15 @@ def test_a_task_that_only_a_refuted_program_made_fit_fails_if_no_state_comes() -
     entry = world.plan.runs["r"].tasks[theirs]
     assert (entry.state, entry.islands) == (TaskState.FAILED, [])
     assert "had fitness 1" in (entry.error or "")
+
+
+def test_where_the_problem_is_missing_here_and_nobody_else_answers_the_guess_stands_unverified() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    told_fit(world)
+    world.feed(verdict(world, None, is_missing=True))
+    assert asked(world) == ["n"]
+    live(world, 2 * ANSWER_SECONDS)
+    assert (task(world).state, task(world).fit) == (TaskState.DONE, True)
+    assert "no platform that has the problem looked at the guess" in (task(world).error or "")

@@ -296,8 +296,9 @@ class _Draw:
     def _span(self, least: float, most: float, after: float = 0.0) -> tuple[float, float]:
         """(at, seconds) of a fault of which nothing is left when the calm begins, `after` seconds behind its end."""
         rng = self._rng
-        seconds = round(rng.uniform(least, most), 1)
-        latest = self._calm_from - 1.0 - seconds - after
+        longest = self._calm_from - 1.0 - after
+        seconds = round(min(rng.uniform(least, most), longest), 1)
+        latest = max(longest - seconds, 0.0)
         return round(rng.uniform(min(FIRST_FAULT, latest), latest), 1), seconds
 
     def _member_name(self, names: list[str]) -> str:

@@ -214,8 +214,8 @@ class _Draw:
         return []
 
     def _most_rungs(self) -> int:
-        """Of the last run: as many as it can climb in time, where by mail a budget takes four intervals to be told,
-        closed, planned and read."""
+        """Of a run that has to end: as many as it can climb in time, where by mail a budget takes four intervals to be
+        told, closed, planned and read."""
         if not self._has_mail:
             return MAX_RUNGS
         return int(WORK_SECONDS / (4 * self._times.mail_interval)) - 1
@@ -227,7 +227,7 @@ class _Draw:
         for run in runs:
             most = min(run.evaluations // 10, 12)
             rungs = sorted(rng.sample(range(1, most), rng.randint(1, 2))) if rng.random() < 0.4 else []
-            if run.name == "last":
+            if run.name != "long":  # The short one, too, may wait for its places until that is cancelled.
                 rungs = rungs[: self._most_rungs()]
             priority = rng.choice((-1, 1)) if rng.random() < 0.3 else 0
             turned.append(msgspec.structs.replace(run, rungs=[10 * rung for rung in rungs], priority=priority))

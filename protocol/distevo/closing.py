@@ -17,7 +17,7 @@ from distevo.merge import PopulationMerger
 from distevo.names import RESULTS, result_epoch, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
-from distevo.plan import Plan, RunPlan, RunState, TaskPlan, TaskState
+from distevo.plan import Plan, RunPlan, RunState, TaskPlan
 from distevo.population import Population
 from distevo.program import Program
 from distevo.provenance import provenance_of
@@ -317,14 +317,17 @@ class Closing:
         return True
 
     def _never_begun(self, end: TaskEnd, task: TaskPlan) -> None:
+        """Nobody has anything of a cancelled task: its islands wait for the run to be extended. One that has a result,
+        which nobody could take up, is over with that."""
         del self.ends[end.id]
-        for index, place in enumerate(task.islands):
-            if place.owner:
-                self._ledger.unplace(IslandId(end.run.name, end.task, index))
-        self._unbegun |= {IslandId(*end.id, index) for index in range(len(task.islands))}
         if task.result is not None:
-            # It was opened again, and nobody can take up what lies in its result: that stands.
-            task.state, task.islands = TaskState.DONE, []
+            self._ledger.let_stand(end.id)
+        else:
+            islands = [IslandId(*end.id, index) for index in range(len(task.islands))]
+            for island, place in zip(islands, task.islands, strict=True):
+                if place.owner:
+                    self._ledger.unplace(island)
+            self._unbegun |= set(islands)
         self._publish()
 
     def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:

@@ -180,7 +180,12 @@ class Ledger:
         for task, entry in self.plan.runs[name].tasks.items():
             is_waiting = entry.state is TaskState.OPEN and all(place.is_nobodys for place in entry.islands)
             if is_waiting and entry.result is not None and not is_ending((name, task)):
-                entry.state, entry.islands = TaskState.DONE, []
+                self.let_stand((name, task))
+
+    def let_stand(self, task: TaskId) -> None:
+        """A task that was open again is over with the result that it has."""
+        entry = self.plan.runs[task[0]].tasks[task[1]]
+        entry.state, entry.islands = TaskState.DONE, []
 
     def give_up(self, name: str, reason: str) -> None:
         """The object of a run cannot be used: nothing can work on it."""

@@ -38,6 +38,19 @@ def asked(world: World) -> list[str]:
     return [member for question in world.node.dispatch.verdicts._questions.values() for member in question.asked]
 
 
+def loses(world: World, slot: int) -> None:
+    """The worker of a slot is gone, and each that is to take its place dies before it is ready."""
+    do = world.do
+
+    def dying(instructions: list[Instruction]) -> None:
+        do([order for order in instructions if not isinstance(order, StartWorker)])
+        starts = [order for order in instructions if isinstance(order, StartWorker)]
+        world._todo.extend(WorkerDied(order.slot, Death.KILLED, None, None) for order in starts)
+
+    world.do = dying  # type: ignore[method-assign]
+    world.feed(WorkerDied(slot, Death.KILLED, None, None))
+
+
 def live(world: World, seconds: float) -> None:
     """Let time pass in which the other member is heard."""
     for beat in range(round(seconds / 5) + 1):
@@ -124,16 +137,7 @@ def test_where_no_worker_starts_another_platform_looks() -> None:
     world = World(workers=1)
     world.join("n")
     world.submit(tasks=1)
-    do = world.do
-
-    def dying(instructions: list[Instruction]) -> None:
-        do([order for order in instructions if not isinstance(order, StartWorker)])
-        for order in instructions:
-            if isinstance(order, StartWorker):
-                world._todo.append(WorkerDied(order.slot, Death.KILLED, None, None))
-
-    world.do = dying  # type: ignore[method-assign]
-    world.feed(WorkerDied(0, Death.KILLED, None, None))
+    loses(world, 0)
     told_fit(world)
     assert (world.verifying, asked(world)) == ([], [])
     live(world, ANSWER_SECONDS)
@@ -148,13 +152,7 @@ def test_when_the_worker_that_looks_is_gone_another_does() -> None:
     told_fit(world)
     (order,) = world.verifying
     world.verifying = []
-    do = world.do
-
-    def without_it(instructions: list[Instruction]) -> None:
-        do([one for one in instructions if not (isinstance(one, StartWorker) and one.slot == order.slot)])
-
-    world.do = without_it  # type: ignore[method-assign]
-    world.feed(WorkerDied(order.slot, Death.KILLED, None, None))
+    loses(world, order.slot)
     assert [again.slot for again in world.verifying] == [1 - order.slot]
     world.verify()
     world.pass_time(2)

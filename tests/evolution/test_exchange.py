@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from distevo.seen import MAX_SEEN_BYTES, SEEN_KEY_BYTES
 from distevod.evolution import island as island_module
 from distevod.evolution.island import Island, IslandSettings
 from distevod.evolution.page import Page
-from distevod.evolution.tried import WINDOW_KEYS, Tried
 from distevod.problems.onemax import OneMax
 from tests.evolution.islands import SETTINGS, Tiny, fresh, stored, trajectory
 
@@ -298,14 +296,3 @@ def test_a_batch_that_is_evaluated_together_skips_too(page: Page) -> None:
     assert told == seen(contract, problem.evaluated)
     assert len(problem.evaluated) > 50
     assert not set(skipped) & set(problem.evaluated)
-
-
-def test_the_window_of_keys_is_bounded() -> None:
-    def keys(start: int, stop: int) -> Iterator[bytes]:
-        return (number.to_bytes(SEEN_KEY_BYTES) for number in range(start, stop))
-
-    window, step = Tried(), WINDOW_KEYS // 2
-    for start in range(0, 5 * WINDOW_KEYS, step):
-        window.unknown(keys(start, start + step))
-        assert all(key in window for key in keys(max(0, start + step - WINDOW_KEYS), start + step))
-    assert sum(key in window for key in keys(0, 5 * WINDOW_KEYS)) <= 2 * WINDOW_KEYS

@@ -25,7 +25,7 @@ from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
 from distevod.evolution.telling import LEAST_SHARED_SECONDS, Nodes, skippable
 from distevod.evolution.trace import Trace
-from distevod.evolution.tried import Tried
+from distevod.evolution.tried import LONG_KNOWN_SECONDS, Tried
 
 FIRST_PART, PART_SECONDS = 16, 0.1
 """Programs in the first part of those that are evaluated together; parts grow while one takes less than this."""
@@ -137,7 +137,7 @@ class Island:
     def skip(self, keys: bytes) -> None:
         """Other islands have evaluated programs whose keys begin so, `SEEN_KEY_BYTES` for each."""
         if self._elsewhere is None:
-            self._elsewhere = Tried()
+            self._elsewhere = Tried(is_long=True)
         self._elsewhere.unknown(keys[at : at + SEEN_KEY_BYTES] for at in range(0, len(keys), SEEN_KEY_BYTES))
 
     def generation(self, most: int | None = None) -> Generation:
@@ -322,7 +322,10 @@ class Island:
         evaluate = self._together if contract.has_batch and not self._attempt else self._one_by_one
         begun = time.perf_counter()
         evaluations = evaluate([genomes[place] for place in chosen], [encoded[place] for place in chosen])
-        if self._settings.islands > 1 and time.perf_counter() - begun >= LEAST_SHARED_SECONDS * len(evaluations):
+        seconds = time.perf_counter() - begun
+        if evaluations:
+            self._tried.is_long = seconds >= LONG_KNOWN_SECONDS * len(evaluations)
+        if self._settings.islands > 1 and seconds >= LEAST_SHARED_SECONDS * len(evaluations):
             tally.evaluated = skippable(keys, chosen, evaluations)
         if self._trace is not None:
             self._trace.evaluated(keys[place] for place in chosen[: len(evaluations)])

@@ -49,6 +49,16 @@ def test_an_island_that_has_used_its_budget_up_needs_no_owner_until_that_is_rais
             judge.sweep(told, [B], 0, now)
 
 
+def test_nothing_rests_of_a_run_that_has_the_name_of_a_deleted_one() -> None:
+    judge = orphans.OrphanJudge(bound=10)
+    told = a_plan(A)
+    judge.rests(IslandId("r", "t", 0), told.runs["r"].budget)
+    judge.renewed("r")
+    with violates(orphans.ADOPTED_IN_TIME):
+        for now in (0, 11):
+            judge.sweep(told, [B], 0, now)
+
+
 @pytest.mark.parametrize("owner", [A, ""])
 def test_an_island_that_stays_an_orphan(owner: str) -> None:
     judge = orphans.OrphanJudge(bound=10)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from distevo.events import IslandId
 from distevo.names import owner_checkpoints
 from distevo.plan import IslandPlace, TaskPlan, TaskState
 from distevo.result import Result
 from distevo.simulator.invariants import results
+from distevo.simulator.invariants.worth import Worth
 from distevo.simulator.workers import ABSENT
 from tests.simulator.stories import ISLAND, A, B, a_plan, snapshot, violates
 
@@ -139,3 +141,20 @@ def test_a_result_that_is_not_there_or_goes() -> None:
         judge.deleted(NAME)
     judge.in_force(a_plan(runs={}))
     judge.deleted(NAME)
+
+
+def test_what_a_refuted_guess_was_said_to_be_is_not_asked_for() -> None:
+    def refuted(judge: results.ResultJudge) -> None:
+        judge.refuted("r", "t")
+
+    judged(a_result(1.0), durable(B, 2, 2.0, 20, fit=True), refuted)
+
+
+@pytest.mark.parametrize("worth", [Worth(False, (1.0,)), Worth(True, (2.0,))])
+def test_a_result_is_worth_what_its_program_is_worth(worth: Worth) -> None:
+    result = a_result(1.0, fit=True)
+    results.reproduced(NAME, ENTRY, result, Worth(True, (1.0,)))
+    # Where nobody could look, that is said.
+    results.reproduced(NAME, replace(ENTRY, error="nobody looked"), result, worth)
+    with violates(results.REPRODUCED):
+        results.reproduced(NAME, ENTRY, result, worth)

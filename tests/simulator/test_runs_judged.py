@@ -38,6 +38,18 @@ def test_a_run_that_is_forgotten(tell: Callable[[runs.RunJudge], None]) -> None:
         tell(judge)
 
 
+def test_another_run_of_the_name_of_a_deleted_one_stays() -> None:
+    judge = runs.RunJudge()
+    judge.confirmed("inbox/run-r-earlier", "r")
+    judge.may_delete("r")
+    judge.renewed("r")
+    judge.confirmed(OBJECT, "r")
+    judge.in_force(a_plan(handled={"inbox/run-r-earlier": "deleted"}))
+    judge.deleted("inbox/run-r-earlier")
+    with violates(runs.RUN_STAYS):
+        judge.deleted(OBJECT)
+
+
 def test_a_run_that_is_refused_at_once() -> None:
     judge = runs.RunJudge()
     judge.confirmed(OBJECT, "r")

@@ -101,5 +101,8 @@ def test_what_seeds_expand_to() -> None:
     assert verbs[Verb.DRAIN] > 30
     assert verbs[Verb.REVOKE] > verbs[Verb.UNREVOKE] > 10
     assert sum(group.lacks == ("short",) for scenario in scenarios for group in scenario.members) > 30
+    assert sum(order.again_after is not None for scenario in scenarios for order in scenario.commands) > 20
+    assert sum(scenario.work.made_up > 0 for scenario in scenarios) > 40
+    assert sum(run.cpu_seconds is not None for scenario in scenarios for run in scenario.runs) > 60
     reaches = [all(group.is_behind_nat for group in scenario.members) for scenario in scenarios]
     assert 30 < sum(reaches) < 90, "clusters in which nobody can be dialled"

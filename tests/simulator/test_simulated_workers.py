@@ -25,7 +25,7 @@ from distevo.program import Program
 from distevo.run import Budget
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.config import Group, Work
-from distevo.simulator.workers import ABSENT, GENOME_BITS, KEY_OF, PROBLEM, Workers, evaluate
+from distevo.simulator.workers import ABSENT, GENOME_BITS, KEY_OF, MADE_UP, PROBLEM, Workers, evaluate
 
 ISLAND = IslandId("r", "t", 0)
 
@@ -186,6 +186,21 @@ def test_a_program_is_worth_the_same_to_everybody() -> None:
         assert event == Verified("r", "t", genome, fitness, is_fit, solved=is_fit)
     fits = [evaluate("t", b"%x" % number, 0.25)[1] for number in range(400)]
     assert sum(fits) == pytest.approx(100, abs=30)
+
+
+def test_what_an_island_takes_for_fit_may_not_be_so_when_it_is_evaluated_again() -> None:
+    host = Host(made_up=1.0, generation_seconds=(1.0, 1.0)).ready()
+    host.workers.start_island(order())
+    (reported,) = host.wait(1.1)
+    assert isinstance(reported, IslandReported)
+    assert reported.fit
+    program = unpack(reported.snapshot.population, KEY_OF)[0]
+    assert program.fitness == (MADE_UP,)
+    host.workers.verify(VerifyProgram(0, "r", "t", PROBLEM, b"{}", program.genome))
+    (verdict,) = host.wait(1)
+    assert isinstance(verdict, Verified)
+    assert not verdict.fit
+    assert verdict.fitness != program.fitness
 
 
 def test_workers_that_are_told_to_finish() -> None:

@@ -109,6 +109,8 @@ class Work(_Part, frozen=True, kw_only=True):
     """Of each generation."""
     fit: Share = 0.0
     """Of all programs, those that are fit."""
+    made_up: Share = 0.0
+    """Of all programs, those that an island takes for fit and that are not so when they are evaluated again."""
     deaths: Share = 0.0
     """Generations in which the worker dies."""
     start_seconds: Span = 0.3
@@ -124,8 +126,10 @@ class Submission(_Part, frozen=True, kw_only=True):
     islands_per_task: Annotated[int, Meta(ge=1, le=1024)] = 2
     evaluations: Positive = 300
     """Budget of each task."""
+    cpu_seconds: Positive | None = None
+    """Its budget instead, if it is to be one of CPU time."""
     rungs: list[Positive] = []
-    """Smaller budgets that each task goes through before that one, rising."""
+    """Smaller budgets that each task goes through before that one, rising, in the same unit."""
     priority: int = 0
     """Of runs that wait for places, those of the highest go first."""
     population_size: Annotated[int, Meta(ge=2)] = 5
@@ -140,12 +144,16 @@ class Order(_Part, frozen=True, kw_only=True):
     run: str = ""
     evaluations: Positive | None = None
     """For `extend`: the new budget of each task."""
+    cpu_seconds: Positive | None = None
+    """The same for a run whose budget is one of CPU time."""
     priority: int | None = None
     """For `priority`: the new one."""
     member: str = ""
     """For `drain`, `revoke` and `unrevoke`: the member."""
     back_after: Span | None = None
     """Whom that has leave is started again so many seconds later, or never; who is let in again, in any case."""
+    again_after: Span | None = None
+    """For `delete`: so many seconds after the run is gone another is submitted that is like it and has its name."""
 
 
 class Scenario(_Part, frozen=True, kw_only=True):

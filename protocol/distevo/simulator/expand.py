@@ -108,7 +108,11 @@ class _Draw:
         times = msgspec.structs.replace(scenario.times, merge_interval=rng.choice((0.0, 5.0, 10.0, 10.0)))
         runs, changes = self._turns(runs)
         members = self._lacking(scenario.members, [*scenario.faults, *slow], leavers)
+        runs, commands = self._renewing(runs, commands, scenario.faults)
         commands = sorted([*commands, *leavers, *changes], key=lambda order: order.at)
+        work = msgspec.structs.replace(work, made_up=rng.choice((0.0, 0.0, 0.0, 0.0, 0.005, 0.05)))
+        if rng.random() < 0.15:
+            runs, commands = self._in_seconds(runs, commands)
         return c.checked(
             msgspec.structs.replace(
                 scenario, members=members, commands=commands, faults=faults, work=work, runs=runs, times=times
@@ -235,6 +239,47 @@ class _Draw:
             return turned, []
         at = round(rng.uniform(FIRST_FAULT, self._calm_from), 1)
         return turned, [c.Order(at=at, verb=Verb.PRIORITY, run="long", priority=rng.randint(-2, 2))]
+
+    def _renewing(
+        self, runs: list[c.Submission], commands: list[c.Order], faults: list[f.AnyFault]
+    ) -> tuple[list[c.Submission], list[c.Order]]:
+        """In some scenarios the run that ends under the faults is deleted, and another of its name submitted: often
+        while somebody hears nothing of that, and sees the one after the other."""
+        rng, latest = self._rng, self._calm_from - CARRIED_OUT_SECONDS
+        drawn, (long, run, last) = rng.random(), runs
+        is_late = any(isinstance(fault, f.StoreFlaky) and fault.late for fault in faults)
+        # What arrives late may be about the run that has the name by then.
+        if drawn >= 0.4 or is_late or any(order.run == run.name for order in commands):
+            return runs, commands
+        absences = [fault.at for fault in faults if isinstance(fault, f.Suspend | f.Pause | f.Partition | f.StoreAway)]
+        at = rng.choice(absences) if absences else rng.uniform(FIRST_FAULT, latest)
+        cancelled_at = round(max(at + rng.uniform(-15, 5), FIRST_FAULT), 1)
+        deleted_at = round(min(cancelled_at + rng.uniform(0, 15), max(latest, cancelled_at)), 1)
+        run = msgspec.structs.replace(run, at=round(max(min(run.at, cancelled_at - rng.uniform(2, 30)), 0.0), 1))
+        return [long, run, last], [
+            *commands,
+            c.Order(at=cancelled_at, verb=Verb.CANCEL, run=run.name),
+            c.Order(at=deleted_at, verb=Verb.DELETE, run=run.name, again_after=round(rng.uniform(0.1, 3), 1)),
+        ]
+
+    @staticmethod
+    def _in_seconds(runs: list[c.Submission], commands: list[c.Order]) -> tuple[list[c.Submission], list[c.Order]]:
+        """The same with budgets in CPU seconds, of which a generation takes three or four, and ten evaluations."""
+
+        def seconds(evaluations: int) -> int:
+            return max(evaluations // 3, 1)
+
+        return [
+            msgspec.structs.replace(
+                run, cpu_seconds=seconds(run.evaluations), rungs=[seconds(rung) for rung in run.rungs]
+            )
+            for run in runs
+        ], [
+            order
+            if order.evaluations is None
+            else msgspec.structs.replace(order, evaluations=None, cpu_seconds=seconds(order.evaluations))
+            for order in commands
+        ]
 
     def _leavers(self, names: list[str], faults: list[f.AnyFault]) -> list[c.Order]:
         """In some scenarios a member is drained, or its key revoked and perhaps let in again."""

@@ -27,15 +27,16 @@ from distevo.simulator.invariants.leavers import LeaverJudge
 from distevo.simulator.invariants.merged import MergeJudge
 from distevo.simulator.invariants.orphans import OrphanJudge, budget_of
 from distevo.simulator.invariants.plan import PlanJudge
-from distevo.simulator.invariants.results import ResultJudge
+from distevo.simulator.invariants.results import ResultJudge, reproduced
 from distevo.simulator.invariants.runs import RunJudge
 from distevo.simulator.invariants.starts import StartJudge
 from distevo.simulator.invariants.violation import Violation
+from distevo.simulator.invariants.worth import Worth
 from distevo.simulator.measures import Measures
 from distevo.simulator.network import COMMAND_AT, Network
 from distevo.simulator.store import Client, Content, Store
 from distevo.simulator.views import LOOK_SECONDS
-from distevo.simulator.workers import evaluate
+from distevo.simulator.workers import evaluate, first_look
 from distevo.work import Stage
 
 SWEEP_SECONDS = 5.0
@@ -45,6 +46,8 @@ FULL_MESH = 16
 SOUND = "a node finds nothing wrong with what nodes have written"
 TOLERATED = {"a checkpoint could not be written; another follows"}
 """Errors that the faults of a simulation bring with them; whatever else a node complains about, nodes have done."""
+REFUTED = "a best program is no result"
+"""What a node says of a guess that was worth something else when it was evaluated again."""
 SET_ASIDE = "a run is set aside"
 """What a node says of a run whose problem its platform lacks."""
 CLUSTER_STAYS = "the object `cluster` is never deleted"
@@ -70,7 +73,7 @@ class Referee:
         self._results, self._starts = ResultJudge(self._plans.grants), StartJudge(self._plans.grants)
         bounds = Bounds.of(scenario.times, scenario.work.generation_seconds[1])
         self._orphans, self._leavers = OrphanJudge(bounds.islands), LeaverJudge(bounds.leaving)
-        self._merges = MergeJudge(bounds, lambda task, program: evaluate(task[1], program.genome, scenario.work.fit)[0])
+        self._merges = MergeJudge(bounds, lambda task, program: first_look(task[1], program.genome, scenario.work)[0])
         self._calm = CalmJudge(bounds, scenario.calm_from) if scenario.calm_minutes else None
         self._orders: dict[str, str] = {}
         self._quiet_since = self._swapped_at = self._generated_at = 0.0
@@ -130,6 +133,9 @@ class Referee:
                     found = self._store.peek(entry.result)
                     result = None if found is None else decode_result(found)[0]
                     self._results.named(run_name, task, entry, run.first_grant, result)
+                    if result is not None and result.program is not None:
+                        fitness, is_fit = evaluate(task, result.program.encode(), self._scenario.work.fit)
+                        reproduced(entry.result, entry, result, Worth(is_fit, fitness))
         self._results.in_force(plan)
         self._measures.planned(plan, self._orphans.at_work(plan), self._agenda.now)
         self._planned(plan)
@@ -190,6 +196,11 @@ class Referee:
         """A user is about to have this run deleted."""
         self._runs.may_delete(run)
 
+    def run_renewed(self, run: str) -> None:
+        """This run is deleted, and a user is about to submit another of its name."""
+        self._runs.renewed(run)
+        self._orphans.renewed(run)
+
     def key_may_return(self, key: str) -> None:
         """A user is about to let this key in again."""
         self._plans.may_return(key)
@@ -199,7 +210,8 @@ class Referee:
         self._orders[name] = words
 
     def is_carried_out(self, name: str) -> bool:
-        """Whether a command was taken in: the plan in force says so, or has said so, and the object is gone."""
+        """Whether a command was taken in, or a run deleted: the plan in force says so, or has said so, and the object
+        is gone."""
         return not self._store.has(name) or (self.plan is not None and name in self.plan.handled)
 
     # --- what nodes did --------------------------------------------------------------------------
@@ -213,6 +225,9 @@ class Referee:
     def said(self, boot: Boot, line: Log) -> None:
         """A node tells its user something. Raises Violation for an error that nodes must have made themselves."""
         run = line.fields.get("run")
+        if line.message == REFUTED and self._scenario.work.made_up:
+            self._results.refuted(str(run), str(line.fields.get("task")))
+            return
         is_lacked = line.message == SET_ASIDE and any(run in group.lacks for group in self._scenario.members)
         if line.level != "error" or line.message in TOLERATED or is_lacked:
             return

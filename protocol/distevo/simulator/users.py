@@ -25,6 +25,8 @@ from distevo.simulator.trace import Trace
 from distevo.simulator.workers import PROBLEM
 
 RETRY_SECONDS = 2.0
+AGAIN = 1 << 32
+"""Between the number of what was sent once and of what is sent like it later."""
 
 
 class Confirmed(Protocol):
@@ -34,6 +36,7 @@ class Confirmed(Protocol):
     def run_may_go(self, run: str) -> None: ...
     def key_may_return(self, key: str) -> None: ...
     def order_confirmed(self, name: str, words: str) -> None: ...
+    def run_renewed(self, run: str) -> None: ...
     def is_carried_out(self, name: str) -> bool: ...
 
 
@@ -65,6 +68,9 @@ class Users:
         self._confirmed: set[str] = set()
         self._commands: dict[str, list[str]] = {}
         """Names of the commands given so far, by run or member."""
+        self._wishes = {run.name: run for run in scenario.runs}
+        self._objects: dict[str, str] = {}
+        """Of the run that was submitted last under each name."""
         for number, submission in enumerate(scenario.runs):
             agenda.at(submission.at, self._submit, (number, submission))
         for number, order in enumerate(scenario.commands):
@@ -72,6 +78,7 @@ class Users:
 
     def _submit(self, planned: tuple[int, Submission]) -> None:
         number, wish = planned
+        is_in_seconds = wish.cpu_seconds is not None
         run = Run(
             name=wish.name,
             nonce=f"{number:016x}",
@@ -79,8 +86,9 @@ class Users:
             settings=RunSettings(
                 seed=number,
                 islands_per_task=wish.islands_per_task,
-                evaluations=wish.evaluations,
-                rungs=tuple(Budget(None, evaluations) for evaluations in wish.rungs),
+                cpu_seconds=wish.cpu_seconds,
+                evaluations=None if is_in_seconds else wish.evaluations,
+                rungs=tuple(Budget(rung, None) if is_in_seconds else Budget(None, rung) for rung in wish.rungs),
                 priority=wish.priority,
                 population_size=wish.population_size,
                 migration=wish.migration,
@@ -88,7 +96,7 @@ class Users:
             tasks={f"t{task}": msgspec.Raw(b"{}") for task in range(wish.tasks)},
             submitted_through="",
         )
-        name = inbox_run(run.name, run.nonce)
+        name = self._objects[run.name] = inbox_run(run.name, run.nonce)
         self._create(name, encode_run(run), lambda: self._witness.run_confirmed(name, run.name))
 
     def _command(self, planned: tuple[int, Order]) -> None:
@@ -101,7 +109,7 @@ class Users:
             # Nobody gives a command about a run or a member before the one before was carried out.
             self._agenda.after(RETRY_SECONDS, self._command, planned)
             return
-        budget = None if order.evaluations is None else Budget(None, order.evaluations)
+        budget = Budget(order.cpu_seconds, order.evaluations) if order.cpu_seconds or order.evaluations else None
         name = inbox_command(f"{number:016x}")
         earlier.append(name)
         if order.verb is Verb.DELETE:
@@ -110,7 +118,30 @@ class Users:
         if order.verb.is_about_member:
             command = self._about(order, about)
         words = f"{order.verb} {about}"
-        self._create(name, encode_command(command), lambda: self._witness.order_confirmed(name, words))
+
+        def confirmed() -> None:
+            self._witness.order_confirmed(name, words)
+            if order.again_after is not None:
+                self._renew((number, order))
+
+        self._create(name, encode_command(command), confirmed)
+
+    def _renew(self, planned: tuple[int, Order]) -> None:
+        """Once a run is gone, submit another of its name."""
+        number, order = planned
+        run = self._objects.get(order.run)
+        if run is None or not self._witness.is_carried_out(inbox_command(f"{number:016x}")):
+            self._agenda.after(RETRY_SECONDS, self._renew, planned)
+        elif run in self._confirmed and self._witness.is_carried_out(run):
+            assert order.again_after is not None
+            self._agenda.after(order.again_after, self._submit_again, (number + AGAIN, self._wishes[order.run]))
+        else:
+            # It was refused, since the run had not ended, or not begun.
+            self._agenda.after(RETRY_SECONDS, self._command, (number + AGAIN, order))
+
+    def _submit_again(self, planned: tuple[int, Submission]) -> None:
+        self._witness.run_renewed(planned[1].name)
+        self._submit(planned)
 
     def _about(self, order: Order, member: str) -> Command:
         if order.verb is Verb.UNREVOKE:

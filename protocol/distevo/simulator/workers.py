@@ -41,6 +41,8 @@ NEW_PROGRAMS = 2
 GENOME_BITS = 18
 """So few that islands find each other's programs now and then."""
 KEPT_SKIPS = 10_000
+MADE_UP = 1.0
+"""Fitness of programs that are not what they are taken for."""
 ABSENT = "its problem is not here"
 """What a platform that lacks a run says."""
 
@@ -64,6 +66,13 @@ def evaluate(task: str, genome: bytes, fit_share: float) -> tuple[tuple[float], 
     key = KEY_OF(task.encode() + genome)
     worth = int.from_bytes(key[:4], "big") / 2**32
     return (round(worth, 6),), worth >= 1 - fit_share
+
+
+def first_look(task: str, genome: bytes, work: Work) -> tuple[tuple[float], bool]:
+    """What an island takes a program for: of some it is wrong, in the same way each time."""
+    if work.made_up and int.from_bytes(KEY_OF(genome + task.encode())[:4], "big") < work.made_up * 2**32:
+        return (MADE_UP,), True
+    return evaluate(task, genome, work.fit)
 
 
 class _Turn(NamedTuple):
@@ -234,7 +243,7 @@ class Workers:
             if key in running.known or key[:SEEN_KEY_BYTES] in running.skips or key in old.invalid:
                 skipped += 1
                 continue
-            fitness, is_fit = evaluate(order.island.task, genome, self._work.fit)
+            fitness, is_fit = first_look(order.island.task, genome, self._work)
             made.append(Program.of(genome, key, fitness, is_fit, meta=meta))
             if not is_fit:
                 evaluated.append(key[:SEEN_KEY_BYTES])

@@ -50,6 +50,10 @@ class OrphanJudge:
         """The island is fit, or has used up its share of its run's budget."""
         self._resting[island] = budget
 
+    def renewed(self, run: str) -> None:
+        """Another run of that name is submitted, of which nothing rests."""
+        self._resting = {island: budget for island, budget in self._resting.items() if island.run != run}
+
     def at_work(self, plan: Plan) -> dict[IslandId, str]:
         """The open islands that are not at rest, with their owners."""
         resting = self._resting

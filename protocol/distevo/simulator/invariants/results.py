@@ -5,8 +5,9 @@ in force had given that owner, and that were there before the result's object wa
 while nobody can reach it; of its checkpoints those count that were there when the island's owner, or the platform
 that closed the task, last listed the names of that owner's checkpoints for the island's sake. For an island that it has
 not in hand, or of which it has told that it rests, nobody looks: its listings then are for others. What is written
-under the grants of a task that has its result already counts no more, also when the task is extended later. Moments
-are counted in writes and listings of the store.
+under the grants of a task that has its result already counts no more, also when the task is extended later. Where a
+guess was refuted, what checkpoints say of their programs is not believed, and not asked for. Moments are counted in
+writes and listings of the store.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from distevo.simulator.workers import ABSENT
 NOTHING_LOST = "a result is as good as every durable checkpoint of its task"
 LOOKED_AT = "a guess is looked at by a platform that has the problem, or by none"
 NAMED_STAYS = "what a plan names as result is in the store"
+REPRODUCED = "a result that was looked at is worth what its program is worth"
 
 
 class _Durable(NamedTuple):
@@ -47,6 +49,13 @@ class _Closed(NamedTuple):
 _NEVER_CLOSED = _Closed(0, -1)
 
 
+def reproduced(name: str, entry: TaskPlan, result: Result, worth: Worth) -> None:
+    """A plan in force names this result; `worth` is what evaluating its program says. Raises Violation."""
+    stated = Worth(result.fit, tuple(result.fitness or ()))
+    if entry.error is None and stated != worth:
+        raise Violation(REPRODUCED, f"{name} says {stated}; it is {worth}")
+
+
 class ResultJudge:
     """Follows checkpoints, listings and results."""
 
@@ -59,6 +68,7 @@ class ResultJudge:
         self._candidates: dict[str, tuple[str, int]] = {}
         self._named: set[str] = set()
         self._closed: dict[tuple[str, str], _Closed] = {}
+        self._refuted: set[tuple[str, str]] = set()
         self._places: dict[tuple[str, str], list[IslandPlace]] = {}
         """Where the islands of open tasks are, by the plan in force; a plan that closes a task no longer says it."""
 
@@ -69,6 +79,10 @@ class ResultJudge:
             island = IslandId(snapshot.run, snapshot.task, snapshot.island)
             entry = _Durable(moment, island, snapshot.grant, owner, worth)
             self._durable.setdefault((island.run, island.task), []).append(entry)
+
+    def refuted(self, run: str, task: str) -> None:
+        """A guess of this task was not worth what was said of it."""
+        self._refuted.add((run, task))
 
     def listed(self, owner: str, prefix: str, moment: int, sought: frozenset[IslandId]) -> None:
         """`owner`, who looks for what others have of islands, was told which objects begin with `prefix`."""
@@ -128,7 +142,7 @@ class ResultJudge:
                 counts_until = self._last_listing((closer, place.owner), durable, created)
             if durable.moment >= counts_until:
                 continue
-            if reached.is_worse(durable.worth):
+            if reached.is_worse(durable.worth) and (run, task) not in self._refuted:
                 raise Violation(
                     NOTHING_LOST,
                     f"{name}, by {closer}, is worth {reached}; {durable.owner} had {durable.worth} "

@@ -91,6 +91,19 @@ def test_an_error_that_a_node_finds_in_what_nodes_wrote(court: Court) -> None:
     assert caught.value.invariant == SOUND
 
 
+def test_whoever_knows_an_earlier_run_of_a_name_finds_its_object_gone(court: Court) -> None:
+    follower: Any = SimpleNamespace(owner=A, node=SimpleNamespace(following=SimpleNamespace(plan=a_plan())))
+    gone = Log("error", "a run is set aside", {"run": "r", "reason": "is missing from the store"})
+    anew = a_plan()
+    anew.runs["r"].object = "inbox/run-r-1"
+    court.objects["plans/1"] = encode_plan(anew)
+    court.swap(1, 1)
+    court.referee.said(follower, gone)
+    follower.node.following.plan = anew
+    with violates(SOUND):
+        court.referee.said(follower, gone)
+
+
 def test_an_island_that_was_started_follows_idle_workers_no_more(court: Court) -> None:
     def go_on(version: int) -> None:
         starter: Any = SimpleNamespace(owner=(A, B)[version % 2])

@@ -235,8 +235,10 @@ class Referee:
         name = line.fields.get("name")
         if isinstance(name, str) and name.startswith(RESULTS) and not self._results.is_named(name):
             return
-        if isinstance(run, str) and (self.plan is None or run not in self.plan.runs):
-            return
+        if isinstance(run, str):
+            there = _object_of(self.plan, run)
+            if there is None or there != _object_of(boot.node.following.plan, run):
+                return
         fields = ", ".join(f"{key}={value}" for key, value in line.fields.items())
         raise Violation(SOUND, f"{boot.owner} says: {line.message} ({fields})")
 
@@ -318,6 +320,12 @@ class Referee:
                 if work.stage is Stage.EVOLVING
             ],
         )
+
+
+def _object_of(plan: Plan | None, run: str) -> str | None:
+    """Which run has this name, by a plan."""
+    entry = plan.runs.get(run) if plan is not None else None
+    return entry.object if entry is not None else None
 
 
 def _sought(node: Node) -> frozenset[IslandId]:

@@ -85,8 +85,8 @@ async def receive(pipe: Connection, keys: KeyPair, number: int) -> None:
     await transport.close()
 
 
-async def send(endpoint: str, key: str, number: int) -> None:
-    """Dial, and send this many messages."""
+async def send(endpoint: str, key: str, number: int, pipe: Connection) -> None:
+    """Dial, and send this many messages; end when told to, since what has not left soon after a close is lost."""
     link: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def deliver(event: Event) -> None:
@@ -108,6 +108,7 @@ async def send(endpoint: str, key: str, number: int) -> None:
         await asyncio.sleep(0)
     while queue:
         await asyncio.sleep(0.001)
+    await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
     await transport.close()
 
 
@@ -143,12 +144,12 @@ def _receiver(pipe: Connection, keys: KeyPair, number: int, is_raw: bool) -> Non
         asyncio.run(receive(pipe, keys, number))
 
 
-def _sender(endpoint: str, key: str, number: int, is_raw: bool) -> None:
+def _sender(endpoint: str, key: str, number: int, is_raw: bool, pipe: Connection) -> None:
     pin(0)
     if is_raw:
         send_raw(endpoint, key, number)
     else:
-        asyncio.run(send(endpoint, key, number))
+        asyncio.run(send(endpoint, key, number, pipe))
 
 
 def speed(number: int, *, is_raw: bool) -> float:
@@ -156,13 +157,15 @@ def speed(number: int, *, is_raw: bool) -> float:
     processes = multiprocessing.get_context("spawn")
     keys = KeyPair.make()
     here, there = processes.Pipe()
+    told, telling = processes.Pipe(duplex=False)
     receiver = processes.Process(target=_receiver, args=(there, keys, number, is_raw), daemon=True)
     receiver.start()
-    sender = processes.Process(target=_sender, args=(here.recv(), keys.public, number, is_raw), daemon=True)
+    sender = processes.Process(target=_sender, args=(here.recv(), keys.public, number, is_raw, told), daemon=True)
     sender.start()
     if not here.poll(120):
         raise AssertionError("the messages do not arrive")
     found = float(here.recv())
+    telling.send(None)
     for process in (sender, receiver):
         process.join(10)
         if process.exitcode != 0:

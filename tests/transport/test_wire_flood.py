@@ -3,13 +3,17 @@
 import asyncio
 import os
 import signal
+import subprocess
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from distevo.events import Event, LinkOpened
 from distevo.instructions import Dial
 from distevo.messages import PopulationKind, PopulationState
+from distevod.transport import in_flight
 from tests.transport.side import Side, hello, until
 from tests.transport.test_wire_links import peer, process_of
 
@@ -61,34 +65,63 @@ def test_a_flood_delays_timers_and_other_peers_by_milliseconds() -> None:
     asyncio.run(main())
 
 
+@asynccontextmanager
+async def linked_process(a: Side, *, is_dialled: bool) -> AsyncIterator[tuple[subprocess.Popen[str], int]]:
+    """A peer in a process of its own, and the link to it."""
+    with process_of("listen") if is_dialled else peer(a) as process:
+        if is_dialled:
+            assert process.stdout is not None
+            endpoint, key = process.stdout.readline().split()
+            a.transport.carry_out(Dial("other", (endpoint,), key))
+        yield process, (await a.wait(LinkOpened)).link
+
+
 @pytest.mark.parametrize("is_dialled", [True, False])
 def test_what_a_peer_does_not_take_waits_at_no_cost(is_dialled: bool) -> None:
     async def main() -> None:
-        async with Side() as a:
-            with process_of("listen") if is_dialled else peer(a) as stopped:
-                if is_dialled:
-                    assert stopped.stdout is not None
-                    endpoint, key = stopped.stdout.readline().split()
-                    a.transport.carry_out(Dial("other", (endpoint,), key))
-                link = (await a.wait(LinkOpened)).link
-                os.kill(stopped.pid, signal.SIGSTOP)
-                queue = a.transport._wires.by_number[link].queue
-                sent, is_full = 0, False
-                while not is_full:  # until the system's buffers take no more, either
-                    while len(queue) < 500:
-                        a.send(link, PopulationState(kind=PopulationKind.HAND_OVER), bytes(20_000))
-                        sent += 1
-                        if sent % 64 == 0:
-                            await asyncio.sleep(0)
-                    await asyncio.sleep(0.2)
-                    is_full = len(queue) == 500
-                cpu, left = time.process_time(), len(queue)
-                await asyncio.sleep(1.0)
-                assert len(queue) == left
-                assert time.process_time() - cpu < 0.2
-                os.kill(stopped.pid, signal.SIGCONT)
-                await until(lambda: not queue, "it to take what waits")
-                assert a.count("dropped_queue_full") == 0
-                assert a.count("frames_out") >= sent
+        async with Side() as a, linked_process(a, is_dialled=is_dialled) as (stopped, link):
+            os.kill(stopped.pid, signal.SIGSTOP)
+            queue = a.transport._wires.by_number[link].queue
+            sent, is_full = 0, False
+            while not is_full:  # until the system's buffers take no more, either
+                while len(queue) < 500:
+                    a.send(link, PopulationState(kind=PopulationKind.HAND_OVER), bytes(20_000))
+                    sent += 1
+                    if sent % 64 == 0:
+                        await asyncio.sleep(0)
+                await asyncio.sleep(0.2)
+                is_full = len(queue) == 500
+            cpu, left = time.process_time(), len(queue)
+            await asyncio.sleep(1.0)
+            assert len(queue) == left
+            assert time.process_time() - cpu < 0.2
+            os.kill(stopped.pid, signal.SIGCONT)
+            await until(lambda: not queue, "it to take what waits")
+            assert a.count("dropped_queue_full") == 0
+            assert a.count("frames_out") >= sent
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_dialled", [True, False])
+def test_of_large_frames_a_peer_that_takes_nothing_has_few_within_libzmq(
+    monkeypatch: pytest.MonkeyPatch, is_dialled: bool
+) -> None:
+    monkeypatch.setattr(in_flight, "MAX_LARGE_BYTES", 4 << 20)
+    number, payload = 30, os.urandom(1 << 20)
+
+    async def main() -> None:
+        async with Side() as a, linked_process(a, is_dialled=is_dialled) as (stopped, link):
+            os.kill(stopped.pid, signal.SIGSTOP)
+            wire = a.transport._wires.by_number[link]
+            for _ in range(number):
+                a.send(link, PopulationState(kind=PopulationKind.HAND_OVER), payload)
+            await asyncio.sleep(0.5)  # the system's buffers take some
+            held = sum(size for tracker, size in wire.in_flight._large if not tracker.done)
+            assert 0 < held <= 4 << 20
+            assert len(wire.queue) > number // 3
+            os.kill(stopped.pid, signal.SIGCONT)
+            await until(lambda: not wire.queue, "it to take what waits")
+            assert a.count("frames_out") >= number
 
     asyncio.run(main())

@@ -39,7 +39,8 @@ class DialledWire(Wire):
             return True
         self._reader.wake()  # a send, also one that blocks, may take in that something has come
         try:
-            self._socket.send(frame, zmq.NOBLOCK)
+            self.in_flight.check(frame)
+            self.in_flight.send(self._socket, frame)
         except zmq.Again:
             if self._timer is None:
                 self._timer = self._loop.call_later(BLOCKED_SECONDS, self._drain)

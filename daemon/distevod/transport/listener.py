@@ -199,8 +199,9 @@ class Listener:
     def _send(self, wire: AcceptedWire, frame: bytes) -> None:
         """Raises zmq.Again when libzmq takes no more for that connection."""
         self._reader.wake()  # a send, also one that blocks, may take in that something has come
+        wire.in_flight.check(frame)
         self._socket.send(wire.routing_id, zmq.SNDMORE | zmq.NOBLOCK)
-        self._socket.send(frame, zmq.NOBLOCK)
+        wire.in_flight.send(self._socket, frame)
 
     def _drain(self) -> None:
         """Send what had to wait."""

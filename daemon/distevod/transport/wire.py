@@ -13,6 +13,7 @@ from distevo.events import Event, LinkClosed, LinkOpened, Malformed, Received
 from distevo.messages import Code
 from distevod.transport import tcp
 from distevod.transport.complaints import Complaints
+from distevod.transport.in_flight import InFlight
 from distevod.transport.send_queue import SendQueue
 
 
@@ -50,6 +51,7 @@ class Wire(ABC):
         """The connection's descriptor, as libzmq says, and its ends: None as long as that is not known."""
         self.ends: tcp.Ends | None = None
         self.queue = SendQueue(self.write, wires.counts)
+        self.in_flight = InFlight()
         self._wires = wires
 
     def received(self, frame: bytes) -> None:

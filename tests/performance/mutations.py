@@ -203,6 +203,16 @@ MUTATIONS = [
         (Edit("verdicts.py", "        if verdict.is_missing:", "        if False:"),),
     ),
     Mutation(
+        "verdicts: a guess is a result whatever the second look says",
+        (
+            Edit(
+                "closing.py",
+                "if verdict.error is not None or is_same(end.guess.fitness, verdict.fitness):",
+                "if True:",
+            ),
+        ),
+    ),
+    Mutation(
         "merge: what was wished for once is not wished for again",
         (
             Edit(

@@ -39,6 +39,23 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
         ({"work": {"generation_seconds": [3, 2]}}, "work.generation_seconds: is [least, most]"),
         ({"runs": [{"name": "a"}, {"name": "a"}]}, "runs[1].name: there is a run 'a' already"),
         ({"commands": [{"at": 1, "verb": "cancel", "run": "b"}]}, "commands[0].run: there is no run 'b'"),
+        (
+            {"commands": [{"at": 1, "verb": "cancel", "run": "a", "again_after": 2}], "runs": [{"name": "a"}]},
+            "commands[0].again_after: is for `delete`",
+        ),
+        (
+            {"runs": [{"name": "a", "evaluations": 2, "islands_per_task": 3}]},
+            "runs[0]: the budget of 2 evaluations leaves some of 3 islands none",
+        ),
+        (
+            {"runs": [{"name": "a", "cpu_seconds": 20, "rungs": [9, 4]}]},
+            "runs[0]: budgets have to rise, in one unit: 9 CPU seconds a task comes before 4 CPU seconds a task",
+        ),
+        (
+            {"runs": [{"name": "a", "migration": {"topology": "star"}}]},
+            "runs[0]: the topology 'star' is unknown; choose one of unconnected, ring, bidirectional_ring, "
+            "fully_connected, random, free_form",
+        ),
         ({"members": [{"lacks": ["b"]}]}, "members[0].lacks: there is no run 'b'"),
         (
             {"commands": [{"at": 1, "verb": "drain", "member": "server-9"}]},

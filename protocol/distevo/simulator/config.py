@@ -14,8 +14,9 @@ from msgspec import Meta
 from distevo.command import Verb
 from distevo.errors import DistevoError
 from distevo.names import MAX_ID_BYTES
-from distevo.run import MigrationSettings
+from distevo.run import Budget, MigrationSettings, RunSettings
 from distevo.simulator.faults import AnyFault, Fault, Moment, Share, Span, end_of, members_of
+from distevo.topology import check
 
 MAX_MEMBERS = 2000
 COORDINATOR = "coordinator"
@@ -135,6 +136,21 @@ class Submission(_Part, frozen=True, kw_only=True):
     population_size: Annotated[int, Meta(ge=2)] = 5
     migration: MigrationSettings = MigrationSettings(interval=3, size=2)
 
+    def settings(self, seed: int) -> RunSettings:
+        """As a run has them. Raises ValueError where they do not fit together."""
+        check(self.migration, self.islands_per_task)
+        is_in_seconds = self.cpu_seconds is not None
+        return RunSettings(
+            seed=seed,
+            islands_per_task=self.islands_per_task,
+            cpu_seconds=self.cpu_seconds,
+            evaluations=None if is_in_seconds else self.evaluations,
+            rungs=tuple(Budget(rung, None) if is_in_seconds else Budget(None, rung) for rung in self.rungs),
+            priority=self.priority,
+            population_size=self.population_size,
+            migration=self.migration,
+        )
+
 
 class Order(_Part, frozen=True, kw_only=True):
     """A command that a user gives."""
@@ -236,11 +252,17 @@ def checked(scenario: Scenario) -> Scenario:
     for at, name in enumerate(runs):
         if name in runs[:at]:
             raise ScenarioError(f"runs[{at}].name: there is a run {name!r} already")
+        try:
+            scenario.runs[at].settings(seed=0)
+        except ValueError as error:
+            raise ScenarioError(f"runs[{at}]: {error}") from error
     for at, group in enumerate(scenario.members):
         unknown = next((name for name in group.lacks if name not in runs), None)
         if unknown is not None:
             raise ScenarioError(f"members[{at}].lacks: there is no run {unknown!r}")
     for at, order in enumerate(scenario.commands):
+        if order.again_after is not None and order.verb is not Verb.DELETE:
+            raise ScenarioError(f"commands[{at}].again_after: is for `delete`")
         if order.verb.is_about_member:
             if order.member not in named and (order.member, order.verb) != (COORDINATOR, Verb.DRAIN):
                 raise ScenarioError(f"commands[{at}].member: there is no member {order.member!r}")

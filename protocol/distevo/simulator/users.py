@@ -16,7 +16,7 @@ from distevo.command import Command, Verb, encode_command
 from distevo.events import InboxChanged, Outcome, StoreAnswer
 from distevo.instructions import CreateObject
 from distevo.names import inbox_command, inbox_run
-from distevo.run import Budget, Run, RunSettings, encode_run
+from distevo.run import Budget, Run, encode_run
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.boot import Boot
 from distevo.simulator.config import Order, Scenario, Submission
@@ -78,21 +78,11 @@ class Users:
 
     def _submit(self, planned: tuple[int, Submission]) -> None:
         number, wish = planned
-        is_in_seconds = wish.cpu_seconds is not None
         run = Run(
             name=wish.name,
             nonce=f"{number:016x}",
             problem=PROBLEM,
-            settings=RunSettings(
-                seed=number,
-                islands_per_task=wish.islands_per_task,
-                cpu_seconds=wish.cpu_seconds,
-                evaluations=None if is_in_seconds else wish.evaluations,
-                rungs=tuple(Budget(rung, None) if is_in_seconds else Budget(None, rung) for rung in wish.rungs),
-                priority=wish.priority,
-                population_size=wish.population_size,
-                migration=wish.migration,
-            ),
+            settings=wish.settings(seed=number),
             tasks={f"t{task}": msgspec.Raw(b"{}") for task in range(wish.tasks)},
             submitted_through="",
         )

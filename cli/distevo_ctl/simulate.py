@@ -48,8 +48,10 @@ and seed always give the same simulation. The exit code is 1 if there was a find
 An example:
 {chr(10).join("  " + line for line in EXAMPLE.splitlines())}
 
-Other faults: stop, suspend, pause, freeze, cut, reset, undialable, lossy, store_flaky, worker_death, twin. `--print`
-with a seed shows a scenario in full. The `kind` of members is a name; all that they can do is said beside it."""
+Other faults: stop, suspend, pause, freeze, slow, cut, reset, undialable, lossy, store_flaky, worker_death, twin.
+`commands` are what users do meanwhile, from cancel to drain; `work` says how long generations take, and how many
+programs are fit. `--print` with a seed shows a scenario in full. The `kind` of members is a name; all that they can do
+is said beside it."""
 
 
 @click.command(help=HELP, short_help="Try a cluster in virtual time, with faults.")

@@ -53,8 +53,10 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
         ),
         (
             {"runs": [{"name": "a", "migration": {"topology": "star"}}]},
-            "runs[0]: the topology 'star' is unknown; choose one of unconnected, ring, bidirectional_ring, "
-            "fully_connected, random, free_form",
+            (
+                "runs[0]: the topology 'star' is unknown; choose one of unconnected, ring, bidirectional_ring, "
+                "fully_connected, random, free_form"
+            ),
         ),
         ({"members": [{"lacks": ["b"]}]}, "members[0].lacks: there is no run 'b'"),
         (

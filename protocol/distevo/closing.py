@@ -126,6 +126,8 @@ class Closing:
         self.ends: dict[TaskId, TaskEnd] = {}
         self._unbegun: set[IslandId] = set()
         """Islands of cancelled runs of which nobody who could be asked has a state."""
+        self._entering: set[str] = set()
+        """Results on their way into force: the plan that is being written may name one that the ledger has dropped."""
         self.is_open = False
         """Whether the plan is in force, so that results may be written."""
         self.in_force = Plan(epoch=0, version=0)
@@ -449,7 +451,10 @@ class Closing:
         elif run.state.is_over:
             self._outbox.log("info", f"run {run.state}", run=end.run.name, **run.tally())
 
+        self._entering.add(name)
+
         def durable(_now: float) -> None:
+            self._entering.discard(name)
             if run.state.is_over:
                 self.sweep_results(end.run.name)
 
@@ -468,6 +473,7 @@ class Closing:
             # What is being decided, and what stands as long as that is not durable.
             plans = (self._ledger.plan, self.in_force)
             named = {task.result for plan in plans for run in plan.runs.values() for task in run.tasks.values()}
+            named |= self._entering
             writing = tuple(run_results(end.run.name) for end in self.ends.values())
             for candidate in answer.names:
                 epoch = result_epoch(candidate)

@@ -10,7 +10,7 @@ from distevo.command import Verb
 from distevo.events import IslandFailed, IslandId, Outcome, Verified
 from distevo.instructions import CreateObject, StoreInstruction
 from distevo.messages import PopulationKind, PopulationState
-from distevo.names import RESULTS, checkpoint_name
+from distevo.names import PLANS, RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
 from distevo.program import Program
@@ -386,3 +386,33 @@ def test_islands_of_a_failed_run_wait_for_a_place_when_it_goes_on() -> None:
     (place,) = ledger.plan.runs["r"].tasks["t0"].islands
     assert (ledger.plan.runs["r"].state, place.owner, place.former) == (RunState.QUEUED, "", ["m-b0"])
     assert place.grant > grant
+
+
+def test_a_result_that_the_plan_on_its_way_names_is_not_swept_away_though_its_run_is_deleted_by_then() -> None:
+    is_slow = False
+
+    def fault(order: StoreInstruction) -> Outcome | None:
+        is_plan = isinstance(order, CreateObject) and order.name.startswith(PLANS)
+        return Outcome.UNKNOWN if is_slow and is_plan else None
+
+    def results(world: World) -> list[str]:
+        return [name for name in world.objects if name.startswith(RESULTS)]
+
+    world = World(workers=1, fault=fault)
+    world.submit(tasks=1, evaluations=100)
+    is_slow = True
+    world.generation(ISLAND, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    (named,) = results(world)
+    world.order(Verb.DELETE)
+    assert world.node.term is not None
+    assert not world.node.term.ledger.plan.runs
+    assert task_in_force(world).result is None
+    world.node.term.closing.sweep_results("r")
+    world.pass_time(1)
+    assert results(world) == [named]
+    is_slow = False
+    world.pass_time(60)
+    assert results(world) == []

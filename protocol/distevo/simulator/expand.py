@@ -105,6 +105,9 @@ class _Draw:
         if slow:
             # Whoever has no more islands than workers gives none away.
             runs = [msgspec.structs.replace(runs[0], islands_per_task=2 + len(names)), *runs[1:]]
+            if self._has_mail:
+                # The short run may wait for its places until that is cancelled: with more to do, it would not end.
+                commands = [order for order in commands if order.verb is not Verb.EXTEND]
         times = msgspec.structs.replace(scenario.times, merge_interval=rng.choice((0.0, 5.0, 10.0, 10.0)))
         runs, changes = self._turns(runs)
         members = self._lacking(scenario.members, [*scenario.faults, *slow], leavers)

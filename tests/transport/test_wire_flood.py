@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -123,5 +124,30 @@ def test_of_large_frames_a_peer_that_takes_nothing_has_few_within_libzmq(
             os.kill(stopped.pid, signal.SIGCONT)
             await until(lambda: not wire.queue, "it to take what waits")
             assert a.count("frames_out") >= number
+
+    asyncio.run(main())
+
+
+def test_a_large_frame_for_which_no_descriptor_is_left_hurts_nobody() -> None:
+    """pyzmq has to have what it needs for it before."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def main() -> None:
+        async with Side() as a, Side(None) as b, Side(None) as c:
+            _, to_b = await b.link(a)
+            _, to_c = await c.link(a)
+            held: list[int] = []
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, most[1]))
+            try:
+                with suppress(OSError):
+                    while True:
+                        held.append(os.open(os.devnull, os.O_RDONLY))
+                a.send(to_b, PopulationState(kind=PopulationKind.FINAL), os.urandom(1 << 20))
+            finally:
+                for descriptor in held:
+                    os.close(descriptor)
+                resource.setrlimit(resource.RLIMIT_NOFILE, most)
+            a.send(to_c, hello())
+            await until(lambda: b.heads() and c.heads(), "what was sent to each")
 
     asyncio.run(main())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import zmq
 
-from distevod.transport import tcp
+from distevod.transport import in_flight, tcp
 from distevod.transport.attempt import Attempt
 from distevod.transport.options import LINGER_MS
 from distevod.transport.reader import Reader
@@ -39,8 +39,7 @@ class DialledWire(Wire):
             return True
         self._reader.wake()  # a send, also one that blocks, may take in that something has come
         try:
-            self.in_flight.check(frame)
-            self.in_flight.send(self._socket, frame)
+            in_flight.send(self._socket, self.in_flight.parcel(frame))
         except zmq.Again:
             if self._timer is None:
                 self._timer = self._loop.call_later(BLOCKED_SECONDS, self._drain)

@@ -13,7 +13,7 @@ import time
 
 import zmq
 
-from distevod.transport import tcp
+from distevod.transport import in_flight, tcp
 from distevod.transport.arrivals import MAX_UNFINISHED_BYTES, Arrivals
 from distevod.transport.errors import TransportError, in_words
 from distevod.transport.keys import KeyPair
@@ -199,9 +199,9 @@ class Listener:
     def _send(self, wire: AcceptedWire, frame: bytes) -> None:
         """Raises zmq.Again when libzmq takes no more for that connection."""
         self._reader.wake()  # a send, also one that blocks, may take in that something has come
-        wire.in_flight.check(frame)
+        parcel = wire.in_flight.parcel(frame)
         self._socket.send(wire.routing_id, zmq.SNDMORE | zmq.NOBLOCK)
-        wire.in_flight.send(self._socket, frame)
+        in_flight.send(self._socket, parcel)
 
     def _drain(self) -> None:
         """Send what had to wait."""

@@ -15,7 +15,7 @@ from distevo.events import Event
 from distevo.instructions import Dial, HangUp, Send
 from distevod.logs import fields
 from distevod.threads import in_daemon_thread
-from distevod.transport import tcp
+from distevod.transport import in_flight, tcp
 from distevod.transport.dialler import Dialler
 from distevod.transport.gate import Gate
 from distevod.transport.keys import KeyPair
@@ -55,6 +55,7 @@ class Transport:
 
     def start(self) -> None:
         """Bind, and be ready, on the running loop. Raises TransportError when the address cannot be bound."""
+        in_flight.begin()
         # One of its own: the handler of ZAP is found by a name within a context.
         self._context = zmq.Context(io_threads=1)
         self._context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)

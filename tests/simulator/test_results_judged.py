@@ -148,6 +148,8 @@ def test_what_a_refuted_guess_was_said_to_be_is_not_asked_for() -> None:
         judge.refuted("r", "t")
 
     judged(a_result(1.0), durable(B, 2, 2.0, 20, fit=True), refuted)
+    with violates(results.NOTHING_LOST):
+        judged(a_result(1.0), durable(B, 2, 2.0, 20, fit=True), refuted, lambda judge: judge.renewed("r"))
 
 
 @pytest.mark.parametrize("worth", [Worth(False, (1.0,)), Worth(True, (2.0,))])

@@ -44,6 +44,11 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
             "commands[0].again_after: is for `delete`",
         ),
         (
+            {"commands": [{"at": at, "verb": "delete", "run": "a", "again_after": 2} for at in (1, 2)]}
+            | {"runs": [{"name": "a"}]},
+            "commands[1].again_after: 'a' is submitted again once already",
+        ),
+        (
             {"runs": [{"name": "a", "evaluations": 2, "islands_per_task": 3}]},
             "runs[0]: the budget of 2 evaluations leaves some of 3 islands none",
         ),

@@ -263,6 +263,9 @@ def checked(scenario: Scenario) -> Scenario:
     for at, order in enumerate(scenario.commands):
         if order.again_after is not None and order.verb is not Verb.DELETE:
             raise ScenarioError(f"commands[{at}].again_after: is for `delete`")
+        earlier = [other.run for other in scenario.commands[:at] if other.again_after is not None]
+        if order.again_after is not None and order.run in earlier:
+            raise ScenarioError(f"commands[{at}].again_after: {order.run!r} is submitted again once already")
         if order.verb.is_about_member:
             if order.member not in named and (order.member, order.verb) != (COORDINATOR, Verb.DRAIN):
                 raise ScenarioError(f"commands[{at}].member: there is no member {order.member!r}")

@@ -199,6 +199,7 @@ class Referee:
     def run_renewed(self, run: str) -> None:
         """This run is deleted, and a user is about to submit another of its name."""
         self._runs.renewed(run)
+        self._results.renewed(run)
         self._orphans.renewed(run)
 
     def key_may_return(self, key: str) -> None:

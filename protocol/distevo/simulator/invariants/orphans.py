@@ -51,8 +51,9 @@ class OrphanJudge:
         self._resting[island] = budget
 
     def renewed(self, run: str) -> None:
-        """Another run of that name is submitted, of which nothing rests."""
+        """Another run of that name is submitted, of which nothing rests, and nothing has waited yet."""
         self._resting = {island: budget for island, budget in self._resting.items() if island.run != run}
+        self._since = {island: since for island, since in self._since.items() if island.run != run}
 
     def at_work(self, plan: Plan) -> dict[IslandId, str]:
         """The open islands that are not at rest, with their owners."""

@@ -84,6 +84,10 @@ class ResultJudge:
         """A guess of this task was not worth what was said of it."""
         self._refuted.add((run, task))
 
+    def renewed(self, run: str) -> None:
+        """Another run of that name is submitted, of which nothing was refuted."""
+        self._refuted = {task for task in self._refuted if task[0] != run}
+
     def listed(self, owner: str, prefix: str, moment: int, sought: frozenset[IslandId]) -> None:
         """`owner`, who looks for what others have of islands, was told which objects begin with `prefix`."""
         self._listings.setdefault(owner, {}).setdefault(prefix, []).append((moment, sought))

@@ -29,9 +29,8 @@ def test_the_window_of_keys_is_bounded() -> None:
     window, step = Tried(), WINDOW_KEYS // 2
     for start in range(0, 5 * WINDOW_KEYS, step):
         assert all(window.unknown(keys(start, start + step)))
-        assert known(window, max(0, start + step - WINDOW_KEYS), start + step) == start + step - max(
-            0, start + step - WINDOW_KEYS
-        )
+        last = max(0, start + step - WINDOW_KEYS), start + step
+        assert known(window, *last) == last[1] - last[0]
     assert known(window, 0, 5 * WINDOW_KEYS) <= 2 * WINDOW_KEYS
 
 

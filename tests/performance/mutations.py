@@ -213,6 +213,16 @@ MUTATIONS = [
         ),
     ),
     Mutation(
+        "verdicts: when a guess was refuted the worst is the next",
+        (
+            Edit(
+                "reproduction.py",
+                "population = Population(program for program in population if program.key not in gone)",
+                "population = Population(sorted(program for program in population if program.key not in gone)[-1:])",
+            ),
+        ),
+    ),
+    Mutation(
         "merge: what was wished for once is not wished for again",
         (
             Edit(

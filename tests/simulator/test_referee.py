@@ -99,9 +99,18 @@ def test_whoever_knows_an_earlier_run_of_a_name_finds_its_object_gone(court: Cou
     court.objects["plans/1"] = encode_plan(anew)
     court.swap(1, 1)
     court.referee.said(follower, gone)
-    follower.node.following.plan = anew
-    with violates(SOUND):
-        court.referee.said(follower, gone)
+    for known in (anew, a_plan(runs={})):
+        follower.node.following.plan = known
+        with violates(SOUND):
+            court.referee.said(follower, gone)
+
+
+def test_a_last_generation_of_an_earlier_run_leaves_nothing_at_rest(court: Court) -> None:
+    court.objects["plans/1"] = encode_plan(a_plan(first_grant=5))
+    court.swap(1, 1)
+    for grant, resting in ((4, {}), (5, {ISLAND: Budget(None, 100)})):
+        court.referee.generated(ISLAND, grant, is_final=True)
+        assert court.referee._orphans._resting == resting
 
 
 def test_an_island_that_was_started_follows_idle_workers_no_more(court: Court) -> None:

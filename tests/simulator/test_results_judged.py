@@ -160,3 +160,12 @@ def test_a_result_is_worth_what_its_program_is_worth(worth: Worth) -> None:
     results.reproduced(NAME, replace(ENTRY, error="nobody looked"), result, worth)
     with violates(results.REPRODUCED):
         results.reproduced(NAME, ENTRY, result, worth)
+
+
+def test_a_result_is_as_good_as_what_lies_beside_it() -> None:
+    beside = [Worth(False, (1.0,)), Worth(False, (2.0,))]
+    results.well_chosen(NAME, ENTRY, a_result(2.0), beside)
+    results.well_chosen(NAME, ENTRY, a_result(1.0, fit=True), beside)
+    results.well_chosen(NAME, replace(ENTRY, state=TaskState.FAILED), a_result(1.0), beside)
+    with violates(results.WELL_CHOSEN):
+        results.well_chosen(NAME, ENTRY, a_result(1.0), beside)

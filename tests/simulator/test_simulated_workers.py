@@ -45,7 +45,7 @@ class Host:
     def slowness(self) -> float:
         return self.times
 
-    def generated(self, island: IslandId, is_final: bool) -> None:
+    def generated(self, island: IslandId, grant: int, is_final: bool) -> None:
         self.generations += 1
 
     def wait(self, seconds: float) -> list[Any]:

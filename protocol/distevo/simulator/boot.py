@@ -45,7 +45,7 @@ class Surroundings(Protocol):
     def said(self, boot: Boot, line: do.Log) -> None: ...
     def exited(self, boot: Boot, order: do.Exit) -> None: ...
     def migrated(self) -> None: ...
-    def generated(self, island: IslandId, is_final: bool) -> None: ...
+    def generated(self, island: IslandId, grant: int, is_final: bool) -> None: ...
 
 
 class Boot:
@@ -130,9 +130,9 @@ class Boot:
         elif not self.is_over:
             self._step(event)
 
-    def generated(self, island: IslandId, is_final: bool) -> None:
-        """An island has had a generation; its last one under its budget, if `is_final`."""
-        self._world.generated(island, is_final)
+    def generated(self, island: IslandId, grant: int, is_final: bool) -> None:
+        """An island has had a generation under this grant; its last one under its budget, if `is_final`."""
+        self._world.generated(island, grant, is_final)
 
     # --- steps of the node -----------------------------------------------------------------------
 

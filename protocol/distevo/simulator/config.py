@@ -260,12 +260,14 @@ def checked(scenario: Scenario) -> Scenario:
         unknown = next((name for name in group.lacks if name not in runs), None)
         if unknown is not None:
             raise ScenarioError(f"members[{at}].lacks: there is no run {unknown!r}")
+    renewed: set[str] = set()
     for at, order in enumerate(scenario.commands):
-        if order.again_after is not None and order.verb is not Verb.DELETE:
-            raise ScenarioError(f"commands[{at}].again_after: is for `delete`")
-        earlier = [other.run for other in scenario.commands[:at] if other.again_after is not None]
-        if order.again_after is not None and order.run in earlier:
-            raise ScenarioError(f"commands[{at}].again_after: {order.run!r} is submitted again once already")
+        if order.again_after is not None:
+            if order.verb is not Verb.DELETE:
+                raise ScenarioError(f"commands[{at}].again_after: is for `delete`")
+            if order.run in renewed:
+                raise ScenarioError(f"commands[{at}].again_after: {order.run!r} is submitted again once already")
+            renewed.add(order.run)
         if order.verb.is_about_member:
             if order.member not in named and (order.member, order.verb) != (COORDINATOR, Verb.DRAIN):
                 raise ScenarioError(f"commands[{at}].member: there is no member {order.member!r}")

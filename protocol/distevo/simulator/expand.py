@@ -115,7 +115,7 @@ class _Draw:
         commands = sorted([*commands, *leavers, *changes], key=lambda order: order.at)
         work = msgspec.structs.replace(work, made_up=rng.choice((0.0, 0.0, 0.0, 0.0, 0.005, 0.05)))
         if rng.random() < 0.15:
-            runs, commands = self._in_seconds(runs, commands)
+            self._in_seconds(runs, commands)
         return c.checked(
             msgspec.structs.replace(
                 scenario, members=members, commands=commands, faults=faults, work=work, runs=runs, times=times
@@ -266,23 +266,19 @@ class _Draw:
         ]
 
     @staticmethod
-    def _in_seconds(runs: list[c.Submission], commands: list[c.Order]) -> tuple[list[c.Submission], list[c.Order]]:
-        """The same with budgets in CPU seconds, of which a generation takes three or four, and ten evaluations."""
+    def _in_seconds(runs: list[c.Submission], commands: list[c.Order]) -> None:
+        """Give all budgets in CPU seconds, of which a generation takes three or four, and ten evaluations."""
 
         def seconds(evaluations: int) -> int:
             return max(evaluations // 3, 1)
 
-        return [
-            msgspec.structs.replace(
-                run, cpu_seconds=seconds(run.evaluations), rungs=[seconds(rung) for rung in run.rungs]
-            )
-            for run in runs
-        ], [
-            order
-            if order.evaluations is None
-            else msgspec.structs.replace(order, evaluations=None, cpu_seconds=seconds(order.evaluations))
-            for order in commands
-        ]
+        for at, run in enumerate(runs):
+            rungs = [seconds(rung) for rung in run.rungs]
+            runs[at] = msgspec.structs.replace(run, cpu_seconds=seconds(run.evaluations), rungs=rungs)
+        for at, order in enumerate(commands):
+            if order.evaluations is not None:
+                more = seconds(order.evaluations)
+                commands[at] = msgspec.structs.replace(order, evaluations=None, cpu_seconds=more)
 
     def _leavers(self, names: list[str], faults: list[f.AnyFault]) -> list[c.Order]:
         """In some scenarios a member is drained, or its key revoked and perhaps let in again."""

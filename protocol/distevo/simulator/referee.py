@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from distevo.box import decode_box
-from distevo.checkpoint import Checkpoint
+from distevo.checkpoint import Checkpoint, decode_checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.errors import ObjectError
 from distevo.events import IslandId
@@ -27,7 +27,7 @@ from distevo.simulator.invariants.leavers import LeaverJudge
 from distevo.simulator.invariants.merged import MergeJudge
 from distevo.simulator.invariants.orphans import OrphanJudge, budget_of
 from distevo.simulator.invariants.plan import PlanJudge
-from distevo.simulator.invariants.results import ResultJudge, reproduced
+from distevo.simulator.invariants.results import ResultJudge, reproduced, well_chosen
 from distevo.simulator.invariants.runs import RunJudge
 from distevo.simulator.invariants.starts import StartJudge
 from distevo.simulator.invariants.violation import Violation
@@ -37,7 +37,7 @@ from distevo.simulator.network import COMMAND_AT, Network
 from distevo.simulator.store import Client, Content, Store
 from distevo.simulator.views import LOOK_SECONDS
 from distevo.simulator.workers import evaluate, first_look
-from distevo.work import Stage
+from distevo.work import Stage, population_of
 
 SWEEP_SECONDS = 5.0
 """How often the judges that look at time do so."""
@@ -131,14 +131,25 @@ class Referee:
             for task, entry in run.tasks.items():
                 if entry.result is not None and not self._results.is_named(entry.result):
                     found = self._store.peek(entry.result)
-                    result = None if found is None else decode_result(found)[0]
+                    result, states = (None, b"") if found is None else decode_result(found)
                     self._results.named(run_name, task, entry, run.first_grant, result)
                     if result is not None and result.program is not None:
-                        fitness, is_fit = evaluate(task, result.program.encode(), self._scenario.work.fit)
-                        reproduced(entry.result, entry, result, Worth(is_fit, fitness))
+                        reproduced(entry.result, entry, result, self._worth(task, result.program.encode()))
+                        well_chosen(entry.result, entry, result, self._genuine(task, states))
         self._results.in_force(plan)
         self._measures.planned(plan, self._orphans.at_work(plan), self._agenda.now)
         self._planned(plan)
+
+    def _worth(self, task: str, genome: bytes) -> Worth:
+        """What evaluating a program says."""
+        fitness, is_fit = evaluate(task, genome, self._scenario.work.fit)
+        return Worth(is_fit, fitness)
+
+    def _genuine(self, task: str, states: bytes) -> list[Worth]:
+        """What those programs of a task's states are worth that are what they are taken for."""
+        programs = [program for state in decode_checkpoint(states).islands for program in population_of(state)]
+        worths = ((self._worth(task, program.genome), Worth(program.fit, program.fitness)) for program in programs)
+        return [worth for worth, stated in worths if worth == stated]
 
     def _refused(self, record: ClusterRecord) -> Mapping[str, Collection[str]]:
         """By member, the runs that it cannot work on, as far as the coordinator has heard."""
@@ -238,7 +249,7 @@ class Referee:
             return
         if isinstance(run, str):
             there = _object_of(self.plan, run)
-            if there is None or there != _object_of(boot.node.following.plan, run):
+            if there is None or _object_of(boot.node.following.plan, run) not in {there, None}:
                 return
         fields = ", ".join(f"{key}={value}" for key, value in line.fields.items())
         raise Violation(SOUND, f"{boot.owner} says: {line.message} ({fields})")
@@ -251,9 +262,10 @@ class Referee:
         """A node offered migrants to one of its islands."""
         self._measures.migrations += 1
 
-    def generated(self, island: IslandId, is_final: bool) -> None:
-        """An island had a generation; its last one under its budget, if `is_final`."""
-        if is_final and self.plan is not None and island.run in self.plan.runs:
+    def generated(self, island: IslandId, grant: int, is_final: bool) -> None:
+        """An island had a generation under this grant; its last one under its budget, if `is_final`."""
+        run = self.plan.runs.get(island.run) if self.plan is not None else None
+        if is_final and self.plan is not None and run is not None and grant >= run.first_grant:
             self._orphans.rests(island, budget_of(self.plan, island))
         self._flaps.at_work(island)
         self._generated_at = self._agenda.now

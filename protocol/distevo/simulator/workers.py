@@ -58,7 +58,7 @@ class Host(Protocol):
     """How many times as long as usual the machine takes, now."""
 
     def feed(self, event: Event) -> None: ...
-    def generated(self, island: IslandId, is_final: bool) -> None: ...
+    def generated(self, island: IslandId, grant: int, is_final: bool) -> None: ...
 
 
 def evaluate(task: str, genome: bytes, fit_share: float) -> tuple[tuple[float], bool]:
@@ -226,7 +226,7 @@ class Workers:
         event = self._generation(planned, running)
         if not (event.fit or event.is_spent):
             slot.islands.append(running)
-        self._host.generated(event.island, event.fit or event.is_spent)
+        self._host.generated(event.island, event.snapshot.grant, event.fit or event.is_spent)
         self._host.feed(event)
         self._plan_turn(number)
 

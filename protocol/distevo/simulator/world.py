@@ -129,9 +129,9 @@ class _World:
         """Migrants were offered to an island."""
         self._referee.migrated()
 
-    def generated(self, island: IslandId, is_final: bool) -> None:
-        """An island had a generation; its last one under its budget, if `is_final`."""
-        self._referee.generated(island, is_final)
+    def generated(self, island: IslandId, grant: int, is_final: bool) -> None:
+        """An island had a generation under this grant; its last one under its budget, if `is_final`."""
+        self._referee.generated(island, grant, is_final)
 
     # --- faults ----------------------------------------------------------------------------------
 

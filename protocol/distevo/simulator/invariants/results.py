@@ -28,6 +28,7 @@ from distevo.simulator.workers import ABSENT
 NOTHING_LOST = "a result is as good as every durable checkpoint of its task"
 LOOKED_AT = "a guess is looked at by a platform that has the problem, or by none"
 NAMED_STAYS = "what a plan names as result is in the store"
+WELL_CHOSEN = "a result is as good as all that lies beside it, also after a guess was refuted"
 REPRODUCED = "a result that was looked at is worth what its program is worth"
 
 
@@ -54,6 +55,15 @@ def reproduced(name: str, entry: TaskPlan, result: Result, worth: Worth) -> None
     stated = Worth(result.fit, tuple(result.fitness or ()))
     if entry.error is None and stated != worth:
         raise Violation(REPRODUCED, f"{name} says {stated}; it is {worth}")
+
+
+def well_chosen(name: str, entry: TaskPlan, result: Result, genuine: Iterable[Worth]) -> None:
+    """A plan in force names this result; `genuine` are the worths of all that its states hold and that is no pretence.
+    Raises Violation."""
+    stated = Worth(result.fit, tuple(result.fitness or ()))
+    better = next((worth for worth in genuine if stated.is_worse(worth)), None)
+    if entry.state is not TaskState.FAILED and better is not None:
+        raise Violation(WELL_CHOSEN, f"{name} says {stated}; its states have {better}")
 
 
 class ResultJudge:

@@ -390,10 +390,15 @@ class Closing:
             origin=provenance_of(guess.meta) if guess else None,
         )
         islands = _with([end.finals[index] for index in sorted(end.finals)], guess)
-        # Who wrote it is part of the content, so that no two coordinators ever make the same name: one that slept
-        # may still delete what it wrote itself.
+        # Who wrote it, and for which run of that name, is part of the content, so that no two ever make the same name:
+        # a coordinator that slept, and one that deletes a run, may still delete what it wrote itself.
         state = Checkpoint(
-            cluster="", member=self._member, boot=self._boot, sequence=0, islands=islands, resource_usage={}
+            cluster="",
+            member=self._member,
+            boot=self._boot,
+            sequence=self._ledger.plan.runs[end.run.name].first_grant,
+            islands=islands,
+            resource_usage={},
         )
         encoded, is_whole = self._encoded(state)
         if end.rung is not None and not is_whole:

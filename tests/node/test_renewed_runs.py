@@ -10,9 +10,17 @@ from typing import Any
 import msgspec
 
 from distevo.command import Command, Verb
-from distevo.events import CheckpointWanted, InboxChanged, IslandId, IslandReported, ProblemMissing
-from distevo.instructions import Instruction, SkipKeys
-from distevo.names import inbox_run
+from distevo.events import (
+    CheckpointWanted,
+    InboxChanged,
+    IslandFailed,
+    IslandId,
+    IslandReported,
+    Outcome,
+    ProblemMissing,
+)
+from distevo.instructions import DeleteObject, Instruction, SkipKeys, StoreInstruction
+from distevo.names import RESULTS, inbox_run
 from distevo.plan import TaskPlan
 from distevo.program import Program
 from distevo.result import decode_result
@@ -158,3 +166,29 @@ def test_what_others_found_for_the_earlier_run_is_not_merged_into_the_new_one() 
     assert len(merging.of(("r", "t0"))) == 1
     renew(world, islands_per_task=2, evaluations=1000)
     assert len(merging.of(("r", "t0"))) == 0
+
+
+def test_a_late_delete_of_a_result_does_not_hit_the_same_one_of_the_next_run() -> None:
+    is_slow = False
+
+    def fault(order: StoreInstruction) -> Outcome | None:
+        is_delete = isinstance(order, DeleteObject) and order.name.startswith(RESULTS)
+        return Outcome.UNKNOWN if is_slow and is_delete else None
+
+    world = World(workers=1, fault=fault)
+    world.submit(tasks=1)
+    world.feed(IslandFailed(0, ISLAND, "a fault of the problem"))
+    world.running.clear()
+    world.pass_time(5)
+    earlier = task(world).result
+    is_slow = True
+    assert world.command(Verb.DELETE) == "accepted"
+    world.pass_time(2)
+    world.submit(tasks=1, nonce="n1")
+    world.feed(IslandFailed(0, ISLAND, "a fault of the problem"))
+    world.pass_time(5)
+    named = task(world).result
+    assert named not in {earlier, None}
+    is_slow = False
+    world.pass_time(60)
+    assert [name for name in world.objects if name.startswith(RESULTS)] == [named]

@@ -221,19 +221,25 @@ class World:
     # --- what the user does ----------------------------------------------------------------------
 
     def submit(
-        self, name: str = "r", tasks: int = 2, islands: int = 1, source: str | None = None, **settings: object
+        self,
+        name: str = "r",
+        tasks: int = 2,
+        islands: int = 1,
+        source: str | None = None,
+        nonce: str = "n0",
+        **settings: object,
     ) -> None:
         """Submit a run of the toy problem."""
         chosen: dict[str, object] = {"seed": 1, "evaluations": 1000, "islands_per_task": islands} | settings
         run = Run(
             name=name,
-            nonce="n0",
+            nonce=nonce,
             problem=ProblemUse("toy", "", "toy", "1", source),
             settings=msgspec.convert(chosen, RunSettings),
             tasks={f"t{number}": msgspec.Raw(b"{}") for number in range(tasks)},
             submitted_through="",
         )
-        self.objects[inbox_run(name, "n0")] = encode_run(run), 1
+        self.objects[inbox_run(name, nonce)] = encode_run(run), 1
         self.feed(InboxChanged())
         self.pass_time(1)
 

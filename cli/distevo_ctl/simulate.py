@@ -35,6 +35,9 @@ faults:                                   # seconds from the start
   - {fault: crash, at: 300, member: coordinator, back_after: 60}
   - {fault: partition, at: 900, seconds: 120, sides: [[server-1], [notebook-1, notebook-2]]}
   - {fault: store_away, at: 1800, seconds: 60}
+commands:                                 # of users
+  - {verb: drain, at: 2400, member: server-1, back_after: 300}
+  - {verb: extend, at: 2700, run: demo, evaluations: 8000}
 """
 
 HELP = f"""Simulate a cluster: the node that ships, in virtual time, with a network and a store that fail.
@@ -49,9 +52,9 @@ An example:
 {chr(10).join("  " + line for line in EXAMPLE.splitlines())}
 
 Other faults: stop, suspend, pause, freeze, slow, cut, reset, undialable, lossy, store_flaky, worker_death, twin.
-`commands` are what users do meanwhile, from cancel to drain; `work` says how long generations take, and how many
-programs are fit. `--print` with a seed shows a scenario in full. The `kind` of members is a name; all that they can do
-is said beside it."""
+Other verbs: cancel, pause, resume, delete, priority, revoke, unrevoke. `work` says how long generations take
+(generation_seconds), and how many programs are fit (fit) or only seem to be (made_up). `--print` with a seed shows a
+scenario in full. The `kind` of members is a name; all that they can do is said beside it."""
 
 
 @click.command(help=HELP, short_help="Try a cluster in virtual time, with faults.")

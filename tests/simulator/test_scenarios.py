@@ -49,6 +49,18 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
             "commands[1].again_after: 'a' is submitted again once already",
         ),
         (
+            {"commands": [{"at": 1, "verb": "extend", "run": "a"}], "runs": [{"name": "a"}]},
+            "commands[0]: `extend` needs evaluations, or cpu_seconds",
+        ),
+        (
+            {"commands": [{"at": 1, "verb": "priority", "run": "a"}], "runs": [{"name": "a"}]},
+            "commands[0]: `priority` needs a priority",
+        ),
+        (
+            {"faults": [{"fault": "reset", "at": 301, "member": "server-1"}]},
+            "faults[0].at: 301 s is after the end, at 300 s",
+        ),
+        (
             {"runs": [{"name": "a", "evaluations": 2, "islands_per_task": 3}]},
             "runs[0]: the budget of 2 evaluations leaves some of 3 islands none",
         ),

@@ -245,6 +245,10 @@ def checked(scenario: Scenario) -> Scenario:
     times = scenario.times
     if times.heartbeat_timeout <= times.heartbeat_interval:
         raise ScenarioError("times.heartbeat_timeout: has to be more than heartbeat_interval")
+    for what, parts in (("runs", scenario.runs), ("commands", scenario.commands), ("faults", scenario.faults)):
+        for at, part in enumerate(parts):
+            if part.at > scenario.seconds:
+                raise ScenarioError(f"{what}[{at}].at: {part.at:g} s is after the end, at {scenario.seconds:g} s")
     least, most = scenario.work.generation_seconds
     if most < least:
         raise ScenarioError("work.generation_seconds: is [least, most]")
@@ -273,6 +277,10 @@ def checked(scenario: Scenario) -> Scenario:
                 raise ScenarioError(f"commands[{at}].member: there is no member {order.member!r}")
         elif order.run not in runs:
             raise ScenarioError(f"commands[{at}].run: there is no run {order.run!r}")
+        if order.verb is Verb.EXTEND and order.evaluations is None and order.cpu_seconds is None:
+            raise ScenarioError(f"commands[{at}]: `extend` needs evaluations, or cpu_seconds")
+        if order.verb is Verb.PRIORITY and order.priority is None:
+            raise ScenarioError(f"commands[{at}]: `priority` needs a priority")
     for at, fault in enumerate(scenario.faults):
         _check_fault(f"faults[{at}]", fault, scenario, named)
     return scenario

@@ -226,6 +226,10 @@ class Referee:
         is gone."""
         return not self._store.has(name) or (self.plan is not None and name in self.plan.handled)
 
+    def goes_on(self, run: str) -> bool:
+        """Whether a run is there, and neither over nor cancelled."""
+        return self.plan is not None and run in self.plan.runs and not self.plan.runs[run].state.is_over
+
     # --- what nodes did --------------------------------------------------------------------------
 
     def started(self, boot: Boot, order: StartIsland) -> None:

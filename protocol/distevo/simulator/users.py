@@ -38,6 +38,7 @@ class Confirmed(Protocol):
     def order_confirmed(self, name: str, words: str) -> None: ...
     def run_renewed(self, run: str) -> None: ...
     def is_carried_out(self, name: str) -> bool: ...
+    def goes_on(self, run: str) -> bool: ...
 
 
 class Users:
@@ -125,8 +126,8 @@ class Users:
         elif run in self._confirmed and self._witness.is_carried_out(run):
             assert order.again_after is not None
             self._agenda.after(order.again_after, self._submit_again, (number + AGAIN, self._wishes[order.run]))
-        else:
-            # It was refused, since the run had not ended, or not begun.
+        elif not self._witness.goes_on(order.run):
+            # It was refused, since the run was still ending, or had not been taken in.
             self._agenda.after(RETRY_SECONDS, self._command, (number + AGAIN, order))
 
     def _submit_again(self, planned: tuple[int, Submission]) -> None:

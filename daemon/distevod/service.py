@@ -211,6 +211,7 @@ class Service:
         if verb.is_about_member:
             return await self._command_about_member(verb, request)
         run = self._run(request)
+        first_grant = self._runtime.node.following.plan.runs[run].first_grant
         budget = None
         if verb is Verb.EXTEND:
             settings = self._settings(request | {"seed": 0}, default_budget=False)
@@ -218,7 +219,8 @@ class Service:
         priority = request.get("priority")
         if priority is not None and not (type(priority) is int and abs(priority) <= MAX_PRIORITY):
             raise Refusal("usage", f"priority {priority!r}: give a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
-        await self._carry_out(Command(verb=verb, run=run, budget=budget, priority=priority), "see distevo-ctl runs")
+        command = Command(verb=verb, run=run, first_grant=first_grant, budget=budget, priority=priority)
+        await self._carry_out(command, "see distevo-ctl runs")
         if verb is Verb.CANCEL:
             await self._until(lambda: not is_ending(self._runtime.node, run))
         plan = self._runtime.node.following.plan.runs.get(run)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from distevo.messages import Count
 from distevo.names import MAX_ID_BYTES
 from distevo.run import Budget, Priority
 from distevo.sealed import seal, unseal
@@ -43,6 +44,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     verb: Verb
     run: Id = ""
+    first_grant: Count = 0
+    """For the verbs about a run: which run of that name is meant, so that a command that comes late does nothing to a
+    later one; 0: any."""
     budget: Budget | None = None
     """For `extend`: the new budget of each task."""
     priority: Priority | None = None

@@ -92,7 +92,15 @@ class Coordinator:
             standing.begins_again,
         )
         self.orders = Orders(
-            member, self.ledger, self.closing, outbox, publish, self._change, self._change_now, self.settle
+            member,
+            self.ledger,
+            self.closing,
+            outbox,
+            publish,
+            self._change,
+            self._change_now,
+            self.settle,
+            lambda name: self.desk.settle(name),
         )
         self.desk = Desk(self.ledger, self.orders, outbox, publish)
         self.janitor = Janitor(self._owner, keeper, outbox)

@@ -22,8 +22,9 @@ can be dialled yet, nobody can say so."""
 ASKED_SECONDS = 1.0
 """The least time from one listing to the next that a member asks for."""
 UNREADABLE = "unreadable"
-ANSWER_SECONDS = 20.0
-"""How long the plan keeps what came of an object that is gone: members that only read the store see it, too."""
+ANSWER_SECONDS = 60.0
+"""How long the plan keeps what came of an object that is gone: members that only read the store see it, too, and a try
+to write it that comes late does not have it taken in once more."""
 
 
 def in_order(name: str) -> tuple[int, str]:

@@ -81,7 +81,7 @@ class Ledger:
         settings = run.settings
         entry = RunPlan(
             object=name,
-            first_grant=self.plan.next_grant,
+            first_grant=self._next_grant(),
             state=RunState.QUEUED,
             problem=run.problem_without_source(),
             islands_per_task=settings.islands_per_task,

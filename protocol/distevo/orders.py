@@ -53,11 +53,13 @@ class Orders:
         changed: Callable[[], None],
         joined: Callable[[], None],
         settle: Callable[[str, str, MemberState, float], None],
+        clear_away: Callable[[str], None],
     ) -> None:
         """`coordinator`: who decides. `changed`: islands may have to be placed; `joined`: at once, since a boot may
         have taken another's place. `settle`: (member, boot, state, now), a boot is as good as in that state.
+        `clear_away`: an inbox object that is handled, by the plan in force.
         """
-        self._coordinator, self._settle = coordinator, settle
+        self._coordinator, self._settle, self._clear_away = coordinator, settle, clear_away
         self._ledger, self._closing, self._outbox = ledger, closing, outbox
         self._publish, self._changed, self._joined = publish, changed, joined
 
@@ -91,8 +93,11 @@ class Orders:
                 return self._revoke(command.member, now)
             case Verb.UNREVOKE:
                 return self._unrevoke(command.member)
-        if command.run not in self._ledger.plan.runs:
+        run = self._ledger.plan.runs.get(command.run)
+        if run is None:
             return f"there is no run {command.run!r}"
+        if command.first_grant not in {0, run.first_grant}:
+            return f"{command.run!r} was deleted, and another run has its name by now; if that is meant, ask once more"
         match command.verb:
             case Verb.CANCEL:
                 return self._cancel(command.run, now)
@@ -194,7 +199,7 @@ class Orders:
         self._closing.drop(name)
 
         def gone(_now: float) -> None:
-            self._outbox.delete(run.object, lambda _answer, _now: None)
+            self._clear_away(run.object)
             self._closing.sweep_results(name)
 
         self._publish(gone)

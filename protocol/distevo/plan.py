@@ -102,7 +102,8 @@ class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     object: str
     """Name of the submitted object, which holds problem, tasks and settings."""
     first_grant: Count
-    """No island of this run has a lower one: what a deleted run of the same name left behind is told apart by it."""
+    """A number of its own, and below all grants of its islands: it tells the run, and what was done in it, from deleted
+    runs of the same name."""
     state: RunState
     problem: ProblemUse
     """Without its source, which stays in the object."""

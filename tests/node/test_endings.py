@@ -7,6 +7,7 @@ import msgspec
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, Counters, encode_checkpoint
 from distevo.command import Verb
+from distevo.desk import ANSWER_SECONDS
 from distevo.events import IslandFailed, IslandId, Outcome, Verified
 from distevo.instructions import CreateObject, StoreInstruction
 from distevo.messages import PopulationKind, PopulationState
@@ -165,7 +166,7 @@ def test_of_a_cancelled_run_nobody_looks_again_and_again_for_what_was_never_begu
     world.join("n")
     world.submit(tasks=1)
     world.order(Verb.CANCEL)
-    world.pass_time(60)
+    world.pass_time(2 * ANSWER_SECONDS)
     version = world.plan.version
     assert task_in_force(world).islands[0].owner == ""
     assert world.node.foreman.islands == {}
@@ -268,7 +269,7 @@ def test_a_cancelled_task_whose_result_nobody_can_read_keeps_it_and_is_over() ->
     world.objects[name] = data[:-3] + b"xxx", token
     assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
     assert world.command(Verb.CANCEL) == "accepted"
-    world.pass_time(30)
+    world.pass_time(2 * ANSWER_SECONDS)
     version = world.plan.version
     world.pass_time(60)
     assert (world.plan.version, task_in_force(world).state, task_in_force(world).result) == (

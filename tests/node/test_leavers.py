@@ -281,7 +281,7 @@ def test_draining_again_is_accepted() -> None:
 def test_who_takes_over_knows_who_had_left_from_who_is_dead() -> None:
     first, second = cluster()
     third = World(first.objects, member="c", boot="c0", key="key of c", start=first.now)
-    together([first, second, third], lambda: "c" in in_force(first).members)
+    together([first, second, third], lambda: "c" in second.node.following.plan.members)
     second.stop()
     together([third], lambda: record(third).holder == "c", 600)
     members = in_force(third).members

@@ -69,7 +69,7 @@ def test_a_run_that_takes_a_deleted_runs_name_inherits_nothing() -> None:
     world.pass_time(60)
     assert world.command(Verb.DELETE) == "accepted"
     world.pass_time(45)
-    world.submit(tasks=1, seed=99)
+    world.submit(tasks=1, seed=99, nonce="n1")
     seed = world.running[T0].snapshot.seed
     again = World(world.objects, boot="b1", start=world.now)
     assert (again.running[T0].snapshot.generation, again.running[T0].snapshot.seed) == (0, seed)

@@ -192,3 +192,36 @@ def test_a_late_delete_of_a_result_does_not_hit_the_same_one_of_the_next_run() -
     is_slow = False
     world.pass_time(60)
     assert [name for name in world.objects if name.startswith(RESULTS)] == [named]
+
+
+def test_a_command_that_comes_late_does_nothing_to_the_next_run() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    meant = world.node.following.plan.runs["r"].first_grant
+    renew(world, evaluations=1000)
+    for verb in (Verb.CANCEL, Verb.DELETE):
+        assert "another run has its name" in world.command(verb, first_grant=meant)
+    assert not world.node.following.plan.runs["r"].state.is_over
+    assert world.command(Verb.CANCEL, first_grant=world.node.following.plan.runs["r"].first_grant) == "accepted"
+
+
+def test_runs_that_never_had_an_island_are_told_apart_too() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    for name in ("a", "b"):
+        world.submit(name=name, tasks=1)
+        world.command(Verb.CANCEL, name)
+    runs = world.node.following.plan.runs
+    assert runs["a"].first_grant != runs["b"].first_grant
+
+
+def test_a_copy_of_a_deleted_run_that_comes_late_is_not_taken_in() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    copy = world.objects[inbox_run("r", "n0")]
+    assert [world.command(verb) for verb in (Verb.CANCEL, Verb.DELETE)] == ["accepted", "accepted"]
+    world.pass_time(40)
+    world.objects[inbox_run("r", "n0")] = copy
+    world.pass_time(20)
+    assert world.node.following.plan.runs == {}
+    assert inbox_run("r", "n0") not in world.objects

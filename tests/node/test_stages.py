@@ -122,7 +122,7 @@ def test_an_island_that_comes_back_goes_on_from_what_another_made_of_it(world: W
     work = world.node.foreman.islands[T0]
     toy = keyer(work.state.problem, work.state.version)
     better = Program.of(b"better", toy(b"better"), (0.9,))
-    theirs = msgspec.structs.replace(work.state, grant=2, sequence=1, generation=7, population=pack([better]))
+    theirs = msgspec.structs.replace(work.state, grant=3, sequence=1, generation=7, population=pack([better]))
     cluster = decode_cluster(world.objects["cluster"][0]).cluster
     made = Checkpoint(cluster=cluster, member="n", boot="b9", sequence=1, islands=[theirs], resource_usage={})
     world.objects[checkpoint_name("n", "b9", 1)] = encode_checkpoint(made), 1
@@ -130,9 +130,9 @@ def test_an_island_that_comes_back_goes_on_from_what_another_made_of_it(world: W
     replan(world.objects, back)
     world.pass_time(6 + HAND_OVER_SECONDS)
     state = world.running[T0].snapshot
-    assert (state.generation, state.grant) == (7, 3)
+    assert (state.generation, state.grant) == (7, 4)
     assert {program.genome for program in population_of(state)} == {b"better", *own}
-    assert state.cover.keys() == {1, 2}
+    assert state.cover.keys() == {2, 3}
 
 
 def test_what_is_handed_over_after_the_island_was_told_as_final_is_told_and_not_saved(world: World) -> None:
@@ -146,18 +146,18 @@ def test_what_is_handed_over_after_the_island_was_told_as_final_is_told_and_not_
     assert work.stage is Stage.FINAL
     grant, told = news.finals[T0]
     (saved,) = foreman.snapshots()
-    assert (grant, told) == (3, saved)
+    assert (grant, told) == (4, saved)
     toy = keyer(saved.problem, saved.version)
     for sequence, genome in enumerate((b"late", b"later"), 7):
         theirs = msgspec.structs.replace(
-            saved, grant=2, sequence=sequence, cover={}, population=pack([Program.of(genome, toy(genome), (0.9,))])
+            saved, grant=3, sequence=sequence, cover={}, population=pack([Program.of(genome, toy(genome), (0.9,))])
         )
         for _ in range(2):  # said again, it changes nothing
             foreman.handed_over("n-b9", theirs, world.now)
             grant, told = news.finals[T0]
             assert told is not None
             assert genome in {program.genome for program in population_of(told)}
-            assert (told.grant, told.cover[2]) == (3, sequence)
+            assert (told.grant, told.cover[3]) == (4, sequence)
     assert told.sequence == saved.sequence + 2
     assert {b"late", b"later"} < {program.genome for program in population_of(told)}
     assert foreman.snapshots() == [saved]

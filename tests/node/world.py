@@ -244,17 +244,18 @@ class World:
         self.pass_time(1)
 
     def command(
-        self, verb: Verb, run: str = "r", budget: Budget | None = None, priority: int | None = None, **about: str
+        self, verb: Verb, run: str = "r", budget: Budget | None = None, priority: int | None = None, **about: Any
     ) -> str:
         """Give a command; returns what came of it."""
         return self.node.outcome(self.order(verb, run, budget, priority, **about)) or "no answer"
 
     def order(
-        self, verb: Verb, run: str = "r", budget: Budget | None = None, priority: int | None = None, **about: str
+        self, verb: Verb, run: str = "r", budget: Budget | None = None, priority: int | None = None, **about: Any
     ) -> str:
         """Give a command; returns the name of its object."""
         name = inbox_command(f"{verb}{self.now}")
-        command = Command(verb=verb, run="" if about else run, budget=budget, priority=priority, **about)
+        run = "" if verb.is_about_member else run
+        command = Command(verb=verb, run=run, budget=budget, priority=priority, **about)
         self.objects[name] = encode_command(command), 1
         self.feed(InboxChanged())
         self.pass_time(1)

@@ -185,6 +185,7 @@ WARM_RUN = msgspec.structs.replace(
     ),
 )
 PRIORITY = RunCommand(verb=Verb.PRIORITY, run="run-2", priority=-3)
+DELETE = RunCommand(verb=Verb.DELETE, run="run-2", first_grant=41)
 RESULT = Result(
     run="run-1",
     task="00d62c1b",
@@ -389,6 +390,7 @@ OBJECTS: dict[str, tuple[Any, bytes]] = {
     "plan with a task on a rung": (RUNGS, encode_plan(RUNGS)),
     "run with rising budgets and a warm start": (WARM_RUN, encode_run(WARM_RUN)),
     "command about a priority": (PRIORITY, encode_command(PRIORITY)),
+    "command about one run of a name": (DELETE, encode_command(DELETE)),
     "member": (
         Announcement(member="kaggle-1", says=MEMBER),
         encode_announcement(Announcement(member="kaggle-1", says=MEMBER)),
@@ -407,6 +409,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "plan with a task on a rung": decode_plan,
     "run with rising budgets and a warm start": decode_run,
     "command about a priority": decode_command,
+    "command about one run of a name": decode_command,
     "member": decode_announcement,
     "result": lambda data: decode_result(data)[0],
     "checkpoint": decode_checkpoint,

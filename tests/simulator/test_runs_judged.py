@@ -1,4 +1,4 @@
-"""The judge of runs: one that was confirmed stays until a user has it deleted."""
+"""The judge of runs: one that was confirmed stays until a user has it deleted, and goes on as users say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from distevo.command import Verb
+from distevo.plan import RunState
 from distevo.simulator.invariants import runs
 from tests.simulator.stories import a_plan, violates
 
@@ -17,7 +19,7 @@ def test_a_run_is_taken_in_and_deleted_when_a_user_says_so() -> None:
     judge.confirmed(OBJECT, "r")
     judge.in_force(a_plan(runs={}))
     judge.in_force(a_plan())
-    judge.may_delete("r")
+    judge.asked("r", Verb.DELETE)
     judge.in_force(a_plan(runs={}))
     judge.deleted(OBJECT)
 
@@ -41,7 +43,7 @@ def test_a_run_that_is_forgotten(tell: Callable[[runs.RunJudge], None]) -> None:
 def test_another_run_of_the_name_of_a_deleted_one_stays() -> None:
     judge = runs.RunJudge()
     judge.confirmed("inbox/run-r-earlier", "r")
-    judge.may_delete("r")
+    judge.asked("r", Verb.DELETE)
     judge.renewed("r")
     judge.confirmed(OBJECT, "r")
     judge.in_force(a_plan(handled={"inbox/run-r-earlier": "deleted"}))
@@ -55,3 +57,14 @@ def test_a_run_that_is_refused_at_once() -> None:
     judge.confirmed(OBJECT, "r")
     with violates(runs.RUN_STAYS):
         judge.in_force(a_plan(runs={}, handled={OBJECT: "refused"}))
+
+
+@pytest.mark.parametrize(("state", "verb"), [(RunState.CANCELLED, Verb.CANCEL), (RunState.PAUSED, Verb.PAUSE)])
+def test_what_was_asked_of_a_deleted_run_is_not_done_to_the_next_of_its_name(state: RunState, verb: Verb) -> None:
+    judge = runs.RunJudge()
+    judge.asked("r", verb)
+    judge.in_force(a_plan(run=state))
+    judge.renewed("r")
+    judge.in_force(a_plan())
+    with violates(runs.AS_ASKED):
+        judge.in_force(a_plan(run=state))

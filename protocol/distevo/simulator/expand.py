@@ -247,16 +247,20 @@ class _Draw:
         self, runs: list[c.Submission], commands: list[c.Order], faults: list[f.AnyFault]
     ) -> tuple[list[c.Submission], list[c.Order]]:
         """In some scenarios the run that ends under the faults is deleted, and another of its name submitted: often
-        while somebody hears nothing of that, and sees the one after the other."""
+        while somebody hears nothing of that, and sees the one after the other, or while what users write may be
+        written once more, when the next run has the name."""
         rng, latest = self._rng, self._calm_from - CARRIED_OUT_SECONDS
         drawn, (long, run, last) = rng.random(), runs
-        is_late = any(isinstance(fault, f.StoreFlaky) and fault.late for fault in faults)
-        # What arrives late may be about the run that has the name by then.
-        if drawn >= 0.4 or is_late or any(order.run == run.name for order in commands):
+        if drawn >= 0.4 or any(order.run == run.name for order in commands):
             return runs, commands
         absences = [fault.at for fault in faults if isinstance(fault, f.Suspend | f.Pause | f.Partition | f.StoreAway)]
-        at = rng.choice(absences) if absences else rng.uniform(FIRST_FAULT, latest)
-        cancelled_at = round(max(at + rng.uniform(-15, 5), FIRST_FAULT), 1)
+        lates = [fault for fault in faults if isinstance(fault, f.StoreFlaky) and fault.late]
+        if lates:
+            fault = rng.choice(lates)
+            at = rng.uniform(fault.at, fault.at + fault.seconds)
+        else:
+            at = (rng.choice(absences) if absences else rng.uniform(FIRST_FAULT, latest)) + rng.uniform(-15, 5)
+        cancelled_at = round(max(at, FIRST_FAULT), 1)
         deleted_at = round(min(cancelled_at + rng.uniform(0, 15), max(latest, cancelled_at)), 1)
         run = msgspec.structs.replace(run, at=round(max(min(run.at, cancelled_at - rng.uniform(2, 30)), 0.0), 1))
         return [long, run, last], [

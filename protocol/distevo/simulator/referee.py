@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from distevo.box import decode_box
 from distevo.checkpoint import Checkpoint, decode_checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
+from distevo.command import Verb
 from distevo.errors import ObjectError
 from distevo.events import IslandId
 from distevo.instructions import Log, StartIsland
@@ -203,9 +204,9 @@ class Referee:
         """The store said to a user that this run is there."""
         self._runs.confirmed(name, run)
 
-    def run_may_go(self, run: str) -> None:
-        """A user is about to have this run deleted."""
-        self._runs.may_delete(run)
+    def asked(self, run: str, verb: Verb) -> None:
+        """A user is about to ask this of a run."""
+        self._runs.asked(run, verb)
 
     def run_renewed(self, run: str) -> None:
         """This run is deleted, and a user is about to submit another of its name."""

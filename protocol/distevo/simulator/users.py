@@ -33,7 +33,7 @@ class Confirmed(Protocol):
     """Is told what the store has confirmed to a user, and knows what came of it."""
 
     def run_confirmed(self, name: str, run: str) -> None: ...
-    def run_may_go(self, run: str) -> None: ...
+    def asked(self, run: str, verb: Verb) -> None: ...
     def key_may_return(self, key: str) -> None: ...
     def order_confirmed(self, name: str, words: str) -> None: ...
     def run_renewed(self, run: str) -> None: ...
@@ -103,11 +103,12 @@ class Users:
         budget = Budget(order.cpu_seconds, order.evaluations) if order.cpu_seconds or order.evaluations else None
         name = inbox_command(f"{number:016x}")
         earlier.append(name)
-        if order.verb is Verb.DELETE:
-            self._witness.run_may_go(order.run)
-        command = Command(verb=order.verb, run=order.run, budget=budget, priority=order.priority)
         if order.verb.is_about_member:
             command = self._about(order, about)
+        else:
+            self._witness.asked(order.run, order.verb)
+            meant = self._known_as(order.run)
+            command = Command(verb=order.verb, run=order.run, first_grant=meant, budget=budget, priority=order.priority)
         words = f"{order.verb} {about}"
 
         def confirmed() -> None:
@@ -142,6 +143,12 @@ class Users:
             self.back_after[member] = order.back_after
         boot = next((boot.settings.boot for boot in self._boots() if boot.member == member), "")
         return Command(verb=order.verb, member=member, boot=boot if order.verb is Verb.DRAIN else "")
+
+    def _known_as(self, run: str) -> int:
+        """Which run of a name somebody means who looks at one of the members, whose plan may be an old one."""
+        boots = self._boots()
+        plan = self._rng.choice(boots).node.following.plan if boots else None
+        return plan.runs[run].first_grant if plan is not None and run in plan.runs else 0
 
     def _create(self, name: str, data: bytes, confirmed: Callable[[], None]) -> None:
         def answered(answer: StoreAnswer) -> None:

@@ -1,13 +1,16 @@
-"""A run whose `submit` returned is taken in and not refused, and it stays until a user has it deleted."""
+"""A run whose `submit` returned is taken in and not refused, and nothing happens to it that no user asked for."""
 
 from __future__ import annotations
 
-from distevo.plan import Plan
+from distevo.command import Verb
+from distevo.plan import Plan, RunState
 from distevo.simulator.invariants.violation import Violation
 
 RUN_STAYS = "a confirmed run is not forgotten"
+AS_ASKED = "a run is cancelled or paused only when a user asks for it"
 DELETED = "deleted"
 """What a plan says of the object of a run that was deleted."""
+_ASKED_FOR = {RunState.CANCELLED: Verb.CANCEL, RunState.PAUSED: Verb.PAUSE}
 
 
 class RunJudge:
@@ -17,7 +20,8 @@ class RunJudge:
         self._confirmed: dict[str, str] = {}
         """Name of the run by that of its object."""
         self._taken: set[str] = set()
-        self._deletable: set[str] = set()
+        self._asked: set[tuple[str, Verb]] = set()
+        """What users have asked of the run that has a name now."""
         self._earlier: set[str] = set()
         """Objects of deleted runs whose name another has now."""
 
@@ -25,14 +29,14 @@ class RunJudge:
         """The store said that the object is there."""
         self._confirmed[name] = run
 
-    def may_delete(self, run: str) -> None:
-        """A user asks for the run to be deleted: from now on it may go."""
-        self._deletable.add(run)
+    def asked(self, run: str, verb: Verb) -> None:
+        """A user asks this of the run: from now on it may happen."""
+        self._asked.add((run, verb))
 
     def renewed(self, run: str) -> None:
-        """Another run of that name is submitted, which nobody has asked to be deleted."""
+        """Another run of that name is submitted, of which nobody has asked anything."""
         self._earlier.update(name for name, of in self._confirmed.items() if of == run)
-        self._deletable.discard(run)
+        self._asked = {(of, verb) for of, verb in self._asked if of != run}
 
     def deleted(self, name: str) -> None:
         """The store has deleted this object. Raises Violation."""
@@ -52,6 +56,10 @@ class RunJudge:
                 raise Violation(RUN_STAYS, f"{run} is not in version {plan.version} any more")
             elif name in plan.handled:
                 raise Violation(RUN_STAYS, f"{run} was refused: {plan.handled[name]}")
+        for run, entry in plan.runs.items():
+            verb = _ASKED_FOR.get(entry.state)
+            if verb is not None and (run, verb) not in self._asked:
+                raise Violation(AS_ASKED, f"{run} is {entry.state} in version {plan.version}")
 
     def _may_go(self, name: str, run: str) -> bool:
-        return run in self._deletable or name in self._earlier
+        return (run, Verb.DELETE) in self._asked or name in self._earlier

@@ -16,6 +16,7 @@ from distevo.foreman import Foreman
 from distevo.lease import InForce
 from distevo.messages import (
     MAX_ISLANDS,
+    MAX_MEMBERS,
     MAX_TEXT_BYTES,
     Code,
     Control,
@@ -38,6 +39,8 @@ WIRE_LEVEL = 1
 MAX_BEST_NUMBERS = 16
 DETAILED_ISLANDS = 1024
 """Of more islands in hand neither the best fitness nor the diversity is told: a head has its limit."""
+MAX_REASONS = 2**17
+"""Characters of all reasons for refusals together: with many, each is cut short, for the same limit."""
 
 
 def member_of(owner: str) -> str:
@@ -53,11 +56,13 @@ def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     works = [work for work in foreman.islands.values() if not work.is_fetching][:MAX_ISLANDS]
     islands = [progress_of(work) for work in works]
     has_details = len(works) <= DETAILED_ISLANDS
+    refused = list(foreman.refused.items())[:MAX_MEMBERS]
+    most = min(MAX_TEXT_BYTES, MAX_REASONS // max(len(refused), 1))
     return Heartbeat(
         queued=foreman.queued,
         islands=islands if has_details else [msgspec.structs.replace(progress, best=[]) for progress in islands],
         diversity=[_diversity_of(work) for work in works] if has_details else [],
-        refuses={run: reason[:MAX_TEXT_BYTES] for run, reason in foreman.refused.items()},
+        refuses={run: reason[:most] for run, reason in refused},
         **fields,  # type: ignore[arg-type]
     )
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from distevo.cluster import decode_cluster, encode_cluster
+from distevo.codec import decode, encode
 from distevo.command import Verb
 from distevo.events import IslandId, LinkOpened, Outcome, Received
 from distevo.foreman import STORE_AWAY
@@ -19,6 +20,7 @@ from distevo.names import INBOX
 from distevo.news import Report
 from distevo.plan import MemberPlan, MemberState, Plan, RunState
 from distevo.run import Budget
+from distevo.speech import heartbeat
 from distevo.work import Stage
 from tests.node.test_node import T0
 from tests.node.test_stages import back, replan, to_another
@@ -197,3 +199,12 @@ def test_checkpoints_of_a_run_whose_object_is_damaged_stay_until_it_goes_on() ->
     assert later.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
     later.pass_time(40)
     assert later.running[T0].snapshot.generation == 30
+
+
+def test_a_platform_that_can_work_on_none_of_many_runs_says_so_in_one_heartbeat() -> None:
+    world = World(workers=1)
+    world.node.foreman.refused |= {f"run-{number}": "it needs another version. " * 40 for number in range(3000)}
+    told = heartbeat(world.node.foreman, incarnation=0, progress=1, interval=10.0)
+    assert len(told.refuses) == 3000
+    assert all(told.refuses.values())
+    assert decode(encode(told)) == (told, b"")

@@ -38,6 +38,9 @@ def members_table(view: dict[str, Any], width: int, most: int | None = None) -> 
         if causes := member["workers_replaced"]:
             told = ", ".join(f"{number} {cause}" for cause, number in causes.items())
             lines.append(Text(f"{plain(member['id'])} has replaced workers: {told}", "yellow"))
+        if trouble := member["store_trouble"]:
+            told = f"has trouble with the store for {duration(trouble['seconds'])}: {trouble['reason']}"
+            lines.append(Text(f"{plain(member['id'])} {plain(told)}", "yellow"))
         if (times := member["slowness"] or 1.0) >= SLOW_TIMES and state_of(member) in {"alive", "suspect"}:
             lines.append(Text(f"{plain(member['id'])} takes {times:g} times as long as the others' median", "yellow"))
     if gone := set(view["revoked"]) - {member["key"] for member in members}:

@@ -12,7 +12,7 @@ from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.events import IslandId
 from distevo.instructions import SaveCheckpoint
 from distevo.names import checkpoint_name
-from distevo.outbox import RETRY_SECONDS, Outbox, next_wait
+from distevo.outbox import RETRY_SECONDS, Outbox, Trouble, next_wait
 
 URGENT_SECONDS = 1.0
 """However urgent the next checkpoint is, it begins no sooner after the one before."""
@@ -70,6 +70,8 @@ class Keeper:
         """The marks in `_objects` by island and grant, and there by sequence, the newest last."""
         self._unsure: dict[str, list[Mark]] = {}
         """Checkpoints that may be in the store or not: they cover nothing, and go like the others."""
+        self.trouble: Trouble | None = None
+        """While the last checkpoint could not be written."""
         self.saved_at: float | None = None
         """When the newest durable checkpoint was confirmed."""
         self.replaced = 0
@@ -147,16 +149,17 @@ class Keeper:
         self._objects[checkpoint_name(self._member, self._boot, sequence)] = marks
         for mark in marks:
             self._held.setdefault((mark.island, mark.grant), {})[mark.sequence] = mark
-        self._writing, self.saved_at, self._wait = None, now, 0.0
+        self._writing, self.saved_at, self._wait, self.trouble = None, now, 0.0, None
         return marks
 
-    def failed(self, sequence: int, now: float) -> None:
+    def failed(self, sequence: int, reason: str, now: float) -> None:
         """It may be in the store or not; the next one, which holds more, follows, later after each failure in a row."""
         if self._writing is not None and self._writing[0] == sequence:
             self._unsure[checkpoint_name(self._member, self._boot, sequence)] = self._writing[1]
             self._writing, self._changed_at, self._is_urgent = None, now, True
             self._wait = next_wait(self._wait)
             self._retry_at = now + self._wait
+            self.trouble = Trouble.after(self.trouble, reason, now)
 
     def answers_again(self, now: float) -> None:
         """The store was away and answers: what failed is tried soon. It may still take no writes."""

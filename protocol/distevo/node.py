@@ -291,7 +291,7 @@ class Node:
                 self._saved(event.sequence, now)
             case CheckpointFailed():
                 self.outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
-                self.keeper.failed(event.sequence, now)
+                self.keeper.failed(event.sequence, event.reason, now)
                 self.exchange.failed(event.sequence)
             case CheckpointWanted():
                 self.outbox.log("warning", "a checkpoint is made now", reason=event.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from distevo.events import Outcome, StoreAnswer
 from distevo.instructions import (
@@ -40,6 +40,19 @@ DAMAGED_READS = 4
 def next_wait(wait: float) -> float:
     """Seconds until the next try, after one that came `wait` seconds after the one before; 0 for the first try."""
     return min(max(2 * wait, RETRY_SECONDS), LONGEST_RETRY_SECONDS)
+
+
+class Trouble(NamedTuple):
+    """What is asked of the store does not succeed."""
+
+    since: float
+    reason: str
+    """Of the latest try."""
+
+    @classmethod
+    def after(cls, before: Trouble | None, reason: str, now: float) -> Self:
+        """One more try has failed."""
+        return cls(now if before is None else before.since, reason)
 
 
 @dataclass(slots=True)
@@ -77,8 +90,17 @@ class Outbox:
         self._ops = 0
         self.failing_since: float | None = None
         """Since when the store has not answered; None while it does."""
+        self._trouble: Trouble | None = None
+        """While some request fails."""
+        self._swap_trouble: Trouble | None = None
+        """While the last swap has failed."""
         self.answers_again: Callable[[float], None] = lambda _now: None
         """Told when the store answers, after it did not."""
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """The older of what does not succeed: the store may refuse writes for long while it answers reads."""
+        return min(filter(None, (self._trouble, self._swap_trouble)), default=None)
 
     def take(self) -> list[Instruction]:
         """All instructions since the last call, in order."""
@@ -124,7 +146,13 @@ class Outbox:
 
     def swap(self, name: str, data: bytes, token: int | None, then: Continuation) -> None:
         """One attempt at a compare-and-swap; `token` None means that the object must not exist. Never repeated here."""
-        op = self._expect(then)
+
+        def swapped(answer: StoreAnswer, now: float) -> None:
+            is_definite = answer.outcome.is_definite
+            self._swap_trouble = None if is_definite else Trouble.after(self._swap_trouble, answer.reason, now)
+            then(answer, now)
+
+        op = self._expect(swapped)
         if token is None:
             self.emit(CreateObject(op, name, data))
         else:
@@ -175,6 +203,7 @@ class Outbox:
         if request.wait:
             self._failing -= 1
             if not self._failing:
+                self._trouble = None
                 self.log("info", "the store answers again")
                 self.answers_again(now)
         request.then(answer, now)
@@ -189,6 +218,7 @@ class Outbox:
                 self.log("warning", message, operation=operation, reason=answer.reason)
         if self.failing_since is None:
             self.failing_since = now
+        self._trouble = Trouble.after(self._trouble, answer.reason, now)
         request.wait = next_wait(request.wait)
         self._ops += 1
         heapq.heappush(self._resting, _Resting(now + request.wait, self._ops, now + RETRY_SECONDS, request))

@@ -109,6 +109,7 @@ def _member(name: str, kind: str, boot: str, workers: int, state: str, coordinat
         "checkpoint_age_s": None,
         "phase": None,
         "workers_replaced": None,
+        "store_trouble": None,
     }
 
 
@@ -130,7 +131,14 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
         "checkpoint_age_s": None if saved_at is None else round(now - saved_at, 3),
         "phase": node.phase.value,
         "workers_replaced": dict(sorted(node.slots.replaced.items())),
+        "store_trouble": _store_trouble(node, now),
     }
+
+
+def _store_trouble(node: Node, now: float) -> dict[str, Any] | None:
+    """For how long something that this member asks of the store has not succeeded, and why."""
+    trouble = min(filter(None, (node.outbox.trouble, node.keeper.trouble)), default=None)
+    return None if trouble is None else {"seconds": round(now - trouble.since, 1), "reason": trouble.reason}
 
 
 def _other(node: Node, name: str, coordinator: str | None, latency: float | None, now: float) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def member(name: str, state: str = "alive", path: str | None = "direct", **more:
         "id": name, "kind": "server", "state": state, "role": "member", "is_draining": False, "boot": "b", "workers": 4,
         "key": f"key-of-{name}", "islands": 12, "queued": 3, "path": path, "latency_s": None, "lag_s": 0.0004,
         "last_heard_s": 1.2, "checkpoint_age_s": None, "phase": None, "workers_replaced": None, "slowness": 1.0,
+        "store_trouble": None,
     } | more  # fmt: skip
 
 
@@ -86,7 +87,16 @@ def cluster() -> dict[str, Any]:
 def alone() -> dict[str, Any]:
     return cluster() | {
         "cluster": {"id": "5f3fbda083a14155", "epoch": 1, "coordinator": "laptop", "plan": "plans/1-4-a"},
-        "members": [member("laptop", path="self", role="coordinator", checkpoint_age_s=0.4, kind="local")],
+        "members": [
+            member(
+                "laptop",
+                path="self",
+                role="coordinator",
+                checkpoint_age_s=95.4,
+                kind="local",
+                store_trouble={"seconds": 93.0, "reason": "cannot write 'results/arc/1': No space left on device"},
+            )
+        ],
         "revoked": [],
         "runs": [run("arc-training")],
         "migrations": [edge("007bbfb7", 0, 1, owner="laptop-0123456789abcdef")],

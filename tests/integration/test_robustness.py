@@ -80,11 +80,15 @@ def test_a_full_disk_is_survived_and_all_heals(tmp_path: Path, small_disk: Path,
         with pytest.raises(DaemonError, match=r"space|full") as refused:
             daemon.submit(reference="onemax", data=TASKS, evaluations=1000)
         assert refused.value.kind == "store_unavailable"
+        trouble = daemon.status()["members"][0]["store_trouble"]
+        assert trouble["seconds"] > 0
+        assert "space" in trouble["reason"]
         generation = generations(daemon)
         wait_for(lambda: generations(daemon) > generation + 3, "evolution to go on without a store")
         filler.unlink()
         goes_on(daemon)
         wait_for(lambda: daemon.status()["members"][0]["phase"] == "coordinating", "the lease")
+        wait_for(lambda: daemon.status()["members"][0]["store_trouble"] is None, "the end of the trouble")
         assert daemon.run(run)["state"] == "running"
         daemon.ask(do="command", verb="cancel", run=run)
         assert daemon.wait_done(daemon.submit(reference="onemax", data=TASKS, evaluations=10**6))["fit"] == 3

@@ -59,7 +59,7 @@ class Desk:
         if is_durable:
             self.keeper.saved(sequence, 0.0)
         else:
-            self.keeper.failed(sequence, 0.0)
+            self.keeper.failed(sequence, "a fault", 0.0)
         return sequence
 
     def is_covered(self, mark: Mark, grant: int) -> bool:
@@ -168,14 +168,14 @@ def test_a_checkpoint_that_fails_is_tried_less_and_less_often() -> None:
     keeper = Keeper("m", "b", 5, 5.0, LEAST_SECONDS, Outbox())
     now, waits = 100.0, []
     for _ in range(7):
-        keeper.failed(keeper.save("c", [], {}, now), now)
+        keeper.failed(keeper.save("c", [], {}, now), "a fault", now)
         due = keeper.due()
         assert due is not None
         waits.append(due - now)
         now = due
     assert waits == [1, 2, 4, 8, 16, 30, 30]
     keeper.saved(keeper.save("c", [], {}, now), now)
-    keeper.failed(keeper.save("c", [], {}, now), now)
+    keeper.failed(keeper.save("c", [], {}, now), "a fault", now)
     assert keeper.due() == now + 1
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from distevo.diversity_view import islands_view
+from distevo.events import Outcome
+from distevo.instructions import ListObjects, ReadObject, StoreInstruction
 from distevo.node import Node
 from distevo.outline import Outline
 from distevo.plan import MemberState, Plan, decode_plan, encode_plan
@@ -207,3 +209,25 @@ def test_edges_of_a_run_that_is_paused_rest() -> None:
     edges = [edge for node in nodes.values() for edge in status(node, now)["migrations"]]
     assert edges
     assert all(edge["is_resting"] and edge["trouble"] is None for edge in edges)
+
+
+def test_what_the_store_refuses_is_shown_until_it_succeeds() -> None:
+    is_full = False
+
+    def fault(order: StoreInstruction) -> Outcome | None:
+        return Outcome.UNAVAILABLE if is_full and not isinstance(order, ReadObject | ListObjects) else None
+
+    world = World(workers=1, fault=fault)
+    world.submit(tasks=1)
+    world.generation(next(iter(world.running)))
+    world.pass_time(30)
+    assert status(world.node, world.now)["members"][0]["store_trouble"] is None
+    is_full = True
+    world.pass_time(20)
+    first = status(world.node, world.now)["members"][0]["store_trouble"]
+    world.pass_time(5)
+    later = status(world.node, world.now)["members"][0]["store_trouble"]
+    assert (later["seconds"], bool(later["reason"])) == (first["seconds"] + 5, True)
+    is_full = False
+    world.pass_time(60)
+    assert status(world.node, world.now)["members"][0]["store_trouble"] is None

@@ -137,7 +137,7 @@ MUTATIONS = [
     ),
     Mutation(
         "8 a checkpoint that failed counts as durable",
-        (Edit("node.py", "self.keeper.failed(event.sequence, now)", "self._saved(event.sequence, now)"),),
+        (Edit("node.py", "self.keeper.failed(event.sequence, event.reason, now)", "self._saved(event.sequence, now)"),),
     ),
     Mutation(
         "8 a checkpoint that is on its way counts as durable, and one is enough",

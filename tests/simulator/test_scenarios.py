@@ -93,6 +93,14 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
             {"calm_minutes": 1, "faults": [{"fault": "store_away", "at": 200, "seconds": 60}]},
             "faults[0]: lasts until 260 s, into the calm that begins at 240 s",
         ),
+        (
+            {
+                "faults": [
+                    {"fault": "partition", "at": 1, "seconds": 9, "sides": [["server-1"], ["laptop-1", "server-1"]]}
+                ]
+            },
+            "faults[0].sides: 'server-1' is named twice",
+        ),
         ({"members": [{"count": 3000}]}, "members: 3000 are more than 2000"),
     ],
 )

@@ -15,7 +15,7 @@ from distevo.command import Verb
 from distevo.errors import DistevoError
 from distevo.names import MAX_ID_BYTES
 from distevo.run import Budget, MigrationSettings, RunSettings
-from distevo.simulator.faults import AnyFault, Fault, Moment, Share, Span, end_of, members_of
+from distevo.simulator.faults import AnyFault, Fault, Moment, Partition, Share, Span, end_of, members_of
 from distevo.topology import check
 
 MAX_MEMBERS = 2000
@@ -291,6 +291,11 @@ def _check_fault(where: str, fault: Fault, scenario: Scenario, named: dict[str, 
         if member not in named and member != COORDINATOR:
             known = ", ".join(list(named)[:6]) + (", ..." if len(named) > 6 else "")
             raise ScenarioError(f"{where}: there is no member {member!r}; there are {known}")
+    if isinstance(fault, Partition):
+        on_sides = [member for side in fault.sides for member in side]
+        twice = next((member for member in on_sides if on_sides.count(member) > 1), None)
+        if twice is not None:
+            raise ScenarioError(f"{where}.sides: {twice!r} is named twice")
     if scenario.calm_minutes and end_of(fault) > scenario.calm_from:
         raise ScenarioError(
             f"{where}: lasts until {end_of(fault):g} s, into the calm that begins at {scenario.calm_from:g} s"

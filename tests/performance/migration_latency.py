@@ -95,6 +95,7 @@ def figures(milliseconds: list[float]) -> dict[str, float]:
     """Median and the tail."""
     return {
         "p50_ms": round(statistics.median(milliseconds), 3),
+        "p95_ms": round(quantile(milliseconds, 0.95), 3),
         "p99_ms": round(quantile(milliseconds, 0.99), 3),
         "max_ms": round(max(milliseconds), 3),
     }

@@ -25,12 +25,13 @@ class Contender(NamedTuple):
     def session(self, folder: Path, work: str, notes: str = "") -> Session | DistevoSession:
         """Not started yet."""
         if not self.module:
-            return DistevoSession(folder, work, self.variant, notes=notes)
+            return DistevoSession(folder, work, self.variant, notes=notes, workers=self.cores)
         return Session(folder, self.module, work, self.variant, "--notes", notes)
 
 
 EQUAL = (
     Contender("distevo", "distevo", "", "equal"),
+    Contender("distevo, one worker", "distevo", "", "equal", cores=1),
     Contender("DEAP, one process", "deap", "deap_islands", "alone-equal", cores=1),
     Contender("DEAP, pool of evaluations", "deap", "deap_islands", "map-equal"),
     Contender("DEAP, pool of demes", "deap", "deap_islands", "demes-equal"),

@@ -25,14 +25,14 @@ TASK = "t"
 class Platform:
     """A daemon, started by `distevod start`."""
 
-    def __init__(self, folder: Path, id: str) -> None:  # noqa: A002
+    def __init__(self, folder: Path, id: str, workers: int) -> None:  # noqa: A002
         self.marked = Marked(folder)
         self.state_dir, self.log = folder / id, folder / f"{id}.log"
         self.page = ""
         """Where its metrics are, once that was asked."""
         self.command = [
             str(BIN / "distevod"), "start", "--id", id, "--state-dir", str(self.state_dir),
-            "--store", str(folder / "store"), "--workers", str(WORKERS), "--islands-per-platform", str(ISLANDS),
+            "--store", str(folder / "store"), "--workers", str(workers), "--islands-per-platform", str(ISLANDS),
             "--batch-size", str(BATCH), "--listen", "tcp://127.0.0.1:0", "--metrics-port", "0",
         ]  # fmt: skip
 
@@ -70,8 +70,10 @@ class Platform:
 class DistevoSession:
     """Platforms with one run of four islands, until all of their processes are killed."""
 
-    def __init__(self, folder: Path, work: str, variant: str, platforms: int = 1, notes: str = "") -> None:
-        self.platforms = [Platform(folder, f"platform-{number}") for number in range(platforms)]
+    def __init__(
+        self, folder: Path, work: str, variant: str, platforms: int = 1, notes: str = "", workers: int = WORKERS
+    ) -> None:
+        self.platforms = [Platform(folder, f"platform-{number}", workers) for number in range(platforms)]
         self.folder, self.work, self.is_own, self.notes = folder, WORKS[work], variant == "own", notes
 
     def start(self) -> Self:

@@ -256,6 +256,10 @@ class Closing:
             del self.ends[task]
             self._withdraw(task)
 
+    def is_recording(self, run: str) -> bool:
+        """Whether a result of this run is being written."""
+        return any(end.run.name == run and end.stage is Stage.RECORDING for end in self.ends.values())
+
     def in_hand(self, run: str) -> list[TaskEnd]:
         """Tasks of a run that are ending."""
         return [end for end in self.ends.values() if end.run.name == run and end.has_any]

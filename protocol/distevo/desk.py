@@ -19,6 +19,9 @@ LIST_SECONDS = 10.0
 FIRST_SECONDS = (1.0, 3.0)
 """When a new coordinator lists it: others that were started with it have announced themselves by then, and where nobody
 can be dialled yet, nobody can say so."""
+READ_SECONDS = 10.0
+"""How long objects that were read wait for others of the same listing, so that all are taken in in order. What cannot
+be read for longer holds up nothing else."""
 ASKED_SECONDS = 1.0
 """The least time from one listing to the next that a member asks for."""
 UNREADABLE = "unreadable"
@@ -49,9 +52,12 @@ class Desk:
         self._again = False
         self._next_listing = 0.0
         self._looked_at = -float("inf")
-        self._reading: set[str] = set()
+        self._reading: dict[str, float] = {}
+        """Since when each object is being read."""
         self._cleared: set[str] = set()
         """Handled objects of which that is durable."""
+        self._deleting: set[str] = set()
+        """What a delete is on its way of: a store may refuse deletes for ever."""
         self._read: dict[str, bytes] = {}
         """What was read while others of the same listing are still being read."""
         self._left_alone: set[str] = set()
@@ -97,11 +103,13 @@ class Desk:
         if not self.is_open:
             return
         plan = self._ledger.plan
-        known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._reading | self._left_alone
-        for name in answer.names:
-            if name not in known:
-                self._reading.add(name)
-                self._outbox.read(name, lambda read, now, name=name: self._arrived(name, read, now))  # type: ignore[misc]
+        known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._left_alone
+        new = [name for name in answer.names if name not in known and name not in self._reading]
+        for name in new:
+            self._reading[name] = now
+            self._outbox.read(name, lambda read, now, name=name: self._arrived(name, read, now))  # type: ignore[misc]
+        if new:
+            self._outbox.later(now + READ_SECONDS, self._take_in_read)
         there = set(answer.names)
         self._cleared &= plan.handled.keys()
         for name in answer.names:
@@ -118,10 +126,14 @@ class Desk:
             self.look(now)
 
     def _arrived(self, name: str, answer: StoreAnswer, now: float) -> None:
-        self._reading.discard(name)
+        del self._reading[name]
         if answer.outcome is Outcome.DONE:
             self._read[name] = answer.data
-        if self._reading:
+        self._take_in_read(now)
+
+    def _take_in_read(self, now: float) -> None:
+        """Take in what was read, unless more may be read soon."""
+        if any(now < since + READ_SECONDS for since in self._reading.values()):
             return
         read, self._read = self._read, {}
         for known in sorted(read, key=in_order):
@@ -167,5 +179,6 @@ class Desk:
     def _clear_away(self, name: str) -> None:
         self._cleared.add(name)
         # What cannot be read stays for a person to look at.
-        if not self._ledger.plan.handled[name].startswith(UNREADABLE):
-            self._outbox.delete(name, lambda _answer, _now: None)
+        if name not in self._deleting and not self._ledger.plan.handled[name].startswith(UNREADABLE):
+            self._deleting.add(name)
+            self._outbox.delete(name, lambda _answer, _now: self._deleting.discard(name))

@@ -93,7 +93,9 @@ class Dispatch:
             self,
             is_dialable=bool(settings.endpoints),
         )
-        self.verdicts = Verdicts(node.verifier, self._lacks, self._able, self.send)
+        self.verdicts = Verdicts(
+            node.verifier, self._lacks, self._able, self.send, lambda run: node.plan.runs[run].first_grant
+        )
         self._coordinator, self._epoch = "", 0
         self._denied: frozenset[str] | None = None
         """Who was last kept out; None as long as nobody was let in."""
@@ -522,13 +524,13 @@ class Dispatch:
             case ControlVerb.VERIFY:
                 self._verify(sender, head, payload, now)
             case ControlVerb.VERDICT:
-                self.verdicts.heard(sender, verdict_in(head, payload), now)
+                self.verdicts.heard(sender, head.first_grant, verdict_in(head, payload), now)
 
     def _verify(self, sender: str, head: Control, genome: bytes, now: float) -> None:
         node = self._node
         entry = node.following.plan.runs.get(head.run or "")
         task = head.task or ""
-        if entry is None or task not in entry.tasks:
+        if entry is None or entry.first_grant != head.first_grant or task not in entry.tasks:
             return
 
         def has_run(run: Run | None, _reason: str, _now: float) -> None:
@@ -538,6 +540,6 @@ class Dispatch:
         def answer(verdict: Verified, now: float) -> None:
             # Without a word, another is asked.
             if not verdict.is_missing:
-                self.send(sender, *verdict_message(verdict), now)
+                self.send(sender, *verdict_message(verdict, head.first_grant), now)
 
         node.library.run(entry.object, has_run, now)

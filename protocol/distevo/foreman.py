@@ -40,6 +40,8 @@ from distevo.work import (
 )
 
 STORE_AWAY = "its store does not answer"
+REREAD_SECONDS = 300.0
+"""After which the object of a run is read again that could not be read."""
 ISLANDS_AHEAD = 2
 """Each slot has at least this many islands placed, so that a worker never waits for its next one. Those of a task that
 is at work are placed all the same: they exchange programs while they evolve."""
@@ -300,12 +302,22 @@ class Foreman:
     def _has_run(self, work: IslandWork, run: Run | None, reason: str, now: float) -> None:
         if work.stage is not Stage.FETCHING:
             return
+        name = work.id.run
         refusal = reason if run is None else self._may_run(run)
         if refusal is not None:
-            self._refuse(work.id.run, refusal)
+            self._refuse(name, refusal)
+            if run is None:
+                self._outbox.later(now + REREAD_SECONDS, lambda now: self._take_back(name, refusal, now))
             return
         work.run = run
         self._intake.fetch(work, work.life[1], now)
+
+    def _take_back(self, name: str, refusal: str, now: float) -> None:
+        """The object of a run that could not be read may have been mended."""
+        if self.refused.get(name) == refusal:
+            del self.refused[name]
+            self._tell_refused()
+            self.fill(now)
 
     def somebody_is_gone(self, now: float) -> None:
         """Another member is dead, or has left: nothing is waited for from it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from distevo.cluster import ClusterRecord
+from distevo.desk import UNREADABLE
 from distevo.following import Following
 from distevo.lease import Lease
 from distevo.ledger import OUTDATED
@@ -61,7 +62,8 @@ class Joining:
         if answer in {ACCEPTED, OUTDATED}:
             # Another boot was read before, or after it.
             self._announce_at = now
-        elif answer is not None:
+        elif answer is not None and not answer.startswith(UNREADABLE):
+            # One that was damaged on its way, or is of a newer distevo than the coordinator, is made again in time.
             return f"the cluster does not take this platform in: {answer}"
         return ""
 

@@ -315,6 +315,7 @@ class Lease:
         is_there = seen.outcome is Outcome.DONE
         if is_there and decode_cluster(seen.data).nonce == write.record.nonce:
             self._step(WriteEvent.MINE)
+            self._outbox.swap_settled()
             self._won(write, seen.token, now)
         elif (seen.token if is_there else None) == write.token:
             self._outbox.log("warning", "the lease could not be written; trying again", reason=answer.reason)
@@ -323,6 +324,7 @@ class Lease:
         else:
             self._step(WriteEvent.MOVED)
             self._write = None
+            self._outbox.swap_settled()
             self.is_held, self.is_lost = False, True
             self._see(seen, now)
             self._outbox.log("warning", "the lease is another's", holder=self.record.holder if self.record else "")

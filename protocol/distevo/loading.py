@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from distevo.desk import READ_SECONDS
 from distevo.errors import ObjectError, kind_of
 from distevo.events import Outcome, StoreAnswer
 from distevo.names import INBOX, PLANS
@@ -49,6 +50,8 @@ class Loading:
         self._outbox, self._then, self._contradicted, self._refuse = outbox, then, contradicted, refuse
         self._loaded = Loaded(Plan(epoch=0, version=0))
         self._pointer, self._missing = pointer, 0
+        self._awaited: set[str] = set()
+        """Inbox objects of these: what no plan knows need not be known to go on."""
         if pointer is None:
             self._read_rest()
         else:
@@ -69,18 +72,35 @@ class Loading:
         plan = self._loaded.plan
         for run in plan.runs.values():
             if run.is_unfinished:
-                self._fetch(run.object, self._object_read)
+                self._fetch(run.object)
         self._missing += 2
         self._outbox.list(INBOX, self._inbox_listed)
         self._outbox.list(PLANS, self._plans_listed)
 
-    def _fetch(self, name: str, take: Callable[[str, StoreAnswer], None]) -> None:
+    def _fetch(self, name: str) -> None:
         def arrived(answer: StoreAnswer, now: float) -> None:
-            take(name, answer)
+            self._object_read(name, answer)
             self._arrived(now)
 
         self._missing += 1
         self._outbox.read(name, arrived)
+
+    def _fetch_new(self, name: str) -> None:
+        def arrived(answer: StoreAnswer, now: float) -> None:
+            if name in self._awaited:
+                self._awaited.remove(name)
+                self._object_read(name, answer)
+                self._arrived(now)
+
+        self._missing += 1
+        self._awaited.add(name)
+        self._outbox.read(name, arrived)
+
+    def _waited(self, now: float) -> None:
+        """What cannot be read holds up no takeover: the coordinator will come to it."""
+        for _ in range(len(self._awaited)):
+            self._awaited.pop()
+            self._arrived(now)
 
     def _arrived(self, now: float) -> None:
         self._missing -= 1
@@ -92,7 +112,8 @@ class Loading:
         known = {run.object for run in plan.runs.values()} | plan.handled.keys()
         for name in answer.names:
             if name not in known:
-                self._fetch(name, self._object_read)
+                self._fetch_new(name)
+        self._outbox.later(now + READ_SECONDS, self._waited)
         self._arrived(now)
 
     def _plans_listed(self, answer: StoreAnswer, now: float) -> None:

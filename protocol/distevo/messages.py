@@ -346,6 +346,8 @@ class Control(Head, frozen=True, kw_only=True):
     verb: ControlVerb
     run: Id | None = None
     task: Task | None = None
+    first_grant: Count = 0
+    """The run's, as in FIT."""
     fitness: Annotated[list[float], Meta(max_length=255)] | None = None
     fit: bool = False
     solved: bool | None = None

@@ -19,6 +19,8 @@ CHECKPOINTS = "checkpoints/"
 RESULTS = "results/"
 MAIL = "mail/"
 
+MAX_SEGMENT_BYTES = 255
+"""Longest segment of a name: what a Linux file system takes as one file name."""
 MAX_ID_BYTES = 64
 """Longest id of a member or a run, in bytes of ASCII: encoded threefold it still fits a file name."""
 

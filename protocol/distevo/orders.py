@@ -10,9 +10,10 @@ from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
 from distevo.ledger import Ledger
 from distevo.member import Announcement
-from distevo.messages import MAX_MEMBERS, MAX_TASK_BYTES
+from distevo.messages import MAX_MEMBERS
+from distevo.names import MAX_SEGMENT_BYTES, quote
 from distevo.outbox import Outbox, Publish
-from distevo.plan import MemberState, RunState
+from distevo.plan import MemberState, RunPlan, RunState
 from distevo.run import Budget, Run, decode_run
 from distevo.topology import check
 from distevo.warm_start import fault
@@ -20,6 +21,8 @@ from distevo.warm_start import fault
 ACCEPTED = "accepted"
 MAX_PLACES = 100_000
 """Most islands of a run, all tasks together: each has a place in the plan."""
+SHOWN = 60
+"""Characters of an id that is too long."""
 MAX_DENIED = MAX_MEMBERS
 """Most revoked keys: every plan carries them."""
 
@@ -28,9 +31,10 @@ def check_run(run: Run) -> str | None:
     """Why a run cannot be taken in, or None: who put it into the store may not have asked a daemon."""
     if not run.tasks:
         return "it has no tasks"
-    long = next((task for task in run.tasks if len(task) > MAX_TASK_BYTES), None)
-    if long is not None:
-        return f"the task {long[:60]!r}... has an id of {len(long)} characters; at most {MAX_TASK_BYTES} are allowed"
+    unfit = next((name for name in (run.name, *run.tasks) if not 0 < len(quote(name)) <= MAX_SEGMENT_BYTES), None)
+    if unfit is not None:
+        told = repr(unfit if len(unfit) <= SHOWN else f"{unfit[:SHOWN]}...")
+        return f"no result of {told} can be named in the store, where a name has 1 to {MAX_SEGMENT_BYTES} bytes"
     if len(run.tasks) * run.settings.islands_per_task > MAX_PLACES:
         return f"it has more than {MAX_PLACES} islands: submit it in parts"
     try:
@@ -156,7 +160,7 @@ class Orders:
             return "no unfit task is left to go on with"
         self._closing.reconsider(name, now)
         if name not in self._ledger.runs:
-            self._outbox.read(run.object, lambda answer, _now: self._reread(name, answer))
+            self._outbox.read(run.object, lambda answer, _now: self._reread(name, run, answer))
         self._changed()
         return ACCEPTED
 
@@ -171,9 +175,9 @@ class Orders:
         self._changed()
         return ACCEPTED
 
-    def _reread(self, name: str, answer: StoreAnswer) -> None:
+    def _reread(self, name: str, run: RunPlan, answer: StoreAnswer) -> None:
         """The object of a run that was over is there again."""
-        if name not in self._ledger.plan.runs:
+        if self._ledger.plan.runs.get(name) is not run:
             return
         try:
             if answer.outcome is not Outcome.DONE:
@@ -193,8 +197,8 @@ class Orders:
         run = self._ledger.plan.runs[name]
         if not run.state.is_over:
             return f"the run is {run.state}; cancel it first"
-        if self._closing.in_hand(name):
-            return "the run is still ending; try again in a moment"
+        if self._closing.is_recording(name):
+            return "a result of the run is being written; try again in a moment"
         self._ledger.forget(name)
         self._closing.drop(name)
 

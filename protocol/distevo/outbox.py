@@ -158,6 +158,10 @@ class Outbox:
         else:
             self.emit(ReplaceObject(op, name, data, token))
 
+    def swap_settled(self) -> None:
+        """What became of the last swap is known."""
+        self._swap_trouble = None
+
     def answered(self, answer: StoreAnswer, now: float) -> None:
         """Resume whoever waits for this answer. An answer that nobody waits for is an error of the shell."""
         if answer.outcome.is_definite:

@@ -132,6 +132,9 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
         for lower, higher in pairwise((*self.rungs, self.budget)):
             if not higher.is_more_than(lower):
                 raise ValueError(f"budgets have to rise, in one unit: {lower} comes before {higher}")
+        first = (self.rungs[0] if self.rungs else self.budget).cpu_seconds
+        if first is not None and not first > 0:
+            raise ValueError(f"a budget of {first:g} CPU seconds is none")
         # An island without a share of its own has nothing to begin with, and nothing to report.
         least = (self.rungs[0] if self.rungs else self.budget).evaluations
         if least is not None and least < self.islands_per_task:

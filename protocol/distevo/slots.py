@@ -11,6 +11,8 @@ from distevo.outbox import Outbox
 FIRST_BACK_OFF = 0.1
 MAX_BACK_OFF = 30.0
 """Most seconds between two tries to start a worker that dies before it has finished anything."""
+MAX_DOUBLINGS = 10
+"""Of the back-off, by when it is at its most: a float ends after a thousand."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Slots:
         if slot.stillborn == 1:
             self._outbox.emit(StartWorker(number))
         else:
-            delay = min(FIRST_BACK_OFF * 2 ** (slot.stillborn - 2), MAX_BACK_OFF)
+            delay = min(FIRST_BACK_OFF * 2 ** min(slot.stillborn - 2, MAX_DOUBLINGS), MAX_BACK_OFF)
             self._outbox.later(now + delay, lambda _: self._outbox.emit(StartWorker(number)))
         return slot
 
@@ -68,6 +70,8 @@ class Slots:
 
     def uneven(self) -> tuple[Slot, Slot] | None:
         """A slot with islands that wait, and a ready one with none; None while there is no such pair."""
+        if not self.slots:
+            return None
         fullest = max(self.slots, key=lambda slot: (len(slot.islands), -slot.number))
         idle = self.least_loaded()
         return (fullest, idle) if idle.is_ready and not idle.islands and len(fullest.islands) > 1 else None

@@ -162,12 +162,13 @@ def plan_hint(in_force: InForce) -> PlanHint:
     return PlanHint(epoch=in_force.plan.epoch, version=in_force.plan.version, name=in_force.name)
 
 
-def verdict_message(verdict: Verified) -> tuple[Control, bytes]:
-    """CONTROL with what came of looking at a guess."""
+def verdict_message(verdict: Verified, first_grant: int) -> tuple[Control, bytes]:
+    """CONTROL with what came of looking at a guess of the run that has this first grant."""
     head = Control(
         verb=ControlVerb.VERDICT,
         run=verdict.run,
         task=verdict.task,
+        first_grant=first_grant,
         fitness=[finite(number) for number in verdict.fitness] if verdict.fitness is not None else None,
         fit=verdict.fit,
         solved=verdict.solved,

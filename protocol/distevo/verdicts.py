@@ -20,6 +20,7 @@ MAX_ASKED = 3
 @dataclass(slots=True)
 class _Question:
     run: Run
+    first_grant: int
     task: str
     genome: bytes
     then: TakeVerdict
@@ -39,16 +40,18 @@ class Verdicts:
         may_run: Callable[[Run], str | None],
         able: Callable[[str, str], list[str]],
         send: Callable[[str, Head, bytes, float], object],
+        first_grant: Callable[[str], int],
     ) -> None:
         """`may_run`: why this platform cannot evaluate programs of a run, or None; `able`: the other members that can
-        work on it, those with islands of the task first."""
+        work on it, those with islands of the task first; `first_grant`: of the run that has a name."""
         self._verifier, self._may_run, self._able, self._send = verifier, may_run, able, send
+        self._first_grant = first_grant
         self._questions: dict[tuple[str, str], _Question] = {}
 
     def verify(self, run: Run, task: str, genome: bytes, then: TakeVerdict, now: float) -> None:
         """Have a guess looked at."""
         is_here = self._may_run(run) is None
-        question = _Question(run, task, genome, then, now + ANSWER_SECONDS, is_here)
+        question = _Question(run, self._first_grant(run.name), task, genome, then, now + ANSWER_SECONDS, is_here)
         self._questions[run.name, task] = question
         if is_here:
             self._verifier.look(run, task, genome, partial(self._looked, question))
@@ -69,10 +72,12 @@ class Verdicts:
         """Nobody waits any more for a verdict on this task's guess."""
         self._questions.pop(task, None)
 
-    def heard(self, sender: str, verdict: Verified, now: float) -> None:
-        """A member has looked."""
+    def heard(self, sender: str, first_grant: int, verdict: Verified, now: float) -> None:
+        """A member has looked at a guess of the run that has this first grant."""
         question = self._questions.get((verdict.run, verdict.task))
-        if question is not None and question.genome == verdict.genome and sender in question.asked:
+        if question is None or (question.first_grant, question.genome) != (first_grant, verdict.genome):
+            return
+        if sender in question.asked:
             del self._questions[verdict.run, verdict.task]
             question.then(verdict, now)
 
@@ -104,4 +109,5 @@ class Verdicts:
             question.then(Verified(name, question.task, question.genome, None, False, None, error), now)
             return
         question.asked.append(member)
-        self._send(member, Control(verb=ControlVerb.VERIFY, run=name, task=question.task), question.genome, now)
+        head = Control(verb=ControlVerb.VERIFY, run=name, task=question.task, first_grant=question.first_grant)
+        self._send(member, head, question.genome, now)

@@ -19,12 +19,12 @@ from distevo.events import (
     Outcome,
     ProblemMissing,
 )
-from distevo.instructions import DeleteObject, Instruction, SkipKeys, StoreInstruction
+from distevo.instructions import DeleteObject, Instruction, ReadObject, SkipKeys, StoreInstruction
 from distevo.names import RESULTS, inbox_run
-from distevo.plan import TaskPlan
+from distevo.plan import RunState, TaskPlan
 from distevo.program import Program
 from distevo.result import decode_result
-from distevo.run import ProblemUse, Run, RunSettings, encode_run
+from distevo.run import Budget, ProblemUse, Run, RunSettings, encode_run
 from tests.node.world import KEY_OF, World
 
 ISLAND = IslandId("r", "t0", 0)
@@ -225,3 +225,26 @@ def test_a_copy_of_a_deleted_run_that_comes_late_is_not_taken_in() -> None:
     world.pass_time(20)
     assert world.node.following.plan.runs == {}
     assert inbox_run("r", "n0") not in world.objects
+
+
+def test_the_object_of_the_earlier_run_that_is_read_late_is_not_the_next_ones() -> None:
+    is_away = False
+
+    def fault(order: StoreInstruction) -> Outcome | None:
+        is_its = isinstance(order, ReadObject) and order.name == inbox_run("r", "n0")
+        return Outcome.UNAVAILABLE if is_away and is_its else None
+
+    first = World(workers=1, fault=fault)
+    first.submit(tasks=1)
+    close(first, ISLAND)
+    world = World(first.objects, boot="b1", workers=1, start=first.now + 100, fault=fault)  # It need not read the run.
+    world.pass_time(10)
+    is_away = True
+    assert world.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
+    assert [world.command(verb) for verb in (Verb.CANCEL, Verb.DELETE)] == ["accepted", "accepted"]
+    world.pass_time(2)
+    world.submit(tasks=1, nonce="n1")
+    world.pass_time(1)
+    is_away = False
+    world.pass_time(40)
+    assert world.plan.runs["r"].state is RunState.RUNNING

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from distevo.command import Verb
 from distevo.events import Death, IslandId, ProblemMissing, Verified, WorkerDied, WorkerReady
 from distevo.instructions import Instruction, StartWorker
@@ -58,10 +60,13 @@ def live(world: World, seconds: float) -> None:
         world.hear("n", Heartbeat(incarnation=0, progress=beat, interval=5.0))
 
 
+def about(world: World, verb: ControlVerb, **said: Any) -> Control:
+    return Control(verb=verb, run="r", task="t0", first_grant=world.plan.runs["r"].first_grant, **said)
+
+
 def answer(world: World, fitness: float) -> None:
     """The other member has looked."""
-    head = Control(verb=ControlVerb.VERDICT, run="r", task="t0", fitness=[fitness], fit=True, solved=True)
-    world.hear("n", head, FIT.genome)
+    world.hear("n", about(world, ControlVerb.VERDICT, fitness=[fitness], fit=True, solved=True), FIT.genome)
     world.pass_time(2)
 
 
@@ -92,12 +97,12 @@ def test_who_is_asked_and_lacks_the_problem_says_nothing_and_the_next_is_asked()
     world = World(workers=1)
     world.join("n")
     world.submit(tasks=1)
-    world.hear("n", Control(verb=ControlVerb.VERIFY, run="r", task="t0"), b"of another")
+    world.hear("n", about(world, ControlVerb.VERIFY), b"of another")
     sent = world.node.router.counts()["sent_control"]
     world.feed(verdict(world, None, is_missing=True))
     world.pass_time(1)
     assert world.node.router.counts()["sent_control"] == sent
-    world.hear("n", Control(verb=ControlVerb.VERIFY, run="r", task="t0"), b"of another")
+    world.hear("n", about(world, ControlVerb.VERIFY), b"of another")
     world.feed(verdict(world, 0.5))
     world.pass_time(1)
     assert world.node.router.counts()["sent_control"] == sent + 1
@@ -111,7 +116,7 @@ def test_what_another_asks_of_a_task_replaces_no_look_of_ours() -> None:
     world.generation(ISLAND, fitness=0.5, evaluations=1000)
     world.pass_time(1)
     ours = verdict(world, 0.5)
-    world.hear("n", Control(verb=ControlVerb.VERIFY, run="r", task="t0"), b"another genome")
+    world.hear("n", about(world, ControlVerb.VERIFY), b"another genome")
     world.feed(verdict(world, 0.1))
     assert task(world).state is TaskState.OPEN
     world.feed(ours)
@@ -215,3 +220,29 @@ def test_where_the_problem_is_missing_here_and_nobody_else_answers_the_guess_sta
     live(world, 2 * ANSWER_SECONDS)
     assert (task(world).state, task(world).fit) == (TaskState.DONE, True)
     assert "no platform that has the problem looked at the guess" in (task(world).error or "")
+
+
+def test_a_question_and_a_verdict_are_about_one_run_of_a_name() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=2)
+    world.feed(ProblemMissing(0, next(iter(world.running)), "No module named 'mine'"))
+    told_fit(world)
+    assert asked(world) == ["n"]
+    earlier = world.plan.runs["r"].first_grant - 1
+    said = {"fitness": [0.0], "first_grant": earlier}
+    world.hear("n", Control(verb=ControlVerb.VERDICT, run="r", task="t0", **said), FIT.genome)
+    assert asked(world) == ["n"]
+    answer(world, 1.0)
+    assert task(world).state is TaskState.DONE
+
+
+def test_who_follows_an_earlier_run_of_the_name_looks_at_no_guess_of_the_next() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    later = world.plan.runs["r"].first_grant + 7
+    world.hear("n", Control(verb=ControlVerb.VERIFY, run="r", task="t0", first_grant=later), b"another")
+    assert world.verifying == []
+    world.hear("n", about(world, ControlVerb.VERIFY), b"another")
+    assert [order.genome for order in world.verifying] == [b"another"]

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from distevo.cluster import decode_cluster, encode_cluster
 from distevo.diversity_view import islands_view
 from distevo.events import Outcome
-from distevo.instructions import ListObjects, ReadObject, StoreInstruction
+from distevo.instructions import ListObjects, ReadObject, ReplaceObject, StoreInstruction
+from distevo.names import CLUSTER
 from distevo.node import Node
 from distevo.outline import Outline
+from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, decode_plan, encode_plan
 from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
@@ -230,4 +235,18 @@ def test_what_the_store_refuses_is_shown_until_it_succeeds() -> None:
     assert (later["seconds"], bool(later["reason"])) == (first["seconds"] + 5, True)
     is_full = False
     world.pass_time(60)
+    assert status(world.node, world.now)["members"][0]["store_trouble"] is None
+
+
+def test_a_lease_that_was_lost_is_no_trouble_with_the_store() -> None:
+    world = World(workers=1)
+    world.pass_time(5)
+    world.fault = lambda order: Outcome.UNKNOWN if isinstance(order, ReplaceObject) else None
+    world.submit(tasks=1)
+    data, token = world.objects[CLUSTER]
+    taken = msgspec.structs.replace(decode_cluster(data), nonce="ab", holder="n", boot="c0", epoch=2)
+    world.objects[CLUSTER] = encode_cluster(taken), token + 1
+    world.pass_time(3)
+    world.fault = lambda _: None
+    assert world.node.phase is Phase.WATCHING
     assert status(world.node, world.now)["members"][0]["store_trouble"] is None

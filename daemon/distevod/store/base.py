@@ -20,9 +20,8 @@ import re
 from typing import Protocol
 
 from distevo.errors import BadName
+from distevo.names import MAX_SEGMENT_BYTES
 
-MAX_SEGMENT_BYTES = 255
-"""Longest segment of a name: what a Linux file system takes as one file name."""
 MAX_NAME_BYTES = 1024
 """Longest name: what Google Cloud Storage takes."""
 RESERVED = frozenset({"cas", "tmp"})

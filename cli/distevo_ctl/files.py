@@ -33,13 +33,13 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     if tasks is None:
         return {}
     path = Path(tasks)
-    if not (path.suffix in (".json", ".csv") or "/" in tasks or _is_file(path)):
+    if not (path.suffix.lower() in (".json", ".csv") or "/" in tasks or _is_file(path)):
         return {"spec": tasks}
     from distevo.errors import TaskError
     from distevod.problems.check import TASKS_LIMIT_BYTES, parse_task_file
 
     content = _read(path, "task file", TASKS_LIMIT_BYTES)
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return {"csv": _text(content, tasks), "name": path.stem}
     try:
         return {"data": parse_task_file(content), "name": path.stem}

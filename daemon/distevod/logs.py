@@ -9,15 +9,18 @@ Write them with the standard library: `log.info("written", extra=fields(run=name
 
 import contextlib
 import logging
+import os
+import shutil
 import sys
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 FILE_LIMIT = 16 * 1024 * 1024
-"""Bytes of a log file before it is moved to `<name>.1`, whose older content goes: at most twice this is kept."""
+"""Bytes of a log file before its end is kept as `<name>.1`, in the place of what was there, and it begins anew: at most
+twice this is kept. Processes that inherited it go on writing to it, so it stays the same file."""
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:
@@ -44,6 +47,15 @@ def configure(log_format: str = "text", level: str = "info", file: Path | None =
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _unraisable
+
+
+def keep_bounded() -> None:
+    """To be called now and then: others than this process may write to the log file."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _File):
+            # Rather a log too long than none; the next line that is written complains of it.
+            with handler.lock or contextlib.nullcontext(), contextlib.suppress(OSError):
+                handler.keep_bounded()
 
 
 class TextFormatter(logging.Formatter):
@@ -89,20 +101,23 @@ class _File(logging.FileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            if self.stream and self.stream.tell() > FILE_LIMIT:
-                self._move(self.stream)
+            self.keep_bounded()
         except OSError:  # rather a log too long than none
             self.handleError(record)
         super().emit(record)
 
-    def _move(self, stream: TextIO) -> None:
+    def keep_bounded(self) -> None:
+        """Begin anew if the file is full. Raises OSError."""
+        if not self.stream or (size := os.fstat(self.stream.fileno()).st_size) <= FILE_LIMIT:
+            return
         path = Path(self.baseFilename)
-        try:
-            stream.close()
-            path.replace(path.with_name(path.name + ".1"))
-            path.touch(mode=0o600)
-        finally:
-            self.stream = self._open()
+        earlier = path.with_name(path.name + ".1")
+        with path.open("rb") as old, earlier.open("wb") as kept:
+            earlier.chmod(0o600)
+            old.seek(size - FILE_LIMIT)
+            old.readline()
+            shutil.copyfileobj(old, kept)
+        os.truncate(path, 0)
 
 
 def _time(record: logging.LogRecord) -> str:

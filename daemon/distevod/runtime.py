@@ -62,13 +62,15 @@ from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.pool import Pool
 from distevod.lanes import Lanes
-from distevod.logs import fields
+from distevod.logs import fields, keep_bounded
 from distevod.problems.loader import BUILT_IN
 from distevod.settings import Settings
 from distevod.store import Store, folder_of
 from distevod.transport import Transport, load_or_make
 from distevod.usage import LOOK_SECONDS, disk_watches, usage
 
+LOG_SECONDS = 2.0
+"""How often the size of the log file is looked at: problems print into it, too."""
 KEY = "key"
 """The file in the state folder with the platform's key pair."""
 
@@ -175,6 +177,7 @@ class Runtime:
         try:
             self._carry_out(self.node.start(self.now()))
             self._look_at_disk()
+            self._look_at_log()
             ready()
             return await self._gone
         finally:
@@ -191,6 +194,11 @@ class Runtime:
             if (reason := disk.look()) is not None:
                 self.feed(CheckpointWanted(reason))
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_at_disk)
+
+    def _look_at_log(self) -> None:
+        if not self._is_gone():
+            keep_bounded()
+            asyncio.get_running_loop().call_later(LOG_SECONDS, self._look_at_log)
 
     def stop(self) -> None:
         """Ask for a clean end."""

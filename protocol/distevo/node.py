@@ -315,7 +315,7 @@ class Node:
 
     def _worker_died(self, event: WorkerDied, now: float) -> None:
         verdict = self.verifier.died(event, now)
-        slot = self.slots.died(event.slot, event.cause.value, now)
+        slot = self.slots.died(event.slot, event.cause.value, now, is_known=event.culprit is not None)
         self.verifier.elsewhere()
         # One that died before it said what it was at died of what it was given first.
         blamed = event.island or next(iter(slot.islands), None)

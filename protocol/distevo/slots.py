@@ -11,6 +11,9 @@ from distevo.outbox import Outbox
 FIRST_BACK_OFF = 0.1
 MAX_BACK_OFF = 30.0
 """Most seconds between two tries to start a worker that dies before it has finished anything."""
+MAX_CONVICTED = 100
+"""Workers in a row that may die of one program after another before the next has to wait: some programs of a generation
+may hang, but where all do there is no hurry."""
 MAX_DOUBLINGS = 10
 """Of the back-off, by when it is at its most: a float ends after a thousand."""
 
@@ -24,7 +27,9 @@ class Slot:
     islands: list[IslandId] = field(default_factory=list)
     """In the order in which they were placed; the worker takes turns among those of its earliest task."""
     stillborn: int = 0
-    """Workers in a row that died before they had finished anything."""
+    """Workers in a row that died before they had finished anything, of nothing that is known."""
+    convicted: int = 0
+    """Workers in a row that died of a program, before they had finished anything."""
 
 
 class Slots:
@@ -49,15 +54,20 @@ class Slots:
 
     def worked(self, number: int) -> None:
         """The worker in this slot has finished something: whatever killed those before it, it does not kill all."""
-        self.slots[number].stillborn = 0
+        self.slots[number].stillborn = self.slots[number].convicted = 0
 
-    def died(self, number: int, cause: str, now: float) -> Slot:
-        """The worker in this slot is gone: start another, at once unless one after another dies."""
+    def died(self, number: int, cause: str, now: float, *, is_known: bool = False) -> Slot:
+        """The worker in this slot is gone: start another, at once unless one after another dies. `is_known`: of which
+        program, so that the next one gets further."""
         slot = self.slots[number]
         self.replaced[cause] = self.replaced.get(cause, 0) + 1
         slot.is_ready = False
-        slot.stillborn += 1
-        if slot.stillborn == 1:
+        if is_known and slot.convicted < MAX_CONVICTED:
+            slot.convicted += 1
+            slot.stillborn = 0
+        else:
+            slot.stillborn += 1
+        if slot.stillborn <= 1:
             self._outbox.emit(StartWorker(number))
         else:
             delay = min(FIRST_BACK_OFF * 2 ** min(slot.stillborn - 2, MAX_DOUBLINGS), MAX_BACK_OFF)

@@ -173,6 +173,128 @@ def test_the_longest_genome_is_named_when_it_ends_its_worker(tmp_path: Path) -> 
     asyncio.run(scene())
 
 
+LEAVING = """
+import os, subprocess, sys, time
+
+class Leaving:
+    name, version = "leaving", "1"
+
+    def __init__(self, task):
+        self.task = task
+
+    def random(self, rng):
+        return rng.randbytes(8)
+
+    def mutate(self, genome, rng):
+        return rng.randbytes(8)
+
+    def evaluate(self, genome):
+        exec(self.task["code"])
+        return 1.0
+
+    def encode(self, genome):
+        return genome
+
+    def decode(self, data):
+        return data
+"""
+
+
+def leaving(code: str, evaluations: int = 10**6) -> StartIsland:
+    """An island whose programs do this."""
+    ref = resolve("leaving.py:Leaving", LEAVING)
+    problem = ProblemUse(ref.reference, ref.digest, "leaving", "1", ref.source)
+    return start(problem, {"code": code}, evaluations=evaluations)
+
+
+async def gone(pid: int) -> None:
+    """Wait until there is no such process, or nothing but its number."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                if " Z " in Path(f"/proc/{pid}/stat").read_text():
+                    return
+            except FileNotFoundError:
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_a_worker_is_known_to_be_gone_whatever_its_problem_has_left_behind(session: bool, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = (
+        f"left = subprocess.Popen(['sleep', '60'], start_new_session={session}, close_fds=False)\n"
+        f"open({str(note)!r}, 'w').write(str(left.pid))\n"
+        "time.sleep(60)"
+    )
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(leaving(code))
+            assert (await b.next(WorkerDied)).cause is Death.TIME_OUT
+            left = int(note.read_text())
+            if session:  # It has left the worker's group of processes, and is nobody's to end.
+                os.kill(left, signal.SIGKILL)
+            await gone(left)
+
+    asyncio.run(scene())
+
+
+def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = (
+        f"if not os.path.exists({str(note)!r}):\n"
+        f"    open({str(note)!r}, 'w').write(str(subprocess.Popen(['sleep', '60'], close_fds=False).pid))"
+    )
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(leaving(code))
+            await b.next(IslandReported)
+            begun = time.monotonic()
+            await b.pool.finish(20)
+            assert time.monotonic() - begun < 5
+            await gone(int(note.read_text()))
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("sys.exit(3)", "SystemExit: 3"),
+        ("raise ValueError('\\udc80')", "ValueError: \\udc80"),
+        ("raise ValueError('x' * 10**7)", "ValueError: xxx"),
+    ],
+)
+def test_whatever_a_program_raises_it_alone_is_invalid(code: str, words: str) -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(leaving(f"if genome[0] % 2:\n    {code}"))
+            reported = await b.next(IslandReported)
+            assert reported.snapshot.counters.errors > 0
+            assert words in (reported.warning or "")
+            assert len(reported.warning or "") < 3000
+
+    asyncio.run(scene())
+
+
+def test_processes_that_a_problem_starts_are_paid_for() -> None:
+    code = "subprocess.run([sys.executable, '-S', '-c', 'import time\\nwhile time.process_time() < 0.1: pass'])"
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(leaving(code, evaluations=5))
+            counters = (await b.next(IslandReported)).snapshot.counters
+            assert counters.cpu_seconds > 0.09 * counters.evaluations
+
+    asyncio.run(scene())
+
+
 async def stopped_before_it_is_ready(b: Bench) -> None:
     """Launch a worker that comes to nothing, though on a busy machine some are ready before they can be stopped."""
     for _ in range(20):

@@ -254,7 +254,7 @@ def test_code_that_never_returns_is_given_up_and_holds_nobody_up(one_daemon: Dae
     thread.start()
     assert one_daemon.wait_done(one_daemon.submit(reference="onemax", data=TASKS, evaluations=10**6))["fit"] == 3
     thread.join(60)
-    assert "never returned" in str(refusals[0])
+    assert "took more than" in str(refusals[0])
 
 
 @pytest.mark.parametrize("request_", [{"do": "nothing"}, {"do": "results", "run": "x"}, {"do": "submit", "run": "a/b"}])

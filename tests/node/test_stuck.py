@@ -19,7 +19,7 @@ from distevo.news import Report
 from distevo.orders import check_run
 from distevo.plan import RunState
 from distevo.run import Budget, ProblemUse, Run, RunSettings
-from distevo.slots import MAX_BACK_OFF
+from distevo.slots import MAX_BACK_OFF, MAX_CONVICTED
 from distevo.speech import report_messages
 from distevo.work import fresh_snapshot
 from tests.node.world import World
@@ -121,6 +121,20 @@ def test_workers_that_do_not_start_are_tried_for_ever() -> None:
         world.pass_time(MAX_BACK_OFF + 1)
         starts += 1
     assert world.node.slots.replaced == {"crashed": starts}
+
+
+def test_workers_that_die_of_one_program_after_another_do_not_wait() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    begun = world.now
+    for number in range(MAX_CONVICTED):
+        world.feed(WorkerDied(0, Death.TIME_OUT, ISLAND, b"hangs %d" % number))
+        assert ISLAND in world.running
+    assert world.now == begun
+    for number in range(5):
+        world.feed(WorkerDied(0, Death.TIME_OUT, ISLAND, b"hangs too %d" % number))
+        world.pass_time(MAX_BACK_OFF)
+    assert world.node.slots.slots[0].stillborn == 5
 
 
 def test_a_cancelled_run_that_nobody_can_end_is_deleted() -> None:

@@ -186,7 +186,7 @@ def test_an_unknown_problem_is_no_crash() -> None:
 )
 def test_what_never_returns_is_killed_and_named(source: str, phase: str) -> None:
     start = time.monotonic()
-    with pytest.raises(ProblemError, match=f"the problem never returned within 0.5 s while {phase}"):
+    with pytest.raises(ProblemError, match=f"trying the problem took more than 0.5 s; at the end it was {phase}"):
         check(source, timeout_s=0.5)
     assert time.monotonic() - start < 5
 
@@ -201,7 +201,7 @@ def test_what_it_started_is_killed_with_it(source: str, tmp_path: Path) -> None:
     if source is GOOD:
         check(started + source)
     else:
-        with pytest.raises(ProblemError, match="never returned within 1 s"):
+        with pytest.raises(ProblemError, match="took more than 1 s"):
             check(started + source, timeout_s=1)
     left = int(note.read_text())
     deadline = time.monotonic() + 5
@@ -297,6 +297,7 @@ def test_bad_tasks_are_explained(tasks: dict[str, Any], message: str) -> None:
         ("{'a': float('nan')}", TaskError, "task 'a' is not JSON data: Out of range float values"),
         ("{'a': object()}", TaskError, "task 'a' is not JSON data: Object of type object"),
         ("{'a': b'x'}", TaskError, "task 'a' is not JSON data"),
+        ("{'a': [2**64]}", TaskError, "task 'a': the whole number 18446744073709551616 has more than 64 bits"),
         ("{1: 1}", TaskError, "task id 1: must be text"),
         ("{'a': 1} if spec == 'x' else 1 / 0", ProblemError, "Mine.tasks failed: ZeroDivisionError"),
         ("3", ProblemError, "Mine made int of the tasks; it must be a dict by id"),
@@ -354,9 +355,13 @@ def test_huge_tasks_are_refused() -> None:
         (b"", "the task file is not JSON"),
         (b'{"a": "\xff"}', "the task file is not JSON"),
         (b"[" * 100_000 + b"]" * 100_000, "the task file is nested too deeply"),
+        (b'{"a": {"v": 1}, "b": 2, "a": 3}', "'a' is given twice"),
+        (b'{"a": 18446744073709551616}', "the whole number 18446744073709551616 has more than 64 bits"),
+        (b'{"a": -9223372036854775809}', "has more than 64 bits"),
+        (b'{"a": ' + b"9" * 100 + b"}", "has more than 64 bits"),
         (b" " * ((64 << 20) + 1), "at most 67,108,864 are read"),
     ],
-    ids=["nan", "infinite", "empty", "bytes", "deep", "huge"],
+    ids=["nan", "infinite", "empty", "bytes", "deep", "twice", "large", "low", "larger", "huge"],
 )
 def test_bad_task_files(content: bytes, message: str) -> None:
     with pytest.raises(TaskError, match=message):
@@ -365,3 +370,7 @@ def test_bad_task_files(content: bytes, message: str) -> None:
 
 def test_a_task_file() -> None:
     assert parse_task_file(b'{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+
+
+def test_long_numbers_of_64_bits_are_what_they_are() -> None:
+    assert parse_task_file(b'{"a": [18446744073709551615, -9223372036854775808]}') == {"a": [2**64 - 1, -(2**63)]}

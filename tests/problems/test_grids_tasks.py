@@ -116,7 +116,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("text", changed(GRID, [["1"]]), "cell 0 must be a whole number 0 to 9, is text"),
     ("row no list", changed(GRID, [3]), "row 0 must be a list of colours, is 3"),
     ("100,000 deep", changed(GRID, DEEP), "row 0, cell 0 must be a whole number 0 to 9, is a list"),
-    ("some test outputs", changed(("test",), [*GOOD["test"], {"input": [[1]]}]), 'test pair 1: has no "output"'),
+    (
+        "some test outputs",
+        changed(("test",), [*GOOD["test"], {"input": [[1]]}]),
+        '1 has no "output", and others have',
+    ),
 ]
 
 

@@ -188,3 +188,19 @@ def test_json_lines_are_json_whatever_the_fields_hold() -> None:
         line = logs.JsonFormatter().format(record("x", value=value))
         parsed = json.loads(line, parse_constant=lambda word: 1 / 0)
         assert "value" in parsed["fields"]
+
+
+def test_what_others_write_into_the_file_is_bounded_too(tmp_path: Path) -> None:
+    path = tmp_path / "distevod.log"
+    ran(
+        "import subprocess\nlogs.FILE_LIMIT = 10_000\npath = Path(sys.argv[1])\nlogs.configure('text', 'info', path)\n"
+        "with path.open('ab') as inherited:\n"
+        "    for number in range(100):\n"
+        "        subprocess.run(['echo', str(number) * 200], stdout=inherited)\n"
+        "        logs.keep_bounded()\n"
+        "        assert sum(file.stat().st_size for file in path.parent.iterdir()) < 21_000\n"
+        "    subprocess.run(['echo', 'the last'], stdout=inherited)\n",
+        str(path),
+    )
+    assert path.read_text().endswith("the last\n")
+    assert "9898" in path.with_name("distevod.log.1").read_text() + path.read_text()

@@ -109,7 +109,7 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
     "--seed",
     type=click.IntRange(0, MOST_EVALUATIONS),
     metavar="N",
-    help="Makes islands repeatable, migration apart. [random]",
+    help="Makes islands repeatable, but for migration and generations that end by their time. [random]",
 )
 @click.option(
     "--restart-after", type=click.IntRange(0, LIMITS["restart_after"]), metavar="N",

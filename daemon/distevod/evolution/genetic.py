@@ -94,7 +94,7 @@ class Genetic:
         best = parents[0]
         if self._contract.encode(self._genome_of(best)) != best.genome:
             raise ProblemError(
-                f"{self._contract.name}: mutate or crossover changes its parent in place; change a copy and return it"
+                f"{self._contract.name}: mutate, crossover or evaluate changes a genome in place; work on a copy of it"
             )
 
     def _tournament(self, parents: list[Program], draw: Callable[[], float]) -> Callable[[], Any]:

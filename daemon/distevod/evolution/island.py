@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from distevo.seen import MAX_SEEN_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
+from distevod.evolution.raised import RAISED, told
 from distevod.evolution.telling import LEAST_SHARED_SECONDS, Nodes, skippable
 from distevod.evolution.trace import Trace
 from distevod.evolution.tried import LONG_KNOWN_SECONDS, Tried
@@ -76,8 +78,8 @@ class Island:
     choices come from a generator of its own, made of the island's seed and the generation's number: these two are the
     whole random state, and resuming equals never having stopped.
 
-    What other islands send comes in between generations. So the island's way depends on its seed and on what it was
-    sent before which generation, and on nothing else: migrants are taken into the archive, and a proposal that another
+    What other islands send comes in between generations. So the island's way depends on its seed, on what it was sent
+    before which generation, and on which generations were cut short by their time, and on nothing else: migrants are taken into the archive, and a proposal that another
     island has evaluated is skipped, which also keeps it out of this archive until it comes as a migrant. Migrants are
     state; keys to be skipped are not, and are forgotten when the island is started anew.
     """
@@ -127,7 +129,7 @@ class Island:
                 self._fresh[migrant.key] = self._contract.decode_canonical(migrant.genome)
             except MemoryError:
                 raise
-            except Exception as error:  # noqa: BLE001 - it was made elsewhere: no reason to give this island up
+            except RAISED as error:  # it was made elsewhere: no reason to give this island up
                 self._tally.complain("decoding a migrant raised", error, migrant.genome)
             else:
                 offered.append(migrant)
@@ -148,7 +150,7 @@ class Island:
         self._rebuild_walk()
         if self._trace is not None:
             self._trace.begin()
-        begun, begun_cpu = time.perf_counter(), time.process_time()
+        begun, begun_cpu = time.perf_counter(), _cpu_seconds()
         self._deadline = begun + self._settings.generation_seconds
         self._fresh = {}
         snapshot = self._snapshot
@@ -176,7 +178,7 @@ class Island:
                 duplicates=old.duplicates + tally.duplicates,
                 invalid=old.invalid + tally.invalid,
                 errors=old.errors + tally.errors,
-                cpu_seconds=old.cpu_seconds + time.process_time() - begun_cpu,
+                cpu_seconds=old.cpu_seconds + _cpu_seconds() - begun_cpu,
                 seconds=old.seconds + time.perf_counter() - begun,
             ),
         )
@@ -256,7 +258,7 @@ class Island:
                 genomes[place] = self._contract.decode_canonical(data)
             except MemoryError:
                 raise
-            except Exception as error:  # noqa: BLE001 - another version made it: no reason to give this island up
+            except RAISED as error:  # another version made it: no reason to give this island up
                 self._tally.complain("a program of the earlier run is left out: decoding it raised", error, data)
         offered, looked_at = self._evaluate(list(genomes.values()))
         self._cursor += len(part) if looked_at == len(genomes) else list(genomes)[looked_at]
@@ -375,7 +377,7 @@ class Island:
                 evaluations.append(evaluate(genome))
             except (MemoryError, ProblemError):
                 raise  # Of a lack of memory the worker dies, with this program on its page.
-            except Exception as error:  # noqa: BLE001 - the problem's own code: the program is invalid, the user is told
+            except RAISED as error:  # the program is invalid, the user is told
                 tally.errors += 1
                 tally.complain("evaluate raised", error, data)
                 evaluations.append(None)
@@ -397,7 +399,7 @@ class Island:
                 part = self._contract.evaluate_batch(genomes[start : start + size])
             except (MemoryError, ProblemError):
                 raise
-            except Exception:  # noqa: BLE001 - one by one it shows which program it was, and that is told
+            except RAISED:  # one by one it shows which program it was, and that is told
                 return evaluations + self._one_by_one(genomes[start:], encoded[start:])
             evaluations += part
             self._tally.evaluations += len(part)
@@ -419,7 +421,7 @@ class Island:
             return make()
         except (MemoryError, ProblemError):
             raise
-        except Exception as error:
+        except RAISED as error:
             raise ProblemError(f"making new programs raised {_words(error)}") from error
 
 
@@ -433,12 +435,19 @@ class _Tally:
         self.evaluated = b""
         self.complaint: str | None = None
 
-    def complain(self, what: str, error: Exception, genome: bytes) -> None:
+    def complain(self, what: str, error: BaseException, genome: bytes) -> None:
         if self.complaint is None:
             self.complaint = f"{what} {_words(error)}; the program was {genome[:80]!r}"
 
 
-def _words(error: Exception) -> str:
-    """An exception of the user's code in one line: its type, its words, and where it came from."""
+def _words(error: BaseException) -> str:
+    """An exception of the user's code: its type, its words, and where it came from."""
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({last.name} in {last.filename.rpartition('/')[2]}, line {last.lineno})"
+    where = told(f"{last.name} in {last.filename.rpartition('/')[2]}, line {last.lineno}")
+    return f"{told(f'{type(error).__name__}: {error}')} ({where})"
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process, and of those that a problem has started and waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime

@@ -60,6 +60,8 @@ LATE_SECONDS = 1.0
 """A look that comes so long after the one before says that the daemon was held up itself, and its workers maybe too."""
 BUSY_SECONDS = 30.0
 """How long a worker may owe something outside any evaluation without a sign of life: starting, loading, varying."""
+AFTER_SECONDS = 0.2
+"""How long what a worker said last is waited for once it has ended, if its socket is still open."""
 UNREAD_BYTES = 1 << 20
 """When a worker in a long evaluation has left so much unread, keys that it could skip are not worth keeping for it."""
 
@@ -90,6 +92,8 @@ class _Process:
     islands: dict[int, _Island] = field(default_factory=dict)
     is_ready: bool = False
     is_timed_out: bool = False
+    ended_at: float | None = None
+    """When it was seen that it has ended, though its socket has not."""
     last: Reading | None = None
     moved_at: float = 0.0
     """When it last gave a sign of life, or owed none; on the event loop's clock."""
@@ -97,6 +101,17 @@ class _Process:
     """As it last said, and how long it has owed nothing since then."""
     counted_at: float = 0.0
     """Until when that is counted; on the event loop's clock."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended; it is left to be reaped."""
+        return os.waitid(os.P_PID, self.popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def kill(self) -> None:
+        """End it at once, with whatever a problem has started in it."""
+        if self.popen.returncode is None:  # Else its number may be another's.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.popen.pid, signal.SIGKILL)
 
     @property
     def owes_nothing(self) -> bool:
@@ -200,6 +215,7 @@ class Pool:
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
+            process_group=0,  # What a problem starts ends with the worker.
         )
 
     # Orders for a worker that is gone come to nothing: that it died is on its way to whoever gave them.
@@ -276,7 +292,7 @@ class Pool:
     def kill(self) -> None:
         """End all workers at once."""
         for process in self._processes.values():
-            process.popen.kill()
+            process.kill()
 
     async def _gone(self) -> None:
         while self._processes:
@@ -375,7 +391,7 @@ class Pool:
 
     def lost(self, process: _Process) -> None:
         """A worker's socket has closed: it is gone, or as good as gone."""
-        process.popen.kill()
+        process.kill()
         status = process.popen.wait()
         reading = process.page.read()
         process.page.close()
@@ -399,7 +415,7 @@ class Pool:
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if all(process.owes_nothing for process in self._processes.values()):
+            if not self._is_finishing and all(process.owes_nothing for process in self._processes.values()):
                 self._is_owed.clear()
                 await self._is_owed.wait()
             await asyncio.sleep(LOOK_SECONDS)
@@ -415,6 +431,9 @@ class Pool:
             self._look_at(process, now)
 
     def _look_at(self, process: _Process, now: float) -> None:
+        if process.is_over:
+            self._look_after(process, now)
+            return
         reading = process.page.read()
         if process.owes_nothing or reading != process.last:
             process.last, process.moved_at = reading, now
@@ -424,7 +443,15 @@ class Pool:
             limit = max(limit, BUSY_SECONDS)
         if now - process.moved_at > limit and not process.is_timed_out:
             process.is_timed_out = True
-            process.popen.kill()
+            process.kill()
+
+    def _look_after(self, process: _Process, now: float) -> None:
+        """It has ended, and its socket not: what a problem has started in it may hold it open for ever."""
+        if process.ended_at is None:
+            process.ended_at = now
+            process.kill()
+        elif now - process.ended_at > AFTER_SECONDS and process.transport is not None:
+            process.transport.abort()
 
 
 class _Link(asyncio.Protocol):

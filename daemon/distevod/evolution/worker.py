@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections import deque
 from typing import Any
 
@@ -27,6 +28,7 @@ from distevo.problem import Contract
 from distevo.run import Budget, ProblemUse
 from distevod.evolution.island import Generation, Island, IslandSettings
 from distevod.evolution.page import Page
+from distevod.evolution.raised import RAISED, told
 from distevod.evolution.spent import Spent
 from distevod.evolution.trace import Trace
 from distevod.evolution.wire import (
@@ -196,7 +198,7 @@ class Worker:
             island = Island(contract, settings, message.snapshot, self._page, self._trace)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
+        except RAISED as error:  # its words go to the user
             answer = Missing if isinstance(error, ProblemAbsent) else Failed
             self._send(answer(message.number, _words(error)))
             self._forget(key)
@@ -213,7 +215,7 @@ class Worker:
             report = running.generation(self._spent)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
+        except RAISED as error:  # its words go to the user
             self._send(Failed(running.number, _words(error)))
             self._drop(running)
             return
@@ -235,7 +237,7 @@ class Worker:
             answer = Looked(message.number, evaluation.fitness, evaluation.fit, solved, None)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - the problem's own code; its words go to the user
+        except RAISED as error:  # its words go to the user
             answer = Looked(message.number, None, False, None, _words(error), isinstance(error, ProblemAbsent))
         self._page.end()
         self._send(answer)
@@ -260,7 +262,7 @@ class Worker:
                 made = load(ProblemRef(reference=problem.reference, source=problem.source, digest=problem.digest))
             except MemoryError:
                 raise
-            except Exception as error:
+            except RAISED as error:
                 raise ProblemAbsent(_words(error)) from error
             self._classes[key] = made
         return made
@@ -299,8 +301,8 @@ def _genomes(contract: Contract, block: bytes) -> tuple[bytes, ...]:
     return tuple(program.genome for program in unpack(block, contract.keyer)) if block else ()
 
 
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, DistevoError) else f"{type(error).__name__}: {error}"
+def _words(error: BaseException) -> str:
+    return told(str(error) if isinstance(error, DistevoError) else f"{type(error).__name__}: {error}")
 
 
 def _die_with(parent: int) -> None:
@@ -334,6 +336,11 @@ def main() -> None:
         os._exit(EXIT_MEMORY)
     except (BrokenPipeError, ConnectionResetError):
         sys.exit("the daemon is gone")
+    except BaseException:  # noqa: BLE001 - whatever it is, the daemon has to hear of its end
+        # At once, too: the page still names the program, and a thread that a problem has left would be waited for.
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 if __name__ == "__main__":

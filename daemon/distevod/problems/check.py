@@ -14,6 +14,7 @@ standard error.
 import ctypes
 import json
 import os
+import re
 import resource
 import selectors
 import signal
@@ -54,6 +55,9 @@ LONGEST_REPEATED_S = 5.0
 DEFAULT_TASK = "default"
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_MOST_DIGITS = 20
+"""Of a whole number of 64 bits."""
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
 class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,15 +96,39 @@ class CheckedProblem(msgspec.Struct, frozen=True):
 
 
 def parse_task_file(content: bytes) -> Any:
-    """JSON of a task file. Raises `TaskError` for what is none, for NaN, and for too much or too deep content."""
+    """JSON of a task file. Raises `TaskError` for what is none, for NaN, for too much or too deep content, and for what
+    readers of JSON silently change: names that are given twice, and whole numbers of more than 64 bits."""
     if len(content) > TASKS_LIMIT_BYTES:
         raise TaskError(f"the task file has {len(content):,} bytes; at most {TASKS_LIMIT_BYTES:,} are read")
     try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
+        parsed = orjson.loads(content)
+        json.loads(content, object_pairs_hook=_once, parse_int=_whole_number_of(content))
+    except RecursionError as error:
+        raise TaskError("the task file is nested too deeply") from error
+    except ValueError as error:
         if "depth limit" in str(error):
             raise TaskError("the task file is nested too deeply") from error
         raise TaskError(f"the task file is not JSON: {error}") from error
+    return parsed
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for at, name in enumerate(names) if name in names[:at])
+        raise TaskError(f"{twice!r:.80} is given twice in one object of the task file")
+
+
+def _whole_number_of(content: bytes) -> Callable[[str], Any]:
+    """What reads whole numbers: with a closer look only where some are long."""
+    return _whole_number if _LONG_NUMBER.search(content) else str
+
+
+def _whole_number(text: str) -> int:
+    digits = text.lstrip("-0")
+    if len(digits) > _MOST_DIGITS or not -(2**63) <= int(text) < 2**64:
+        raise TaskError(f"the whole number {text:.30} has more than 64 bits: write it as text")
+    return int(text)
 
 
 def check_in_process(
@@ -140,7 +168,7 @@ def check_in_process(
     if talk.answer is not None:
         return _read_answer(talk.answer)
     if not finished:
-        raise ProblemError(f"the problem never returned within {timeout_s:g} s while {talk.phase}")
+        raise ProblemError(f"trying the problem took more than {timeout_s:g} s; at the end it was {talk.phase}")
     raise ProblemError(f"the problem {_ending(process.returncode, memory_mb)} while {talk.phase}{talk.last_words()}")
 
 
@@ -306,7 +334,7 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
         say(f"constructing task {name!r}")
         try:
             # From the JSON, not from what `tasks` returned: this is what workers will get.
-            instance = problem(orjson.loads(data))
+            instance = problem(msgspec.json.decode(data))
         except TaskError as error:
             if _needs_tasks(problem, request):
                 raise TaskError(f"{problem.__name__} needs tasks{_tasks_hint(problem)}") from error
@@ -402,7 +430,12 @@ def _called(problem: Any, member: str, file: str | None, *arguments: Any, otherw
 def _as_json(name: str, data: Any) -> bytes:
     """Task data as JSON. orjson would write null for NaN, so it is json that writes what Python code made."""
     try:
-        return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
+        if _LONG_NUMBER.search(text):
+            json.loads(text, parse_int=_whole_number)
+        return text
+    except TaskError as error:
+        raise TaskError(f"task {name!r}: {error}") from error
     except RecursionError as error:
         raise TaskError(f"task {name!r} is nested too deeply") from error
     except (TypeError, ValueError) as error:
@@ -445,17 +478,19 @@ def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random) -> None:
     One whose evaluation raises is invalid, so that a few of these are no reason to refuse the problem.
     """
     for left in reversed(range(MOST_RAISING)):
-        begun = time.monotonic()
+        begun, encoded = time.monotonic(), [contract.encode(genome) for genome in genomes]
         try:
             found = contract.evaluate_batch(genomes)
         except DistevoError:
             raise
-        except Exception:
+        except (Exception, SystemExit):
             if not left:
                 raise
             genomes = [contract.random(rng)]
         else:
             break
+    if [contract.encode(genome) for genome in genomes] != encoded:
+        raise ProblemError(f"{contract.name}: evaluate changes the genome in place; work on a copy")
     if time.monotonic() - begun > LONGEST_REPEATED_S:
         return
     for before, after in zip(found, contract.evaluate_batch(genomes), strict=True):
@@ -493,7 +528,8 @@ def main() -> NoReturn:
     memory_mb, parent = map(int, sys.argv[1:3])
     _die_with_parent(parent)
     limit = memory_mb << 20
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # As in workers: what a problem fills, and not libraries and reserved space.
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     payload = sys.stdin.buffer.read()
     # The user's prints, and those of C libraries, must not spoil the answer.

@@ -1,7 +1,7 @@
 """Tasks: where they come from, and the check of every task before anything is made of it.
 
 A task is ARC's own JSON: `{"train": [{"input": grid, "output": grid}, ...], "test": [...]}`, where a grid is a
-list of 1 to 30 rows of equal length 1 to 30 of whole numbers 0 to 9. An output of a test pair may be missing.
+list of 1 to 30 rows of equal length 1 to 30 of whole numbers 0 to 9. The outputs of the test pairs may be missing.
 """
 
 from __future__ import annotations
@@ -119,9 +119,11 @@ def checked_task(data: Any, name: str = "") -> Task:
         inputs.append(_grid(pair, "input", f"{where}: train pair {i}"))
         outputs.append(_grid(pair, "output", f"{where}: train pair {i}"))
     test_inputs = [_grid(pair, "input", f"{where}: test pair {i}") for i, pair in enumerate(test)]
-    hidden = [pair for pair in test if pair.get("output") is not None]
+    bare = [i for i, pair in enumerate(test) if pair.get("output") is None]
     test_outputs: tuple[Grid, ...] | None = None
-    if hidden:
+    if bare and len(bare) < len(test):
+        raise TaskError(f'{where}: test pair {bare[0]} has no "output", and others have: give all of them or none')
+    if not bare:
         test_outputs = tuple(_grid(pair, "output", f"{where}: test pair {i}") for i, pair in enumerate(test))
     return Task(tuple(inputs), tuple(outputs), tuple(test_inputs), test_outputs)
 

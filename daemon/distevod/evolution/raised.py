@@ -1,0 +1,13 @@
+"""What a problem's own code raises: which of it concerns its program only, and how it is told."""
+
+from __future__ import annotations
+
+from distevo.messages import MAX_TEXT_BYTES
+
+RAISED = (Exception, SystemExit)
+"""`sys.exit` in a problem ends no worker, which has other work too."""
+
+
+def told(text: str) -> str:
+    """A text of the problem's as it may be stored and sent: of bounded length, and UTF-8 whatever was in it."""
+    return text[:MAX_TEXT_BYTES].encode(errors="backslashreplace").decode()[:MAX_TEXT_BYTES]

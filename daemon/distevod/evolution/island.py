@@ -79,9 +79,10 @@ class Island:
     whole random state, and resuming equals never having stopped.
 
     What other islands send comes in between generations. So the island's way depends on its seed, on what it was sent
-    before which generation, and on which generations were cut short by their time, and on nothing else: migrants are taken into the archive, and a proposal that another
-    island has evaluated is skipped, which also keeps it out of this archive until it comes as a migrant. Migrants are
-    state; keys to be skipped are not, and are forgotten when the island is started anew.
+    before which generation, and on which generations were cut short by their time, and on nothing else: migrants are
+    taken into the archive, and a proposal that another island has evaluated is skipped, which also keeps it out of this
+    archive until it comes as a migrant. Migrants are state; keys to be skipped are not, and are forgotten when the
+    island is started anew.
     """
 
     def __init__(

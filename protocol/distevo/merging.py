@@ -87,9 +87,10 @@ class Merging:
         return PopulationMerger.merge_populations([*self._own(task), self.of(task)])
 
     def final(self, task: TaskId, populations: Iterable[Iterable[Program]]) -> Population:
-        """The last merge of a task: the states that its islands ended with, and all that was merged before."""
+        """The last merge of a task: the states that its islands ended with, all that was merged before, and what is in
+        hand here: of an island that went elsewhere its new owner may not have been told yet."""
         with self.stopwatch.of("final"):
-            return PopulationMerger.merge_populations([*populations, self.of(task)])
+            return PopulationMerger.merge_populations([*populations, *self._own(task), self.of(task)])
 
     def _own(self, task: TaskId) -> list[Population]:
         """The populations of a task's islands that are in hand here."""

@@ -302,3 +302,14 @@ def test_who_was_an_owner_only_under_plans_that_it_skipped_says_once_that_it_has
     assert IslandId("r", "t9", 0) in said
     assert len(said) == len(set(said))
     assert T0 not in said, "its state is in the checkpoints here"
+
+
+def test_what_is_still_here_of_an_island_that_went_elsewhere_counts_when_its_task_is_closed(world: World) -> None:
+    replan(world.objects, to_another)
+    world.pass_time(6)
+    work = world.node.foreman.islands[T0]
+    assert work.stage is Stage.PARTING
+    toy = keyer(work.state.problem, work.state.version)
+    theirs = Program.of(b"theirs", toy(b"theirs"), (0.1,))
+    merged = world.node.exchange.merging.final(T0[:2], [[theirs]])
+    assert [program.fitness for program in merged] == [(0.5,), (0.1,)]

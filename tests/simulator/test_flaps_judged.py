@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distevo.plan import MemberState
+from distevo.plan import MemberState, TaskState
 from distevo.simulator.invariants import flaps
 from tests.simulator.stories import ISLAND, A, B, a_plan, member, violates
 
@@ -55,3 +55,21 @@ def test_another_run_that_is_refused_excuses_nothing() -> None:
     judge = flaps.FlapJudge()
     with violates(flaps.COMES_TO_REST):
         handed(judge, (A, B, A, B, A, B), a=["other"], b=["other"])
+
+
+def test_each_end_of_other_work_excuses_one_move() -> None:
+    judge = flaps.FlapJudge()
+    other = a_plan(task=TaskState.OPEN).runs["r"]
+
+    def given(owner: str, now: float, *, is_other_open: bool) -> None:
+        plan = a_plan(owner)
+        if is_other_open:
+            plan.runs["other"] = other
+        judge.in_force(plan, now)
+        judge.at_work(ISLAND)
+
+    for now, owner in enumerate((A, B, A, B, A)):
+        given(owner, now, is_other_open=True)
+    given(B, 5, is_other_open=False)
+    with violates(flaps.COMES_TO_REST):
+        given(A, 6, is_other_open=False)

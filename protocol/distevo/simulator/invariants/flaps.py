@@ -55,7 +55,11 @@ class FlapJudge:
             self._stay = stay
             self._moved_at.clear()
         before, self._places = self._places, open_islands(plan)
-        rungs = {(name, task): entry.rung for name, run in plan.runs.items() for task, entry in run.tasks.items()}
+        rungs = {island[:2]: plan.runs[island.run].tasks[island.task].rung for island in self._places}
+        for _ in [task for task, rung in self._rungs.items() if rungs.get(task) != rung]:
+            # Where some work ends workers fall idle, and each time others' islands may be what they are fed with.
+            for times in filter(None, self._moved_at.values()):
+                times.popleft()
         for island, owner in self._places.items():
             # What begins under its next budget is placed like any other that waits.
             is_same = self._rungs.get(island[:2]) == rungs[island[:2]]

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := build/peers-venv
-PURE := tests/protocol tests/node tests/simulator tests/problems tests/unit tests/test_state_rows.py
+PURE := tests/protocol tests/node tests/simulator tests/problems tests/test_state_rows.py
 PURE_LOG := build/pure-tests.log
 
 .PHONY: run test test-long lint setup bench peers clean
@@ -17,7 +17,7 @@ test: lint  ## All checks and tests, but for the long ones
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	@# What waits for no clock and takes no port runs beside the rest, and gives way to it.
+	@# What needs no process, port or clock runs beside the rest, and gives way to it.
 	@mkdir -p $(dir $(PURE_LOG))
 	@nice -n 19 $(BIN)/python -m pytest $(PURE) >$(PURE_LOG) 2>&1 & pure=$$!; \
 	trap 'kill $$pure' INT TERM; \

@@ -34,4 +34,4 @@ class Attic:
             if now < since + KEEP_SECONDS:
                 return
             del self._since[name]
-            self._outbox.delete(name, lambda _answer, _now: None)
+            self._outbox.delete(name)

@@ -489,7 +489,7 @@ class Closing:
                 if epoch is None or epoch > self.in_force.epoch:
                     continue  # A successor's, if this coordinator slept: to be judged by its plan, not by this one.
                 if candidate not in named and not candidate.startswith(writing):
-                    self._outbox.delete(candidate, lambda _answer, _now: None)
+                    self._outbox.delete(candidate)
 
         self._outbox.list(RESULTS if name is None else run_results(name), listed)
 

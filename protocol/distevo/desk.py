@@ -56,8 +56,6 @@ class Desk:
         """Since when each object is being read."""
         self._cleared: set[str] = set()
         """Handled objects of which that is durable."""
-        self._deleting: set[str] = set()
-        """What a delete is on its way of: a store may refuse deletes for ever."""
         self._read: dict[str, bytes] = {}
         """What was read while others of the same listing are still being read."""
         self._left_alone: set[str] = set()
@@ -179,6 +177,5 @@ class Desk:
     def _clear_away(self, name: str) -> None:
         self._cleared.add(name)
         # What cannot be read stays for a person to look at.
-        if name not in self._deleting and not self._ledger.plan.handled[name].startswith(UNREADABLE):
-            self._deleting.add(name)
-            self._outbox.delete(name, lambda _answer, _now: self._deleting.discard(name))
+        if not self._ledger.plan.handled[name].startswith(UNREADABLE):
+            self._outbox.delete(name)

@@ -27,8 +27,6 @@ class Janitor:
         self._reading: set[str] = set()
         self._strange_since: dict[str, float] = {}
         """When each box of mail of an unknown boot was first seen."""
-        self._deleting: set[str] = set()
-        """Of these, what a delete is on its way of: a store may refuse deletes for ever."""
         self._plan = Plan(epoch=0, version=0)
         self._next_look = float("inf")
         self.is_open = True
@@ -62,7 +60,7 @@ class Janitor:
         for name, marks in list(self._objects.items()):
             if not any(self._is_needed(mark) for mark in marks):
                 del self._objects[name]
-                self._outbox.delete(name, lambda _answer, _now: None)
+                self._outbox.delete(name)
 
     def _boots(self, states: Container[MemberState] = tuple(MemberState)) -> set[str]:
         return {f"{quote(name)}-{member.boot}" for name, member in self._plan.members.items() if member.state in states}
@@ -97,9 +95,8 @@ class Janitor:
         strange = [name for name in answer.names if name.removeprefix(MAIL).partition("/")[0] not in known]
         self._strange_since = {name: self._strange_since.get(name, now) for name in strange}
         for name, since in self._strange_since.items() if self.is_open else ():
-            if now >= since + LOOK_SECONDS and name not in self._deleting:
-                self._deleting.add(name)
-                self._outbox.delete(name, lambda _answer, _now, name=name: self._deleting.discard(name))  # type: ignore[misc]
+            if now >= since + LOOK_SECONDS:
+                self._outbox.delete(name)
 
     def _is_needed(self, mark: Mark) -> bool:
         if is_over(self._plan, mark.island, mark.grant):

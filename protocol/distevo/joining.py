@@ -63,7 +63,7 @@ class Joining:
             # Another boot was read before, or after it.
             self._announce_at = now
         elif answer is not None and not answer.startswith(UNREADABLE):
-            # One that was damaged on its way, or is of a newer distevo than the coordinator, is made again in time.
+            # One that was damaged on its way is made again in time.
             return f"the cluster does not take this platform in: {answer}"
         return ""
 

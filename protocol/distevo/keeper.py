@@ -192,7 +192,7 @@ class Keeper:
                 del objects[name]
                 if objects is self._objects:
                     self._forget(marks)
-                self._outbox.delete(name, lambda _answer, _now: None)
+                self._outbox.delete(name)
 
     def _forget(self, marks: list[Mark]) -> None:
         """An object with these marks goes: it covers nothing any more."""

@@ -102,7 +102,7 @@ class Mail:
             self._write(now)
         while len(self._written) > 1 and self._written[0][0] + MAIL_KEEP_SECONDS <= now:
             _, number = self._written.popleft()
-            self._outbox.delete(mail_name(self._me, self._boot, number), lambda _answer, _now: None)
+            self._outbox.delete(mail_name(self._me, self._boot, number))
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""

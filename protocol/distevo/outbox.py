@@ -85,6 +85,8 @@ class Outbox:
         self._resting: list[_Resting] = []
         self._is_hastened = True
         """Whether all that rest have been made due as soon as may be."""
+        self._deleting: set[str] = set()
+        """What a delete is on its way of."""
         self._failing = 0
         """Requests that have failed and not been answered yet."""
         self._ops = 0
@@ -140,9 +142,16 @@ class Outbox:
         """Create an object whose name nobody else makes, until it is there: a conflict is our own earlier try."""
         self._until_definite(lambda op: CreateObject(op, name, data), then)
 
-    def delete(self, name: str, then: Continuation) -> None:
-        """Delete until it is gone."""
-        self._until_definite(lambda op: DeleteObject(op, name), then)
+    def delete(self, name: str) -> None:
+        """Delete until it is gone, once at a time for each name: a store may refuse deletes for ever."""
+        if name in self._deleting:
+            return
+
+        def gone(_answer: StoreAnswer, _now: float) -> None:
+            self._deleting.remove(name)
+
+        self._deleting.add(name)
+        self._until_definite(lambda op: DeleteObject(op, name), gone)
 
     def swap(self, name: str, data: bytes, token: int | None, then: Continuation) -> None:
         """One attempt at a compare-and-swap; `token` None means that the object must not exist. Never repeated here."""

@@ -31,11 +31,11 @@ from distevod.evolution.pool import BUSY_SECONDS, LOOK_SECONDS
 from distevod.problems.loader import resolve
 from tests.evolution.bench import ONEMAX, STEP, TIME_OUT, Bench, bench, start, verify
 
-STUBBORN = """
-import os, time
+OBEDIENT = """
+import os, subprocess, sys, time
 
-class Stubborn:
-    name, version = "stubborn", "1"
+class Obedient:
+    name, version = "obedient", "1"
 
     def __init__(self, task):
         self.task = task
@@ -47,9 +47,8 @@ class Stubborn:
         return rng.randbytes(self.task["length"])
 
     def evaluate(self, genome):
-        open(self.task["sign"], "wb").write(genome)
-        time.sleep(self.task["seconds"])
-        os._exit(3)
+        exec(self.task["code"])
+        return 1.0
 
     def encode(self, genome):
         return genome
@@ -59,11 +58,17 @@ class Stubborn:
 """
 
 
+def obedient(code: str, length: int = 8, evaluations: int = 10**6) -> StartIsland:
+    """An island whose programs, of so many bytes, do this when they are evaluated."""
+    ref = resolve("obedient.py:Obedient", OBEDIENT)
+    problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
+    return start(problem, {"code": code, "length": length}, evaluations=evaluations)
+
+
 def stubborn(sign: Path, seconds: float = 60, length: int = 8) -> StartIsland:
     """An island whose first program writes itself to `sign`, sleeps, and ends the worker."""
-    ref = resolve("stubborn.py:Stubborn", STUBBORN)
-    problem = ProblemUse(ref.reference, ref.digest, "stubborn", "1", ref.source)
-    return start(problem, {"sign": str(sign), "seconds": seconds, "length": length})
+    code = f"open({str(sign)!r}, 'wb').write(genome)\ntime.sleep({seconds})\nos._exit(3)"
+    return obedient(code, length)
 
 
 async def appears(sign: Path, length: int = 8) -> bytes:
@@ -173,40 +178,6 @@ def test_the_longest_genome_is_named_when_it_ends_its_worker(tmp_path: Path) -> 
     asyncio.run(scene())
 
 
-LEAVING = """
-import os, subprocess, sys, time
-
-class Leaving:
-    name, version = "leaving", "1"
-
-    def __init__(self, task):
-        self.task = task
-
-    def random(self, rng):
-        return rng.randbytes(8)
-
-    def mutate(self, genome, rng):
-        return rng.randbytes(8)
-
-    def evaluate(self, genome):
-        exec(self.task["code"])
-        return 1.0
-
-    def encode(self, genome):
-        return genome
-
-    def decode(self, data):
-        return data
-"""
-
-
-def leaving(code: str, evaluations: int = 10**6) -> StartIsland:
-    """An island whose programs do this."""
-    ref = resolve("leaving.py:Leaving", LEAVING)
-    problem = ProblemUse(ref.reference, ref.digest, "leaving", "1", ref.source)
-    return start(problem, {"code": code}, evaluations=evaluations)
-
-
 async def gone(pid: int) -> None:
     """Wait until there is no such process, or nothing but its number."""
     async with asyncio.timeout(10):
@@ -231,7 +202,7 @@ def test_a_worker_is_known_to_be_gone_whatever_its_problem_has_left_behind(sessi
     async def scene() -> None:
         async with bench() as b:
             await b.ready()
-            b.pool.start_island(leaving(code))
+            b.pool.start_island(obedient(code))
             assert (await b.next(WorkerDied)).cause is Death.TIME_OUT
             left = int(note.read_text())
             if session:  # It has left the worker's group of processes, and is nobody's to end.
@@ -251,7 +222,7 @@ def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
     async def scene() -> None:
         async with bench() as b:
             await b.ready()
-            b.pool.start_island(leaving(code))
+            b.pool.start_island(obedient(code))
             await b.next(IslandReported)
             begun = time.monotonic()
             await b.pool.finish(20)
@@ -273,7 +244,7 @@ def test_whatever_a_program_raises_it_alone_is_invalid(code: str, words: str) ->
     async def scene() -> None:
         async with bench() as b:
             await b.ready()
-            b.pool.start_island(leaving(f"if genome[0] % 2:\n    {code}"))
+            b.pool.start_island(obedient(f"if genome[0] % 2:\n    {code}"))
             reported = await b.next(IslandReported)
             assert reported.snapshot.counters.errors > 0
             assert words in (reported.warning or "")
@@ -288,7 +259,7 @@ def test_processes_that_a_problem_starts_are_paid_for() -> None:
     async def scene() -> None:
         async with bench() as b:
             await b.ready()
-            b.pool.start_island(leaving(code, evaluations=5))
+            b.pool.start_island(obedient(code, evaluations=5))
             counters = (await b.next(IslandReported)).snapshot.counters
             assert counters.cpu_seconds > 0.09 * counters.evaluations
 

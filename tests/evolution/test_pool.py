@@ -445,6 +445,7 @@ def test_a_worker_with_nothing_to_do_is_idle_before_it_says_so_and_that_counts_o
             idle.append(b.pool.spent().idle)
             assert idle == sorted(idle)
             assert idle[1] - idle[0] > 0.45
-            assert 0.9 < idle[2] - idle[0] <= idle[3] - idle[0] < loop.time() - begun
+            # A worker is idle from its first word on, which is underway a moment before the pool hears it.
+            assert 0.9 < idle[2] - idle[0] <= idle[3] - idle[0] < loop.time() - begun + 0.3
 
     asyncio.run(scene())

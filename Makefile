@@ -5,10 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := build/peers-venv
+# What needs no process, port or clock gives way to the rest.
 PURE := tests/protocol tests/node tests/simulator tests/problems tests/test_state_rows.py
-PURE_LOG := build/pure-tests.log
+INTEGRATION := tests/integration
+TEST_LOGS := build/tests
+SHOWN_WHEN_IT_ENDS = >$(TEST_LOGS)/$@.log 2>&1; code=$$?; cat $(TEST_LOGS)/$@.log; exit $$code
 
-.PHONY: run test test-long lint setup bench peers clean
+.PHONY: run test test-others test-integration test-pure test-long lint setup bench peers clean
 
 run: $(STAMP)  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
 	@$(BIN)/distevo-ctl demo
@@ -17,13 +20,19 @@ test: lint  ## All checks and tests, but for the long ones
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	@# What needs no process, port or clock runs beside the rest, and gives way to it.
-	@mkdir -p $(dir $(PURE_LOG))
-	@nice -n 19 $(BIN)/python -m pytest $(PURE) >$(PURE_LOG) 2>&1 & pure=$$!; \
-	trap 'kill $$pure' INT TERM; \
-	$(BIN)/python -m pytest -m 'not long' $(addprefix --ignore=,$(PURE)); others=$$?; \
-	wait $$pure; pure=$$?; cat $(PURE_LOG); exit $$((others || pure))
+	@# At once, since most of them wait for processes and clocks. All but the first show themselves when they end.
+	@mkdir -p $(TEST_LOGS)
+	@$(MAKE) --no-print-directory --keep-going --jobs test-others test-integration test-pure
 endif
+
+test-others: $(STAMP)
+	$(BIN)/python -m pytest -m 'not long' $(addprefix --ignore=,$(INTEGRATION) $(PURE))
+
+test-integration: $(STAMP)
+	@$(BIN)/python -m pytest -m 'not long' $(INTEGRATION) $(SHOWN_WHEN_IT_ENDS)
+
+test-pure: $(STAMP)
+	@nice -n 19 $(BIN)/python -m pytest $(PURE) $(SHOWN_WHEN_IT_ENDS)
 
 test-long: $(STAMP)  ## Clusters of daemons that are killed and cut off, on hosts of their own where root allows it; bad lines to a bucket
 	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)

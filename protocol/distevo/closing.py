@@ -188,7 +188,7 @@ class Closing:
 
     def fit(self, task: TaskId, programs: Iterable[Program], now: float) -> bool:
         """A task is fit; whether that is news."""
-        end = self._end_of(task)
+        end = self._end_of(task) if self._is_as_known(task) else None
         if end is None or end.stage is Stage.RECORDING or (end.stage is Stage.VERIFYING and end.fit):
             return False
         # It may be said again by who has not heard yet that it is not so.
@@ -274,6 +274,14 @@ class Closing:
                 return None
             end = self.ends[task] = TaskEnd(run, task[1])
         return end
+
+    def _is_as_known(self, task: TaskId) -> bool:
+        """Whether members can speak of a task as it is: of one that was opened again since the plan in force, or whose
+        run has taken the name of another, they speak as it was before."""
+        known = self.in_force.runs.get(task[0])
+        if known is None or task[1] not in known.tasks or self._ledger.place_of(IslandId(*task, 0)) is None:
+            return True
+        return known.first_grant_of(task[1]) == self._ledger.plan.runs[task[0]].first_grant_of(task[1])
 
     def _is_its(self, island: IslandId, owner: str, grant: int) -> bool:
         place = self._ledger.place_of(island)

@@ -417,3 +417,30 @@ def test_a_result_that_the_plan_on_its_way_names_is_not_swept_away_though_its_ru
     is_slow = False
     world.pass_time(60)
     assert results(world) == []
+
+
+def test_who_has_not_heard_that_a_task_goes_on_says_nothing_about_it() -> None:
+    is_slow = False
+
+    def fault(order: StoreInstruction) -> Outcome | None:
+        is_plan = isinstance(order, CreateObject) and order.name.startswith(PLANS)
+        return Outcome.UNKNOWN if is_slow and is_plan else None
+
+    world = World(workers=1, fault=fault)
+    world.submit(tasks=1, evaluations=100)
+    is_slow = True
+    world.generation(ISLAND, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    world.order(Verb.EXTEND, budget=Budget(None, 200))
+    assert world.node.term is not None
+    assert world.node.term.ledger.plan.runs["r"].tasks["t0"].state is TaskState.OPEN
+    assert task_in_force(world).result is None
+    # Of the task as it was: repeated, say, by an island whose fit program was refuted.
+    world.node.term.fit(("r", "t0"), [a_program(b"refuted", 1.0, fit=True)], world.now)
+    world.pass_time(3)
+    assert world.verifying == []
+    is_slow = False
+    world.pass_time(60)
+    assert ISLAND in world.running

@@ -87,14 +87,17 @@ class Election:
         rng: random.Random,
         *,
         is_linked: Callable[[str], bool],
+        has_twin: Callable[[Plan], bool],
         ask: Callable[[str, PreVote], None],
         look: Callable[[float], None],
         run: Callable[[float], None],
     ) -> None:
-        """`ask` sends a pre-vote to a member, `look` reads `cluster`, `run` loads and tries the swap."""
+        """`has_twin`: whether a plan shows this member's id alive as another platform's. `ask` sends a pre-vote to a
+        member, `look` reads `cluster`, `run` loads and tries the swap.
+        """
         self._member, self._boot = member, boot
         self._lease, self._table, self._rng = lease, table, rng
-        self._is_linked, self._ask, self._look, self._run = is_linked, ask, look, run
+        self._is_linked, self._has_twin, self._ask, self._look, self._run = is_linked, has_twin, ask, look, run
         self.state = Candidacy.CALM
         self._plan = Plan(epoch=0, version=0)
         self._round = 0
@@ -103,6 +106,8 @@ class Election:
         self._answers: dict[str, bool] = {}
         self._asked = 0
         self._has_won = False
+        self.has_deferred = False
+        """Whether this candidacy has left time for another platform with this one's id."""
         self.outcomes: Counter[str] = Counter()
         """What came of this member's candidacies: `won`, `lost` (another was faster, or what was loaded could not be
         used), `heard` (a member hears the holder)."""
@@ -127,6 +132,7 @@ class Election:
         if self.state is Candidacy.CALM:
             if occasion is not Occasion.TRUSTED and now >= self._rest_until and not self._stands_back():
                 self._step(occasion)
+                self.has_deferred = self._has_twin(self._plan)
                 self._turn_at = now + self._delay()
                 if self._lease.record is not None:
                     # What was seen last may be old: this member may have slept.
@@ -211,6 +217,8 @@ class Election:
 
     def _delay(self) -> float:
         record = self._lease.record
+        if record is not None and self.has_deferred:
+            return record.ttl  # It would take the lease meanwhile, if it lived.
         if record is None or record.holder == self._member:
             return 0.0  # There is nobody else, or nobody else knows yet.
         return self.rank() * RANK_SECONDS + self._rng.uniform(0, JITTER_SECONDS) * bool(self._plan.members)

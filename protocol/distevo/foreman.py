@@ -59,6 +59,7 @@ class Foreman:
         library: Library,
         news: News,
         *,
+        patience: float,
         next_sequence: Callable[[], int],
         may_run: Callable[[Run], str | None],
         is_alive: Callable[[str], bool],
@@ -67,11 +68,12 @@ class Foreman:
         refused: Callable[[], None],
         given_up: Callable[[IslandId], None],
     ) -> None:
-        """`room`: most islands at a time. `is_alive` speaks of owners; `part` sends an island to its new owner, and
-        `unbegun` tells one that nothing was done here; `refused` is told of a run that cannot be worked on here, and
-        `given_up` of each island whose state is let go of.
+        """`room`: most islands at a time. `patience`: seconds until others may have the islands of a run whose object
+        the store does not give. `is_alive` speaks of owners; `part` sends an island to its new owner, and `unbegun`
+        tells one that nothing was done here; `refused` is told of a run that cannot be worked on here, and `given_up`
+        of each island whose state is let go of.
         """
-        self._owner, self._room = owner, room
+        self._owner, self._room, self._patience = owner, room, patience
         self._slots, self._outbox, self._library, self._news = slots, outbox, library, news
         self._next_sequence, self._may_run = next_sequence, may_run
         self._intake = Intake(outbox, library, is_alive, self._fetched)
@@ -85,6 +87,8 @@ class Foreman:
         self.is_working = False
         self._plan = Plan(epoch=0, version=0)
         self._queue: dict[IslandId, IslandPlace] = {}
+        self._waits_until: dict[str, float] = {}
+        """How long the objects of runs are waited for that are being read: for ever, once others may have the run."""
         self._held: dict[IslandId, tuple[str, str | None]] = {}
         """Islands of which this boot had a state at some time, which its checkpoints may hold, and in which life."""
         self._passed_on: dict[IslandId, int] = {}
@@ -297,12 +301,15 @@ class Foreman:
         # Of a run that was cancelled and goes on, it may have been told that there was nothing to tell.
         self._news.take_back(island)
         name = self._plan.runs[island.run].object
-        self._library.run(name, lambda run, reason, now: self._has_run(work, run, reason, now), now)
+        self._waits_until.setdefault(name, now + self._patience)
+        self._library.run(name, lambda run, reason, now: self._has_run(work, name, run, reason, now), now)
 
-    def _has_run(self, work: IslandWork, run: Run | None, reason: str, now: float) -> None:
+    def _has_run(self, work: IslandWork, object_name: str, run: Run | None, reason: str, now: float) -> None:
+        name = work.id.run
+        if self._waits_until.pop(object_name, None) is not None:
+            self._take_back(name, STORE_AWAY, now)
         if work.stage is not Stage.FETCHING:
             return
-        name = work.id.run
         refusal = reason if run is None else self._may_run(run)
         if refusal is not None:
             self._refuse(name, refusal)
@@ -323,25 +330,21 @@ class Foreman:
         """Another member is dead, or has left: nothing is waited for from it."""
         self._intake.look(now)
 
-    @property
-    def lacks_runs(self) -> bool:
-        """Whether an island waits for the object of its run."""
-        return any(work.stage is Stage.FETCHING and work.run is None for work in self.islands.values())
+    def next_deadline(self) -> float:
+        """When `tick` has something to do."""
+        return min(self._waits_until.values(), default=float("inf"))
 
-    def store_is_away(self, now: float) -> None:
-        """It has not answered for long: what cannot even be begun here, others may have."""
-        for name in {work.id.run for work in self.islands.values() if work.is_fetching and work.run is None}:
-            self._refuse(name, STORE_AWAY)
+    def tick(self, now: float) -> None:
+        """What cannot even be begun here, others may have: the store has not given the run's object for long."""
+        if now < self.next_deadline():
+            return
+        for name, until in self._waits_until.items():
+            if until <= now:
+                self._waits_until[name] = float("inf")
+                for work in list(self.islands.values()):
+                    if work.life[0] == name and work.is_fetching and work.run is None:
+                        self._refuse(work.id.run, STORE_AWAY)
         self.fill(now)
-
-    def store_is_back(self, now: float) -> None:
-        """It answers again."""
-        back = [name for name, reason in self.refused.items() if reason == STORE_AWAY]
-        for name in back:
-            del self.refused[name]
-        if back:
-            self._tell_refused()
-            self.fill(now)
 
     def handed_over(self, owner: str, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""

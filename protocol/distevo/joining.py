@@ -14,7 +14,7 @@ from distevo.names import inbox_member
 from distevo.node_settings import NodeSettings
 from distevo.orders import ACCEPTED
 from distevo.outbox import Outbox
-from distevo.plan import MemberPlan, Plan
+from distevo.plan import MemberPlan, MemberState, Plan
 
 ANNOUNCE_SECONDS = 60.0
 """How often a platform that is not in the plan announces itself again."""
@@ -79,6 +79,12 @@ class Joining:
         """Whether the plan shows this boot."""
         me = plan.members.get(self._settings.member)
         return me is not None and me.boot == self._settings.boot
+
+    def has_twin(self, plan: Plan) -> bool:
+        """Whether a plan shows this platform's id alive with another key: that of a platform with a copied
+        configuration, or of an earlier session, whose end nobody was left to see."""
+        entry = plan.members.get(self._settings.member)
+        return entry is not None and entry.state is MemberState.ALIVE and entry.key != self._settings.key
 
     def announce(self, now: float) -> None:
         """Say in the inbox that this platform is there, when that is due and somebody is there to read it."""

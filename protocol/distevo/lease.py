@@ -68,6 +68,7 @@ WRITE_TABLE = Table(
         ),
         (WriteState.NONE, WriteEvent.BEGUN): (WriteState.SWAPPING, "capture epoch and token, draw a nonce; swap"),
         (WriteState.PLANNING, WriteEvent.CREATED): (WriteState.SWAPPING, "swap"),
+        (WriteState.PLANNING, WriteEvent.MOVED): (WriteState.NONE, "the lease is another's: decide nothing more"),
         (WriteState.SWAPPING, WriteEvent.DONE): (WriteState.NONE, "won; the lease counts from when it was begun"),
         (WriteState.SWAPPING, WriteEvent.DOUBT): (WriteState.SETTLING, "read `cluster`"),
         (WriteState.SETTLING, WriteEvent.MINE): (WriteState.NONE, "won, as from swapping"),
@@ -102,6 +103,10 @@ class _Write:
     thens: list[Then]
     data: bytes | None
     """The plan that it puts in force; None when it only renews."""
+
+    def compares_with(self, seen: StoreAnswer) -> bool:
+        """Whether `cluster`, as it was read, is what the swap compares with."""
+        return (seen.token if seen.outcome is Outcome.DONE else None) == self.token
 
 
 class Lease:
@@ -147,13 +152,16 @@ class Lease:
 
     def watch(self, now: float, then: Then) -> None:
         """Read the object; `then` runs when it was seen. Overlapping calls are one."""
-        if self._is_watching or self._write is not None:
+        if self._is_watching or not (self._write is None or self.is_planning):
             return
-        self._is_watching, last_write = True, self._last_write
+        self._is_watching, write, last_write = True, self._write, self._last_write
 
         def seen(answer: StoreAnswer, now: float) -> None:
             self._is_watching = False
-            if self._write is None and self._last_write == last_write:
+            if write is not None:
+                if self._write is write and self.is_planning and not write.compares_with(answer):
+                    self._moved(answer, now)
+            elif self._write is None and self._last_write == last_write:
                 self._see(answer, now)
             # Else it may show what was there before a write of ours, whose own answer tells more.
             then(now)
@@ -188,6 +196,11 @@ class Lease:
     def is_writing(self) -> bool:
         """Whether a write is in flight."""
         return self._write is not None
+
+    @property
+    def is_planning(self) -> bool:
+        """Whether the plan object of a write is being created, for as long as the store may refuse that."""
+        return self._state is WriteState.PLANNING
 
     def _see(self, answer: StoreAnswer, now: float) -> None:
         if answer.outcome is Outcome.MISSING:
@@ -291,12 +304,16 @@ class Lease:
         self._thens, self._is_dirty, self._last_write = [], False, now
         if data is not None and plan is not None:
             self._step(WriteEvent.BEGUN_WITH_PLAN)
-            self._outbox.create(plan, data, lambda _, now: self._send(write, WriteEvent.CREATED))
+            self._outbox.create(plan, data, lambda _, now: self._created(write))
         else:
             self._send(write, WriteEvent.BEGUN)
 
     def _step(self, event: WriteEvent) -> None:
         self._state = WRITE_TABLE.step(self._state, event)
+
+    def _created(self, write: _Write) -> None:
+        if self._write is write:  # Else `cluster` has moved meanwhile, and nothing will ever point at that plan.
+            self._send(write, WriteEvent.CREATED)
 
     def _send(self, write: _Write, event: WriteEvent) -> None:
         self._step(event)
@@ -312,22 +329,24 @@ class Lease:
         self._outbox.swap(CLUSTER, encode_cluster(write.record), write.token, answered)
 
     def _settle(self, write: _Write, answer: StoreAnswer, seen: StoreAnswer, now: float) -> None:
-        is_there = seen.outcome is Outcome.DONE
-        if is_there and decode_cluster(seen.data).nonce == write.record.nonce:
+        if seen.outcome is Outcome.DONE and decode_cluster(seen.data).nonce == write.record.nonce:
             self._step(WriteEvent.MINE)
             self._outbox.swap_settled()
             self._won(write, seen.token, now)
-        elif (seen.token if is_there else None) == write.token:
+        elif write.compares_with(seen):
             self._outbox.log("warning", "the lease could not be written; trying again", reason=answer.reason)
             self._step(WriteEvent.UNMOVED)
             self._outbox.later(now + RETRY_SECONDS, lambda _: self._send(write, WriteEvent.RETRY))
         else:
-            self._step(WriteEvent.MOVED)
-            self._write = None
             self._outbox.swap_settled()
-            self.is_held, self.is_lost = False, True
-            self._see(seen, now)
-            self._outbox.log("warning", "the lease is another's", holder=self.record.holder if self.record else "")
+            self._moved(seen, now)
+
+    def _moved(self, seen: StoreAnswer, now: float) -> None:
+        self._step(WriteEvent.MOVED)
+        self._write = None
+        self.is_held, self.is_lost = False, True
+        self._see(seen, now)
+        self._outbox.log("warning", "the lease is another's", holder=self.record.holder if self.record else "")
 
     def _won(self, write: _Write, token: int, now: float) -> None:
         if self.record is not None and self.record.plan not in {None, write.record.plan}:

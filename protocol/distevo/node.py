@@ -151,6 +151,7 @@ class Node:
             self.outbox,
             self.library,
             self.news,
+            patience=settings.heartbeat_timeout,
             next_sequence=self.keeper.next_sequence,
             may_run=self.may_run,
             is_alive=self.is_alive,
@@ -178,6 +179,7 @@ class Node:
             self.table,
             rng,
             is_linked=self.router.is_linked,
+            has_twin=self.joining.has_twin,
             ask=self.dispatch.ask,
             look=self.following.look,
             run=self.office.elected,
@@ -194,9 +196,9 @@ class Node:
             self.handover.next_deadline,
             self.exchange.next_deadline,
             self.session.next_deadline,
-            self._refuses_at,
+            self.foreman.next_deadline,
         )
-        self.outbox.answers_again = self._store_answers_again
+        self.outbox.answers_again = self.keeper.answers_again
         self._next_watch = self._watched_at = -float("inf")
         self._is_probing = self._is_draining = False
         self._deadline: float | None = None
@@ -344,17 +346,6 @@ class Node:
             return None
         return self.following.plan.runs[mark.island.run].tasks[mark.island.task].islands[mark.island.island].grant
 
-    def _refuses_at(self) -> float | None:
-        """When islands are refused that cannot be begun, because the store does not answer."""
-        since = self.outbox.failing_since
-        if since is None or not self.foreman.lacks_runs:
-            return None
-        return since + self.settings.heartbeat_timeout
-
-    def _store_answers_again(self, now: float) -> None:
-        self.keeper.answers_again(now)
-        self.foreman.store_is_back(now)
-
     def _inbox_changed(self, now: float) -> None:
         if self.phase is Phase.COORDINATING and self.term is not None:
             self.term.desk.look(now)
@@ -373,6 +364,8 @@ class Node:
         self._see_changes(now)
         if self.lease.is_lost and self.phase in {Phase.TAKING, Phase.COORDINATING}:
             self.office.lose(now)
+        if self.phase is Phase.LOADING:
+            self.office.outdone(now)
         if self.phase is Phase.WATCHING and self.following.has_looked:
             self.election.consider(now)
         if self._is_draining and self.foreman.is_empty and self.phase not in ENDING | {Phase.GONE}:
@@ -391,15 +384,14 @@ class Node:
         self.router.tick(now)
         if self.phase in ENDING:
             self._end(now)
-        elif self.phase is Phase.WATCHING and now >= self._next_watch:
+        elif self._watches and now >= self._next_watch:
             self._watched_at, self._next_watch = now, now + self.settings.lease_ttl / RENEWALS_PER_TTL
-            self.following.look(now, self.joining.announce)
+            self.following.look(now, self._watched)
         self.news.tick(now)
         self.handover.tick(now)
         self.exchange.tick(now)
         self.session.tick(now, self.following.plan)
-        if now >= (self._refuses_at() or float("inf")):
-            self.foreman.store_is_away(now)
+        self.foreman.tick(now)
         due = self.keeper.due()
         if due is not None and now >= due and self.phase not in ENDING:
             self._checkpoint(now)
@@ -419,8 +411,10 @@ class Node:
         due = self.keeper.due()
         if due is not None and due < deadline:
             deadline = due
+        if self._watches:
+            deadline = min(deadline, self._next_watch)
         if self.phase is Phase.WATCHING:
-            deadline = min(deadline, self._next_watch, self.election.next_deadline())
+            deadline = min(deadline, self.election.next_deadline())
         elif self.term is not None:
             deadline = min(deadline, self.term.next_deadline(), self.dispatch.verdicts.next_deadline())
         return deadline if deadline != float("inf") else None
@@ -465,6 +459,18 @@ class Node:
         self.exchange.follow(plan, now)
         self.library.keep({run.object for run in plan.runs.values() if not run.state.is_final})
         self.keeper.prune(self._grant_in_force)
+        if self.phase is Phase.WATCHING:
+            self.joining.announce(now)
+
+    @property
+    def _watches(self) -> bool:
+        """Whether another may come to hold the lease: always, but while this member holds it or is swapping. A store
+        that lets it neither load nor write a plan may serve others well."""
+        if self.phase in {Phase.WATCHING, Phase.LOADING}:
+            return True
+        return self.phase in {Phase.TAKING, Phase.COORDINATING} and self.lease.is_planning and not self.lease.is_held
+
+    def _watched(self, now: float) -> None:
         if self.phase is Phase.WATCHING:
             self.joining.announce(now)
 

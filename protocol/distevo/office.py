@@ -34,6 +34,8 @@ class Office:
         """While the node coordinates, or tries to."""
         self.has_mail = False
         """The inbox has changed while it did not."""
+        self._basis: ClusterRecord | None = None
+        """What a candidacy builds on: the swap compares with its token."""
 
     # --- in --------------------------------------------------------------------------------------
 
@@ -41,19 +43,34 @@ class Office:
         """The election says try."""
         node = self._node
         node.turn(Turning.ELECTED)
-        record = node.lease.record
+        record = self._basis = node.lease.record
         Loading(
             record.plan if record is not None else None,
             node.outbox,
             lambda loaded, now: self._loaded(loaded, record, now),
             lambda reason, now: self._contradicted(record, reason, now),
-            node.leave_with,
+            lambda kind, reason: self._refused(record, kind, reason),
         )
+
+    def outdone(self, now: float) -> None:
+        """See whether another has been faster, while some read of this candidacy has no answer."""
+        if self._node.lease.record is not self._basis:
+            self._beaten()
+            self._node.look_at_once(now)
+
+    def _is_up(self, record: ClusterRecord | None) -> bool:
+        """Whether a candidacy that builds on this record goes on. Else another has been faster: the swap would compare
+        with a token that is newer than what was loaded."""
+        return self._node.phase is Phase.LOADING and record is self._basis is self._node.lease.record
+
+    def _refused(self, record: ClusterRecord | None, kind: str, reason: str) -> None:
+        if self._is_up(record):
+            self._node.leave_with(kind, reason)
 
     def _contradicted(self, record: ClusterRecord | None, reason: str, now: float) -> None:
         """Others have gone on since `cluster` was read, perhaps long ago while this member slept; or it is corrupt."""
         node = self._node
-        if node.phase is not Phase.LOADING:
+        if not self._is_up(record):
             return
         self._beaten()
 
@@ -65,15 +82,13 @@ class Office:
 
     def _loaded(self, loaded: Loaded, record: ClusterRecord | None, now: float) -> None:
         node = self._node
-        if node.phase is not Phase.LOADING:
+        if not self._is_up(record):
             return
-        if node.lease.record is not record:
-            # Another was faster. The swap would compare with a token that is newer than the plan it builds on.
+        if node.joining.is_revoked(loaded.plan):
+            node.leave_with("refused", REVOKED)
+            return
+        if node.joining.has_twin(loaded.plan) and not node.election.has_deferred:
             self._beaten()
-            return
-        refusal = self._refusal(loaded)
-        if refusal:
-            node.leave_with("refused", refusal)
             return
         node.turn(Turning.LOADED)
         self.term = term = Coordinator(
@@ -99,16 +114,6 @@ class Office:
         if holder and not node.table.hears(holder, boot, now) and gone.get(holder, ("", None))[0] != boot:
             gone[holder] = boot, MemberState.DEAD
         node.lease.take(term.prepare(gone, now), now, partial(self._won, term))
-
-    def _refusal(self, loaded: Loaded) -> str | None:
-        """Why this member may not go on by the plan that was loaded, or None."""
-        node = self._node
-        if node.joining.is_revoked(loaded.plan):
-            return REVOKED
-        entry = loaded.plan.members.get(node.settings.member)
-        if entry is None or entry.key == node.settings.key or entry.state is not MemberState.ALIVE:
-            return None
-        return f"another platform is called {node.settings.member!r}: choose another --id"
 
     def _won(self, term: Coordinator, now: float) -> None:
         node = self._node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from distevo.codec import decode, encode
 from distevo.command import Verb
 from distevo.events import IslandId, LinkOpened, Outcome, Received
 from distevo.foreman import STORE_AWAY
-from distevo.instructions import CreateObject, ListObjects, ReadObject, StoreInstruction
+from distevo.instructions import CreateObject, DeleteObject, ListObjects, ReadObject, StoreInstruction
 from distevo.intake import HAND_OVER_SECONDS
 from distevo.keeper import RETRY_SECONDS
 from distevo.messages import Control, ControlVerb, ErrorReport, Hello
@@ -58,25 +59,30 @@ def world() -> World:
     return world
 
 
-def test_what_cannot_even_be_begun_here_is_left_to_others_while_the_store_is_away(world: World) -> None:
-    def fault(instruction: StoreInstruction) -> Outcome | None:
-        is_run = isinstance(instruction, ReadObject) and instruction.name == "inbox/run-x-1"
-        return Outcome.UNAVAILABLE if is_run else None
+def gives_no_run(instruction: StoreInstruction) -> Outcome | None:
+    is_run = isinstance(instruction, ReadObject) and instruction.name == "inbox/run-x-1"
+    return Outcome.UNAVAILABLE if is_run else None
 
-    world.fault = fault
+
+@pytest.mark.parametrize("later", [gives_no_run, lambda _: Outcome.UNAVAILABLE], ids=["one object", "the store"])
+def test_what_cannot_even_be_begun_here_is_left_to_others(
+    later: Callable[[StoreInstruction], Outcome | None], world: World
+) -> None:
+    world.fault = gives_no_run
     replan(world.objects, another_run)
     with_holder(world, 20)
     foreman = world.node.foreman
-    world.fault = lambda _: Outcome.UNAVAILABLE
-    with_holder(world, 20)
     assert foreman.islands[OTHER].stage is Stage.FETCHING
-    assert foreman.refused == {}, "what answers at all may answer again"
-    with_holder(world, world.node.settings.heartbeat_timeout)
+    assert foreman.refused == {}
+    world.fault = later
+    with_holder(world, 20)
     assert foreman.refused == {"x": STORE_AWAY}
     assert OTHER not in foreman.islands
     assert foreman.islands[T0].stage is Stage.EVOLVING, "what was begun goes on"
     world.objects["inbox/run-x-1"] = world.objects["inbox/run-r-n0"]
-    world.fault = lambda _: None
+    # A store may refuse deletes for ever.
+    world.node.outbox.delete("mail/n-n0/1")
+    world.fault = lambda asked: Outcome.UNAVAILABLE if isinstance(asked, DeleteObject) else None
     with_holder(world, 32)
     assert foreman.refused == {}
     assert OTHER in world.running

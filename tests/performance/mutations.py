@@ -64,22 +64,26 @@ MUTATIONS = [
     ),
     Mutation(
         "1 a plan is loaded under one token and written under another",
-        (Edit("office.py", "if node.lease.record is not record:", "if False:"),),
+        (
+            Edit("office.py", "record is self._basis is self._node.lease.record", "True"),
+            Edit("office.py", "if self._node.lease.record is not self._basis:", "if False:"),
+        ),
     ),
     Mutation(
         "2 an old epoch is renewed with a newer token",
         (
             Edit(
                 "lease.py",
-                """            self._step(WriteEvent.MOVED)
-            self._write = None""",
-                """            if write.record.epoch < decode_cluster(seen.data).epoch:
-                write.token = seen.token
-                self._step(WriteEvent.UNMOVED)
-                self._outbox.later(now + RETRY_SECONDS, lambda _: self._send(write, WriteEvent.RETRY))
-                return
-            self._step(WriteEvent.MOVED)
-            self._write = None""",
+                """        else:
+            self._outbox.swap_settled()
+            self._moved(seen, now)""",
+                """        elif write.record.epoch < decode_cluster(seen.data).epoch:
+            write.token = seen.token
+            self._step(WriteEvent.UNMOVED)
+            self._outbox.later(now + RETRY_SECONDS, lambda _: self._send(write, WriteEvent.RETRY))
+        else:
+            self._outbox.swap_settled()
+            self._moved(seen, now)""",
             ),
         ),
     ),
@@ -98,9 +102,9 @@ MUTATIONS = [
         (
             Edit(
                 "lease.py",
-                "if is_there and decode_cluster(seen.data).nonce == write.record.nonce:",
-                "if is_there and answer.outcome is not Outcome.CONFLICT and decode_cluster(seen.data).nonce == "
-                "write.record.nonce:",
+                "if seen.outcome is Outcome.DONE and decode_cluster(seen.data).nonce == write.record.nonce:",
+                "if seen.outcome is Outcome.DONE and answer.outcome is not Outcome.CONFLICT and "
+                "decode_cluster(seen.data).nonce == write.record.nonce:",
             ),
         ),
     ),
@@ -109,8 +113,8 @@ MUTATIONS = [
         (
             Edit(
                 "lease.py",
-                "        elif (seen.token if is_there else None) == write.token:\n",
-                "        elif is_there:\n            write.token = seen.token\n",
+                "        elif write.compares_with(seen):\n",
+                "        elif seen.outcome is Outcome.DONE:\n            write.token = seen.token\n",
             ),
         ),
     ),

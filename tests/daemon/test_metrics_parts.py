@@ -21,6 +21,7 @@ from distevod.metrics.families import gauge
 from distevod.metrics.loop_collector import LoopCollector
 from distevod.metrics.page import MetricsPage, PortTaken
 from distevod.store import FolderStore
+from distevod.store.sign_in import AccessError, Problem
 from tests.support.daemon import wait_for
 
 PATIENCE = 0.2
@@ -167,6 +168,17 @@ def test_a_store_counts_what_becomes_of_requests(tmp_path: Path) -> None:
     }  # fmt: skip
     assert len(requests) == 5 * 6
     assert all(0 < took < 60 for took in seconds.values())
+
+
+def test_a_bucket_that_lets_nobody_in_counts_as_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_store: FolderStore, _name: str) -> tuple[bytes, int]:
+        raise AccessError(Problem.NO_PERMISSION, "lacks storage.objects.get")
+
+    monkeypatch.setattr(FolderStore, "read", refuse)
+    store = CountedStore(FolderStore(tmp_path))
+    with pytest.raises(AccessError):
+        store.read("cluster")
+    assert store.counts()[0]["read", "unavailable"] == 1
 
 
 def test_a_store_loses_no_count_to_threads(tmp_path: Path) -> None:

@@ -75,8 +75,7 @@ class CountedStore:
         try:
             yield
         except Exception as error:
-            known = _OUTCOME_OF.get(type(error))
-            outcome = known.value if known is not None else FAULT
+            outcome = next((known.value for kind, known in _OUTCOME_OF.items() if isinstance(error, kind)), FAULT)
             raise
         finally:
             seconds = time.perf_counter() - begun

@@ -104,6 +104,17 @@ def test_a_folder_that_turns_read_only_is_survived(tmp_path: Path, small_disk: P
         goes_on(daemon)
 
 
+def test_a_file_where_a_folder_of_the_store_should_be_is_survived(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon:
+        stray = daemon.state_dir / "store" / "results"
+        stray.write_text("distevo-ctl results grids-1 > results")
+        run = daemon.submit(reference="onemax", data=TASKS, evaluations=1000)
+        wait_for(lambda: daemon.status()["members"][0]["store_trouble"], "the trouble")
+        assert f"move {stray} away" in daemon.status()["members"][0]["store_trouble"]["reason"]
+        stray.unlink()
+        assert daemon.wait_done(run)["state"] == "done"
+
+
 def test_a_store_that_cannot_be_used_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     daemon = Daemon(tmp_path, "--store", str(tmp_path / "file"))

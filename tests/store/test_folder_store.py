@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from contract import StoreContract
 
-from distevo.errors import BadName, NotFound, StoreUnavailable
+from distevo.errors import NotFound, StoreUnavailable
 from distevod.store import FolderStore, Store, open_store
 
 
@@ -65,23 +65,34 @@ def test_objects_are_plain_files_and_nothing_else_remains(root: Path) -> None:
     assert [path.name for path in (root / "results").iterdir()] == []
 
 
-def test_name_that_continues_another_is_refused(root: Path) -> None:
+def test_what_stands_where_ours_should_be_is_named_and_left_alone(root: Path) -> None:
     store = FolderStore(root)
     store.create("plans/1", b"x")
     for name in ("plans/1/2", "plans/1/2/3"):
-        with pytest.raises(BadName, match="continues"):
+        with pytest.raises(StoreUnavailable, match=f"a file stands .*: move {root}/plans/1 away"):
             store.create(name, b"y")
         with pytest.raises(NotFound):
             store.read(name)
         store.delete(name)
     store.create("results/a/b", b"x")
-    with pytest.raises(BadName, match="begin"):
+    with pytest.raises(StoreUnavailable, match=f"a folder stands .*: move {root}/results/a away"):
         store.create("results/a", b"y")
     with pytest.raises(NotFound):
         store.read("results/a")
     store.delete("results/a")
     assert store.list("") == ["plans/1", "results/a/b"]
     assert not list((root / "tmp").iterdir())
+
+
+def test_a_file_that_takes_the_place_of_a_folder_is_named(root: Path) -> None:
+    store = FolderStore(root)
+    store.create("results/a/b", b"x")
+    shutil.rmtree(root / "results")
+    (root / "results").write_bytes(b"distevo-ctl results grids-1 > results")
+    with pytest.raises(StoreUnavailable, match=f"move {root}/results away"):
+        store.create("results/a/c", b"x")
+    (root / "results").unlink()
+    store.create("results/a/c", b"x")
 
 
 def test_strange_files_do_no_harm(root: Path) -> None:

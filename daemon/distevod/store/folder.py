@@ -28,7 +28,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable, Unknown
+from distevo.errors import Conflict, NotFound, StoreUnavailable, Unknown
 from distevod.store.base import (
     MAX_NAME_BYTES,
     RESERVED,
@@ -265,16 +265,14 @@ class FolderStore:
         """Give the temporary file its name; False when somebody else's file has it."""
         for _ in range(_ATTEMPTS):
             try:
-                self._make_folders(name, path.parent)
+                self._make_folders(path.parent)
                 path.hardlink_to(temporary)
             except FileExistsError:
                 if path.is_dir():
-                    raise BadName(f"{name!r} is where names of other objects begin") from None
+                    raise StoreUnavailable(f"a folder stands where a file should be: move {path} away") from None
                 # A network file system repeats a link whose answer it lost.
                 return temporary.stat().st_nlink > 1
-            except NotADirectoryError:
-                raise BadName(f"{name!r} continues the name of another object") from None
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 # The folder became empty and was removed: make it again.
                 self._durable_folders.clear()
                 if not temporary.exists():
@@ -287,7 +285,7 @@ class FolderStore:
                 return True
         raise StoreUnavailable(f"{path.parent} cannot be kept: something removes it all the time")
 
-    def _make_folders(self, name: str, folder: Path) -> None:
+    def _make_folders(self, folder: Path) -> None:
         """Make `folder` and those above it durable, unless this object has done so before.
 
         One that is there already may have been made by a process that died before it could sync.
@@ -305,7 +303,8 @@ class FolderStore:
                     below.mkdir()
                 except FileExistsError:
                     if below.is_file():
-                        raise BadName(f"{name!r} continues the name of another object") from None
+                        # The user's, since no name of ours continues another: the store is as good as away.
+                        raise StoreUnavailable(f"a file stands where a folder should be: move {below} away") from None
                 _sync_folder(above)
                 self._durable_folders.add(below)
             above = below

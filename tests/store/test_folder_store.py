@@ -105,6 +105,8 @@ def test_strange_files_do_no_harm(root: Path) -> None:
     (root / "empty folder").mkdir()
     os.mkfifo(root / "plans" / "pipe")
     (root / "plans" / "broken").symlink_to("nowhere")
+    for link in ("plans/itself", "cas/itself"):
+        (root / link).symlink_to("itself")
     assert store.list("") == ["cluster", "plans/1"]
     assert store.read("cluster") == (b"x", 1)
     store.replace("cluster", b"y", 1)

@@ -410,12 +410,20 @@ def _is_older(path: Path, seconds: float) -> bool:
         return True
 
 
-def _entries(folder: Path) -> list[str]:
+@contextlib.contextmanager
+def _strays_left_out() -> Iterator[None]:
+    """For looks at what may vanish meanwhile, be no folder, or be a link that leads back to itself."""
     try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            raise
+
+
+def _entries(folder: Path) -> list[str]:
+    with _strays_left_out(), os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+    return []
 
 
 def _walk(folder: str, above: str, prefix: str, names: list[str]) -> None:
@@ -423,16 +431,14 @@ def _walk(folder: str, above: str, prefix: str, names: list[str]) -> None:
 
     What vanishes meanwhile is left out, and so is what no store can have made: a stray file of the user's.
     """
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = f"{above}/{entry.name}" if above else entry.name
-                if not name.startswith(prefix) or not SEGMENT.fullmatch(entry.name) or len(name) > MAX_NAME_BYTES:
-                    continue
+    with _strays_left_out(), os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{above}/{entry.name}" if above else entry.name
+            if not name.startswith(prefix) or not SEGMENT.fullmatch(entry.name) or len(name) > MAX_NAME_BYTES:
+                continue
+            with _strays_left_out():
                 if entry.is_dir():
                     if name not in RESERVED:
                         _walk(entry.path, name, prefix, names)
                 elif above and entry.is_file():
                     names.append(name)
-    except (FileNotFoundError, NotADirectoryError):
-        return

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import IPv4Address
 
@@ -311,11 +313,31 @@ async def socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     await asyncio.gather(pump(reader, back), pump(there, writer))
 
 
+def test_an_end_does_not_wait_for_the_address_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def dead(*_: object, **__: object) -> object:
+        asked.set()
+        over.wait(30)
+        raise socket.gaierror
+
+    async def main() -> None:
+        async with Side(None, socks_proxy="proxy.example:1080") as b:
+            monkeypatch.setattr(socket, "getaddrinfo", dead)
+            b.dial(b, "tcp://127.0.0.1:1")
+            await until(asked.is_set, "the question")
+
+    begun = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() < begun + 10
+    over.set()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "member.example"])
 def test_through_a_socks_proxy_which_resolves_the_names(host: str) -> None:
     async def main() -> None:
         async with tcp_server(socks) as proxy, Side() as a:
-            async with Side(None, socks_proxy=f"127.0.0.1:{proxy}") as b:
+            async with Side(None, socks_proxy=f"localhost:{proxy}") as b:
                 b.dial(a, f"tcp://{host}:{a.port}")
                 link = (await b.wait(LinkOpened)).link
                 b.send(link, hello())
@@ -337,6 +359,9 @@ def test_reasons_of_a_proxy() -> None:
         async with tcp_server(say_nothing_good) as proxy, Side(None, socks_proxy=f"127.0.0.1:{proxy}") as b:
             b.dial(b, f"tcp://127.0.0.1:{nowhere}")
             assert await b.failure() == f"the proxy 127.0.0.1:{proxy} is no SOCKS 5 proxy, or broke off"
+        async with Side(None, socks_proxy="a..b:1080") as b:
+            b.dial(b, "tcp://127.0.0.1:1")
+            assert (await b.failure()).startswith("no connection to the proxy a..b:1080: ")
 
     asyncio.run(main())
 

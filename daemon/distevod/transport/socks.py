@@ -16,6 +16,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from distevod.threads import in_daemon_thread
 from distevod.transport.race import AllFailed
 
 _VERSION = 5
@@ -90,9 +91,10 @@ async def connect(proxy: str, host: str, port: int) -> tuple[asyncio.StreamReade
     """A connection to `host`, an address or a name that the proxy resolves. Raises AllFailed."""
     proxy_host, proxy_port = proxy.rsplit(":", 1)
     try:
-        reader, writer = await asyncio.open_connection(proxy_host.strip("[]"), int(proxy_port), limit=CHUNK_BYTES)
-    except OSError as error:
-        what = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+        reader, writer = await _open(proxy_host.strip("[]"), int(proxy_port))
+    except (OSError, UnicodeError) as error:
+        number = error.errno or 0 if isinstance(error, OSError) else 0
+        what = os.strerror(number).lower() if number > 0 else str(error)
         raise AllFailed(f"no connection to the proxy {proxy}: {what}") from error
     try:
         await _ask(reader, writer, host, port)
@@ -106,6 +108,17 @@ async def connect(proxy: str, host: str, port: int) -> tuple[asyncio.StreamReade
         writer.transport.abort()
         raise
     return reader, writer
+
+
+async def _open(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first of its addresses that takes one. Raises OSError or UnicodeError."""
+    # Not left to asyncio, whose end waits until a name is found or given up.
+    found = await in_daemon_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    *others, last = (str(address[0]) for *_, address in found)
+    for other in others:
+        with contextlib.suppress(OSError):
+            return await asyncio.open_connection(other, port, limit=CHUNK_BYTES)
+    return await asyncio.open_connection(last, port, limit=CHUNK_BYTES)
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:

@@ -348,6 +348,11 @@ def test_endpoints_are_one_text_or_a_list_each_once_and_in_order(environ: dict[s
     assert "workers must be one value" in refusal({}, environ, written(tmp_path, "workers: [1, 2]\n"))
 
 
+def test_an_address_of_one_link_is_an_endpoint_with_its_interface(environ: dict[str, str]) -> None:
+    peer = "tcp://[fe80::1%eth0]:5670"
+    assert load_settings({"peer": peer, "socks_proxy": peer[6:]}, environ).peer == (peer,)
+
+
 def test_a_notebook_listens_nowhere_unless_it_is_told_to(environ: dict[str, str]) -> None:
     for kind in ("kaggle", "colab", "paperspace"):
         assert load_settings({"kind": kind}, environ).listen == ()

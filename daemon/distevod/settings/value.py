@@ -219,7 +219,9 @@ class Location:
         return text
 
 
-_ENDPOINT = re.compile(r"(?:tcp://)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._*-]+):(?P<port>[0-9]{1,5}|\*)")
+HOST = r"\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]+"
+"""Pattern of a name or an address: IPv6 in brackets, with its interface where it means something on one link alone."""
+_ENDPOINT = re.compile(rf"(?:tcp://)?(?P<host>{HOST}|\*):(?P<port>[0-9]{{1,5}}|\*)")
 
 
 class Endpoints:
@@ -255,7 +257,7 @@ class Endpoints:
         if found is None:
             raise ValueError
         host, port = found["host"], found["port"].replace("*", "0")
-        if int(port) > 65_535 or (not self.wild and (port == "0" or "*" in host)) or ("*" in host and host != "*"):
+        if int(port) > 65_535 or (not self.wild and (port == "0" or host == "*")):
             raise ValueError
         return f"tcp://{host}:{int(port)}"
 

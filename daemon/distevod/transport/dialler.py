@@ -15,6 +15,7 @@ import zmq
 
 from distevo.events import DialFailed
 from distevo.instructions import Dial
+from distevod.settings.value import HOST
 from distevod.threads import in_daemon_thread
 from distevod.transport import socks
 from distevod.transport.attempt import NO_CONNECTION, Attempt
@@ -34,7 +35,7 @@ MOST_ENDPOINTS = 32
 MOST_ADDRESSES = 4
 """Of one name."""
 DIAGNOSIS_SECONDS = 0.5
-_ENDPOINT = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_ENDPOINT = re.compile(rf"tcp://(?P<host>{HOST}):(?P<port>[0-9]{{1,5}})")
 
 log = logging.getLogger("distevod.transport")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -188,10 +189,10 @@ def test_a_store_loses_no_count_to_threads(tmp_path: Path) -> None:
     assert store.counts()[0]["list", "done"] == 800
 
 
-def test_silent_clients_take_neither_threads_without_end_nor_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page._Handler, "timeout", 1.0)
+def test_slow_clients_take_neither_threads_without_end_nor_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "REQUEST_SECONDS", 1.0)
     served = page.MetricsPage(0, Empty())
-    silent = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
+    slow = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
 
     def serving() -> int:
         return sum("process_request" in thread.name for thread in threading.enumerate())
@@ -199,15 +200,25 @@ def test_silent_clients_take_neither_threads_without_end_nor_the_page(monkeypatc
     wait_for(lambda: serving() == page.MOST_REQUESTS, "as many threads as there may be")
 
     def is_served() -> bool:
+        for connection in slow:
+            with contextlib.suppress(OSError):  # it was hung up on
+                connection.send(b"X")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/metrics", timeout=5) as answer:
                 return b"process_cpu_seconds_total" in answer.read()
         except OSError:
             return False
 
-    wait_for(is_served, "the page, once the silent are given up")
-    for connection in silent:
+    wait_for(is_served, "the page, once the slow are given up")
+    for connection in slow:
         connection.close()
+
+
+def test_the_page_is_served_at_addresses_of_both_families() -> None:
+    port = page.MetricsPage(0, Empty()).port
+    for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as answer:
+            assert b"process_cpu_seconds_total" in answer.read()
 
 
 class Empty:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from contextlib import suppress
-from socket import socket
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -14,8 +15,9 @@ from prometheus_client.registry import Collector
 
 MOST_REQUESTS = 16
 """At a time. Whoever comes then is hung up on, so that nobody can use up the daemon's threads and descriptors."""
-SILENT_SECONDS = 5.0
-"""How long a client may say or take nothing."""
+REQUEST_SECONDS = 10.0
+"""How long one may take in all, which is as long as Prometheus waits: whoever says a byte now and then is as bad as
+who says nothing."""
 
 
 class PortTaken(Exception):  # noqa: N818 - says what is wrong
@@ -41,32 +43,48 @@ class MetricsPage:
 
 
 class _Server(ThreadingWSGIServer):
-    """A thread for each request, and not without end."""
+    """A thread for each request, and neither requests nor their time without end."""
 
     request_queue_size = 128
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._room = threading.BoundedSemaphore(MOST_REQUESTS)
+        self._ends: dict[socket.socket, float] = {}
+        """When each request has taken long enough."""
 
-    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
         if self._room.acquire(blocking=False):
+            self._ends[request] = time.monotonic() + REQUEST_SECONDS
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
-    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
+            del self._ends[request]
             self._room.release()
+
+    def service_actions(self) -> None:
+        """Hang up on whoever is not done by now; called twice a second."""
+        now = time.monotonic()
+        for request, end in self._ends.copy().items():
+            if end < now:
+                with suppress(OSError):  # it ended this moment
+                    request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = SILENT_SECONDS
-
     def handle(self) -> None:
-        with suppress(OSError):  # it timed out, or left
+        with suppress(OSError):  # it was hung up on, or left
             super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as its base has it

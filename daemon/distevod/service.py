@@ -49,6 +49,8 @@ TAKE_IN_SECONDS = 10.0
 FOLLOWER_SECONDS = 30.0
 """The same where another coordinates: mail there, its look into the inbox, and this platform's look at the plan."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAMES = 5
+"""Tries to name a run that was given none, while others submit at the same moment."""
 RESULTS_KEPT = 2_000
 WRITES = 5
 """Tries to write what somebody has submitted, while nobody knows whether it was."""
@@ -129,37 +131,34 @@ class Service:
 
     async def submit(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a problem and its tasks, and put the run into the store; it is durable when this returns."""
-        name = request.get("run")
-        if name is not None and not (isinstance(name, str) and RUN_NAME.fullmatch(name)):
-            raise Refusal("usage", f"run name {name!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
-        self._refuse_known(name)
+        given = request.get("run")
+        if given is not None and not (isinstance(given, str) and RUN_NAME.fullmatch(given)):
+            raise Refusal("usage", f"run name {given!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
+        self._refuse_known(given)
         self._refuse_foreign(request.get("reference"))
         checked = await self._check({key: request[key] for key in CHECK_FIELDS if request.get(key) is not None})
         settings = self._settings(request)
-        name = name or self._free_name(checked.name)
-        self._refuse_known(name)
-        nonce = secrets.token_hex(8)
+        self._refuse_known(given)
         run = Run(
-            name=name,
-            nonce=nonce,
+            name=given or self._free_name(checked.name),
+            nonce=secrets.token_hex(8),
             problem=ProblemUse(checked.reference, checked.digest, checked.name, checked.version, checked.source),
             settings=settings,
             tasks=checked.tasks,
             submitted_through=f"{self._runtime.settings.id}-{self._runtime.boot}",
             warm_start=await self._warm_start(request, checked, settings),
         )
-        self._pending.add(name)
-        try:
-            await self._in_thread(self._remember, nonce)
-            self._runtime.feed(OwnSubmission(nonce))
-            outcome = await self._hand_in(inbox_run(name, nonce), encode_run(run))
-        finally:
-            self._pending.discard(name)
+        for tries_left in reversed(range(1 if given else NAMES)):
+            outcome = await self._submit(run)
+            if outcome in {None, ACCEPTED} or run.name not in self._runtime.node.plan.runs or not tries_left:
+                break
+            # Somebody elsewhere was first with this name, which nobody here has asked for.
+            run = msgspec.structs.replace(run, name=self._free_name(checked.name))
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
-        plan = self._runtime.node.following.plan.runs.get(name)
+        plan = self._runtime.node.following.plan.runs.get(run.name)
         return {
-            "run": name,
+            "run": run.name,
             "tasks": len(run.tasks),
             "problem": f"{checked.name} {checked.version}",
             "seed": settings.seed,
@@ -167,6 +166,16 @@ class Service:
             "note": plan.note if plan else "it is in the store, and is run when the coordinator has taken it in",
             "begins_with": None if run.warm_start is None else counted(checked.name, run.warm_start),
         }
+
+    async def _submit(self, run: Run) -> str | None:
+        """Hand a run in; as `_hand_in`."""
+        self._pending.add(run.name)
+        try:
+            await self._in_thread(self._remember, run.nonce)
+            self._runtime.feed(OwnSubmission(run.nonce))
+            return await self._hand_in(inbox_run(run.name, run.nonce), encode_run(run))
+        finally:
+            self._pending.discard(run.name)
 
     async def _warm_start(
         self, request: dict[str, Any], checked: CheckedProblem, settings: RunSettings

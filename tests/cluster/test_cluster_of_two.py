@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_a_run_that_is_submitted_at_the_follower(pair: tuple[Daemon, Daemon]) ->
     assert {name: result["fitness"] for name, result in results.items()} == {
         name: [task["bits"]] for name, task in tasks.items()
     }
+
+
+def test_two_that_submit_at_once_without_a_name_get_a_run_each(pair: tuple[Daemon, Daemon]) -> None:
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(daemon.submit, reference="onemax", spec="64", evaluations=500) for daemon in pair]
+        runs = {each.result() for each in asked}
+    assert len(runs) == 2
+    for run in runs:
+        pair[0].wait_done(run)
 
 
 def test_islands_of_one_task_exchange_programs_between_platforms(pair: tuple[Daemon, Daemon]) -> None:

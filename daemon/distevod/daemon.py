@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from distevod.logs import fields
 from distevod.metrics.counted_store import CountedStore
-from distevod.paths import make_private
+from distevod.paths import PathError, make_private
 from distevod.sdnotify import notify
 from distevod.settings import Settings
 from distevod.sharding import load_sharding
@@ -52,7 +52,7 @@ async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
     from distevod.runtime import Runtime
 
     submissions = settings.state_dir / SUBMISSIONS
-    own = frozenset(submissions.read_text().split()) if submissions.exists() else frozenset[str]()
+    own = _own(submissions)
     boot = secrets.token_hex(8)
     store = CountedStore(open_store(settings.store, upload_seconds=settings.upload_timeout))
     runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own, shard)
@@ -93,6 +93,16 @@ async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
         for close in closing:
             await close()
         log.info("stopped")
+
+
+def _own(submissions: Path) -> frozenset[str]:
+    """The nonces in there. What is damaged is none that any run has."""
+    try:
+        return frozenset(submissions.read_text("ascii", "replace").split())
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise PathError(f"cannot read {submissions}: {error.strerror}; move it away") from error
 
 
 def _serve_metrics(runtime: Runtime, store: CountedStore, loop: asyncio.AbstractEventLoop) -> None:

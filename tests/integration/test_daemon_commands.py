@@ -130,6 +130,18 @@ def test_a_store_that_cannot_be_used_is_9_with_the_reason(home: Home) -> None:
     assert "distevod.log" in body["hint"]
 
 
+def test_submissions_that_are_damaged_are_no_fault_and_a_folder_in_their_place_is_2(home: Home) -> None:
+    home.state_dir.mkdir(parents=True)
+    submissions = home.state_dir / "submissions"
+    submissions.write_bytes(b"\n0123456789abcdef\n\xff\xfe")
+    home.distevod("start", "--detach", *QUICK)
+    home.distevod("stop")
+    submissions.unlink()
+    submissions.mkdir()
+    said = home.distevod("start", *QUICK, code=2).stderr
+    assert said == f"error: cannot read {submissions}: Is a directory; move it away\n"
+
+
 @pytest.mark.parametrize("folder", ["plans", "cas/cluster"])
 def test_a_damaged_store_is_6(home: Home, folder: str) -> None:
     home.distevod("start", "--detach", *QUICK)

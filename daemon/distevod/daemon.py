@@ -8,10 +8,12 @@ import os
 import random
 import resource
 import secrets
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distevo.instructions import Exit
 from distevod.logs import fields
 from distevod.metrics.counted_store import CountedStore
 from distevod.paths import PathError, make_private
@@ -23,7 +25,6 @@ from distevod.store import open_store
 from distevod.threads import in_daemon_thread
 
 if TYPE_CHECKING:
-    from distevo.instructions import Exit
     from distevo.sharding import Shard
     from distevod.runtime import Runtime
 
@@ -49,13 +50,25 @@ def run_daemon(settings: Settings, socket: Path) -> Exit:
 
 
 async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
+    this = asyncio.current_task()
+    assert this is not None
+    stop: Callable[[], object] = this.cancel
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: stop())
+
     from distevod.runtime import Runtime
 
     submissions = settings.state_dir / SUBMISSIONS
     own = _own(submissions)
     boot = secrets.token_hex(8)
-    store = CountedStore(open_store(settings.store, upload_seconds=settings.upload_timeout))
+    try:
+        # A bucket that says nothing is waited for for minutes, a file server that is dead for ever.
+        store = CountedStore(await in_daemon_thread(open_store, settings.store, upload_seconds=settings.upload_timeout))
+    except asyncio.CancelledError:
+        log.info("stopped")
+        return Exit()  # nothing had begun
     runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own, shard)
+    stop = runtime.stop
 
     async def answer() -> None:
         # Workers are starting up meanwhile; these imports and sockets are what they need not wait for.

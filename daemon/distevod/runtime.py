@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import signal
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -170,10 +169,7 @@ class Runtime:
 
     async def run(self, ready: Callable[[], None]) -> Exit:
         """Work until a stop; returns how the node left. Raises whatever ended it instead."""
-        loop = asyncio.get_running_loop()
-        self._gone = loop.create_future()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        self._gone = asyncio.get_running_loop().create_future()
         try:
             self._carry_out(self.node.start(self.now()))
             self._look_at_disk()

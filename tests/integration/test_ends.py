@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
+import socket
 import subprocess
 import threading
 import time
@@ -47,6 +49,22 @@ def test_a_stop_does_not_wait_for_a_store_that_hangs(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError):
         daemon.ask(do="results", run=run, task="t", timeout_ms=500)
     assert daemon.stop(5) == 0
+    assert daemon.log.read_text().rstrip().endswith("stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_does_not_wait_for_a_store_that_is_being_opened(tmp_path: Path, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        emulator = {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        daemon = Daemon(tmp_path, "--store", "gs://bucket/prefix", environ=emulator).start(wait=False)
+        assert daemon.process is not None
+        silent.settimeout(30)
+        try:
+            with silent.accept()[0]:
+                daemon.process.send_signal(number)
+                assert daemon.process.wait(5) == 0
+        finally:
+            daemon.kill()
     assert daemon.log.read_text().rstrip().endswith("stopped")
 
 

@@ -16,7 +16,7 @@ from distevo.errors import LAST_WRITES_LOST
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.own_log import last_end, log_size
 from distevo_ctl.target import start_command, target_options
-from distevod.state_lock import holder
+from distevod.state_lock import Holder, holder
 
 ASK_SECONDS = 2.0
 STOP_SECONDS = 8.0
@@ -31,7 +31,8 @@ def stop(state_dir: Path, as_json: bool) -> None:
     """Stop the daemon, with a last checkpoint.
 
     Evaluations are given up after 1 s, and what was in hand goes on at the next start. A daemon that does not answer
-    is sent SIGTERM, which means the same. The exit code is 9 if its log says that the store took no last checkpoint.
+    is sent SIGTERM, which means the same, unless it runs on another machine or in another container. The exit code is
+    9 if its log says that the store took no last checkpoint.
     """
     found = holder(state_dir)
     if found is None:
@@ -42,10 +43,16 @@ def stop(state_dir: Path, as_json: bool) -> None:
         raise CliError(ExitCode.NO_DAEMON, f"the daemon on {state_dir} is just starting", "try again in a moment")
     begun = time.monotonic()
     pid, logged, daemon = found.pid, log_size(state_dir), _asked(state_dir)
-    if daemon is None or not _gone(state_dir, pid, STOP_SECONDS):
+    if (daemon is None or not _gone(state_dir, found, STOP_SECONDS)) and holder(state_dir) == found:
+        if not found.is_here:
+            raise CliError(
+                ExitCode.NO_DAEMON if daemon is None else ExitCode.TIMED_OUT,
+                f"the daemon on {state_dir} does not {'answer' if daemon is None else 'end'}, and is no process here",
+                "it runs on another machine or in another container, where `distevod stop` can send it a signal",
+            )
         with contextlib.suppress(ProcessLookupError):  # it ended this moment
             os.kill(pid, signal.SIGTERM)
-        if not _gone(state_dir, pid, SIGNAL_SECONDS):
+        if not _gone(state_dir, found, SIGNAL_SECONDS):
             raise CliError(
                 ExitCode.TIMED_OUT,
                 f"the daemon (pid {pid}) does not end",
@@ -77,12 +84,11 @@ def _asked(state_dir: Path) -> dict[str, Any] | None:
         raise
 
 
-def _gone(state_dir: Path, pid: int, seconds: float) -> bool:
+def _gone(state_dir: Path, daemon: Holder, seconds: float) -> bool:
     """Whether the daemon let go of its state folder, and its process ended, within that time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        now = holder(state_dir)
-        if (now is None or now.pid != pid) and not _is_alive(pid):
+        if holder(state_dir) != daemon and not (daemon.is_here and _is_alive(daemon.pid)):
             return True
         time.sleep(LOOK_SECONDS)
     return False

@@ -2,7 +2,7 @@
 
 The lock is `flock` on `<state>/lock`. The file stays when the lock goes: unlinking it would let two daemons
 each lock a file of the same name. Its text is for people and for `distevo-ctl`: the holder's pid and control
-socket.
+socket, and where that pid is its own.
 """
 
 import fcntl
@@ -16,15 +16,17 @@ from typing import NamedTuple, Self
 from distevo.errors import DistevoError
 from distevod.paths import PathError
 
+_BOOT, _PIDS = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 _PATIENCE = 5.0  # seconds to outlast other commands that are just looking
 
 
 class Holder(NamedTuple):
     """The daemon that holds a state folder; `pid` is 0 and `socket` None in the moment before it wrote
-    them."""
+    them. Not `is_here`: on another machine or in another container, and here that pid is somebody else."""
 
     pid: int
     socket: Path | None
+    is_here: bool = True
 
 
 class AlreadyRunning(DistevoError):  # noqa: N818 - named for what happened, as all our errors are
@@ -65,7 +67,7 @@ class StateLock:
             if not _exclusive(file):
                 raise AlreadyRunning(self.state_dir, _read(file))
             os.ftruncate(file, 0)
-            os.pwrite(file, f"{os.getpid()}\n".encode() + os.fsencode(socket) + b"\n", 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode() + os.fsencode(socket) + b"\n" + _place() + b"\n", 0)
         except OSError as error:
             os.close(file)
             raise PathError(f"cannot lock the state folder {self.state_dir}: {error.strerror}") from error
@@ -137,7 +139,16 @@ def _locked(file: int, how: int) -> bool:
 
 def _read(file: int) -> Holder:
     pid, _, socket = os.pread(file, 8192, 0).partition(b"\n")
-    socket, end, _ = socket.partition(b"\n")
+    socket, end, place = socket.partition(b"\n")
     if not pid.isdigit() or not end:
         return Holder(0, None)
-    return Holder(int(pid), Path(os.fsdecode(socket)))
+    return Holder(int(pid), Path(os.fsdecode(socket)), is_here=place.rstrip() in {b"", _place()})
+
+
+def _place() -> bytes:
+    """Where a pid is the same process: one boot of one machine, and of that one container (a namespace of pids).
+    Empty where the system does not say."""
+    try:
+        return b"%s %d" % (_BOOT.read_bytes().strip(), _PIDS.stat().st_ino)
+    except OSError:
+        return b""

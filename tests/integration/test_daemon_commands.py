@@ -176,6 +176,25 @@ def test_a_daemon_that_does_not_answer_is_3_and_stopped_by_a_signal(home: Home) 
     assert out.startswith(f"stopped (pid {daemon.pid}")
 
 
+def test_a_daemon_of_another_container_is_asked_and_never_signalled(home: Home) -> None:
+    home.distevod("start", "--detach", *QUICK)
+    daemon = holder(home.state_dir)
+    assert daemon is not None
+    lock = home.state_dir / "lock"
+    written = lock.read_text()
+    with subprocess.Popen(["sleep", "60"]) as innocent:
+        lock.write_text(f"{innocent.pid}\n{daemon.socket}\nanother machine\n")
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            assert "does not answer, and is no process here" in home.distevod("stop", code=3).stderr
+            os.kill(daemon.pid, signal.SIGCONT)
+            assert home.distevod("stop").stdout.startswith("stopped")
+            assert innocent.poll() is None
+        finally:
+            lock.write_text(written)
+            innocent.kill()
+
+
 def test_waiting_goes_on_over_a_restart(home: Home) -> None:
     home.distevod("start", "--detach", *QUICK)
     waiting = home.popen(

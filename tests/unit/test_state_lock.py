@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from distevod import state_lock
 from distevod.paths import PathError
 from distevod.state_lock import AlreadyRunning, Holder, StateLock, holder
 
@@ -182,10 +183,22 @@ def test_an_unfinished_or_foreign_text_is_a_holder_that_nothing_is_known_of(tmp_
 def test_the_file_tells_people_of_the_newest_holder_alone(tmp_path: Path) -> None:
     for socket in (Path("/run/a/very/long/path.sock"), Path("/s")):
         StateLock(tmp_path).acquire(socket).release()
-        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n{socket}\n"
+        assert (tmp_path / "lock").read_text().startswith(f"{os.getpid()}\n{socket}\n")
+        assert (tmp_path / "lock").read_text().count("\n") == 3
 
 
 def test_a_socket_path_of_any_bytes_comes_back(tmp_path: Path) -> None:
     odd = Path(os.fsdecode(b"/run/\xff \xc3\xbc.sock"))
     with StateLock(tmp_path).acquire(odd):
         assert holder(tmp_path) == Holder(os.getpid(), odd)
+
+
+@pytest.mark.parametrize("place", ["_BOOT", "_PIDS"])
+def test_a_pid_is_somebody_else_after_another_boot_and_in_another_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    with StateLock(tmp_path).acquire(SOCKET):
+        monkeypatch.setattr(state_lock, place, tmp_path / "lock")
+        assert holder(tmp_path) == Holder(os.getpid(), SOCKET, is_here=False)
+        (tmp_path / "lock").write_text(f"{os.getpid()}\n{SOCKET}\n")
+        assert holder(tmp_path) == Holder(os.getpid(), SOCKET), "written where nothing of this is known"

@@ -67,8 +67,20 @@ def test_whoever_ends_is_drained_at_once_also_where_it_coordinates(ends: str) ->
 
 def test_alone_a_platform_works_to_the_end() -> None:
     made, _, outbox, _ = session(600.0)
-    made.tick(1600.0, plan("m"))
+    while made.next_deadline() < float("inf"):
+        made.tick(made.next_deadline(), plan("m"))
+    made.tick(1600.0, plan("m", "n"))
     assert not [order for order in outbox.take() if isinstance(order, CreateObject)]
+
+
+def test_who_comes_in_the_last_moments_of_a_session_is_given_the_islands() -> None:
+    made, _, outbox, _ = session(1200.0)
+    while made.next_deadline() < 2110.0:
+        made.tick(made.next_deadline(), plan("m"))
+    assert not [order for order in outbox.take() if isinstance(order, CreateObject)]
+    made.tick(made.next_deadline(), plan("m", "n"))
+    assert len([order for order in outbox.take() if isinstance(order, CreateObject)]) == 1
+    assert made.next_deadline() == float("inf")
 
 
 def test_one_that_leaves_by_itself_foresees_nothing() -> None:

@@ -6,6 +6,9 @@ from collections import deque
 
 WINDOW_SECONDS = 10.0
 """Evaluations per second are those of this last while."""
+SILENCE_SECONDS = 30.0
+"""While a run is worked on, no more than this passes from one report to the next, beside the work that it tells of:
+heartbeats, which tell of others' work, are up to 20 s apart."""
 LEAST_SECONDS = 1.0
 """Work that took less counts as so much: of an hour it says next to nothing."""
 
@@ -16,7 +19,9 @@ class Progress:
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
         self._begun: float | None = None
-        self._latest = 0.0
+        self._latest = self._next = 0.0
+        """When the latest report came, and until when the next one, if it is like it, has to be there."""
+        self._worked = 0.0
         self._finished = 0
         self._is_over = False
 
@@ -25,11 +30,13 @@ class Progress:
         """Whether anything of it was seen here."""
         return self._begun is not None
 
-    def evaluated(self, count: int, now: float) -> None:
-        """`count` more evaluations were reported."""
+    def evaluated(self, count: int, seconds: float, now: float) -> None:
+        """`count` more evaluations were reported, which took so long."""
         if self._begun is None:
-            self._begun = now
-        self._latest = now
+            self._begun = self._latest = now
+        # The rest of a longer time was no work: the run was paused, or others went first.
+        self._worked += min(now - self._latest, seconds + SILENCE_SECONDS)
+        self._latest, self._next = now, now + seconds + SILENCE_SECONDS
         if self._samples and now - self._samples[-1][0] < WINDOW_SECONDS / 50:
             self._samples[-1] = self._samples[-1][0], self._samples[-1][1] + count
         else:
@@ -37,7 +44,7 @@ class Progress:
         self._forget(now)
 
     def finished(self) -> None:
-        """One more task has its result."""
+        """One more task has had its budget, or is fit."""
         self._finished += 1
 
     def over(self) -> None:
@@ -48,7 +55,11 @@ class Progress:
     def goes_on(self) -> None:
         """The run is not over, or no more: between its end and now nobody worked on it."""
         if self._is_over:
-            self._begun, self._finished, self._is_over = None, 0, False
+            self._begun, self._worked, self._finished, self._is_over = None, 0.0, 0, False
+
+    def is_worked_on(self, now: float) -> bool:
+        """Whether reports of it come: it is not paused, and does not wait behind others."""
+        return self._begun is not None and now <= self._next
 
     def evaluations_per_s(self, now: float) -> float:
         """Evaluations per second over the last while."""
@@ -57,16 +68,13 @@ class Progress:
             return 0.0
         return sum(count for _, count in self._samples) / max(min(now - self._begun, WINDOW_SECONDS), 0.2)
 
-    def tasks_per_hour(self, now: float, is_over: bool) -> float:
+    def tasks_per_hour(self) -> float:
         """Tasks finished per hour of work."""
-        if self._begun is None:
-            return 0.0
-        elapsed = (self._latest if is_over else now) - self._begun
-        return 3600 * self._finished / max(elapsed, LEAST_SECONDS)
+        return 3600 * self._finished / max(self._worked, LEAST_SECONDS) if self._begun is not None else 0.0
 
-    def eta_s(self, remaining: int, now: float) -> float | None:
-        """Seconds until `remaining` tasks are finished at the rate so far; None before the first has."""
-        rate = self.tasks_per_hour(now, is_over=False)
+    def eta_s(self, remaining: int) -> float | None:
+        """Seconds of work until `remaining` tasks are finished at the rate so far; None before the first has."""
+        rate = self.tasks_per_hour()
         return 3600 * remaining / rate if rate else None
 
     def _forget(self, now: float) -> None:

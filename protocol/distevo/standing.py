@@ -8,7 +8,7 @@ from distevo.checkpoint import Counters
 from distevo.events import IslandId
 from distevo.messages import Heartbeat, IslandDiversity, IslandProgress
 from distevo.pace import Pace
-from distevo.plan import Plan, TaskState, renewed
+from distevo.plan import Plan, RunPlan, RunState, TaskPlan, TaskState, renewed
 from distevo.progress import Progress
 from distevo.speech import progress_of
 from distevo.work import IslandWork
@@ -52,7 +52,6 @@ class Standing:
         self._told: dict[str, tuple[str, set[IslandId]]] = {}
         """By member, its boot and the islands that it last named."""
         self._progress: dict[str, Progress] = {}
-        self._closed: dict[str, int] = {}
         self._has_followed = False
         self._plan = Plan(epoch=0, version=0)
 
@@ -78,10 +77,14 @@ class Standing:
         is_complete = len(heartbeat.diversity) == len(heartbeat.islands)
         for island, progress in named.items():
             _, known = self.islands.get(island, (member, None))
-            before = known.evaluations if known is not None else progress.evaluations
             if known is None or progress.grant >= known.grant:
                 self.islands[island] = member, progress
-                self.evaluated(island.run, max(progress.evaluations - before, 0), now)
+                if known is None:
+                    # How many of its evaluations are new nobody knows.
+                    self.evaluated(island.run, 0, progress.seconds, now)
+                elif progress.generation != known.generation:
+                    count, seconds = progress.evaluations - known.evaluations, progress.seconds - known.seconds
+                    self.evaluated(island.run, max(count, 0), max(seconds, 0.0), now)
                 if is_complete:
                     self.diversity[island] = diversity[island]
         is_new = self.refusals.get(member, {}) != heartbeat.refuses
@@ -90,11 +93,12 @@ class Standing:
 
     def own(self, member: str, work: IslandWork, before: Counters, now: float) -> None:
         """An island here has finished a generation; `before`: what it had done until then."""
-        progress, count = progress_of(work), work.state.counters.evaluations - before.evaluations
-        self.pace.generation(work.id.run, before, work.state.counters, now)
+        progress, counters = progress_of(work), work.state.counters
+        count = counters.evaluations - before.evaluations
+        self.pace.generation(work.id.run, before, counters, now)
         self._tally(self.counted(work.id), progress, count)
         self.islands[work.id] = member, progress
-        self.evaluated(work.id.run, count, now)
+        self.evaluated(work.id.run, count, counters.seconds - before.seconds, now)
 
     def _tally(self, before: tuple[int, int, float], progress: IslandProgress, count: int) -> None:
         self.tally.generations += 1
@@ -104,9 +108,9 @@ class Standing:
             self.tally.duplicates += max(progress.duplicates - before[1], 0)
             self.tally.cpu_seconds += max(progress.seconds - before[2], 0.0)
 
-    def evaluated(self, run: str, count: int, now: float) -> None:
-        """So many more evaluations of a run were made somewhere."""
-        self.progress(run).evaluated(count, now)
+    def evaluated(self, run: str, count: int, seconds: float, now: float) -> None:
+        """So many more evaluations of a run were made somewhere, and took so long."""
+        self.progress(run).evaluated(count, seconds, now)
 
     def counted(self, island: IslandId) -> tuple[int, int, float]:
         """(evaluations, duplicates, seconds) of an island, as last heard."""
@@ -131,21 +135,18 @@ class Standing:
 
     def follow(self, plan: Plan) -> None:
         """A plan is in force: count what it closed, and forget what it no longer has."""
-        for name in renewed(self._plan, plan):
-            self._progress.pop(name, None)
-            self._closed.pop(name, None)
-        self._plan = plan
+        again = renewed(self._plan, plan)
+        for name in [name for name in self._progress if name in again or name not in plan.runs]:
+            del self._progress[name]
         for name, run in plan.runs.items():
-            closed = sum(task.state is not TaskState.OPEN for task in run.tasks.values())
             # Of a run that the plan before did not have, nothing was closed then; of the first plan, nobody knows when.
-            for _ in range(closed - self._closed.get(name, 0 if self._has_followed else closed)):
-                self.progress(name).finished()
+            before = self._plan.runs.get(name) if name not in again else None
+            for task in _closed(before, run) if self._has_followed else ():
                 self.tally.tasks += 1
-            self._closed[name] = closed
-        self._has_followed = True
-        for facts in (self._progress, self._closed):
-            for name in [name for name in facts if name not in plan.runs]:
-                del facts[name]
+                # What a cancel cuts short has not had its budget.
+                if task.state is TaskState.DONE and (task.fit or run.state is not RunState.CANCELLED):
+                    self.progress(name).finished()
+        self._plan, self._has_followed = plan, True
         for name, progress in self._progress.items():
             if plan.runs[name].state.is_over:
                 progress.over()
@@ -174,6 +175,12 @@ class Standing:
         """
         for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.paces):
             facts.pop(member, None)
+
+
+def _closed(before: RunPlan | None, run: RunPlan) -> list[TaskPlan]:
+    """The tasks of a run that are closed, and were not before."""
+    known = {name for name, task in before.tasks.items() if task.state is not TaskState.OPEN} if before else set()
+    return [task for name, task in run.tasks.items() if task.state is not TaskState.OPEN and name not in known]
 
 
 def _is_current(plan: Plan, island: IslandId, grant: int) -> bool:

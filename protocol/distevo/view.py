@@ -267,11 +267,9 @@ def run_view(node: Node, name: str, now: float, islands: list[dict[str, Any]] | 
         "is_at_least": view["is_at_least"] or _has_unheard_owner(node, run),
         "evaluations_per_s": round(progress.evaluations_per_s(now), 1) if is_active else 0.0,
         # Of a run that was over before this daemon saw any of it nobody knows how long it took.
-        "tasks_per_hour": _rounded(progress.tasks_per_hour(now, not is_active))
-        if is_active or progress.has_begun
-        else None,
+        "tasks_per_hour": _rounded(progress.tasks_per_hour()) if is_active or progress.has_begun else None,
         # Before its last budget only what is fit is finished, and how much that will be says nothing of the rest.
-        "eta_s": _rounded(progress.eta_s(left, now)) if is_active and not any(view["tasks_on_rungs"][:-1]) else None,
+        "eta_s": _rounded(progress.eta_s(left)) if is_active and not any(view["tasks_on_rungs"][:-1]) else None,
         "invalid_programs": sum(len(work.state.invalid) for work in own),
         **summary(island for island in islands or all_islands_view(node) if island["run"] == name),
         "note": run.note or (is_active and node.foreman.refused.get(name)) or _first_complaint(node, name, run),

@@ -150,12 +150,12 @@ def test_the_rates_of_the_earlier_run_are_not_those_of_the_new_one() -> None:
     world = World(workers=1)
     world.submit(tasks=2)
     close(world, next(iter(world.running)))
-    assert world.node.standing.progress("r").tasks_per_hour(world.now, is_over=False) > 0
+    assert world.node.standing.progress("r").tasks_per_hour() > 0
     renew(world, evaluations=1000)
-    assert world.node.standing.progress("r").tasks_per_hour(world.now, is_over=False) == 0.0
+    assert world.node.standing.progress("r").tasks_per_hour() == 0.0
     world.pass_time(1)
     close(world, ISLAND)
-    assert world.node.standing.progress("r").tasks_per_hour(world.now, is_over=True) > 0
+    assert world.node.standing.progress("r").tasks_per_hour() > 0
 
 
 def test_what_others_found_for_the_earlier_run_is_not_merged_into_the_new_one() -> None:

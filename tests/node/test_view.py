@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from distevo.cluster import decode_cluster, encode_cluster
+from distevo.command import Verb
 from distevo.diversity_view import islands_view
-from distevo.events import Outcome
+from distevo.events import IslandId, Outcome
 from distevo.instructions import ListObjects, ReadObject, ReplaceObject, StoreInstruction
 from distevo.names import CLUSTER
 from distevo.node import Node
@@ -158,6 +159,18 @@ def test_how_fast_a_run_was_is_not_known_to_who_saw_nothing_of_it() -> None:
     again.pass_time(60)
     view = run_view(again.node, "r", again.now)
     assert (view["state"], view["tasks_done"], view["tasks_per_hour"]) == ("done", 1, None)
+
+
+def test_what_a_cancel_cuts_short_is_no_finished_task() -> None:
+    world = World()
+    world.submit(tasks=2)
+    world.generation(IslandId("r", "t0", 0))
+    world.generation(IslandId("r", "t1", 0), fit=True)
+    world.command(Verb.CANCEL)
+    world.verify()
+    world.pass_time(2)
+    view = run_view(world.node, "r", world.now)
+    assert (view["state"], view["tasks_done"], view["tasks_per_hour"]) == ("cancelled", 2, 3600.0)
 
 
 def test_evaluations_are_a_lower_bound_while_an_island_that_was_begun_is_not_loaded() -> None:

@@ -62,21 +62,50 @@ def test_what_an_evaluation_of_a_run_takes_is_the_mean_over_its_islands() -> Non
 
 def test_a_run_that_goes_on_is_measured_from_there() -> None:
     progress = Progress()
-    progress.evaluated(10, 100.0)
+    progress.evaluated(10, 1.0, 100.0)
     progress.finished()
-    progress.evaluated(10, 460.0)
+    progress.evaluated(10, 360.0, 460.0)
     progress.over()
-    assert progress.tasks_per_hour(9000.0, is_over=True) == 10.0
+    assert progress.tasks_per_hour() == 10.0
     progress.goes_on()
-    assert progress.tasks_per_hour(9000.0, is_over=False) == 0.0
-    progress.evaluated(10, 9000.0)
+    assert progress.tasks_per_hour() == 0.0
+    progress.evaluated(10, 1.0, 9000.0)
     progress.finished()
-    assert progress.tasks_per_hour(9360.0, is_over=False) == 10.0
+    progress.evaluated(10, 360.0, 9360.0)
+    assert progress.tasks_per_hour() == 10.0
+
+
+def test_a_pause_is_no_work() -> None:
+    progress = Progress()
+    for second in range(3601):
+        progress.evaluated(10, 1.0, float(second))
+    progress.finished()
+    assert (progress.tasks_per_hour(), progress.eta_s(2)) == (1.0, 7200.0)
+    assert progress.is_worked_on(3620.0)
+    assert not progress.is_worked_on(7200.0)
+    progress.evaluated(10, 1.0, 7200.0)
+    assert progress.tasks_per_hour() == pytest.approx(1.0, rel=0.01)
+
+
+def test_long_evaluations_are_work() -> None:
+    progress = Progress()
+    for minute in range(0, 61, 5):
+        progress.evaluated(1, 300.0, 60.0 * minute)
+    progress.finished()
+    assert (progress.tasks_per_hour(), progress.is_worked_on(3890.0)) == (1.0, True)
+
+
+def test_signs_of_life_of_an_island_that_does_not_go_on_are_no_work() -> None:
+    standing = Standing()
+    for second in range(0, 3601, 10):
+        standing.heard("a", "a1", heartbeat(HERE), float(second))
+    standing.progress("r").finished()
+    assert standing.progress("r").tasks_per_hour() == 3600.0
 
 
 def test_work_of_a_moment_is_no_measure_of_an_hour() -> None:
     progress = Progress()
-    progress.evaluated(10, 100.0)
+    progress.evaluated(10, 0.01, 100.0)
     progress.finished()
-    progress.evaluated(10, 100.01)
-    assert progress.tasks_per_hour(100.01, is_over=True) == 3600.0
+    progress.evaluated(10, 0.01, 100.01)
+    assert progress.tasks_per_hour() == 3600.0

@@ -138,8 +138,8 @@ class Figures:
         per_second = gauge("run_evaluations_per_second", "Evaluations of a run in the cluster, lately.", "run")
         per_hour = gauge(
             "run_tasks_per_hour",
-            "Tasks of a run that were finished, fit or not, per hour of work on it: to be read with run_budget, which "
-            "each had unless it was fit on a smaller one before, and run_tasks_solved. A smaller budget finishes more.",
+            "Tasks of a run that were finished, fit or not, per hour of work on it, without pauses: to be read with "
+            "run_budget, which each had unless it was fit before, and run_tasks_solved. A smaller one finishes more.",
             "run",
         )
         budget = gauge(
@@ -164,14 +164,15 @@ class Figures:
                 solved.add_metric([self._me, name], run.tally()["solved"])
             progress = standing.progress(name)
             per_second.add_metric([self._me, name], progress.evaluations_per_s(now))
-            tasks_per_hour = progress.tasks_per_hour(now, is_over=False)
-            per_hour.add_metric([self._me, name], tasks_per_hour)
-            rate += tasks_per_hour if run.state is RunState.RUNNING else 0.0
+            per_hour.add_metric([self._me, name], progress.tasks_per_hour())
+            if run.state is RunState.RUNNING and progress.is_worked_on(now):
+                rate += progress.tasks_per_hour()
         yield from (tasks, solved, budget, per_second, per_hour, *self._diversity())
         throughput = gauge(
             "throughput",
-            "Tasks per hour that the whole cluster finishes, as this platform knows; absent while no run is running. "
-            "It compares only with that of runs of the same run_budget; run_tasks_solved says what came of them.",
+            "Tasks per hour that the whole cluster finishes, as this platform knows, of all runs that are worked on; "
+            "absent while no run is running. It compares only with that of runs of the same run_budget; "
+            "run_tasks_solved says what came of them.",
             "configuration",
         )
         if runs[RunState.RUNNING]:

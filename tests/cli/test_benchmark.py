@@ -137,6 +137,11 @@ def test_a_bad_task_file_is_told_before_anything_starts(home: Home, text: str, c
         (("nowhere.json", "found.json"), 5, "there is no task file nowhere.json"),
         (("tasks.json", "nowhere/found.json"), 4, "nowhere/found.json cannot be written"),
         (("tasks.json", "found.svg"), 2, "is where the curve goes"),
+        (("tasks.json", "found.profile", "--profile"), 2, "is where the profiles go"),
+        (("tasks.json", "tasks.json"), 2, "tasks.json is written, and is TASKS.json itself"),
+        (("tasks.json", "taken.json"), 4, "taken.svg cannot be written"),
+        (("tasks.json", "tasks", "--profile"), 4, "tasks.profile cannot be written"),
+        (("tasks.json", "/dev/null"), 4, "/dev/null cannot be written"),
         (("tasks.json", "found.json", "--platforms", "1,x"), 2, "is not a list like 1,3,8"),
         (("tasks.json", "found.json", "--platforms", "0"), 2, "is not a list like 1,3,8"),
         (("tasks.json", "found.json", "--isolation", "processes", "--cpus", "0.5"), 4, "--cpus has no effect"),
@@ -144,7 +149,24 @@ def test_a_bad_task_file_is_told_before_anything_starts(home: Home, text: str, c
     ],
 )
 def test_bad_arguments_are_told(home: Home, tasks: str, arguments: tuple[str, ...], code: int, words: str) -> None:
+    (home.folder / "taken.svg").mkdir()
+    (home.folder / "tasks.profile").touch()
     assert words in home.error("benchmark", *arguments, code=code)["message"]
+
+
+def test_what_was_measured_is_shown_also_where_a_file_can_no_longer_be_written(home: Home, tasks: str) -> None:
+    command = ("benchmark", tasks, "found.json", *QUICK, "--platforms", "1")
+    with home.popen("main", *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1) as running:
+        assert running.stderr is not None
+        while not running.stderr.readline().endswith("measuring\n"):
+            assert running.poll() is None
+        (home.folder / "found.svg").mkdir()
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 4
+    assert err.endswith("error: found.svg cannot be written: Is a directory\n")
+    assert "verdict: " in out
+    assert out.endswith("  found.json\n")
+    assert json.loads((home.folder / "found.json").read_text())["verdict"]
 
 
 def test_a_problem_file_and_a_store_of_ones_own_which_is_as_it_was_afterwards(home: Home, tasks: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,8 @@ class _Counts(click.ParamType[list[int]]):
 @click.option("--profile", "with_profile", is_flag=True, help="Profile one more cluster of the largest count.")
 @click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_json: bool, **given: Any) -> None:
+    import orjson
+
     from distevo_ctl.benchmark.curve import curve
     from distevo_ctl.benchmark.document import document, write_text
     from distevo_ctl.benchmark.measurement import Setup, profile
@@ -109,12 +112,11 @@ def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_jso
     from distevo_ctl.screen import console, print_json
 
     as_json = as_json or bool(click.get_current_context().find_root().params.get("as_json"))
-    _refuse_unwritable(output)
+    picture, profiles = _other_outputs(output, tasks, given["with_profile"])
     above_file = ("problem", "islands_per_task", "evaluations", "cpu_seconds")
     work = read_work(tasks, {name: given[name] for name in above_file})
     isolation = _isolation(given["wanted"], counts[-1], given["cpus"], given["store"])
     series = Series(counts)
-    profiles = output.with_suffix(".profile")
     with Interrupts() as interrupts, tempfile.TemporaryDirectory(prefix="distevo-benchmark-") as folder:
         setup = Setup(
             work=work,
@@ -130,30 +132,54 @@ def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_jso
             say(f"{isolation.told()}; {_minutes(setup, counts, repeats)}")
             try:
                 series.run(setup, repeats, say)
-                if given["with_profile"]:
+                if profiles is not None:
                     profile(setup, counts[-1], lambda what: say(f"profile: {what}"), profiles)
             except (OSError, ToolError) as error:
                 raise CliError(ExitCode.REFUSED, f"the platforms cannot be kept apart or looked at: {error}") from error
     found = document(setup, series, repeats)
-    written = [output, output.with_suffix(".svg"), *([profiles] if given["with_profile"] else [])]
-    import orjson
+    texts = {
+        output: orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode(),
+        picture: curve(series, f"{work.problem}; {isolation.told()}"),
+    }
+    written = [] if profiles is None else [profiles]
+    try:
+        for path, text in texts.items():
+            write_text(path, text)
+            written.append(path)
+    except OSError as error:
+        raise CliError(ExitCode.REFUSED, f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        # What took minutes is shown whatever becomes of the files.
+        if as_json:
+            print_json(found)
+        else:
+            out = console()
+            out.print(isolation.told(), style="dim")
+            show(out, found, [str(path) for path in written])
 
-    write_text(output, orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
-    write_text(written[1], curve(series, f"{work.problem}; {isolation.told()}"))
-    if as_json:
-        print_json(found)
-        return
-    out = console()
-    out.print(isolation.told(), style="dim")
-    show(out, found, [str(path) for path in written])
+
+def _other_outputs(output: Path, tasks: Path, with_profile: bool) -> tuple[Path, Path | None]:
+    """Beside OUTPUT the file of the curve and, if there is to be one, the folder of profiles.
+
+    Raises CliError where one of the three cannot be written, before anything that takes minutes.
+    """
+    _refuse_unwritable(output, tasks)
+    picture, profiles = output.with_suffix(".svg"), output.with_suffix(".profile") if with_profile else None
+    for path, what in ((picture, "the curve goes"), (profiles, "the profiles go")):
+        if path == output:
+            raise CliError(ExitCode.USAGE, f"{output} is where {what}", "give OUTPUT another ending, as .json")
+    _refuse_unwritable(picture, tasks)
+    if profiles is not None:
+        _refuse_unwritable(profiles, tasks, Path.is_dir)
+    return picture, profiles
 
 
-def _refuse_unwritable(output: Path) -> None:
-    """Before anything that takes minutes. Raises CliError."""
-    if output.is_dir() or not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
-        raise CliError(ExitCode.REFUSED, f"{output} cannot be written", "name a file in a folder that is there")
-    if output.suffix == ".svg":
-        raise CliError(ExitCode.USAGE, f"{output} is where the curve goes", "give OUTPUT another ending, as .json")
+def _refuse_unwritable(path: Path, tasks: Path, is_kind: Callable[[Path], bool] = Path.is_file) -> None:
+    is_other = path.exists() and not is_kind(path)
+    if is_other or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise CliError(ExitCode.REFUSED, f"{path} cannot be written", "name a file in a folder that is there")
+    if path.resolve() == tasks.resolve():
+        raise CliError(ExitCode.USAGE, f"{path} is written, and is TASKS.json itself", "give OUTPUT another name")
 
 
 def _isolation(wanted: str, largest: int, cpus: float | None, store: str | None) -> Isolation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -14,8 +16,10 @@ import msgspec
 import pytest
 
 from distevo.checkpoint import IslandSnapshot
+from distevo.errors import TaskError
 from distevo.events import IslandId
-from distevo.run import ProblemUse, Run, RunSettings
+from distevo.orders import MAX_PLACES
+from distevo.run import MAX_ISLANDS, ProblemUse, Run, RunSettings
 from distevo.work import fresh_snapshot
 from distevo_ctl.benchmark import bare
 from distevo_ctl.benchmark.curve import curve
@@ -26,11 +30,12 @@ from distevo_ctl.benchmark.measurement import Measurement, Setup, _measured
 from distevo_ctl.benchmark.series import Series
 from distevo_ctl.benchmark.traces import count_traces
 from distevo_ctl.benchmark.verdict import Finding, judge, overall
-from distevo_ctl.benchmark.work import RUN_SIZE, Work
+from distevo_ctl.benchmark.work import RUN_SIZE, Work, read_work
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.hosts.tools import ToolError
 from distevod.evolution import trace
 from distevod.evolution.trace import Trace
+from distevod.problems.check import check_in_process
 
 
 @pytest.mark.parametrize(
@@ -176,12 +181,40 @@ def test_a_measurement_in_which_nothing_was_evaluated_is_refused(tmp_path: Path)
 
 def test_runs_are_whole_rounds_of_copies_that_are_never_the_same() -> None:
     work = Work({"reference": "onemax"}, "onemax 1", {"a": 1, "b": 2, "c": 3}, 2, 100, None)
-    assert [name for name, _ in islice(work.copies(), 7)] == ["a.1", "b.1", "c.1", "a.2", "b.2", "c.2", "a.3"]
+    assert [name for name, _ in islice(work.copies(), 7)] == ["1.1", "2.1", "3.1", "1.2", "2.2", "3.2", "1.3"]
     first, second = islice(work.runs(), 2)
     assert len(first["data"]) == len(second["data"]) == work.run_size == RUN_SIZE // 3 * 3
     assert not first["data"].keys() & second["data"].keys()
     assert first["run"] != second["run"]
     assert Work({}, "", dict.fromkeys(map(str, range(RUN_SIZE + 1))), 1, 1, None).run_size == RUN_SIZE + 1
+    assert Work({}, "", dict.fromkeys("abc"), MAX_ISLANDS, 10**6, None).run_size * MAX_ISLANDS <= MAX_PLACES
+
+
+def test_any_id_and_any_number_of_islands_that_submit_takes_is_worked_on(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps({"problem": "onemax", "islands_per_task": MAX_ISLANDS, "tasks": {"a" * 64: {}}}))
+    work = read_work(path, {})
+    request = next(work.runs())
+    again = check_in_process({"reference": "onemax", "data": request["data"]})
+    assert len(again.tasks) == work.run_size == MAX_PLACES // MAX_ISLANDS
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"islands_per_task": 5000}, "<= 1024 - at `$.islands_per_task`"),
+        ({"evaluations": 2**60}, "<= 9007199254740992 - at `$.evaluations`"),
+        ({"evaluations": 1}, "the budget of 1 evaluations leaves some of 2 islands none"),
+    ],
+)
+def test_what_no_run_may_have_is_refused(tmp_path: Path, given: dict[str, int], words: str) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps({"problem": "onemax", "tasks": "64"}))
+    with pytest.raises(TaskError, match=re.escape(words)):
+        read_work(path, given)
+    path.write_text(json.dumps({"problem": "onemax", "tasks": "64"} | given))
+    with pytest.raises(TaskError, match=re.escape(words)):
+        read_work(path, {})
 
 
 # --- multipliers and the verdict ------------------------------------------------------------------

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from distevo.errors import TaskError
+from distevo.orders import MAX_PLACES
+from distevo.run import RunSettings
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.files import problem_request
 from distevod.problems.check import TASKS_LIMIT_BYTES, check_in_process, parse_task_file
@@ -29,9 +30,9 @@ class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
     tasks: str | list[str] | dict[str, msgspec.Raw]
     """What `--tasks` of submit takes, ids, or task data by id."""
     problem: str = DEFAULT_PROBLEM
-    islands_per_task: Annotated[int, Meta(ge=1)] = DEFAULT_ISLANDS
-    evaluations: Annotated[int, Meta(ge=1)] | None = None
-    cpu_seconds: Annotated[float, Meta(gt=0)] | None = None
+    islands_per_task: int = DEFAULT_ISLANDS
+    evaluations: int | None = None
+    cpu_seconds: float | None = None
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -55,13 +56,17 @@ class Work(msgspec.Struct, frozen=True):
     @property
     def run_size(self) -> int:
         """Tasks in one run: whole rounds of those of the file."""
-        return max(RUN_SIZE // len(self.tasks), 1) * len(self.tasks)
+        most = min(RUN_SIZE, MAX_PLACES // self.islands_per_task)
+        return max(most // len(self.tasks), 1) * len(self.tasks)
 
     def copies(self) -> Iterator[tuple[str, Any]]:
-        """All tasks, then all again, without end. So whoever does more of them does the same mixture."""
+        """All tasks, then all again, without end. So whoever does more of them does the same mixture.
+
+        A copy is called by numbers: its task's own id may be as long as one can be.
+        """
         for number in count(1):
-            for name, data in self.tasks.items():
-                yield f"{name}.{number}", data
+            for place, data in enumerate(self.tasks.values(), 1):
+                yield f"{place}.{number}", data
 
     def runs(self) -> Iterator[dict[str, Any]]:
         """Requests to submit, without end, of whole rounds of the tasks each."""
@@ -88,21 +93,38 @@ def read_work(path: Path, given: dict[str, Any]) -> Work:
     if "evaluations" in wanted or "cpu_seconds" in wanted:
         file = msgspec.structs.replace(file, evaluations=None, cpu_seconds=None)
     file = msgspec.structs.replace(file, **wanted)
+    settings = _settings(path, file)
     request = problem_request(file.problem)
     if isinstance(file.tasks, dict):
         what: dict[str, Any] = {"data": {name: msgspec.json.decode(data) for name, data in file.tasks.items()}}
     else:
         what = {"spec": file.tasks if isinstance(file.tasks, str) else ",".join(file.tasks)}
     checked = check_in_process(request | what)
-    is_free = file.evaluations is None and file.cpu_seconds is None
+    if len(checked.tasks) * settings.islands_per_task > MAX_PLACES:
+        raise TaskError(f"{path}: its tasks have more than {MAX_PLACES} islands together")
     return Work(
         request=request,
         problem=f"{checked.name} {checked.version}",
         tasks={name: msgspec.json.decode(data) for name, data in checked.tasks.items()},
-        islands_per_task=file.islands_per_task,
-        evaluations=DEFAULT_EVALUATIONS if is_free else file.evaluations,
-        cpu_seconds=file.cpu_seconds,
+        islands_per_task=settings.islands_per_task,
+        evaluations=settings.evaluations,
+        cpu_seconds=settings.cpu_seconds,
     )
+
+
+def _settings(path: Path, file: TaskFile) -> RunSettings:
+    """What the runs will have, so that its bounds are seen before a cluster is started."""
+    is_free = file.evaluations is None and file.cpu_seconds is None
+    chosen = {
+        "seed": SEED,
+        "islands_per_task": file.islands_per_task,
+        "evaluations": DEFAULT_EVALUATIONS if is_free else file.evaluations,
+        "cpu_seconds": file.cpu_seconds,
+    }
+    try:
+        return msgspec.convert(chosen, RunSettings)
+    except ValueError as error:
+        raise TaskError(f"{path}: {error}") from None
 
 
 def _read(path: Path) -> TaskFile:

@@ -80,7 +80,7 @@ class _Counts(click.ParamType[list[int]]):
 )  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How often.")
 @click.option("--problem", metavar="PROBLEM", help="As for submit; else what the file says, else grids.")
-@click.option("--islands-per-task", type=click.IntRange(1, 1000), metavar="N", help="Else as the file says, else 2.")
+@click.option("--islands-per-task", type=click.IntRange(min=1), metavar="N", help="Else as the file says, else 2.")
 @click.option(
     "--evaluations", type=click.IntRange(min=1), metavar="N",
     help="Budget of each task; else as the file says, else 10000.",

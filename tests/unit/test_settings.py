@@ -321,7 +321,8 @@ def test_the_manual_is_also_json(environ: dict[str, str]) -> None:
     rows = json.loads(json.dumps(explain_data(settings)))
     assert [row["name"] for row in rows] == NAMES
     workers = next(row for row in rows if row["name"] == "workers")
-    assert workers["yaml"] == ["workers", "platforms[].worker_count"]
+    assert workers["yaml"] == ["workers", "platforms[].workers", "platforms[].worker_count"]
+    assert {row["name"] for row in rows if f"platforms[].{row['name']}" not in row["yaml"]} == {"id", "state_dir"}
     assert workers["presets"] == {"kaggle": 2, "colab": 2, "paperspace": 1}
     assert (workers["value"], workers["source"]) == (1, "flag --workers")
     assert next(row for row in rows if row["name"] == "mail_interval")["value"] is None

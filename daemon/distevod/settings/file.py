@@ -1,11 +1,11 @@
-"""The YAML settings file: our own names at the top level, and the tuning guide's sections as the guide has
-them.
+"""The YAML settings file: our own names at the top level and for one platform, and the tuning guide's sections as the
+guide has them.
 
     id: kaggle-1                     platforms:                   distributed_evolution:
     workers: 2                         - id: kaggle-1               heartbeat_timeout: 30
                                          memory_limit_mb: 4096      heartbeat_interval: 10
                                          worker_count: 2
-                                         batch_size: 500
+                                         session_limit: 9h
 
 YAML is only composed into nodes, never constructed into objects, so no tag can do anything; anchors and
 aliases are refused, and size and depth bounded, so no file can cost more than it weighs.

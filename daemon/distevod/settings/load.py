@@ -1,4 +1,4 @@
-"""The settings of one daemon, gathered: flags > environment > YAML file > preset > default."""
+"""The settings of one daemon, gathered: flags > environment > YAML file (its entry > for all) > preset > default."""
 
 import os
 import re
@@ -150,8 +150,7 @@ class _Loader:
                 raise SettingsError(f"{entry.id.source}: a second entry for {name!r}")
             entries[name] = self._agreed(entry.values, folder)
         ours = entries.get(self.values["id"], {})
-        both = [*own.items(), *ours.items()]
-        self._take(self._agreed(both, folder).items(), folder)
+        self._take((own | ours).items(), folder)
         if entries and self.values["id"] not in entries:
             some = ", ".join([*list(entries)[:8], *(["..."] if len(entries) > 8 else [])])
             self.warnings.append(
@@ -220,7 +219,7 @@ class _Loader:
             self.sources[name] = source
 
     def _agreed(self, pairs: Iterable[tuple[str, Given]], base: Path) -> dict[str, Given]:
-        """The values of one file by name; refuses a setting that it gives twice and differently."""
+        """The values by name that a file has for all platforms, or for one; refuses what is there twice and differs."""
         agreed: dict[str, Given] = {}
         for name, given in pairs:
             first = agreed.setdefault(name, given)

@@ -14,7 +14,8 @@ def explain(settings: Settings | None = None) -> str:
     source."""
     import textwrap
 
-    lines = ["Settings, highest first: flag, environment variable, YAML file, preset, default.", ""]
+    first = "Settings, highest first: flag, environment variable, YAML platforms[], YAML, preset, default."
+    lines = [first, ""]
     for row in explain_data(settings):
         rows = [
             ("now", f"{shown(row['value'])}  ({row['source']})" if settings else ""),

@@ -32,6 +32,9 @@ OTHER_VARIABLES = ("DISTEVO_CONFIG", "DISTEVO_DEBUG", "DISTEVO_GCS_CREDENTIALS",
 """Variables with our prefix that are not settings: the settings file, tracebacks of commands, a bucket's key, and the
 folders for profiles and for traces of evaluations."""
 
+OF_NO_ENTRY = ("id", "state_dir")
+"""Settings that an entry of `platforms:` does not give: by the id it is found, and the folder is the machine's."""
+
 
 class Setting(NamedTuple):
     """One row: everything that is known about a setting before anybody gives it a value."""
@@ -46,7 +49,7 @@ class Setting(NamedTuple):
     formula: str
     tradeoff: str
     yaml: tuple[str, ...] = ()
-    """The guide's YAML keys, beside the name itself at the top level: `section.key` or `list[].key`."""
+    """The guide's YAML keys, beside the name itself for all platforms and for one: `section.key` or `list[].key`."""
 
     @property
     def flag(self) -> str:
@@ -58,7 +61,8 @@ class Setting(NamedTuple):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return (self.name, *self.yaml)
+        in_entries = () if self.name in OF_NO_ENTRY else (f"platforms[].{self.name}",)
+        return (self.name, *in_entries, *self.yaml)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -80,7 +84,6 @@ SETTINGS: tuple[Setting, ...] = (
         "The kind of this platform, which chooses its preset.",
         "Recognised by the variables that Kaggle, Colab and Paperspace set in a notebook; else local.",
         "A wrong kind costs speed or memory, never results.",
-        ("platforms[].kind",),
     ),
     Setting(
         "network",
@@ -143,7 +146,7 @@ SETTINGS: tuple[Setting, ...] = (
         "two for each worker are never in work.",
         "More let the islands of one task evolve side by side, and exchange programs while they do; each takes "
         "memory, and the workers share their time among them.",
-        ("platforms[].islands_per_platform", "distributed_evolution.islands_per_platform"),
+        ("distributed_evolution.islands_per_platform",),
     ),
     Setting(
         "sharding",
@@ -183,7 +186,6 @@ SETTINGS: tuple[Setting, ...] = (
         "The preset (kaggle 500, colab 250, paperspace 100), else 250.",
         "Larger means less overhead for each program; smaller means less to lose when a platform vanishes "
         "and less memory.",
-        ("platforms[].batch_size",),
     ),
     Setting(
         "generation_seconds",

@@ -95,7 +95,7 @@ def create_distribution_plan(
     warnings = [
         f"{name}: {warning}"
         for name, member in members.items()
-        if (warning := island_limit(member.islands, member.memory_mb)[1]) is not None
+        if (warning := island_limit(member.islands, member.memory_mb, member.workers)[1]) is not None
     ]
     # Said by who weighs, of a sharding function that failed.
     warnings += [f"{say.message}: {say.fields['reason']}" for say in outbox.take() if isinstance(say, Log)]

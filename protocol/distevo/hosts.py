@@ -29,8 +29,8 @@ def hosts_of(
 def most_islands(member: MemberPlan) -> int:
     """How many islands a platform works on at a time, at most."""
     # Where memory and wish disagree, the member's own daemon has said so when it started.
-    room, _ = island_limit(member.islands, member.memory_mb)
-    return max(room, member.workers)
+    limit, _ = island_limit(member.islands, member.memory_mb, member.workers)
+    return limit
 
 
 def _host(name: str, member: MemberPlan, weight: float, threshold: float | None, refuses: Collection[str]) -> Host:

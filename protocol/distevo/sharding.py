@@ -105,20 +105,21 @@ def island_room(memory_mb: int) -> int:
     return max(1, memory_mb * ISLANDS_PER_4_GB // 4096)
 
 
-def island_limit(wish: int | None, memory_mb: int) -> tuple[int, str | None]:
+def island_limit(wish: int | None, memory_mb: int, workers: int = 0) -> tuple[int, str | None]:
     """How many islands a platform may have live, and what to tell its user.
 
-    `wish` is the platform's `islands_per_platform`, None where it has none. The memory has the last word; the second
-    item is then a warning that names both, and otherwise None.
+    `wish` is the platform's `islands_per_platform`, None where it has none. The memory cuts it, and no worker is left
+    without an island for either. The second item is a warning where the wish was cut, and otherwise None.
     """
-    room = island_room(memory_mb)
+    room = max(island_room(memory_mb), workers)
     if wish is None:
         return room, None
     if wish <= room:
-        return max(0, wish), None
+        return max(wish, workers), None
     return room, (
         f"islands_per_platform asks for {wish} islands, but memory_mb {memory_mb} has room for {room} "
-        f"({ISLANDS_PER_4_GB} for each 4096 MB): {room} it is; raise memory_mb or lower islands_per_platform"
+        f"({ISLANDS_PER_4_GB} for each 4096 MB, and one for each worker): {room} it is; raise memory_mb or lower "
+        "islands_per_platform"
     )
 
 

@@ -41,6 +41,14 @@ def test_with_more_memory_it_is_the_guides_counts() -> None:
     assert plan.warnings == []
 
 
+def test_no_limit_is_warned_of_that_workers_lift() -> None:
+    plan = create_distribution_plan("task", [KAGGLE | {"workers": 8, "islands_per_platform": 6}])
+    assert (plan.live, plan.warnings) == ({"kaggle-1": 8}, [])
+    plan = create_distribution_plan("task", [KAGGLE | {"workers": 8, "islands_per_platform": 9}])
+    assert plan.live == {"kaggle-1": 8}
+    assert "room for 8 (3 for each 4096 MB, and one for each worker): 8 it is" in plan.warnings[0]
+
+
 def test_more_islands_than_places_wait_in_queues_and_then_for_one() -> None:
     plan = create_distribution_plan([f"t{n:03}" for n in range(50)], [KAGGLE, COLAB], islands_per_task=2)
     assert plan.live == {"kaggle-1": 3, "colab-1": 3}

@@ -116,6 +116,7 @@ def test_the_wish_holds_within_the_room() -> None:
     assert island_limit(1, 12288) == (1, None)
     assert island_limit(0, 4096) == (0, None)
     assert island_limit(-2, 4096) == (0, None)
+    assert island_limit(2, 4096, workers=8) == island_limit(6, 4096, workers=8) == (8, None)
 
 
 def test_the_memory_has_the_last_word_and_says_so() -> None:

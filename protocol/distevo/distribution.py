@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from distevo.events import IslandId
@@ -68,8 +69,12 @@ def create_distribution_plan(
     by kind, how many islands a platform has in work at a time; above what a platform says itself, and below what its
     memory has room for. `islands_per_task`: without it one task gets as many islands as all can have in work, and of
     several each as many as a run gives by itself. `cpu_seconds`: the budget of each task, where it has one. `shard`:
-    how platforms are weighed. Raises `ValueError` for platforms that are none.
+    how platforms are weighed. Raises `ValueError` for platforms and numbers that are none.
     """
+    if islands_per_task is not None:
+        _check_count("islands_per_task", islands_per_task)
+    if cpu_seconds is not None and not 0 < cpu_seconds < inf:
+        raise ValueError(f"cpu_seconds is {cpu_seconds!r}; give a number above 0")
     members = {}
     for platform in available_platforms:
         name, member = _member(platform, islands_per_platform or {})
@@ -109,6 +114,10 @@ def _member(platform: Mapping[str, Any], islands: Mapping[Any, int]) -> tuple[st
     numbers = {key: platform.get(key) for key in ("workers", "memory_mb", "batch_size")}
     wish = islands.get(kind, platform.get("islands_per_platform"))
     for key, number in {**numbers, **({} if wish is None else {"islands_per_platform": wish})}.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{key} of platform {name!r} is {number!r}; give a whole number, 1 or more")
+        _check_count(f"{key} of platform {name!r}", number)
     return name, MemberPlan(boot="0", kind=kind, islands=wish, **numbers)  # type: ignore[arg-type]
+
+
+def _check_count(what: str, number: object) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ValueError(f"{what} is {number!r}; give a whole number, 1 or more")

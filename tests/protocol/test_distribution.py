@@ -81,6 +81,20 @@ def test_what_is_wrong_with_a_platform_is_said(platforms: list[dict[str, Any]], 
         create_distribution_plan("t", platforms)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"islands_per_task": 0}, "islands_per_task is 0; give a whole number, 1 or more"),
+        ({"islands_per_task": -3}, "islands_per_task is -3"),
+        ({"cpu_seconds": float("nan")}, "cpu_seconds is nan; give a number above 0"),
+        ({"cpu_seconds": 0}, "cpu_seconds is 0"),
+    ],
+)
+def test_a_plan_of_nothing_is_refused(numbers: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        create_distribution_plan("t", [KAGGLE], **numbers)
+
+
 @pytest.mark.parametrize(("tasks", "islands"), [(1, 3), (1, 9), (4, 2), (3, 4), (40, 2), (90, 1)])
 def test_it_is_what_a_cluster_does(tasks: int, islands: int) -> None:
     platforms = [KAGGLE, COLAB, preset("paperspace-1", Platform.PAPERSPACE), LOCAL]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from math import isfinite
+from numbers import Real
 from typing import Any
 
 Weigh = Callable[[float, float, float], float]
@@ -53,7 +55,8 @@ def shares_of(answer: object, names: Sequence[str]) -> dict[str, float]:
     if not isinstance(answer, Mapping):
         raise ValueError(f"it returned {_shown(answer)}; a mapping of platform id to share is needed")
     for name, share in answer.items():
-        is_number = isinstance(share, int | float) and not isinstance(share, bool)
+        # Of any kind, as numpy's: it is the user's function.
+        is_number = isinstance(share, Real | Decimal) and not isinstance(share, bool)
         if not is_number or not (isfinite(share) and share >= 0):
             raise ValueError(f"the share of platform {_shown(name)} is {_shown(share)}; give a number, 0 or more")
     return {name: float(answer.get(name, 0)) for name in names}

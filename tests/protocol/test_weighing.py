@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy
 import pytest
 
 from distevo.instructions import Log
@@ -87,6 +90,17 @@ def test_a_function_that_fails_is_replaced_by_capability_and_that_is_said_once(s
     said = [say for say in outbox.take() if isinstance(say, Log)]
     assert [say.level for say in said] == ["error"]
     assert said[0].fields["reason"]
+
+
+def test_a_share_may_be_a_number_of_any_kind() -> None:
+    answer = {"a": numpy.int64(2), "b": numpy.float32(0.5), "c": Fraction(1, 4), "d": Decimal("0.1")}
+    assert shares_of(answer, "abcd") == {"a": 2.0, "b": 0.5, "c": 0.25, "d": 0.1}
+
+
+@pytest.mark.parametrize("share", [True, numpy.bool_(True), "1", 1j, Decimal("NaN"), numpy.float32("inf")])
+def test_what_is_no_number_is_no_share(share: object) -> None:
+    with pytest.raises(ValueError, match="the share of platform 'a' is "):
+        shares_of({"a": share}, ["a"])
 
 
 def test_what_is_no_answer_is_named() -> None:

@@ -373,13 +373,16 @@ def test_what_is_no_endpoint_is_refused(text: str, environ: dict[str, str]) -> N
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("12h", 43_200), ("1h30m", 5400), ("90m", 5400), ("1d", 86_400), ("5400s", 5400), ("1.5h", 5400), ("none", None)],
-)
+    [
+        ("12h", 43_200), ("1h30m", 5400), ("1h 30s", 3630), ("90m", 5400), ("1d", 86_400), ("5400s", 5400),
+        ("5400", 5400), ("1.5h", 5400), ("none", None),
+    ],
+)  # fmt: skip
 def test_a_time_is_given_in_seconds_or_with_units(text: str, seconds: float | None, environ: dict[str, str]) -> None:
     assert load_settings({"session_limit": text}, environ).session_limit == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "12x", "1m2h", "-1h", "1..5h", "10", "31d", "inf"])
+@pytest.mark.parametrize("text", ["", "h", "12x", "1m2h", "1h30", "-1h", "1..5h", "10", "31d", "inf"])
 def test_a_time_that_is_none(text: str, environ: dict[str, str]) -> None:
     assert "session_limit must be a time like 12h, 1h30m or 5400" in refusal({"session_limit": text}, environ)
 

@@ -105,7 +105,7 @@ class CountOrShare:
         return raw
 
 
-_SPAN = re.compile(r"(?:(?P<d>[0-9.]+)d)?(?:(?P<h>[0-9.]+)h)?(?:(?P<m>[0-9.]+)m)?(?:(?P<s>[0-9.]+)s?)?")
+_SPAN = re.compile(r"(?:(?P<d>[0-9.]+)d)?(?:(?P<h>[0-9.]+)h)?(?:(?P<m>[0-9.]+)m)?(?:(?P<s>[0-9.]+)s)?")
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -124,7 +124,9 @@ class Duration:
             return None
         if isinstance(raw, bool) or not isinstance(raw, int | float | str):
             raise ValueError
-        found = _SPAN.fullmatch(str(raw).strip().lower().replace(" ", ""))
+        text = str(raw).strip().lower().replace(" ", "")
+        # Seconds go without their letter only where they are all there is: nobody means 1 h 30 s by 1h30.
+        found = _SPAN.fullmatch(f"{text}s" if re.fullmatch(r"[0-9.]+", text) else text)
         parts = {unit: part for unit, part in found.groupdict().items() if part} if found is not None else {}
         seconds = sum(float(part) * _UNITS[unit] for unit, part in parts.items())
         if not parts or not self.low <= seconds <= self.high:

@@ -264,12 +264,14 @@ def test_more_islands_than_the_memory_has_room_for_is_a_warning(environ: dict[st
         found = load_settings({"kind": "kaggle", **flags}, environ).warnings
         return [warning for warning in found if warning.startswith("islands_per_platform")]  # this machine may be small
 
-    assert warnings() == [
+    assert warnings(islands_per_platform=4) == [
         (
-            "islands_per_platform 4 (preset kaggle) is more than memory_mb 4096 (preset kaggle) has room for, "
-            "3 for each 4096 MiB: 3 it is"
+            "islands_per_platform 4 (flag --islands-per-platform) is more than memory_mb 4096 (preset kaggle) has room "
+            "for, 3 for each 4096 MiB: 3 it is"
         )
     ]
+    # nobody asked for what the preset says
+    assert warnings() == warnings(memory_mb=1000) == []
     # no worker idles for want of memory
     assert warnings(memory_mb=1000, workers=2, islands_per_platform=2) == []
     (warning,) = warnings(memory_mb=1000, workers=2, islands_per_platform=3)

@@ -273,7 +273,9 @@ class _Loader:
         if values["advertise"] and not values["listen"]:
             self.warnings.append(f"advertise ({sources['advertise']}) has no effect: this platform listens nowhere")
         limit = max(island_room(values["memory_mb"]), values["workers"])
-        if values["islands_per_platform"] > limit:
+        # Nobody asked for what a preset says.
+        is_asked = not sources["islands_per_platform"].startswith("preset ")
+        if is_asked and values["islands_per_platform"] > limit:
             self.warnings.append(
                 f"{self._told('islands_per_platform')} is more than {self._told('memory_mb')} has room for, "
                 f"{ISLANDS_PER_4_GB} for each 4096 MiB: {limit} it is"

@@ -322,13 +322,13 @@ class Coordinator:
 
     def _note_refusals(self, hosts: list[Host]) -> bool:
         """Say of a run that nobody can work on why that is; whether any note changed."""
-        is_changed = False
+        is_changed, able = False, [host for host in hosts if host.is_able]
         for name, run in self.ledger.plan.runs.items():
             if run.state.is_over or name not in self.ledger.runs:
                 continue
             note = None
-            if hosts and all(name in host.refuses for host in hosts):
-                note = self._refusals(member_of(hosts[0].owner))[name]
+            if able and all(name in host.refuses for host in able):
+                note = self._refusals(member_of(able[0].owner))[name]
                 run.state = RunState.QUEUED if run.state is RunState.RUNNING else run.state
             if run.note != note:
                 run.note, is_changed = note, True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from distevo.command import Verb
 from distevo.events import Death, IslandId, Outcome, ProblemMissing, StopRequested, Tick, WorkerDied, WorkersFinished
 from distevo.instructions import ReadObject, ReplaceObject, StoreInstruction
+from distevo.messages import Heartbeat
 from distevo.names import CLUSTER
 from distevo.plan import RunState
 from distevo.result import decode_result
@@ -133,6 +134,17 @@ def test_a_run_whose_problem_is_missing_here_waits_and_says_so() -> None:
     assert [island.run for island in world.running] == ["s"]
     again = World(world.objects, boot="b1", start=world.now)  # Another start may have it.
     assert T0 in again.running
+
+
+def test_a_run_that_all_who_could_have_it_refuse_says_so() -> None:
+    """The coordinator has a share of nothing, and could work on it."""
+    world = World(shard=lambda _platforms, total: {"m": 0, "other": total})
+    world.join("other")
+    world.submit(tasks=1)
+    world.hear("other", Heartbeat(incarnation=0, progress=1, interval=10.0, refuses={"r": "no module named toy"}))
+    world.pass_time(10)
+    run = world.node.plan.runs["r"]
+    assert (run.state, run.note) == (RunState.QUEUED, "no module named toy")
 
 
 def test_a_stop_does_not_spin_while_workers_finish() -> None:

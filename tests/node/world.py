@@ -79,7 +79,7 @@ class World:
         start: float = 100.0,
         fault: Callable[[StoreInstruction], Outcome | None] = lambda _: None,
         key: str = "",
-        session_limit: float | None = None,
+        **settings: Any,
     ) -> None:
         self.objects: Objects = {} if objects is None else objects
         self.now = start
@@ -94,7 +94,7 @@ class World:
                 batch_size=10,
                 swap_interval=0.1,
                 built_in=frozenset({"toy"}),
-                session_limit=session_limit,
+                **settings,
             ),
             random.Random(boot),
         )

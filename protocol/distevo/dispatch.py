@@ -57,7 +57,6 @@ from distevo.speech import (
     verdict_message,
 )
 from distevo.strangers import WAITS_SECONDS, Strangers
-from distevo.topology import targets
 from distevo.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -67,8 +66,6 @@ COMPLAINT_SECONDS = 10.0
 """Of what one member complains of, or is wrong with, for one reason, one line is logged in so long."""
 RELAY_INTERVALS = 1.5
 """A relay that was not heard for so many heartbeat intervals may be why those behind it are silent."""
-MAX_NEIGHBOURS = 8
-"""Owners of so many of an island's targets are linked with directly, however large the cluster is."""
 
 _CODES = frozenset(Code)
 
@@ -278,7 +275,8 @@ class Dispatch:
         me = contacts.pop(self._member, None)
         if peers := node.settings.peers:
             contacts = {name: contact.also_at(peers) for name, contact in contacts.items()}
-        rank, wanted = me.rank if me is not None else FAR, self._neighbours(plan)
+        rank = me.rank if me is not None else FAR
+        wanted = {member_of(owner) for owner in node.following.outline.partners(node.owner)}
         # In a large cluster most members never speak to each other: who is not expected to, is not missed.
         expected = wished(self._member, rank, contacts, wanted)
         linked = {name: contacts[name] for name in self.router.links() if name in contacts}
@@ -299,20 +297,6 @@ class Dispatch:
         """Give those who are not linked as much time to be heard as mail may take."""
         behind = [name for name in members if not self.router.is_linked(name)]
         self._node.table.grace(behind, now, self._mail_interval)
-
-    def _neighbours(self, plan: Plan) -> list[str]:
-        """Who has islands that exchange programs with those of this platform."""
-        owners: set[str] = set()
-        for run, task, island in self._node.foreman.islands:
-            entry = plan.runs.get(run)
-            places = entry.tasks[task].islands if entry is not None and task in entry.tasks else []
-            if entry is None or len(places) < 2:
-                continue
-            to = targets(entry.migration, island, len(places), f"{run}/{task}")
-            # Both ends have to want a link, or to look into each other's mail: hence the one before, too.
-            near = [*to[:MAX_NEIGHBOURS], (island - 1) % len(places)]
-            owners.update(member_of(places[index].owner) for index in near if places[index].owner)
-        return sorted(owners - {self._member})
 
     # --- the router's listener -------------------------------------------------------------------
 

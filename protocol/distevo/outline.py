@@ -10,6 +10,7 @@ from functools import lru_cache
 from distevo.contact import CANDIDATES, FAR, Contact, with_relays
 from distevo.events import IslandId
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, decode_plan
+from distevo.topology import partners
 
 _KEPT = 4
 """Plans of which the outline is kept: whoever swaps, reads or is told one of them again need not decode it again."""
@@ -54,6 +55,17 @@ class Outline:
     def given_away(self, owner: str) -> list[IslandId]:
         """The islands that an owner had last, and that another, or nobody for now, has."""
         return self._given_away.get(owner, [])
+
+    def partners(self, owner: str) -> set[str]:
+        """The other owners of islands that exchange programs with those of this one. Each finds the other, since both
+        are told by the plan."""
+        found: set[str] = set()
+        for name, task, island in self._owned.get(owner, ()):
+            run = self.plan.runs[name]
+            places = run.tasks[task].islands
+            near = partners(run.migration, len(places), f"{name}/{task}")[island]
+            found.update(places[index].owner for index in near)
+        return found - {owner, ""}
 
     def contacts(self, holder: str) -> dict[str, Contact]:
         """All members that may be spoken to, while this one holds the lease; a new dictionary.

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from blake3 import blake3
 
 from distevo.policies import REPLACEMENTS, SELECTIONS
 from distevo.run import MigrationSettings
+
+NEXT_TARGETS = 8
+"""So many of an island's targets are its partners, the next ones after it: where all send to all, nobody is the partner
+of all."""
 
 _DRAW_BYTES = 8
 
@@ -22,6 +28,22 @@ def targets(settings: MigrationSettings, island: int, islands: int, rng_seed: st
     if make is None:
         raise ValueError(_unknown("topology", settings.topology, TOPOLOGIES))
     return sorted({target for target in make(settings, island, islands, rng_seed) if target != island})
+
+
+@lru_cache(maxsize=256)
+def partners(settings: MigrationSettings, islands: int, rng_seed: str) -> tuple[frozenset[int], ...]:
+    """With whom each island exchanges programs, in either direction: whoever is a partner of one has it as a partner.
+
+    Errors as in `targets`.
+    """
+    found: list[set[int]] = [set() for _ in range(islands)]
+    for island in range(islands):
+        to = targets(settings, island, islands, rng_seed)
+        later = bisect(to, island)
+        for target in [*to[later:], *to[:later]][:NEXT_TARGETS]:
+            found[island].add(target)
+            found[target].add(island)
+    return tuple(map(frozenset, found))
 
 
 def check(settings: MigrationSettings, islands: int) -> None:

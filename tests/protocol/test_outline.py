@@ -6,7 +6,7 @@ from distevo.contact import CANDIDATES, FAR
 from distevo.events import IslandId
 from distevo.outline import Outline, outline_of
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, RunState, TaskPlan, TaskState, encode_plan
-from distevo.run import Budget, ProblemUse
+from distevo.run import Budget, MigrationSettings, ProblemUse
 
 
 def member(number: int, **fields: object) -> MemberPlan:
@@ -45,6 +45,13 @@ def test_islands_are_found_by_who_has_them_and_by_who_had_them_last() -> None:
     # Not the one that came back to it, nor one that another had in between.
     assert outline.given_away("a-1") == [IslandId("r", "t0", 1), IslandId("r", "t1", 0)]
     assert outline.given_away("c-1") == outline.given_away("b-1") == []
+
+
+def test_who_sends_to_another_and_who_is_sent_to_are_partners() -> None:
+    shown = plan(t0=TaskPlan(islands=[*(IslandPlace(f"{name}-1", 1) for name in "abc"), IslandPlace("", 0)]))
+    shown.runs["r"].migration = MigrationSettings(topology="free_form", edges=((0, 2), (1, 0), (1, 3)))
+    partners = {name: Outline(shown).partners(f"{name}-1") for name in "abcd"}
+    assert partners == {"a": {"b-1", "c-1"}, "b": {"a-1"}, "c": {"a-1"}, "d": set()}
 
 
 def test_what_is_over_belongs_to_nobody() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distevo.run import MigrationSettings
-from distevo.topology import TOPOLOGIES, check, targets
+from distevo.topology import NEXT_TARGETS, TOPOLOGIES, check, partners, targets
 
 SEED = "7/task-1"
 
@@ -79,6 +79,24 @@ def test_no_island_sends_to_itself_or_twice_or_nowhere(
     for island, found in enumerate(everyone(islands, topology=topology, edges=tuple(edges))):
         assert found == sorted(set(found) - {island})
         assert all(0 <= target < islands for target in found)
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(sorted(TOPOLOGIES)), st.integers(1, 30), st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)))
+)
+def test_both_ends_of_an_edge_are_partners(topology: str, islands: int, edges: list[tuple[int, int]]) -> None:
+    chosen = MigrationSettings(topology=topology, edges=tuple(edges))
+    found = partners(chosen, islands, SEED)
+    assert all(island in found[other] for island in range(islands) for other in found[island])
+    for island in range(islands):
+        to = targets(chosen, island, islands, SEED)
+        assert len(found[island] & set(to)) >= min(len(to), NEXT_TARGETS)
+
+
+def test_where_all_send_to_all_nobody_is_everybodys_partner() -> None:
+    found = partners(MigrationSettings(topology="fully_connected"), 100, SEED)
+    assert {len(each) for each in found} == {2 * NEXT_TARGETS}
 
 
 def test_a_topology_of_a_later_version_is_refused() -> None:

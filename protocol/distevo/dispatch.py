@@ -202,8 +202,11 @@ class Dispatch:
         """Send heartbeats. One that takes the place of another in a box of mail has its wishes, too."""
         head = self._heartbeat(is_answer)
         wishes = self._node.exchange.merging.wishes(to, self.router.has_unsent_beat, now)
+        # By mail the next comes with the next box, or over a link that takes its place.
+        by_mail = msgspec.structs.replace(head, interval=max(head.interval, self._mail_interval))
         for name in to:
-            self.send(name, msgspec.structs.replace(head, wishes=wishes[name]) if name in wishes else head, b"", now)
+            said = by_mail if self.router.path(name).kind is PathKind.MAIL else head
+            self.send(name, msgspec.structs.replace(said, wishes=wishes[name]) if name in wishes else said, b"", now)
 
     def _heartbeat(self, is_answer: bool) -> Heartbeat:
         node = self._node

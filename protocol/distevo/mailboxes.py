@@ -25,6 +25,9 @@ from distevo.path import PathKind
 
 RELIST_SECONDS = MAIL_KEEP_SECONDS / 2
 """A reader that found no box for longer lists again: a box that it missed may be gone, and the next number with it."""
+LONGEST_MAIL_INTERVAL = 120.0
+"""Seconds, on every platform: that a look in vain is followed by another, and not by a listing. What a listing shows is
+no sign of life."""
 
 _LONGEST_NUMBER = 16
 _NOT_BY_MAIL = {Command.HELLO, Command.WELCOME}
@@ -66,7 +69,11 @@ class Mailboxes:
 
         `on_box(member, boot, now)` tells of a fresh box, whatever it holds: a sign of life of its owner.
         `on_letter(member, boot, head, payload, is_fresh, now)` brings a message for us.
+
+        Raises ValueError for an interval that keeps nobody alive.
         """
+        if not 0 < mail_interval <= LONGEST_MAIL_INTERVAL:
+            raise ValueError(f"mail every {mail_interval:g} s: at most {LONGEST_MAIL_INTERVAL:g} s keep members alive")
         self._me, self._boot, self._interval, self._outbox, self._counts = me, boot, mail_interval, outbox, counts
         self._heard_by, self._on_box, self._on_letter = heard_by, on_box, on_letter
         self._boxes: dict[str, _Mailbox] = {}

@@ -16,6 +16,7 @@ from distevo.foreman import STORE_AWAY
 from distevo.instructions import CreateObject, DeleteObject, ListObjects, ReadObject, StoreInstruction
 from distevo.intake import HAND_OVER_SECONDS
 from distevo.keeper import RETRY_SECONDS
+from distevo.mailboxes import LONGEST_MAIL_INTERVAL
 from distevo.messages import Control, ControlVerb, ErrorReport, Hello
 from distevo.names import INBOX
 from distevo.news import Report
@@ -23,6 +24,7 @@ from distevo.plan import MemberPlan, MemberState, Plan, RunState
 from distevo.run import Budget
 from distevo.speech import heartbeat
 from distevo.work import Stage
+from tests.node.test_leavers import together
 from tests.node.test_node import T0
 from tests.node.test_stages import back, replan, to_another
 from tests.node.world import World
@@ -164,6 +166,23 @@ def test_a_member_that_says_inbox_without_end_makes_one_listing_a_second(world: 
     assert 3 <= len(listings) <= 5
     world.pass_time(2)
     assert listings[-1] >= world.now - 3, "the last word is not lost"
+
+
+@pytest.mark.parametrize(("here", "there"), [(15.0, LONGEST_MAIL_INTERVAL), (LONGEST_MAIL_INTERVAL,) * 2])
+def test_who_writes_mail_seldom_stays_alive(here: float, there: float) -> None:
+    first = World(member="a", boot="a0", key="key of a", mail_interval=here)
+    second = World(first.objects, member="b", boot="b0", key="key of b", start=first.now, mail_interval=there)
+    together([first, second], lambda: first.node.table.heard_at("b"), 10 * LONGEST_MAIL_INTERVAL)
+    first.logs.clear()
+    for _ in range(7200):
+        for world in (first, second):
+            world.pass_time(1)
+    assert [log for log in first.logs if log.message == "member dead"] == []
+
+
+def test_mail_that_could_keep_nobody_alive_is_no_setting() -> None:
+    with pytest.raises(ValueError, match="mail every 121 s: at most 120 s"):
+        World(mail_interval=121.0)
 
 
 def test_islands_of_a_run_that_is_gone_are_told_over_without_harm() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from distevo.mailboxes import LONGEST_MAIL_INTERVAL
 from distevod import hardware
 from distevod.settings import SETTINGS, Settings, SettingsError, explain, explain_data, load_settings
 from distevod.settings.table import WORKER_MEMORY_MB
@@ -42,7 +43,7 @@ SAMPLES = {
     "advertise": ("tcp://a.example:1", "b.example:2,c.example:3", "tcp://[fe80::1]:4", "tcp://*:5"),
     "peer": ("tcp://a.example:1", "none", "b.example:2 c.example:3", "a.example:0"),
     "socks_proxy": ("127.0.0.1:1080", "proxy:1081", "proxy:1082", "proxy"),
-    "mail_interval": ("0.5", "30", "60", "0"),
+    "mail_interval": ("0.5", "30", "120", "121"),
     "coordinator_priority": ("0", "1", "1000", "1001"),
     "lease_ttl": ("20", "30", "40", "4.9"),
     "metrics_port": ("0", "9000", "65535", "65536"),
@@ -99,6 +100,11 @@ def test_without_anything_said_the_hardware_and_the_defaults_decide(environ: dic
     assert settings.warnings == ()
     assert set(settings.sources) == set(NAMES)
     assert load_settings({"id": settings.id}, environ).id == settings.id
+
+
+def test_the_longest_interval_of_mail_is_that_of_the_protocol(environ: dict[str, str]) -> None:
+    assert load_settings({"mail_interval": str(LONGEST_MAIL_INTERVAL)}, environ).mail_interval == LONGEST_MAIL_INTERVAL
+    assert f"a number from 0.1 to {LONGEST_MAIL_INTERVAL:g}, not" in refusal({"mail_interval": "121"}, environ)
 
 
 def test_values_have_the_types_of_their_fields(environ: dict[str, str]) -> None:

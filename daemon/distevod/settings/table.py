@@ -354,13 +354,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "mail_interval",
-        Number(0.1, 3600.0),
+        Number(0.1, 120.0),
         None,
         "seconds",
         "The time between two boxes of mail that a member writes for those whom no link reaches.",
         "By store: 2 in a folder, 15 in a bucket, where each box costs.",
         "Longer costs less and delays all that goes by mail: programs, submitted runs, signs of life. A member "
-        "that is heard by mail alone is dead after three intervals at the earliest.",
+        "that is heard by mail alone is dead after three intervals at the earliest, its own or those of who listens.",
     ),
     Setting(
         "coordinator_priority",

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from distevo.command import Verb
 from distevo.errors import DistevoError
+from distevo.mailboxes import LONGEST_MAIL_INTERVAL
 from distevo.names import MAX_ID_BYTES
 from distevo.run import Budget, MigrationSettings, RunSettings
 from distevo.simulator.faults import AnyFault, Fault, Moment, Partition, Share, Span, end_of, members_of
@@ -70,7 +71,7 @@ class Times(_Part, frozen=True, kw_only=True):
     swap_interval: Span = 1.2
     heartbeat_interval: Span = 10.0
     heartbeat_timeout: Span = 30.0
-    mail_interval: Span = 15.0
+    mail_interval: Annotated[float, Meta(gt=0, le=LONGEST_MAIL_INTERVAL)] = 15.0
     checkpoint_generations: Positive = 5
     checkpoint_seconds: Span = 10.0
     checkpoint_least_seconds: Span = 5.0

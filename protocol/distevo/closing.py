@@ -14,7 +14,7 @@ from distevo.errors import CheckpointError
 from distevo.events import IslandId, StoreAnswer, TaskId, Verified
 from distevo.ledger import Ledger
 from distevo.merge import PopulationMerger
-from distevo.names import RESULTS, result_epoch, result_name, run_results
+from distevo.names import RESULTS, epoch_in, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
 from distevo.plan import Plan, RunPlan, RunState, TaskPlan
@@ -493,7 +493,7 @@ class Closing:
             named |= self._entering
             writing = tuple(run_results(end.run.name) for end in self.ends.values())
             for candidate in answer.names:
-                epoch = result_epoch(candidate)
+                epoch = epoch_in(candidate)
                 if epoch is None or epoch > self.in_force.epoch:
                     continue  # A successor's, if this coordinator slept: to be judged by its plan, not by this one.
                 if candidate not in named and not candidate.startswith(writing):

@@ -24,6 +24,7 @@ from distevo.lease import InForce
 from distevo.ledger import Gone, Ledger
 from distevo.load import Host
 from distevo.loading import Loaded
+from distevo.names import epoch_in
 from distevo.news import Report
 from distevo.orders import Orders
 from distevo.outbox import Outbox, Publish
@@ -114,7 +115,7 @@ class Coordinator:
         self._fresh = [
             name for name in sorted(loaded.fresh(), key=in_order) if self.desk.take_in(name, loaded.objects[name], now)
         ]
-        self._old_plans = loaded.old_plans
+        self._old_plans, self._epoch_before = loaded.old_plans, loaded.plan.epoch
 
     def _join(self, says: MemberPlan) -> None:
         known = self.ledger.plan.members.get(self._member)
@@ -159,7 +160,12 @@ class Coordinator:
         self.is_begun, self._aged_at = True, now
         for name in self._old_plans:
             # Whoever tried to put one of them in force has lost to this term.
-            self._attic.put(name, now)
+            epoch = epoch_in(name)
+            if epoch is not None and epoch < self._epoch_before:
+                # Superseded before the last term began. Where none lasts an hour, the attic would never be through.
+                self._outbox.delete(name)
+            else:
+                self._attic.put(name, now)
         for name in self._fresh:
             self.desk.settle(name)
         self.desk.begin(now)

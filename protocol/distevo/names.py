@@ -99,8 +99,8 @@ def result_name(run: str, task: str, epoch: int, digest: str) -> str:
     return f"{run_results(run)}{quote(task)}/{epoch}-{digest}"
 
 
-def result_epoch(name: str) -> int | None:
-    """The epoch in a result's name, or None for a foreign name below the prefix."""
+def epoch_in(name: str) -> int | None:
+    """The epoch in the name of a plan or a result, or None for a foreign name below the prefix."""
     epoch = name.rpartition("/")[2].partition("-")[0]
     return int(epoch) if epoch.isascii() and epoch.isdigit() else None
 

@@ -521,6 +521,18 @@ def test_superseded_plans_go_after_an_hour_also_those_of_an_earlier_boot() -> No
     assert [name for name in again.objects if name.startswith("plans/")] == [record.plan]
 
 
+def test_superseded_plans_go_though_no_term_lasts_an_hour() -> None:
+    world, plans = World(), []
+    world.submit(tasks=1)
+    for term in range(6):
+        for priority in range(10):
+            world.command(Verb.PRIORITY, priority=term + priority)
+            world.pass_time(250)
+        world = World(world.objects, boot=f"c{term}", start=world.now)
+        plans.append(len([name for name in world.objects if name.startswith("plans/")]))
+    assert max(plans) == max(plans[:3])
+
+
 def test_a_damaged_cluster_object_ends_the_node_loudly() -> None:
     world = World()
     data, token = world.objects["cluster"]

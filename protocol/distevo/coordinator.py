@@ -43,7 +43,7 @@ WAITING_SECONDS = 5.0
 QUEUED_SECONDS = 30.0
 """While islands wait in queues, they are looked at this often: what others are worth becomes known without a word."""
 AGE_SECONDS = 1800.0
-"""How often it is written down how long members have been gone."""
+"""How often it is written down, at least, how long members have been gone."""
 FORGET_SECONDS = 86_400.0
 """A member that has been dead or away for so long leaves the plan."""
 
@@ -107,7 +107,7 @@ class Coordinator:
         self.janitor = Janitor(self._owner, keeper, outbox)
         self._weigher, self._threshold, self._balance = weigher, threshold, Balance(threshold, outbox)
         self.is_begun = self.is_over = self._is_leaving = False
-        self._aged_at = now
+        self._counted_at = self._aged_at = now
         self._is_changed = True
         self._placed_at = -float("inf")
         self._replace_at = float("inf")
@@ -206,7 +206,9 @@ class Coordinator:
         self._attic.tick(now)
         self.janitor.tick(now)
         if now >= self._aged_at + AGE_SECONDS:
-            self._age(now)
+            self._aged_at = now
+            if self._age(now):
+                self._publish()
         if now >= self._balance.next_deadline():
             self._compare(now)
         if now >= self._placing_at() and self._place(now):
@@ -241,17 +243,18 @@ class Coordinator:
         self._change_now()
         self._publish()
 
-    def _age(self, now: float) -> None:
-        """Count how long members have been gone, over all terms; those that were so for a day leave the plan."""
-        elapsed, self._aged_at = now - self._aged_at, now
+    def _age(self, now: float) -> bool:
+        """Count how long members have been gone, over all terms; those that were so for a day leave the plan. Whether
+        any is gone: the count goes with the next plan, whatever that is for."""
+        elapsed = int(now - self._counted_at)
+        self._counted_at += elapsed
         members = self.ledger.plan.members
         gone = [name for name, member in members.items() if member.state is not MemberState.ALIVE]
         for name in gone:
-            members[name].gone_s += round(elapsed)
+            members[name].gone_s += elapsed
             if members[name].gone_s >= FORGET_SECONDS:
                 del members[name]
-        if gone:
-            self._publish()
+        return bool(gone)
 
     def _compare(self, now: float) -> None:
         """See whether some platform takes much longer than the others, or no longer does."""
@@ -285,6 +288,7 @@ class Coordinator:
     def _place(self, now: float) -> bool:
         """Place islands anew; whether anything changed."""
         self._is_changed = False
+        self._age(now)
         hosts = self._hosts()
         is_changed = self._note_refusals(hosts) | self._let_go_of_the_dead()
         islands = self._open_islands({host.owner for host in hosts}, self._draining())

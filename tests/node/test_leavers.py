@@ -346,6 +346,15 @@ def test_a_key_can_be_let_in_again_when_its_owner_left_the_plan_long_ago() -> No
     assert first.command(Verb.UNREVOKE, member="key of b") == "accepted"
 
 
+def test_members_gone_for_long_leave_the_plan_though_no_term_lasts_half_an_hour() -> None:
+    first, _second = cluster()
+    for term in range(2 * 30):
+        first.pass_time(1500)
+        first.stop()
+        first = World(first.objects, member="a", boot=f"c{term:x}", key="key of a", start=first.now)
+    assert list(in_force(first).members) == ["a"]
+
+
 def test_the_ledger_takes_in_no_announcement_of_a_revoked_key() -> None:
     first, _second = cluster()
     first.order(Verb.REVOKE, member="b")

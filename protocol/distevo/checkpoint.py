@@ -102,6 +102,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode
 
 
+def content_bytes(snapshot: IslandSnapshot) -> int:
+    """How many bytes of a checkpoint's content a state takes, at most."""
+    names = (snapshot.run, snapshot.task, snapshot.problem, snapshot.version)
+    keys = len(snapshot.invalid) + len(snapshot.suspects)
+    small = 1024 + 4 * sum(map(len, names)) + 18 * len(snapshot.cover) + (KEY_BYTES + 2) * keys
+    return small + len(snapshot.population) + len(snapshot.optimizer)
+
+
 def encode_checkpoint(checkpoint: Checkpoint, level: int = 6) -> bytes:
     """The bytes of `checkpoint`.  `level` is zlib's, from 1 (fast) to 9 (small); 0 compresses nothing.
 

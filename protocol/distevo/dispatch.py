@@ -9,7 +9,7 @@ import msgspec
 from distevo.checkpoint import IslandSnapshot
 from distevo.codec import MAX_PAYLOAD_BYTES
 from distevo.contact import FAR, wished
-from distevo.errors import ObjectError, RemoteProtocolError
+from distevo.errors import CheckpointMalformed, ObjectError, RemoteProtocolError
 from distevo.events import IslandId, TaskId, Verified
 from distevo.instructions import Admit
 from distevo.lease import InForce
@@ -143,9 +143,11 @@ class Dispatch:
                 self.send(self._coordinator, head, payload, self._node.now)
 
     def hand_over(self, owner: str, snapshot: IslandSnapshot) -> None:
-        """Send an island to its new owner."""
-        head, payload = hand_over_message(snapshot, self._member, self._boot)
-        # What is too large for a message, the new owner takes from the store.
+        """Send an island to its new owner; what is too large for a message, that takes from the store."""
+        try:
+            head, payload = hand_over_message(snapshot, self._member, self._boot)
+        except CheckpointMalformed:
+            return
         if len(payload) <= MAX_PAYLOAD_BYTES:
             self.send_owner(owner, head, payload)
 

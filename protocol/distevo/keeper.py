@@ -8,16 +8,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from distevo.checkpoint import Checkpoint, IslandSnapshot
+from distevo.checkpoint import MAX_CONTENT_BYTES, Checkpoint, IslandSnapshot, content_bytes
 from distevo.events import IslandId
 from distevo.instructions import SaveCheckpoint
 from distevo.names import checkpoint_name
 from distevo.outbox import RETRY_SECONDS, Outbox, Trouble, next_wait
+from distevo.work import cut
 
 URGENT_SECONDS = 1.0
 """However urgent the next checkpoint is, it begins no sooner after the one before."""
 COVERING_SNAPSHOTS = 2
 """Durable snapshots of the current owner that must cover an island before an older object with it may go."""
+MOST_BYTES = MAX_CONTENT_BYTES - 2**20
+"""Of the islands in one object."""
 
 
 class Mark(NamedTuple):
@@ -35,9 +38,14 @@ class Mark(NamedTuple):
         return other.sequence <= self.cover.get(other.grant, -1)
 
 
+def id_of(snapshot: IslandSnapshot) -> IslandId:
+    """The island of which this is a state."""
+    return IslandId(snapshot.run, snapshot.task, snapshot.island)
+
+
 def marks_of(islands: Iterable[IslandSnapshot]) -> list[Mark]:
     """What an object with these snapshots holds."""
-    return [Mark(IslandId(s.run, s.task, s.island), s.grant, s.sequence, s.cover) for s in islands]
+    return [Mark(id_of(s), s.grant, s.sequence, s.cover) for s in islands]
 
 
 class Keeper:
@@ -46,6 +54,7 @@ class Keeper:
     One is due after `generations` generations of some island or `seconds` seconds, whichever comes first, and
     not sooner than `least_seconds` after the one before, unless it is urgent. One at a time is on its way: what became
     due meanwhile is written from the state that there is by then, and so the newest takes the place of all that waited.
+    What one object has no room for follows in others.
     """
 
     def __init__(
@@ -57,6 +66,10 @@ class Keeper:
         """Generations of each island since the last checkpoint was begun."""
         self._is_full = False
         """Whether some island has had as many as a checkpoint is due after."""
+        self._rest: set[IslandId] = set()
+        """Islands that the last object had no room for."""
+        self._too_large: set[IslandId] = set()
+        """Islands that are so by themselves, and were told of."""
         self._sequence = 0
         self._last_at = -float("inf")
         self._changed_at: float | None = None
@@ -84,8 +97,13 @@ class Keeper:
 
     @property
     def has_news(self) -> bool:
-        """Whether anything happened since the last checkpoint was begun."""
-        return self._changed_at is not None
+        """Whether anything happened since the last checkpoint was begun, or a part of that is still to be written."""
+        return self._changed_at is not None or bool(self._rest)
+
+    @property
+    def on_its_way(self) -> list[IslandId]:
+        """The islands in the object that is on its way."""
+        return [mark.island for mark in self._writing[1]] if self._writing is not None else []
 
     def next_sequence(self) -> int:
         """The next number of this boot; snapshots under one grant are ordered by it."""
@@ -113,21 +131,22 @@ class Keeper:
         return self._due() if self._writing is None else None
 
     def _due(self) -> float | None:
-        if self._changed_at is None:
+        if self._changed_at is None and not self._rest:
             return None
-        least = min(self._least, URGENT_SECONDS) if self._is_urgent else self._least
+        is_urgent = self._is_urgent or bool(self._rest)
+        least = min(self._least, URGENT_SECONDS) if is_urgent else self._least
         soonest = max(self._last_at + least, self._retry_at)
-        return soonest if self._is_full or self._is_urgent else max(soonest, self._changed_at + self._seconds)
+        if is_urgent or self._is_full or self._changed_at is None:
+            return soonest
+        return max(soonest, self._changed_at + self._seconds)
 
     def save(
         self, cluster: str, islands: Iterable[IslandSnapshot], resource_usage: dict[str, float], now: float
     ) -> int:
-        """Write a checkpoint of these islands; returns its number."""
+        """Write a checkpoint of these islands, or of those of them that one object has room for; returns its number."""
         sequence = self.next_sequence()
-        stamped = [msgspec.structs.replace(island, sequence=sequence) for island in islands]
-        self._writing = sequence, marks_of(stamped)
-        self._counts, self._changed_at, self._last_at = {}, None, now
-        self._is_full = self._is_urgent = False
+        stamped = [msgspec.structs.replace(island, sequence=sequence) for island in self._next_of(list(islands))]
+        self._writing, self._last_at = (sequence, marks_of(stamped)), now
         checkpoint = Checkpoint(
             cluster=cluster,
             member=self._member,
@@ -139,13 +158,41 @@ class Keeper:
         self._outbox.emit(SaveCheckpoint(sequence, checkpoint))
         return sequence
 
+    def _next_of(self, islands: list[IslandSnapshot]) -> list[IslandSnapshot]:
+        """What the next object is to hold: the rest of those that the ones before had no room for, or all anew."""
+        left = [island for island in islands if id_of(island) in self._rest]
+        if not left:
+            left, self._counts, self._changed_at = islands, {}, None
+            self._is_full = self._is_urgent = False
+        self._rest = set()
+        chosen, room = [], MOST_BYTES
+        for island in left:
+            size = min(content_bytes(island), MOST_BYTES)
+            if size <= room:
+                chosen.append(self._reduced(island))
+                room -= size
+            else:
+                self._rest.add(id_of(island))
+        return chosen
+
+    def _reduced(self, island: IslandSnapshot) -> IslandSnapshot:
+        """A state that fits into an object: one that is too large alone must not keep others from being saved, nor its
+        own platform from leaving."""
+        reduced = cut(island, MOST_BYTES)
+        if reduced is not island and id_of(island) not in self._too_large:
+            self._too_large.add(id_of(island))
+            size = content_bytes(island)
+            reason = f"it has {size} bytes, and a checkpoint {MAX_CONTENT_BYTES}: only its best programs are saved"
+            self._outbox.log("warning", "an island is too large", island=str(id_of(island)), reason=reason)
+        return reduced
+
     def saved(self, sequence: int, now: float) -> list[Mark]:
         """The checkpoint with this number is durable; returns what it holds."""
         if self._writing is None or self._writing[0] != sequence:
             return []
         marks = self._writing[1]
         due = self._due()
-        self.replaced += due is not None and due < now
+        self.replaced += not self._rest and due is not None and due < now
         self._objects[checkpoint_name(self._member, self._boot, sequence)] = marks
         for mark in marks:
             self._held.setdefault((mark.island, mark.grant), {})[mark.sequence] = mark

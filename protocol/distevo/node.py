@@ -32,7 +32,6 @@ from distevo.events import (
     Event,
     InboxChanged,
     IslandFailed,
-    IslandId,
     IslandReported,
     LinkClosed,
     LinkOpened,
@@ -533,9 +532,9 @@ class Node:
 
     def _checkpoint(self, now: float) -> None:
         record = self.lease.record
-        snapshots = self.foreman.snapshots()
-        sequence = self.keeper.save(record.cluster if record else "", snapshots, self._resource_usage, now)
-        self.exchange.saving(sequence, [IslandId(s.run, s.task, s.island) for s in snapshots])
+        cluster = record.cluster if record else ""
+        sequence = self.keeper.save(cluster, self.foreman.snapshots(), self._resource_usage, now)
+        self.exchange.saving(sequence, self.keeper.on_its_way)
 
     def may_run(self, run: Run) -> str | None:
         """Why this platform may not work on a run, or None."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from distevo.block import pack, unpack
-from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, encode_checkpoint
+from distevo.checkpoint import Checkpoint, IslandSnapshot, content_bytes, decode_checkpoint, encode_checkpoint
 from distevo.codec import MAX_PROGRAM_BYTES
 from distevo.diversity import diversity_of
 from distevo.errors import BlockError, CheckpointError, RemoteProtocolError
@@ -32,7 +32,7 @@ from distevo.messages import (
 from distevo.news import FitTask, Report
 from distevo.program import Program, keyer
 from distevo.result import finite
-from distevo.work import IslandWork, Stage, population_of
+from distevo.work import IslandWork, Stage, cut
 
 WIRE_LEVEL = 1
 """zlib's, for states that travel: they are on their way for as long as they are being compressed."""
@@ -121,12 +121,14 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     bare = msgspec.structs.replace(head, empty=[], failures=[])
     batch: list[IslandSnapshot] = []
     size = 0
-    for snapshot in map(_cut, report.finals):
-        if batch and size + _bytes_of(snapshot) > MAX_PROGRAM_BYTES:
+    for whole in report.finals:
+        # All of it lies in a checkpoint.
+        snapshot = cut(whole, MAX_PROGRAM_BYTES)
+        if batch and size + content_bytes(snapshot) > MAX_PROGRAM_BYTES:
             messages.append((bare, _states(batch, member, boot)))
             batch, size = [], 0
         batch.append(snapshot)
-        size += _bytes_of(snapshot)
+        size += content_bytes(snapshot)
     # A failure ends its task: it comes with the last of the states, or after them, and never before one.
     if batch:
         messages.append((msgspec.structs.replace(head, empty=[]), _states(batch, member, boot)))
@@ -134,22 +136,6 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     if head.empty or not report.finals:
         messages.append((head, b""))
     return messages
-
-
-def _cut(snapshot: IslandSnapshot) -> IslandSnapshot:
-    """A final state that fits into a message: without its optimizer and with the best of its programs, if there is
-    too much of them. All of it lies in a checkpoint."""
-    if _bytes_of(snapshot) > MAX_PROGRAM_BYTES:
-        snapshot = msgspec.structs.replace(snapshot, optimizer=b"")
-    programs = list(population_of(snapshot)) if _bytes_of(snapshot) > MAX_PROGRAM_BYTES else []
-    while _bytes_of(snapshot) > MAX_PROGRAM_BYTES and programs:
-        programs = programs[: len(programs) // 2]
-        snapshot = msgspec.structs.replace(snapshot, population=pack(programs) if programs else b"")
-    return snapshot
-
-
-def _bytes_of(snapshot: IslandSnapshot) -> int:
-    return len(snapshot.population) + len(snapshot.optimizer)
 
 
 def hand_over_message(snapshot: IslandSnapshot, member: str, boot: str) -> tuple[PopulationState, bytes]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from distevo.block import best_fitness, pack, unpack
-from distevo.checkpoint import Counters, IslandSnapshot
+from distevo.checkpoint import Counters, IslandSnapshot, content_bytes
 from distevo.convergence import WINDOW_GENERATIONS, has_converged
 from distevo.events import IslandId, WorkerDied
 from distevo.machine import Table
@@ -220,6 +220,18 @@ def population_of(snapshot: IslandSnapshot) -> Population:
     if not snapshot.population:
         return Population()
     return Population(unpack(snapshot.population, keyer(snapshot.problem, snapshot.version)))
+
+
+def cut(snapshot: IslandSnapshot, most: int) -> IslandSnapshot:
+    """A state that takes at most so many bytes of a checkpoint: as far as it has to be without its optimizer, and with
+    the best of its programs only."""
+    if content_bytes(snapshot) > most:
+        snapshot = msgspec.structs.replace(snapshot, optimizer=b"")
+    programs = list(population_of(snapshot)) if content_bytes(snapshot) > most else []
+    while content_bytes(snapshot) > most and programs:
+        programs = programs[: len(programs) // 2]
+        snapshot = msgspec.structs.replace(snapshot, population=pack(programs) if programs else b"")
+    return snapshot
 
 
 def is_of(run: RunPlan, state: IslandSnapshot) -> bool:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distevo.block import pack
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.events import IslandId
-from distevo.instructions import DeleteObject
+from distevo.instructions import DeleteObject, Log, SaveCheckpoint
 from distevo.keeper import COVERING_SNAPSHOTS, Keeper, Mark
 from distevo.names import checkpoint_name
 from distevo.outbox import Outbox
+from distevo.program import Program
+from distevo.work import population_of
+from tests.node.world import KEY_OF
 
 LEAST_SECONDS = 0.5
 
@@ -200,6 +205,38 @@ def test_a_bucket_is_spared_unless_it_is_urgent_or_the_end_is_near() -> None:
     keeper.hasten(2.0)
     keeper.generation(at(0), 109.0)
     assert keeper.due() == 111.0
+
+
+def large(island: int, programs: int) -> IslandSnapshot:
+    """An island with programs of a kilobyte each, the first of them the best."""
+    genomes = [b"%d" % number + random.Random(number).randbytes(1000) for number in range(programs)]
+    found = [Program.of(genome, KEY_OF(genome), (-number,)) for number, genome in enumerate(genomes)]
+    return msgspec.structs.replace(snapshot(island, 7), population=pack(found))
+
+
+def test_islands_that_no_object_holds_together_are_saved_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distevo.keeper.MOST_BYTES", 10_000)
+    desk = Desk()
+    islands, now, saved = [large(0, 6), large(1, 6), snapshot(2, 7), large(3, 6)], 100.0, []
+    desk.keeper.generation(at(0), now)
+    desk.keeper.generation(at(0), now)
+    while desk.keeper.has_news:
+        sequence = desk.keeper.save("c", islands, {}, now)
+        saved.append([mark.island.island for mark in desk.keeper.saved(sequence, now)])
+        now = desk.keeper.due() or now
+    assert saved == [[0, 2], [1], [3]]
+
+
+def test_an_island_that_no_object_holds_is_saved_with_its_best_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distevo.keeper.MOST_BYTES", 10_000)
+    desk = Desk()
+    for _ in range(4):
+        desk.save(large(0, 20), snapshot(1, 7))
+    instructions = desk.outbox.take()
+    states = [state for i in instructions if isinstance(i, SaveCheckpoint) for state in i.checkpoint.islands]
+    assert [state.island for state in states] == [0, 1, 0, 1]
+    assert [program.fitness for program in population_of(states[0])] == [(-number,) for number in range(5)]
+    assert [i.fields["island"] for i in instructions if isinstance(i, Log)] == [str(at(0))]
 
 
 def test_what_became_due_while_one_was_on_its_way_is_counted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from distevo.checkpoint import decode_checkpoint
@@ -20,6 +21,7 @@ from distevo.orders import MAX_DENIED
 from distevo.phase import Phase
 from distevo.plan import MemberPlan, MemberState, Plan, decode_plan
 from distevo.work import Stage
+from tests.node.test_keeper import large
 from tests.node.test_node import T0
 from tests.node.world import World
 
@@ -344,6 +346,21 @@ def test_a_key_can_be_let_in_again_when_its_owner_left_the_plan_long_ago() -> No
     assert "b" not in in_force(first).members
     assert "is not revoked" in first.command(Verb.UNREVOKE, member="b")
     assert first.command(Verb.UNREVOKE, member="key of b") == "accepted"
+
+
+def test_whose_island_is_too_large_for_any_object_leaves_with_its_best_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = cluster()
+    monkeypatch.setattr("distevo.checkpoint.MAX_CONTENT_BYTES", 50_000)
+    monkeypatch.setattr("distevo.keeper.MOST_BYTES", 10_000)
+    island = next(iter(second.running))
+    second.node.foreman.islands[island].snapshot = msgspec.structs.replace(
+        second.running[island].snapshot, generation=77, population=large(0, 60).population
+    )
+    first.order(Verb.DRAIN, member="b")
+    together([first, second], lambda: second.exit is not None)
+    assert second.exit == ""
+    together([first], lambda: island in first.running)
+    assert first.running[island].snapshot.generation == 77
 
 
 def test_members_gone_for_long_leave_the_plan_though_no_term_lasts_half_an_hour() -> None:

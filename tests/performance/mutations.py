@@ -148,9 +148,8 @@ MUTATIONS = [
         (
             Edit(
                 "node.py",
-                "        self.exchange.saving(sequence, [IslandId(s.run, s.task, s.island) for s in snapshots])\n",
-                "        self.exchange.saving(sequence, [IslandId(s.run, s.task, s.island) for s in snapshots])\n"
-                "        self._saved(sequence, now)\n",
+                "        self.exchange.saving(sequence, self.keeper.on_its_way)\n",
+                "        self.exchange.saving(sequence, self.keeper.on_its_way)\n        self._saved(sequence, now)\n",
             ),
             Edit("keeper.py", "COVERING_SNAPSHOTS = 2", "COVERING_SNAPSHOTS = 1"),
         ),

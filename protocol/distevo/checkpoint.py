@@ -31,6 +31,9 @@ from distevo.program import KEY_BYTES, keyer
 FORMAT_VERSION = 1
 MAX_CONTENT_BYTES = 1 << 27
 """Uncompressed; what a reader is ready to spend on one object, whatever its header says."""
+COVER_GRANTS = 1000
+"""Most grants that a cover names, the latest: each change of owners adds one, in weeks more than a checkpoint may have.
+A snapshot under another grant is only merged once more where it is found, and not deleted before its task is over."""
 
 _MAGIC = b"DISTEVO\n"
 _HEAD = Struct("<8sHII")
@@ -169,12 +172,17 @@ def is_whole(data: bytes) -> bool:
     return data.startswith(_MAGIC) and blake3(head).update(payload).digest() == digest
 
 
+def latest(cover: dict[int, int]) -> dict[int, int]:
+    """The part of a cover that a snapshot is to have."""
+    return cover if len(cover) <= COVER_GRANTS else dict(sorted(cover.items())[-COVER_GRANTS:])
+
+
 def restore(snapshots: Iterable[IslandSnapshot], grant: int) -> IslandSnapshot | None:
     """The state from which the owner under `grant` continues an island; None when there is nothing to continue.
 
     `snapshots` are verified ones of one island, in any order; those above `grant` are ignored.  The trajectory (seed,
     generation, cursor, optimizer) is that of the highest (grant, sequence).  Programs, invalid and suspects of every
-    other that it does not cover are merged in, and the new cover names all of them; each counter is the highest, since
+    other that it does not cover are merged in, and the new cover names them; each counter is the highest, since
     snapshots share an unknown part of their past.  The highest generation decides nothing: a former owner that was
     cut off may have evolved on for long, and never seen what its successor found.
 
@@ -194,6 +202,7 @@ def restore(snapshots: Iterable[IslandSnapshot], grant: int) -> IslandSnapshot |
     for snapshot in (start, *missed):
         for by, sequence in (*snapshot.cover.items(), (snapshot.grant, snapshot.sequence)):
             cover[by] = max(sequence, cover.get(by, 0))
+    cover = latest(cover)
     if not missed:
         return msgspec.structs.replace(start, cover=cover)
     merged = (start, *missed)

@@ -7,7 +7,7 @@ for find it closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from distevo.attic import Attic
 from distevo.balance import Balance
@@ -104,7 +104,7 @@ class Coordinator:
             lambda name: self.desk.settle(name),
         )
         self.desk = Desk(self.ledger, self.orders, outbox, publish)
-        self.janitor = Janitor(self._owner, keeper, outbox)
+        self.janitor = Janitor(self._owner, keeper, outbox, self._forget_former)
         self._weigher, self._threshold, self._balance = weigher, threshold, Balance(threshold, outbox)
         self.is_begun = self.is_over = self._is_leaving = False
         self._counted_at = self._aged_at = now
@@ -275,6 +275,10 @@ class Coordinator:
         """A member tells of a fit task."""
         if self.closing.fit(task, programs, now):
             self._change()
+
+    def _forget_former(self, has_left: Container[str]) -> None:
+        if self.ledger.forget_former(has_left):
+            self._publish()
 
     # --- placing ---------------------------------------------------------------------------------
 

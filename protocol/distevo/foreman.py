@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import Counters, IslandSnapshot, restore
+from distevo.checkpoint import Counters, IslandSnapshot, latest, restore
 from distevo.convergence import SWEEP_OVER
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId, IslandReported, ProblemMissing, TaskId, WorkerDied
@@ -210,7 +210,7 @@ class Foreman:
                 self._intake.fetch(work, None, now)
             return
         state, sequence = work.settle_immigrants(), self._next_sequence()
-        cover = state.cover | {state.grant: sequence}
+        cover = latest(state.cover | {state.grant: sequence})
         work.snapshot = msgspec.structs.replace(state, grant=place.grant, sequence=sequence, cover=cover)
         if work.stage is Stage.FINAL:
             self._conclude(work, now)

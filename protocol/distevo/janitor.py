@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from functools import partial
 
 from distevo.checkpoint import decode_checkpoint
 from distevo.errors import CheckpointError
@@ -20,9 +21,12 @@ LOOK_SECONDS = 600.0
 class Janitor:
     """Part of a coordinator's term. It deletes by the plan in force alone, never by one in hand."""
 
-    def __init__(self, owner: str, keeper: Keeper, outbox: Outbox) -> None:
-        """`owner`: this very boot, which prunes its own checkpoints by itself."""
-        self._owner, self._keeper, self._outbox = owner, keeper, outbox
+    def __init__(
+        self, owner: str, keeper: Keeper, outbox: Outbox, forget_former: Callable[[Container[str]], None]
+    ) -> None:
+        """`owner`: this very boot, which prunes its own checkpoints by itself. `forget_former` is told of all owners
+        that the plan shows or that have left checkpoints."""
+        self._owner, self._keeper, self._outbox, self._forget_former = owner, keeper, outbox, forget_former
         self._objects: dict[str, list[Mark]] = {}
         self._reading: set[str] = set()
         self._strange_since: dict[str, float] = {}
@@ -47,7 +51,7 @@ class Janitor:
         """Look when it is time."""
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
-            self._outbox.list(CHECKPOINTS, self._listed)
+            self._outbox.list(CHECKPOINTS, partial(self._listed, self._boots()))
             self._outbox.list(MAIL, self._mail_listed)
 
     def follow(self, plan: Plan) -> None:
@@ -65,13 +69,20 @@ class Janitor:
     def _boots(self, states: Container[MemberState] = tuple(MemberState)) -> set[str]:
         return {f"{quote(name)}-{member.boot}" for name, member in self._plan.members.items() if member.state in states}
 
-    def _listed(self, answer: StoreAnswer, _now: float) -> None:
+    def _listed(self, known: set[str], answer: StoreAnswer, _now: float) -> None:
+        """`known`: the boots that the plan showed before."""
+        if not self.is_open:
+            return
         living = self._boots({MemberState.ALIVE})
-        for name in answer.names if self.is_open else ():
+        for name in answer.names:
             at = checkpoint_of(name)
-            if at is not None and at[0] not in living and name not in self._objects and name not in self._reading:
+            if at is None:
+                continue
+            known.add(at[0])
+            if at[0] not in living and name not in self._objects and name not in self._reading:
                 self._reading.add(name)
                 self._outbox.read(name, self._reader(name))
+        self._forget_former(known)
 
     def _reader(self, name: str) -> Callable[[StoreAnswer, float], None]:
         def read(answer: StoreAnswer, _now: float) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from distevo.events import IslandId, TaskId
 from distevo.member import Announcement
+from distevo.names import quote_owner
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, RunState, TaskPlan, TaskState
 from distevo.result import Result
 from distevo.run import Budget, Run
 
 Gone = tuple[str, MemberState]
 """The boot of a member that is dead or has left, and which of the two."""
+FORMER_KEPT = 8
+"""Of an island's former owners the last ones are never forgotten: what they wrote may still be on its way."""
 OUTDATED = "outdated: another boot is in the plan by now"
 """The answer to an announcement that has to be made again."""
 
@@ -105,6 +108,20 @@ class Ledger:
         place.owner, place.grant = owner, self._next_grant()
         if owner and run.state is RunState.QUEUED:
             run.state = RunState.RUNNING
+
+    def forget_former(self, has_left: Container[str]) -> bool:
+        """Forget who had an island long ago and has left nothing: nobody needs to look for it. Whether there was any.
+
+        `has_left`: all who may have written a checkpoint, or may write one still, as `quote_owner` has them.
+        """
+        is_changed = False
+        for run in self.plan.runs.values():
+            for place in (place for entry in run.tasks.values() for place in entry.islands):
+                early, late = place.former[:-FORMER_KEPT], place.former[-FORMER_KEPT:]
+                kept = [owner for owner in early if quote_owner(owner) in has_left]
+                if kept != early:
+                    place.former, is_changed = kept + late, True
+        return is_changed
 
     def unplace(self, island: IslandId) -> None:
         """Nothing of an island is left to do, and its owner never did anything: it is as if it had never had it."""

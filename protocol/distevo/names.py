@@ -61,10 +61,15 @@ def inbox_member(member: str, boot: str, attempt: int = 1) -> str:
     return f"{INBOX_MEMBERS}{quote(member)}-{boot}-{attempt}"
 
 
+def quote_owner(owner: str) -> str:
+    """An owner, `<id>-<boot>`, as one segment of a name."""
+    member, _, boot = owner.rpartition("-")
+    return f"{quote(member)}-{boot}"
+
+
 def owner_checkpoints(owner: str) -> str:
     """The prefix of all checkpoints of one boot of a member; `owner` is `<id>-<boot>`."""
-    member, _, boot = owner.rpartition("-")
-    return f"{CHECKPOINTS}{quote(member)}-{boot}/"
+    return f"{CHECKPOINTS}{quote_owner(owner)}/"
 
 
 def mailbox(member: str, boot: str) -> str:
@@ -83,7 +88,7 @@ def checkpoint_name(member: str, boot: str, sequence: int) -> str:
 
 
 def checkpoint_of(name: str) -> tuple[str, int] | None:
-    """(`<id>-<boot>`, sequence) of a checkpoint's name, or None for a foreign name below the prefix."""
+    """(owner as `quote_owner` has it, sequence) of a checkpoint's name, or None for a foreign name below the prefix."""
     owner, slash, sequence = name.removeprefix(CHECKPOINTS).rpartition("/")
     if not slash or not sequence.isascii() or not sequence.isdigit():
         return None

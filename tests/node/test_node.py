@@ -13,6 +13,7 @@ from distevo.command import Verb
 from distevo.desk import ANSWER_SECONDS
 from distevo.events import Death, IslandId, Outcome, StopRequested, StoreAnswer, WorkerDied, WorkerReady
 from distevo.instructions import CreateObject, DeleteObject, ReadObject, ReplaceObject, StoreInstruction
+from distevo.ledger import FORMER_KEPT
 from distevo.names import CHECKPOINTS, RESULTS
 from distevo.outbox import DAMAGED_READS
 from distevo.plan import RunState, decode_plan
@@ -124,6 +125,23 @@ def test_a_restart_goes_on_from_the_checkpoint_under_a_higher_grant() -> None:
     again.pass_time(10)
     third = World(again.objects, boot="b2", start=again.now)
     assert (third.running[T0].snapshot.generation, third.running[T0].snapshot.grant) == (6, 4)
+
+
+def test_former_owners_are_forgotten_when_nothing_that_they_left_is_needed() -> None:
+    world = World()
+    world.submit(tasks=1, evaluations=10**6)
+    for number in range(4 * FORMER_KEPT):
+        for _ in range(6):
+            world.generation(T0)
+            world.pass_time(2)
+        if number == 3:
+            world.objects[f"{CHECKPOINTS}m-c2/9999"] = b"damaged: nobody knows what it holds", 1
+        world = World(world.objects, boot=f"c{number:x}", start=world.now + 1)
+    world.pass_time(3)
+    former = world.node.following.plan.runs["r"].tasks["t0"].islands[0].former
+    assert former[0] == "m-c2"
+    assert len(former) < 2 * FORMER_KEPT
+    assert world.running[T0].snapshot.generation > 4 * 4 * FORMER_KEPT
 
 
 def test_checkpoints_are_due_by_generations_or_by_time_and_pruned_when_covered() -> None:

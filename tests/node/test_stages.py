@@ -66,6 +66,18 @@ def world() -> World:
     return world
 
 
+def test_the_cover_of_an_island_that_comes_back_again_and_again_stays_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distevo.checkpoint.COVER_GRANTS", 3)
+    grants = []
+    for _ in range(6):
+        grants.append(world.node.foreman.islands[T0].grant)
+        replan(world.objects, back)
+        world.pass_time(6)
+    assert list(world.node.foreman.islands[T0].state.cover) == grants[-3:]
+
+
 def test_a_late_report_of_a_suspended_island_changes_nothing(world: World) -> None:
     snapshot = world.running[T0].snapshot
     world.command(Verb.PAUSE)

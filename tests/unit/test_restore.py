@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distevo.block import pack, unpack
-from distevo.checkpoint import Counters, IslandSnapshot, _rank, restore
+from distevo.checkpoint import COVER_GRANTS, Counters, IslandSnapshot, _rank, restore
 from distevo.population import Population
 from distevo.program import Program
 from tests.support.programs import PROBLEM, VERSION, key_of, populations, program
@@ -54,6 +54,15 @@ def test_snapshots_above_the_grant_are_ignored() -> None:
     assert restore([snapshot(4, 1, A)], 3) is None
     restored = restore([snapshot(3, 1, A), snapshot(4, 9, B)], 3)
     assert programs_of(restored) == [A]
+
+
+def test_a_cover_names_the_latest_grants() -> None:
+    """An island that changes owners for weeks can still be saved."""
+    start = snapshot(5000, 1, A, cover=dict.fromkeys(range(5000), 1))
+    restored = restore([start, snapshot(7, 2, B)], 6000)
+    assert restored is not None
+    assert restored.cover == dict.fromkeys(range(5001 - COVER_GRANTS, 5001), 1)
+    assert programs_of(restored) == [B, A]
 
 
 def test_a_single_snapshot_is_taken_as_it_is() -> None:

@@ -157,7 +157,9 @@ class Orders:
         if not budget.is_more_than(run.budget):
             return f"the budget has to be raised; it is {run.budget} now"
         if not self._ledger.reopen(name, budget):
-            return "no unfit task is left to go on with"
+            failed = run.tally()["failed"]
+            hint = "mend what distevo-ctl results shows, and submit them anew; --from begins with what they had"
+            return "no unfit task is left to go on with" + (f", and {failed} failed: {hint}" if failed else "")
         self._closing.reconsider(name, now)
         if name not in self._ledger.runs:
             self._outbox.read(run.object, lambda answer, _now: self._reread(name, run, answer))

@@ -367,6 +367,22 @@ def test_a_platform_without_the_problem_says_so(problem: ProblemUse, words: str)
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("needs", ["open('/nowhere/rows.csv')", "import nowhere_at_all"])
+def test_a_platform_that_lacks_what_a_task_needs_says_so(needs: str) -> None:
+    ref = resolve("needy.py:Obedient", OBEDIENT.replace("self.task = task", needs))
+    problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(start(problem))
+            assert "nowhere" in (await b.next(ProblemMissing)).error
+            b.pool.verify(verify(problem))
+            assert (await b.next(Verified)).is_missing
+
+    asyncio.run(scene())
+
+
 def test_a_problem_that_is_there_and_breaks_has_not_gone_missing() -> None:
     async def scene() -> None:
         async with bench() as b:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from distevo.command import Verb
-from distevo.events import Death, IslandId, Outcome, ProblemMissing, StopRequested, Tick, WorkerDied, WorkersFinished
+from distevo.events import (
+    Death,
+    IslandFailed,
+    IslandId,
+    Outcome,
+    ProblemMissing,
+    StopRequested,
+    Tick,
+    WorkerDied,
+    WorkersFinished,
+)
 from distevo.instructions import ReadObject, ReplaceObject, StoreInstruction
 from distevo.messages import Heartbeat
 from distevo.names import CLUSTER
@@ -98,6 +108,16 @@ def test_extending_a_run_with_nothing_left_to_do_is_refused() -> None:
     assert "no unfit task" in world.command(Verb.EXTEND, budget=Budget(None, 10**6))
     assert world.node.plan.runs["r"].state is RunState.DONE
     assert world.node.plan.runs["r"].budget == Budget(None, 1000)
+
+
+def test_extending_a_run_whose_unfit_tasks_failed_says_how_many() -> None:
+    world = World()
+    world.submit(tasks=3)
+    finish(world, T0)
+    for number in (1, 2):
+        world.feed(IslandFailed(0, IslandId("r", f"t{number}", 0), "boom"))
+    world.pass_time(2)
+    assert "2 failed" in world.command(Verb.EXTEND, budget=Budget(None, 10**6))
 
 
 def test_a_report_by_the_old_budget_does_not_end_an_extended_island() -> None:

@@ -64,7 +64,7 @@ TaskKey = tuple[str, bytes]
 
 
 class ProblemAbsent(ProblemError):  # noqa: N818 - says what is wrong
-    """This platform cannot load the problem, or has another version of it."""
+    """This platform cannot load the problem, has another version of it, or lacks what a task needs."""
 
 
 class Running:
@@ -246,7 +246,12 @@ class Worker:
     def _contract(self, key: TaskKey, problem: ProblemUse, data: bytes) -> Contract:
         contract = self._contracts.get(key)
         if contract is None:
-            contract = Contract(self._class(key[0], problem)(msgspec.json.decode(data)))
+            made = self._class(key[0], problem)
+            try:
+                contract = Contract(made(msgspec.json.decode(data)))
+            except (OSError, ImportError) as error:
+                # Where it was submitted every task could be made: others may have the file or module that is not here.
+                raise ProblemAbsent(f"this platform lacks what a task needs: {_words(error)}") from error
             if (contract.name, contract.version) != (problem.name, problem.version):
                 raise ProblemAbsent(
                     f"this platform has {contract.name} {contract.version}, "

@@ -47,6 +47,7 @@ def island_view(
         "grant": grant,
         "generation": snapshot.generation,
         "is_resting": is_resting,
+        "is_waiting": None,
         "is_converged": has_converged(snapshot, list(population), restart_after or WINDOW_GENERATIONS),
         "evaluations": snapshot.counters.evaluations,
         "best_fitness": list(best.fitness) if best else None,
@@ -56,14 +57,14 @@ def island_view(
 
 def islands_view(node: Node) -> list[dict[str, Any]]:
     """The islands in hand: how far each is, and how diverse its population is."""
-    return [_own(node, work) for work in node.foreman.islands.values() if work.snapshot is not None]
+    return _own(node, node.foreman.islands.values())
 
 
 def all_islands_view(node: Node) -> list[dict[str, Any]]:
     """The islands that somebody has in hand, as far as that was heard."""
     # One that parts is its new owner's, who may have told of it.
     works = [work for work in node.foreman.islands.values() if work.stage is not Stage.PARTING]
-    found = {work.id: _own(node, work) for work in works if work.snapshot is not None}
+    found = {IslandId(view["run"], view["task"], view["island"]): view for view in _own(node, works)}
     for island, (member, progress) in node.standing.islands.items():
         # What was told may be of a run that no plan here has yet.
         place = node.following.plan.place_of(*island)
@@ -72,10 +73,15 @@ def all_islands_view(node: Node) -> list[dict[str, Any]]:
     return [found[island] for island in sorted(found)]
 
 
-def _own(node: Node, work: IslandWork) -> dict[str, Any]:
-    after = work.run.settings.restart_after if work.run is not None else 0
-    view = island_view(work.state, work.population(), work.grant, work.stage is Stage.FINAL, after)
-    return view | {"owner": node.owner}
+def _own(node: Node, works: Iterable[IslandWork]) -> list[dict[str, Any]]:
+    behind = node.slots.behind
+
+    def view(work: IslandWork) -> dict[str, Any]:
+        after = work.run.settings.restart_after if work.run is not None else 0
+        known = island_view(work.state, work.population(), work.grant, work.stage is Stage.FINAL, after)
+        return known | {"is_waiting": work.id in behind, "owner": node.owner}
+
+    return [view(work) for work in works if work.snapshot is not None]
 
 
 def _heard(node: Node, island: IslandId, progress: IslandProgress, owner: str) -> dict[str, Any]:
@@ -87,6 +93,7 @@ def _heard(node: Node, island: IslandId, progress: IslandProgress, owner: str) -
         "grant": progress.grant,
         "generation": progress.generation,
         "is_resting": progress.is_final,
+        "is_waiting": node.standing.waits(island),
         "is_converged": told.is_converged if told else None,
         "evaluations": progress.evaluations,
         "best_fitness": list(progress.best) or None,
@@ -100,7 +107,7 @@ def _heard(node: Node, island: IslandId, progress: IslandProgress, owner: str) -
 
 def summary(islands: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """A run's islands that are worked on: how many, how many of them have converged, and their mean entropies."""
-    at_work = [island for island in islands if not island["is_resting"]]
+    at_work = [island for island in islands if not (island["is_resting"] or island["is_waiting"])]
     told = [island for island in at_work if island["entropy"] is not None]
     return {
         "islands_in_work": len(at_work),

@@ -87,6 +87,11 @@ class Slots:
         return (fullest, idle) if idle.is_ready and not idle.islands and len(fullest.islands) > 1 else None
 
     @property
+    def behind(self) -> set[IslandId]:
+        """Islands in slots that wait for another task, which their worker ends first."""
+        return {island for slot in self.slots for island in slot.islands if island[:2] != slot.islands[0][:2]}
+
+    @property
     def placed(self) -> int:
         """Islands in all slots."""
         return sum(len(slot.islands) for slot in self.slots)

@@ -32,6 +32,7 @@ from distevo.messages import (
 from distevo.news import FitTask, Report
 from distevo.program import Program, keyer
 from distevo.result import finite
+from distevo.slots import Slots
 from distevo.work import IslandWork, Stage, cut
 
 WIRE_LEVEL = 1
@@ -51,9 +52,11 @@ def member_of(owner: str) -> str:
 # --- what is said ---------------------------------------------------------------------------------
 
 
-def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
+def heartbeat(foreman: Foreman, slots: Slots, **fields: object) -> Heartbeat:
     """A sign of life, with how far the islands in hand are."""
-    works = [work for work in foreman.islands.values() if not work.is_fetching][:MAX_ISLANDS]
+    behind = slots.behind
+    begun = [work for work in foreman.islands.values() if not work.is_fetching][:MAX_ISLANDS]
+    works = sorted(begun, key=lambda work: work.id in behind)
     islands = [progress_of(work) for work in works]
     has_details = len(works) <= DETAILED_ISLANDS
     refused = list(foreman.refused.items())[:MAX_MEMBERS]
@@ -61,6 +64,7 @@ def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     return Heartbeat(
         queued=foreman.queued,
         islands=islands if has_details else [msgspec.structs.replace(progress, best=[]) for progress in islands],
+        waiting=sum(work.id in behind for work in works),
         diversity=[_diversity_of(work) for work in works] if has_details else [],
         refuses={run: reason[:most] for run, reason in refused},
         **fields,  # type: ignore[arg-type]

@@ -39,6 +39,8 @@ class Standing:
         """Of islands of others, as last heard."""
         self.queued: dict[str, int] = {}
         """By member, the islands that it owns and has not begun."""
+        self.waiting: dict[str, set[IslandId]] = {}
+        """By member, of the islands that it named last those that wait for another task; other members only."""
         self.refusals: dict[str, dict[str, str]] = {}
         """By member, the runs that it cannot work on, and why."""
         self.lag: dict[str, float] = {}
@@ -73,6 +75,7 @@ class Standing:
                     # What its last boot had begun nobody has, until somebody names it.
                     self.islands[island] = NOBODY, self.islands[island][1]
         self._told[member] = boot, set(named)
+        self.waiting[member] = set(list(named)[max(len(named) - heartbeat.waiting, 0) :])
         diversity = dict(zip(named, heartbeat.diversity, strict=False))
         is_complete = len(heartbeat.diversity) == len(heartbeat.islands)
         for island, progress in named.items():
@@ -116,6 +119,11 @@ class Standing:
         """(evaluations, duplicates, seconds) of an island, as last heard."""
         entry = self.islands.get(island)
         return (entry[1].evaluations, entry[1].duplicates, entry[1].seconds) if entry is not None else (0, 0, 0.0)
+
+    def waits(self, island: IslandId) -> bool:
+        """Whether an island of another member waits there for another task."""
+        entry = self.islands.get(island)
+        return entry is not None and island in self.waiting.get(entry[0], ())
 
     def seconds_per_evaluation(self) -> dict[str, float]:
         """By run, what an evaluation takes, over all its islands of which somebody told some."""
@@ -173,7 +181,7 @@ class Standing:
 
         So is which they were: if it lives after all, what it names no more is another's.
         """
-        for facts in (self.queued, self.refusals, self.lag, self.generation_time, self.paces):
+        for facts in (self.queued, self.waiting, self.refusals, self.lag, self.generation_time, self.paces):
             facts.pop(member, None)
 
 

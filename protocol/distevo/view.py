@@ -118,11 +118,13 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
     planned = node.following.plan.members.get(settings.member)
     is_in = planned is not None and planned.boot == settings.boot
     state = "alive" if is_in else JOINING
+    waiting = len(node.slots.behind)
+    in_hand = sum(work.stage in {Stage.EVOLVING, Stage.SUSPENDED} for work in node.foreman.islands.values())
     return _member(settings.member, settings.kind, settings.boot, settings.workers, state, coordinator) | {
         "is_draining": planned is not None and is_in and planned.is_draining,
         "key": settings.key or None,
-        "islands": sum(work.stage in {Stage.EVOLVING, Stage.SUSPENDED} for work in node.foreman.islands.values()),
-        "queued": node.foreman.queued,
+        "islands": in_hand - waiting,
+        "queued": node.foreman.queued + waiting,
         "path": "self",
         "lag_s": round(node.lag, 3),
         "last_heard_s": 0.0,
@@ -152,10 +154,11 @@ def _other(node: Node, name: str, coordinator: str | None, latency: float | None
         return view
     path = node.router.path(name)
     queued = node.standing.queued.get(name)
-    in_work = sum(owner == name and not progress.is_final for owner, progress in node.standing.islands.values())
+    in_hand = [i for i, (owner, told) in node.standing.islands.items() if owner == name and not told.is_final]
+    waiting = sum(map(node.standing.waits, in_hand))
     return view | {
-        "islands": None if queued is None else in_work,
-        "queued": queued,
+        "islands": None if queued is None else len(in_hand) - waiting,
+        "queued": None if queued is None else queued + waiting,
         "path": f"via {path.via}" if path.via is not None else path.kind.value,
         "latency_s": latency if path.kind is PathKind.DIRECT else None,
         "lag_s": node.standing.lag.get(name),
@@ -306,7 +309,7 @@ def result_view(result: Result) -> dict[str, Any]:
 
 def with_result(view: dict[str, Any], result: Result) -> dict[str, Any]:
     """A task's view where it has a result, too: the result, unless work that goes on from it is further by now."""
-    if view["state"] == "working" and (result.fitness or []) < (view["fitness"] or []):
+    if (result.fitness or []) < (view["fitness"] or []):
         return view
     # A task that goes on from a result may not have come as far again yet.
     return view | result_view(result) | {"evaluations": max(view["evaluations"], result.evaluations)}
@@ -315,15 +318,17 @@ def with_result(view: dict[str, Any], result: Result) -> dict[str, Any]:
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     """The best so far of a task, in the fields of a result: the program, if it is here, else its fitness."""
     entry = node.following.plan.runs[name].tasks[task]
-    own = (node.foreman.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands)))
+    islands = [IslandId(name, task, index) for index in range(len(entry.islands))]
+    own = map(node.foreman.islands.get, islands)
     works = [work for work in own if work is not None and work.snapshot is not None]
-    heard = [node.standing.islands.get(IslandId(name, task, index)) for index in range(len(entry.islands))]
-    progress = [known[1] for known in heard if known is not None]
+    progress = [node.standing.islands[island][1] for island in islands if island in node.standing.islands]
+    in_hand = {work.id for work in works} | (node.standing.islands.keys() & islands)
     is_worked_on = bool(works or progress) and entry.is_open_in(node.following.plan.runs[name].state)
+    has_turn = is_worked_on and not all(_waits(node, island) for island in in_hand)
     best = node.exchange.merging.best((name, task)) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {
-        "state": "working" if is_worked_on else entry.state.value,
+        "state": "working" if has_turn else entry.state.value,
         "fit": (name, task) in node.news.fits,
         "program": text_of(best.genome) if best else None,
         "key": best.key.hex() if best else None,
@@ -345,6 +350,11 @@ def is_ending(node: Node, name: str) -> bool:
 
 
 # --- helpers -------------------------------------------------------------------------------------
+
+
+def _waits(node: Node, island: IslandId) -> bool:
+    """Whether an island that somebody has in hand waits for another task, which its worker ends first."""
+    return island in node.slots.behind or node.standing.waits(island)
 
 
 def _first_complaint(node: Node, name: str, run: RunPlan) -> str | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from distevo.cluster import decode_cluster, encode_cluster
 from distevo.command import Verb
-from distevo.diversity_view import islands_view
+from distevo.diversity_view import all_islands_view, islands_view
 from distevo.events import IslandId, Outcome
 from distevo.instructions import ListObjects, ReadObject, ReplaceObject, StoreInstruction
 from distevo.names import CLUSTER
@@ -19,6 +19,8 @@ from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, decode_plan, encode_plan
 from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
+from distevo.speech import heartbeat
+from distevo.standing import Standing
 from distevo.view import run_view, status, task_view
 from tests.node.world import World
 
@@ -69,7 +71,7 @@ def test_a_platform_alone() -> None:
     view = status(world.node, world.now)
     (member,) = view["members"]
     assert (member["id"], member["state"], member["role"], member["path"]) == ("m", "alive", "coordinator", "self")
-    assert (member["islands"], member["queued"], member["latency_s"], member["is_draining"]) == (2, 1, None, False)
+    assert (member["islands"], member["queued"], member["latency_s"], member["is_draining"]) == (1, 2, None, False)
     assert view["cluster"]["coordinator"] == "m"
     assert view["migrations"] == []
     (run,) = view["runs"]
@@ -81,6 +83,17 @@ def test_a_platform_alone() -> None:
     assert (task["state"], task["fitness"], task["evaluations"]) == ("working", [0.5], 50)
     island = islands_view(world.node)[0]
     assert (island["run"], island["task"], island["generation"], island["is_resting"]) == ("r", "t0", 1, False)
+
+
+def test_what_waits_for_another_task_on_its_worker_is_shown_so_here_and_elsewhere() -> None:
+    world = World(workers=1)
+    world.submit(tasks=3)
+    assert [island["is_waiting"] for island in all_islands_view(world.node)] == [False, True]
+    assert [task_view(world.node, "r", task)["state"] for task in ("t0", "t1", "t2")] == ["working", "open", "open"]
+    told = heartbeat(world.node.foreman, world.node.slots, incarnation=0, progress=1, interval=10.0)
+    standing = Standing()
+    standing.heard("m", "b0", told, 0.0)
+    assert [standing.waits(island) for island in sorted(world.running)] == [False, True]
 
 
 def test_members_with_path_latency_and_role() -> None:

@@ -51,7 +51,8 @@ def status(
 ) -> None:
     """Show the cluster, its platforms, its runs, and migration.
 
-    A star marks the coordinator. ISLANDS are those in work, QUEUE those that wait their turn; - is what nobody knows
+    A star marks the coordinator. ISLANDS are those in work, QUEUE those that wait their turn, also behind another task
+    that their worker ends first; - is what nobody knows
     here, as of a platform whose first heartbeat has not come yet. What others do is as old as their last heartbeat.
     EVALUATIONS are at least so many (≥) while islands that others began wait their turn, or a platform that has islands
     was not heard yet. TASKS/H is what the one that
@@ -186,6 +187,8 @@ def _bits(entropy: float | None) -> str:
 
 def _island_state(island: dict[str, Any]) -> str:
     """Converged: it evolves, and nothing has come of it for long."""
+    if island["is_waiting"]:
+        return "waiting"
     is_stuck = island["is_converged"] and island["is_resting"] is not True
     return "converged" if is_stuck else ISLAND_STATES[island["is_resting"]]
 

@@ -144,8 +144,8 @@ SETTINGS: tuple[Setting, ...] = (
         f"The preset, else as many as memory_mb has room for, {ISLANDS_PER_4_GB} for each 4096 MiB; more than that "
         "is cut to it, with a warning unless a preset says so. Fewer than there are workers is raised to these, which "
         "would idle; more than two for each worker are never in work.",
-        "More let the islands of one task evolve side by side, and exchange programs while they do; each takes "
-        "memory, and the workers share their time among them.",
+        "More let the islands of one task evolve side by side, and exchange programs while they do: a worker shares "
+        "its time among those of one task. Islands of other tasks wait for their turn there. Each takes memory.",
         ("distributed_evolution.islands_per_platform",),
     ),
     Setting(

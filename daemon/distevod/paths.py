@@ -10,6 +10,7 @@ STATE_DIRECTORY and RUNTIME_DIRECTORY. Nothing is made here except the folder th
 
 import os
 import pwd
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from distevo.errors import DistevoError
 
 SOCKET_PATH_LIMIT = 107
 """Bytes in the path of a Unix socket: `sun_path` holds 108, one of them the closing zero (unix(7))."""
+
+_HALF_A_URL = re.compile(r"(gs|gcs|s3|file|https?):(?!//)/*(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class PathError(DistevoError):
@@ -40,6 +43,14 @@ def absolute(path: str | Path, base: Path, environ: Mapping[str, str]) -> Path:
     if text == "~" or text.startswith("~/"):
         return home(environ) / text[2:]
     return base / text
+
+
+def check_slashes(store: str) -> None:
+    """Raises ValueError, with what may be meant, for a URL that lacks slashes: it would be a folder here and now, and
+    what is put there would be shared with nobody."""
+    if found := _HALF_A_URL.fullmatch(store):
+        lead = "file:///" if found[1].lower() == "file" else "gs://"
+        raise ValueError(f"did you mean {lead}{found[2]}? A folder of that name is ./{store}")
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:

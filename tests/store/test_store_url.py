@@ -27,6 +27,12 @@ def test_path_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "50%25 of it?#" / "plans" / "1").exists()
 
 
+def test_a_folder_may_be_called_like_half_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store("./gs:/store")
+    assert (tmp_path / "gs:" / "store").is_dir()
+
+
 def test_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     open_store("~/store")
@@ -47,6 +53,10 @@ def test_relative_path_survives_a_change_of_folder(tmp_path: Path, monkeypatch: 
     [
         ("gs://No-Bucket/prefix", "names no bucket"),
         ("s3://bucket", "no store is called 's3'"),
+        ("gs:/bucket/prefix", "did you mean gs://bucket/prefix"),
+        ("GS:bucket", "did you mean gs://bucket"),
+        ("s3:/bucket", "did you mean gs://bucket"),
+        ("file:/path", "did you mean file:///path"),
         ("file://host/path", "on this machine"),
         ("file://relative", "on this machine"),
         ("file://", "names no folder"),

@@ -184,6 +184,7 @@ def test_near_misses_are_named(environ: dict[str, str]) -> None:
         "unknown environment variable 'DISTEVO_WORKRS'; did you mean DISTEVO_WORKERS?"
     )
     assert refusal({"kind": "kagle"}, environ).endswith("; did you mean kaggle?")
+    assert "; did you mean gs://bucket?" in refusal({"store": "gs:/bucket"}, environ)
     assert "valid: DISTEVO_ID, DISTEVO_KIND, " in refusal({}, {**environ, "DISTEVO_QQQ": "2"})
 
 

@@ -7,6 +7,7 @@ Flags and environment variables are text, and so is every scalar of a YAML file 
 import re
 from typing import Any, NamedTuple, Protocol
 
+from distevod.paths import check_slashes
 from distevod.settings.error import nearest
 
 
@@ -218,6 +219,8 @@ class Location:
         text = str(raw) if hasattr(raw, "__fspath__") else raw
         if not isinstance(text, str) or not text.strip() or "\0" in text or ("://" in text and not self.url):
             raise ValueError
+        if self.url:
+            check_slashes(text)
         return text
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from distevo.errors import StoreUrlError
+from distevod.paths import check_slashes
 from distevod.store.base import UPLOAD_SECONDS, Store
 from distevod.store.folder import FolderStore
 
@@ -59,6 +60,10 @@ def folder_of(url: str) -> Path | None:
 def _folder(path: str, url: str) -> Path:
     if not path or "\0" in path:
         raise StoreUrlError(f"{url!r} names no folder: give the path of one")
+    try:
+        check_slashes(url)
+    except ValueError as error:
+        raise StoreUrlError(f"{url!r} is no URL: {error}") from error
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:  # `~somebody` who has no home here

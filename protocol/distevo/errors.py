@@ -17,6 +17,10 @@ class ProblemError(DistevoError):
     """The user's problem breaks its contract: a member is missing, or it returned what it must not."""
 
 
+class ProgramError(ProblemError):
+    """It returned what it must not for one program, which is invalid for that; others may be fine."""
+
+
 class TaskError(DistevoError):
     """Task data, or the text that names a set of tasks, is not what the problem can take."""
 

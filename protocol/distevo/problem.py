@@ -37,7 +37,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from blake3 import blake3
 
-from distevo.errors import ProblemError
+from distevo.errors import ProblemError, ProgramError
 from distevo.program import BEHAVIOUR_BYTES, MAX_FITNESS_NUMBERS, MAX_GENOME_BYTES, Keyer, keyer
 
 NAME_LIMIT_BYTES = 128
@@ -100,8 +100,9 @@ class Contract:
     """One problem instance (one task) behind guards.
 
     Raises `ProblemError` at construction when members are missing or not callable: one error that names all
-    of them. Later each call raises `ProblemError` when the problem's own answer breaks the contract; what
-    the problem's code itself raises passes through unchanged.
+    of them. Later each call raises `ProblemError` when the problem's own answer breaks the contract, and
+    `ProgramError`, which is one, when that may be the fault of one program; what the problem's code itself
+    raises passes through unchanged.
 
     The calls below are functions bound at construction, without a method's lookup: the engine makes them
     for evaluations of 5 us.
@@ -268,6 +269,9 @@ class Contract:
     def _broken(self, member: str, what: str, instead: str) -> ProblemError:
         return ProblemError(f"{self._class}.{member} {what}; {instead}")
 
+    def _spoilt(self, member: str, what: str, instead: str) -> ProgramError:
+        return ProgramError(f"{self._class}.{member} {what}; {instead}")
+
     def _absent(self, member: str) -> Callable[..., NoReturn]:
         def absent(*_: Any) -> NoReturn:
             raise self._broken(member, "does not exist", f"to use it, add: {OPTIONAL[member]}")
@@ -275,8 +279,8 @@ class Contract:
         return absent
 
     def _guard_genome(self, member: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def missing() -> ProblemError:
-            return self._broken(member, "returned None", f"expected: {(REQUIRED | OPTIONAL)[member]}")
+        def missing() -> ProgramError:
+            return self._spoilt(member, "returned None", f"expected: {(REQUIRED | OPTIONAL)[member]}")
 
         # One closure for each number of arguments: `*arguments` would double what the guard costs.
         def one(argument: Any) -> Any:
@@ -304,9 +308,9 @@ class Contract:
         def encode(genome: Any) -> bytes:
             data = function(genome)
             if type(data) is not bytes:
-                raise self._broken("encode", f"returned {_shown(data)}", "return bytes")
+                raise self._spoilt("encode", f"returned {_shown(data)}", "return bytes")
             if len(data) > MAX_GENOME_BYTES:
-                raise self._broken("encode", f"returned {len(data):,} bytes", f"at most {MAX_GENOME_BYTES:,}")
+                raise self._spoilt("encode", f"returned {len(data):,} bytes", f"at most {MAX_GENOME_BYTES:,}")
             return data
 
         return encode
@@ -373,7 +377,7 @@ class Contract:
         if not isinstance(outcome, Mapping):
             return Evaluation(self._fitness(member, (outcome,)), False, b"", None)
         if "fitness" not in outcome:
-            raise self._broken(
+            raise self._spoilt(
                 member, f"returned a mapping without 'fitness': {_shown(outcome)}", "add it (None: invalid)"
             )
         fitness = _plain(outcome["fitness"])
@@ -382,17 +386,17 @@ class Contract:
         metrics = outcome.get("metrics")
         if sum(key in outcome for key in OUTCOME_KEYS) != len(outcome):
             unknown = ", ".join(sorted(repr(key) for key in outcome if key not in OUTCOME_KEYS))
-            raise self._broken(member, f"returned a mapping with {unknown}", f"known are {', '.join(OUTCOME_KEYS)}")
+            raise self._spoilt(member, f"returned a mapping with {unknown}", f"known are {', '.join(OUTCOME_KEYS)}")
         if type(fit) is not bool:
             fit = _plain(fit)
             if not isinstance(fit, bool):
-                raise self._broken(member, f"returned 'fit' = {_shown(fit)}", "it must be True or False")
+                raise self._spoilt(member, f"returned 'fit' = {_shown(fit)}", "it must be True or False")
         if behaviour is not None and type(behaviour) is not bytes:
-            raise self._broken(member, f"returned 'behaviour' = {_shown(behaviour)}", "it must be bytes")
+            raise self._spoilt(member, f"returned 'behaviour' = {_shown(behaviour)}", "it must be bytes")
         if fitness is not None:
             fitness = self._fitness(member, fitness if isinstance(fitness, (tuple, list)) else (fitness,))
         elif fit:
-            raise self._broken(member, "returned 'fit' = True without a fitness", "an invalid program cannot be fit")
+            raise self._spoilt(member, "returned 'fit' = True without a fitness", "an invalid program cannot be fit")
         return Evaluation(
             fitness,
             fit,
@@ -404,7 +408,7 @@ class Contract:
         fitness = tuple([value if type(value) is float else self._number(member, "fitness", value) for value in values])
         for value in fitness:
             if value != value:
-                raise self._broken(
+                raise self._spoilt(
                     member, "returned a fitness that is NaN", "return None for a program that is invalid"
                 )
         if len(fitness) != self._numbers or not fitness:
@@ -424,7 +428,7 @@ class Contract:
 
     def _metrics(self, member: str, metrics: Any) -> dict[str, float]:
         if not isinstance(metrics, Mapping) or not all(isinstance(key, str) for key in metrics):
-            raise self._broken(member, f"returned 'metrics' = {_shown(metrics)}", "it must be numbers by name")
+            raise self._spoilt(member, f"returned 'metrics' = {_shown(metrics)}", "it must be numbers by name")
         return {key: self._number(member, f"metrics[{key!r}]", value) for key, value in metrics.items()}
 
     def _number(self, member: str, what: str, value: Any) -> float:
@@ -433,8 +437,8 @@ class Contract:
             try:
                 return float(value)
             except OverflowError as error:
-                raise self._broken(member, f"returned {what} = {_shown(value)}", "scale it down") from error
-        raise self._broken(member, f"returned {what} = {_shown(value)}", "it must be a number")
+                raise self._spoilt(member, f"returned {what} = {_shown(value)}", "scale it down") from error
+        raise self._spoilt(member, f"returned {what} = {_shown(value)}", "it must be a number")
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from distevo.block import unpack
 from distevo.convergence import SWEEP_OVER
 from distevo.errors import ProblemError
 from distevo.problem import Contract
+from distevo.program import MAX_GENOME_BYTES
 from distevo.provenance import Provenance, provenance_of
 from distevod.evolution.island import Island
 from distevod.evolution.page import EVALUATING, Page
@@ -113,10 +114,54 @@ def test_an_exception_of_evaluate_makes_the_program_invalid_and_is_told(page: Pa
     assert all(int(program.genome) % 3 for program in unpack(done.snapshot.population, contract.keyer))
 
 
+TOO_LONG = b"0" * MAX_GENOME_BYTES
+
+
 @pytest.mark.parametrize(
     ("member", "replacement", "words"),
     [
-        ("evaluate", lambda self, genome: 1 / 0, "every evaluation"),
+        ("evaluate", lambda self, genome: genome if genome % 3 else float("nan"), "fitness that is NaN"),
+        ("evaluate_batch", lambda self, genomes: [n if n % 3 else "?" for n in genomes], "evaluate raised Zero"),
+        ("encode", lambda self, genome: b"%d" % genome if genome % 3 else TOO_LONG + b"0", "1,048,577 bytes"),
+        ("random", lambda self, rng: [7, 8, 10][rng.randrange(6)], "raised IndexError"),
+        ("mutate", lambda self, genome, rng: rng.choice([None, (genome + 1) % 200]), "mutate returned None"),
+    ],
+)
+def test_what_goes_wrong_with_one_program_makes_it_invalid_and_is_told(
+    member: str, replacement: Callable[..., Any], words: str, page: Page
+) -> None:
+    def evaluate(self: Any, genome: int) -> float:
+        return 1 / (genome % 3)
+
+    contract = Contract(type("Touchy", (Tiny,), {"sweep": None, "evaluate": evaluate, member: replacement})())
+    island = Island(contract, SETTINGS, fresh(contract), page)
+    done = [island.generation() for _ in range(4)]
+    assert any(words in (generation.warning or "") for generation in done)
+    counters = done[-1].snapshot.counters
+    assert 0 < counters.errors <= counters.invalid < counters.evaluations
+    assert counters.evaluations + counters.duplicates == 4 * SETTINGS.batch_size
+    assert unpack(done[-1].snapshot.population, contract.keyer)
+
+
+def test_seeds_that_cannot_be_encoded_are_passed_over(page: Page) -> None:
+    class Seeded(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def seeds(self, rng: Any) -> list[int]:
+            return [1, -1, 2, 4, -1]
+
+        def encode(self, genome: int) -> bytes:
+            return b"%d" % genome if genome > 0 else TOO_LONG + b"0"
+
+    contract = Contract(Seeded())
+    island = Island(contract, SETTINGS._replace(batch_size=2), fresh(contract), page)
+    assert [island.generation().snapshot.cursor for _ in range(3)] == [2, 4, SWEEP_OVER]
+
+
+@pytest.mark.parametrize(
+    ("member", "replacement", "words"),
+    [
+        ("evaluate", lambda self, genome: 1 / 0, "every program of a generation failed; evaluate raised"),
         ("evaluate", lambda self, genome: float("nan"), "NaN"),
         ("random", lambda self, rng: None, "random"),
         ("random", lambda self, rng: [][0], "IndexError"),

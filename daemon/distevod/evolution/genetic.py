@@ -14,6 +14,7 @@ from distevo.errors import ProblemError
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
 from distevod.evolution.archive import Archive
+from distevod.evolution.raised import RAISED, spoils_one
 
 TOURNAMENT = 3
 CROSSOVER_RATE = 0.4
@@ -24,7 +25,7 @@ class Optimizer(Protocol):
     """What proposes programs for an island. All randomness comes from `rng`."""
 
     def ask(self, rng: random.Random, count: int) -> list[Any]:
-        """At most `count` genomes to evaluate next, at least one."""
+        """At most `count` genomes to evaluate next."""
         ...
 
     def tell(self, genomes: Sequence[Any], evaluations: Sequence[Evaluation | None]) -> None:
@@ -43,18 +44,35 @@ class Genetic:
     """Tournament selection from the archive, crossover or mutation, and a few immigrants.
 
     Its population is the island's archive, so `tell` has nothing to do. `genome_of` gives the genome of a program
-    in the archive.
+    in the archive; `spoilt` is told what was raised where a genome should have been made.
     """
 
     def __init__(
-        self, contract: Contract, archive: Archive, genome_of: Callable[[Program], Any], elite: bytes = b""
+        self,
+        contract: Contract,
+        archive: Archive,
+        genome_of: Callable[[Program], Any],
+        spoilt: Callable[[BaseException], None],
+        elite: bytes = b"",
     ) -> None:
         """`elite`: what `state` gave."""
         self._contract, self._archive, self._genome_of, self._elite = contract, archive, genome_of, elite
+        self._spoilt = spoilt
 
     def newcomers(self, rng: random.Random, count: int) -> list[Any]:
         """Programs without parents."""
-        return [self._contract.random(rng) for _ in range(count)]
+        genomes = []
+        for _ in range(count):
+            try:
+                genomes.append(self._contract.random(rng))
+            except RAISED as error:
+                self._spoil(error)
+        return genomes
+
+    def _spoil(self, error: BaseException) -> None:
+        if not spoils_one(error):
+            raise error
+        self._spoilt(error)
 
     def ask(self, rng: random.Random, count: int) -> list[Any]:
         """`count` children of the archive; newcomers while it has no parents."""
@@ -67,12 +85,15 @@ class Genetic:
         children = []
         for _ in range(count):
             die = draw()
-            if die < crossover_rate:
-                children.append(crossover(pick(), pick(), rng))
-            elif die < 1 - IMMIGRANT_RATE:
-                children.append(mutate(pick(), rng))
-            else:
-                children.append(contract.random(rng))
+            try:
+                if die < crossover_rate:
+                    children.append(crossover(pick(), pick(), rng))
+                elif die < 1 - IMMIGRANT_RATE:
+                    children.append(mutate(pick(), rng))
+                else:
+                    children.append(contract.random(rng))
+            except RAISED as error:
+                self._spoil(error)
         self._check_parents(parents)
         return children
 

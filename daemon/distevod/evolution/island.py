@@ -15,7 +15,7 @@ from blake3 import blake3
 from distevo.block import pack, unpack
 from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.convergence import SWEEP_OVER, founders, has_converged
-from distevo.errors import ProblemError
+from distevo.errors import ProblemError, ProgramError
 from distevo.messages import SEEN_KEY_BYTES
 from distevo.problem import Contract, Evaluation
 from distevo.program import Program
@@ -24,7 +24,7 @@ from distevo.seen import MAX_SEEN_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
-from distevod.evolution.raised import RAISED, told
+from distevod.evolution.raised import RAISED, spoils_one, told
 from distevod.evolution.telling import LEAST_SHARED_SECONDS, Nodes, skippable
 from distevod.evolution.trace import Trace
 from distevod.evolution.tried import LONG_KNOWN_SECONDS, Tried
@@ -106,7 +106,7 @@ class Island:
         self._nodes = Nodes()
         self._genomes: dict[bytes, Any] = {}
         """Genomes of the archive's programs by key, as far as they are there already."""
-        self._genetic = Genetic(contract, self._archive, self._genome_of, snapshot.optimizer)
+        self._genetic = Genetic(contract, self._archive, self._genome_of, self._spoilt, snapshot.optimizer)
         self._is_restarting = False
         self._optimizer: Optimizer = self._genetic
         self._attempt = settings.attempt
@@ -218,7 +218,7 @@ class Island:
         elite, others = founders(programs, self._snapshot.island)
         self._archive = Archive(self._settings.population_size, [elite, *others])
         self._tried, self._elsewhere = Tried(program.key for program in self._archive.programs), None
-        self._genetic = Genetic(self._contract, self._archive, self._genome_of, elite.key)
+        self._genetic = Genetic(self._contract, self._archive, self._genome_of, self._spoilt, elite.key)
         self._optimizer = self._genetic
         self._is_restarting = self._tally.is_changed = True
 
@@ -312,8 +312,36 @@ class Island:
 
     def _evaluate(self, genomes: list[Any]) -> tuple[list[Program], int]:
         """(programs good enough to be offered, how many genomes were looked at before the deadline)."""
+        encode = self._contract.encode
+        try:
+            encoded = [encode(genome) for genome in genomes]
+        except RAISED as error:
+            if not spoils_one(error):
+                raise
+            return self._evaluate_others(genomes)
+        return self._evaluate_encoded(genomes, encoded)
+
+    def _evaluate_others(self, genomes: list[Any]) -> tuple[list[Program], int]:
+        """The same where some genomes cannot be encoded."""
+        encoded: dict[int, bytes] = {}
+        for place, genome in enumerate(genomes):
+            try:
+                encoded[place] = self._contract.encode(genome)
+            except RAISED as error:
+                if not spoils_one(error):
+                    raise
+                self._spoilt(error)
+        offered, looked_at = self._evaluate_encoded([genomes[place] for place in encoded], list(encoded.values()))
+        return offered, len(genomes) if looked_at == len(encoded) else list(encoded)[looked_at]
+
+    def _spoilt(self, error: BaseException) -> None:
+        """A program could not be made, or encoded. It counts as one that was evaluated, so that a budget ends."""
+        tally = self._tally
+        tally.evaluations, tally.invalid, tally.errors = tally.evaluations + 1, tally.invalid + 1, tally.errors + 1
+        tally.complain("making a program raised", error)
+
+    def _evaluate_encoded(self, genomes: list[Any], encoded: list[bytes]) -> tuple[list[Program], int]:
         contract, tally = self._contract, self._tally
-        encoded = [contract.encode(genome) for genome in genomes]
         keys = [contract.keyer(data) for data in encoded]
         are_new = self._tried.unknown(keys)
         if (elsewhere := self._elsewhere) is not None:
@@ -339,8 +367,8 @@ class Island:
         tally.invalid += looked_at - known - len(evaluations)
         offered = self._worth_offering(genomes, encoded, keys, chosen, evaluations)
         # Of programs that were made for something else nothing can be expected.
-        if evaluations and tally.errors == len(evaluations) and not (self._archive.programs or self._is_inheriting):
-            raise ProblemError(f"every evaluation raised; {tally.complaint}")
+        if tally.errors == tally.evaluations > 0 and not (self._archive.programs or self._is_inheriting):
+            raise ProblemError(f"every program of a generation failed; {tally.complaint}")
         self._optimizer.tell([genomes[place] for place in chosen[: len(evaluations)]], evaluations)
         return offered, looked_at
 
@@ -376,9 +404,9 @@ class Island:
             begin(data)
             try:
                 evaluations.append(evaluate(genome))
-            except (MemoryError, ProblemError):
-                raise  # Of a lack of memory the worker dies, with this program on its page.
-            except RAISED as error:  # the program is invalid, the user is told
+            except RAISED as error:
+                if not spoils_one(error):
+                    raise  # Of a lack of memory the worker dies, with this program on its page.
                 tally.errors += 1
                 tally.complain("evaluate raised", error, data)
                 evaluations.append(None)
@@ -398,9 +426,10 @@ class Island:
             begun = time.perf_counter()
             try:
                 part = self._contract.evaluate_batch(genomes[start : start + size])
-            except (MemoryError, ProblemError):
-                raise
-            except RAISED:  # one by one it shows which program it was, and that is told
+            except RAISED as error:
+                if not spoils_one(error):
+                    raise
+                # One by one it shows which program it was, and that is told.
                 return evaluations + self._one_by_one(genomes[start:], encoded[start:])
             evaluations += part
             self._tally.evaluations += len(part)
@@ -436,9 +465,10 @@ class _Tally:
         self.evaluated = b""
         self.complaint: str | None = None
 
-    def complain(self, what: str, error: BaseException, genome: bytes) -> None:
+    def complain(self, what: str, error: BaseException, genome: bytes | None = None) -> None:
         if self.complaint is None:
-            self.complaint = f"{what} {_words(error)}; the program was {genome[:80]!r}"
+            words = told(str(error)) if isinstance(error, ProgramError) else f"{what} {_words(error)}"
+            self.complaint = words if genome is None else f"{words}; the program was {genome[:80]!r}"
 
 
 def _words(error: BaseException) -> str:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from distevo.errors import ProblemError, ProgramError
 from distevo.messages import MAX_TEXT_BYTES
 
 RAISED = (Exception, SystemExit)
 """`sys.exit` in a problem ends no worker, which has other work too."""
+
+
+def spoils_one(error: BaseException) -> bool:
+    """Whether only the program is invalid of which this was raised. Not so where memory is lacking, of which the worker
+    dies, nor where the problem breaks its contract as such."""
+    return isinstance(error, ProgramError) or not isinstance(error, (MemoryError, ProblemError))
 
 
 def told(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,9 @@ from distevod.state_lock import Holder, holder, was_used
 CONNECT_SECONDS = 3.0
 """How long a daemon that holds its state folder may take to answer a first, empty request."""
 ANSWER_SECONDS = 75.0
-"""The longest that a request is waited for: the check of a problem may take 30 s, and taking a run in as long."""
+"""The longest that a request is waited for: taking a run in may take 30 s."""
+PING_SECONDS = 5.0
+"""How often a daemon that is asked for something long is asked whether it is there."""
 LOOK_SECONDS = 0.25
 """Between two looks at whether a daemon that has not answered is still there."""
 RECONNECT_MS = 10
@@ -66,30 +69,47 @@ class Client:
         self._socket.close()
         self._context.term()
 
-    def ask(self, do: str, *, seconds: float = ANSWER_SECONDS, **fields: Any) -> dict[str, Any]:
+    def ask(
+        self, do: str, *, seconds: float = ANSWER_SECONDS, waiting: Callable[[], None] | None = None, **fields: Any
+    ) -> dict[str, Any]:
         """The daemon's answer to one request; fields that are None are left out.
+
+        With `waiting` the request may take any time, and `seconds` is how long the daemon may say nothing at all: it is
+        asked meanwhile whether it is there, and `waiting` is called each time that it says so.
 
         Raises CliError: what the daemon refuses, with the exit code of that kind; NO_DAEMON when it ends meanwhile;
         TIMED_OUT when it has not answered in `seconds`.
         """
         import orjson
 
-        self._asked += 1
-        number = str(self._asked).encode()
-        request = {"do": do} | {key: value for key, value in fields.items() if value is not None}
-        self._socket.send_multipart([number, b"", orjson.dumps(request)])
-        end = time.monotonic() + seconds
+        number = self._send({"do": do} | {key: value for key, value in fields.items() if value is not None})
+        end, ping_at = time.monotonic() + seconds, time.monotonic() + PING_SECONDS
         while (left := end - time.monotonic()) > 0:
             if self._socket.poll(int(1000 * min(left, LOOK_SECONDS)) + 1):
                 asked, _, body = self._socket.recv_multipart()
                 if asked == number:
                     return _read(orjson.loads(body))
+                if waiting is not None:
+                    end = time.monotonic() + seconds
+                    waiting()
             elif self._is_gone():
                 hint = _start_hint(self._state_dir)
                 raise CliError(ExitCode.NO_DAEMON, f"the daemon ended while it was asked ({do})", hint)
+            if waiting is not None and time.monotonic() >= ping_at:
+                ping_at = time.monotonic() + PING_SECONDS
+                self._send({"do": "ping"})
         raise CliError(
             ExitCode.TIMED_OUT, f"the daemon (pid {self._holder.pid}) has not answered ({do}) in {seconds:g} s"
         )
+
+    def _send(self, request: dict[str, Any]) -> bytes:
+        """Send a request; its number, which comes back with the answer."""
+        import orjson
+
+        self._asked += 1
+        number = str(self._asked).encode()
+        self._socket.send_multipart([number, b"", orjson.dumps(request)])
+        return number
 
     def _find(self, end: float) -> Holder:
         """The daemon of the folder; one that is just starting is waited for."""

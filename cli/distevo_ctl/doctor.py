@@ -83,7 +83,7 @@ def _checks(values: dict[str, Any], problem: str | None, tasks: str | None) -> I
         yield daemon
     yield from _ports(settings, pid)
     yield _worker(settings)
-    yield from _problems(problem, tasks)
+    yield from _problems(settings, problem, tasks)
     yield from store_checks(settings)
 
 
@@ -256,14 +256,15 @@ async def _started(settings: Settings, memory_mb: int) -> str | None:
         await pool.finish(0.0)
 
 
-def _problems(reference: str | None, tasks: str | None) -> Iterator[Check]:
+def _problems(settings: Settings, reference: str | None, tasks: str | None) -> Iterator[Check]:
     """The problem that is named, or else those that ship, each tried in a process of its own."""
     from distevo_ctl.files import problem_request, tasks_request
-    from distevod.problems.check import check_in_process
+    from distevod.problems.check import check_in_process, step_limit
 
     if reference is not None:
         try:
-            found = check_in_process(problem_request(reference) | tasks_request(tasks))
+            request = problem_request(reference) | tasks_request(tasks)
+            found = check_in_process(request, step_limit(settings.evaluation_timeout_seconds))
         except CliError as error:
             yield failed("problem", error.message, error.hint or "name files that are there", error.code)
         except DistevoError as error:

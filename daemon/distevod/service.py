@@ -39,7 +39,7 @@ from distevo.view import is_ending, run_view, status, task_view, with_result
 from distevod import stock
 from distevod.earlier import counted, misfit, warm_start_from
 from distevod.logs import fields
-from distevod.problems.check import DEFAULT_MEMORY_MB, CheckedProblem, check_in_process
+from distevod.problems.check import DEFAULT_MEMORY_MB, CheckedProblem, check_in_process, step_limit
 from distevod.problems.loader import BUILT_IN
 from distevod.runtime import Runtime
 from distevod.threads import in_daemon_thread
@@ -90,6 +90,7 @@ class Service:
         settings = runtime.settings
         self._trial_mb = max(settings.memory_mb // settings.workers, DEFAULT_MEMORY_MB)
         """What a problem may use when it is tried: as much as in a worker here."""
+        self._step_s = step_limit(settings.evaluation_timeout_seconds)
         self._pending: set[str] = set()
         self._results: dict[str, Result] = {}
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -340,7 +341,7 @@ class Service:
 
     async def _check(self, request: dict[str, Any]) -> CheckedProblem:
         try:
-            return await in_daemon_thread(check_in_process, request, memory_mb=self._trial_mb)
+            return await in_daemon_thread(check_in_process, request, self._step_s, self._trial_mb)
         except (ProblemError, TaskError) as error:
             raise Refusal("refused", str(error)) from error
 

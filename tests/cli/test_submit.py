@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from distevo.run import MigrationSettings, RunSettings
+from distevo_ctl import client
 from distevo_ctl.commands.submit import LIMITS
 from tests.cli.conftest import Home
 from tests.support.daemon import wait_for
@@ -102,6 +103,20 @@ def test_ctrl_c_while_waiting_leaves_the_run(platform: Home) -> None:
     assert "error:" not in err
     assert wait_for_run(platform, "left")["state"] in {"queued", "running"}
     platform.ctl("cancel", "left")
+
+
+def test_a_long_trial_is_waited_for_as_long_as_the_daemon_says_that_it_is_there(
+    platform: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PING_SECONDS", 0.1)
+    calls: list[None] = []
+    source = f"import time; time.sleep(2)\n{MINE}"
+    with client.Client(platform.state_dir) as asked:
+        answer = asked.ask(
+            "submit", seconds=1, waiting=lambda: calls.append(None), reference="mine.py:Mine", source=source
+        )
+    assert answer["problem"] == "mine 3"
+    assert calls
 
 
 def test_a_problem_file_and_a_task_file(platform: Home) -> None:

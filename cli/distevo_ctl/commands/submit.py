@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,7 @@ def submit(
     with Client(state_dir) as client:
         answer = client.ask(
             "submit",
+            waiting=_waiting(as_json),
             **request,
             islands_per_task=islands_per_task,
             population_size=population_size,
@@ -218,6 +220,17 @@ def submit(
         raise CliError(ExitCode.RUN_FAILED, f"{run} is {view['state']}", f"see distevo-ctl results {run}{option}")
     if not as_json:
         click.echo(f"  see results   distevo-ctl results {run}{option}")
+
+
+def _waiting(is_quiet: bool) -> Callable[[], None]:
+    """Says, once, what takes so long."""
+    notes = [] if is_quiet else ["the problem is being tried, and each of its tasks made; Ctrl-C waits no longer"]
+
+    def waiting() -> None:
+        if notes:
+            click.echo(notes.pop(), err=True)
+
+    return waiting
 
 
 def _inherited(given: dict[str, Any]) -> str:

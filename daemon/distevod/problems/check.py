@@ -3,7 +3,7 @@
 A submitted problem is code that nobody has seen yet: it may raise on import, never return, eat all memory, or end
 the process. So the daemon runs `python -m distevod.problems.check`, hands it a JSON request on standard input, and
 gets a JSON answer on standard output; `check_in_process` does so and kills the process, with all that it started,
-when it takes too long.
+when one of its steps takes too long.
 
 On standard output there is a line of JSON for each step that begins, `{"phase": "importing"}`, so that the parent
 knows what never returned, and last the answer: `{"ok": true, "problem": {...}, "tasks": {...}}` or
@@ -36,7 +36,10 @@ from distevo.problem import Contract
 from distevo.reproduction import is_same
 from distevod.problems.loader import ProblemRef, described, load, resolve
 
-DEFAULT_TIMEOUT_S = 30.0
+LEAST_STEP_S = 30.0
+"""What each step may take at least: importing, making each of the tasks, trying each member."""
+STEP_EVALUATIONS = 3
+"""A step may take as long as so many evaluations: the longest tries two."""
 DEFAULT_MEMORY_MB = 1024
 MOST_TASKS = 100_000
 TASK_ID_LIMIT_BYTES = 128
@@ -131,13 +134,18 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+def step_limit(evaluation_timeout_s: float) -> float:
+    """Seconds that each step may take where an evaluation may take so many."""
+    return max(LEAST_STEP_S, STEP_EVALUATIONS * evaluation_timeout_s)
+
+
 def check_in_process(
-    request: dict[str, Any], timeout_s: float = DEFAULT_TIMEOUT_S, memory_mb: int = DEFAULT_MEMORY_MB
+    request: dict[str, Any], step_s: float = LEAST_STEP_S, memory_mb: int = DEFAULT_MEMORY_MB
 ) -> CheckedProblem:
     """Try a problem in a process of its own; the fields of `request` are those of `CheckRequest`.
 
-    Blocks for up to `timeout_s` seconds; may be called from any thread. Raises `ProblemError` or `TaskError` with
-    what was wrong, in words for whoever submitted it.
+    Blocks for up to `step_s` seconds in each step; may be called from any thread. Raises `ProblemError` or `TaskError`
+    with what was wrong, in words for whoever submitted it.
     """
     try:
         payload = orjson.dumps(request)
@@ -159,7 +167,7 @@ def check_in_process(
     )
     talk = _Talk(process, payload)
     try:
-        finished = talk.run(time.monotonic() + timeout_s)
+        finished = talk.run(step_s)
         if finished and talk.answer is None:
             with suppress(subprocess.TimeoutExpired):  # it closed its output and lives on
                 process.wait(1.0)
@@ -168,12 +176,15 @@ def check_in_process(
     if talk.answer is not None:
         return _read_answer(talk.answer)
     if not finished:
-        raise ProblemError(f"trying the problem took more than {timeout_s:g} s; at the end it was {talk.phase}")
+        raise ProblemError(
+            f"the problem took more than {step_s:g} s while {talk.phase}: a step of its trial may take "
+            f"{LEAST_STEP_S:g} s, or {STEP_EVALUATIONS} times evaluation_timeout_seconds if that is longer"
+        )
     raise ProblemError(f"the problem {_ending(process.returncode, memory_mb)} while {talk.phase}{talk.last_words()}")
 
 
 class _Talk:
-    """The parent's side: writes the request and reads until the answer, the end or the deadline."""
+    """The parent's side: writes the request and reads until the answer, the end, or a step that takes too long."""
 
     def __init__(self, process: subprocess.Popen[bytes], payload: bytes) -> None:
         self._process = process
@@ -183,8 +194,9 @@ class _Talk:
         self.phase = "starting"
         self.answer: bytes | None = None
 
-    def run(self, deadline: float) -> bool:
-        """Whether there was an answer or an end before the deadline (`time.monotonic` seconds)."""
+    def run(self, step_s: float) -> bool:
+        """Whether there was an answer or an end, and no step took so many seconds."""
+        deadline = time.monotonic() + step_s
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdin is not None
         assert stdout is not None
@@ -213,6 +225,8 @@ class _Talk:
                         with suppress(BlockingIOError):  # what it said before its end may not have been read yet
                             self._errors = (self._errors + os.read(stderr.fileno(), 1 << 16))[-STDERR_TAIL_BYTES:]
                         return True
+                    else:
+                        deadline = time.monotonic() + step_s  # The next step has begun.
         return False
 
     def _write(self, fd: int) -> bool:
@@ -467,17 +481,17 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
         say("trying crossover")
         with _blame(contract, "crossover", file):
             contract.decode_canonical(contract.encode(contract.crossover(genome, other, rng)))
-    say("trying evaluate")
     with _blame(contract, "evaluate", file):
-        _try_evaluate(contract, [genome, other], rng)
+        _try_evaluate(contract, [genome, other], rng, say)
 
 
-def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random) -> None:
+def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say) -> None:
     """See that some programs can be evaluated, and are worth the same when they are evaluated again.
 
     One whose evaluation raises is invalid, so that a few of these are no reason to refuse the problem.
     """
     for left in reversed(range(MOST_RAISING)):
+        say("trying evaluate")
         begun, encoded = time.monotonic(), [contract.encode(genome) for genome in genomes]
         try:
             found = contract.evaluate_batch(genomes)

@@ -202,7 +202,8 @@ SETTINGS: tuple[Setting, ...] = (
         Number(0.01, 86_400.0),
         10.0,
         "seconds",
-        "The wall clock limit of one evaluation; whatever takes longer is invalid and its worker is replaced.",
+        "The wall clock limit of one evaluation; whatever takes longer is invalid and its worker is replaced. A step "
+        "of the trial of a problem that is submitted may take three times that, and 30 s at least.",
         "10: far above what a sound program of the problems that ship needs (milliseconds).",
         "Too low throws good slow programs away; too high lets each endless program hold a worker that long.",
     ),

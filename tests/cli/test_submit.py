@@ -105,6 +105,22 @@ def test_ctrl_c_while_waiting_leaves_the_run(platform: Home) -> None:
     platform.ctl("cancel", "left")
 
 
+def test_ctrl_c_before_there_is_an_answer_says_that_the_run_may_go_on(platform: Home) -> None:
+    note = platform.folder / "tried"
+    (platform.folder / "slow.py").write_text(f"import time; open({str(note)!r}, 'w'); time.sleep(1)\n{MINE}")
+    asking = platform.popen(
+        "main", "submit", "--problem", "slow.py:Mine", "--name", "perhaps", stderr=subprocess.PIPE
+    )  # fmt: skip
+    wait_for(note.exists, "the trial")
+    asking.send_signal(signal.SIGINT)
+    _, err = asking.communicate(timeout=30)
+    assert asking.returncode == 130
+    assert "may still take the run in" in err
+    assert "distevo-ctl cancel perhaps" in err
+    wait_for_run(platform, "perhaps")
+    platform.ctl("cancel", "perhaps")
+
+
 def test_a_long_trial_is_waited_for_as_long_as_the_daemon_says_that_it_is_there(
     platform: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,21 +178,28 @@ def submit(
     option = state_dir_option(state_dir)
     request = problem_request(problem) | tasks_request(tasks)
     with Client(state_dir) as client:
-        answer = client.ask(
-            "submit",
-            waiting=_waiting(as_json),
-            **request,
-            islands_per_task=islands_per_task,
-            population_size=population_size,
-            **(budgets or {"cpu_seconds": cpu_seconds, "evaluations": evaluations}),
-            priority=priority,
-            from_others=from_others,
-            begin_from=begin_from,
-            seed=seed,
-            restart_after=restart_after,
-            run=name,
-            migration={MIGRATION[key]: value for key, value in migration.items() if value is not None},
-        )
+        try:
+            answer = client.ask(
+                "submit",
+                waiting=_waiting(as_json),
+                **request,
+                islands_per_task=islands_per_task,
+                population_size=population_size,
+                **(budgets or {"cpu_seconds": cpu_seconds, "evaluations": evaluations}),
+                priority=priority,
+                from_others=from_others,
+                begin_from=begin_from,
+                seed=seed,
+                restart_after=restart_after,
+                run=name,
+                migration={MIGRATION[key]: value for key, value in migration.items() if value is not None},
+            )
+        except KeyboardInterrupt:
+            raise CliError(
+                ExitCode.INTERRUPTED,
+                "no longer waiting; the daemon may still take the run in",
+                f"distevo-ctl runs{option} shows whether it did, distevo-ctl cancel {name or 'RUN'}{option} ends it",
+            ) from None
         run = answer["run"]
         if not as_json:
             number = f"{answer['tasks']} task" + ("s" if answer["tasks"] != 1 else "")

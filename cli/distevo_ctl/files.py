@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def problem_request(reference: str) -> dict[str, Any]:
         return {"reference": reference}
     from distevod.problems.loader import SOURCE_LIMIT_BYTES
 
-    return {"reference": reference, "source": _text(_read(Path(file), "problem file", SOURCE_LIMIT_BYTES), file)}
+    return {"reference": reference, "source": _text(read(Path(file), "problem file", SOURCE_LIMIT_BYTES), file)}
 
 
 def tasks_request(tasks: str | None) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     from distevo.errors import TaskError
     from distevod.problems.check import TASKS_LIMIT_BYTES, parse_task_file
 
-    content = _read(path, "task file", TASKS_LIMIT_BYTES)
+    content = read(path, "task file", TASKS_LIMIT_BYTES)
     if path.suffix.lower() == ".csv":
         return {"csv": _text(content, tasks), "name": path.stem}
     try:
@@ -53,7 +54,8 @@ def _is_file(path: Path) -> bool:
     return False
 
 
-def _read(path: Path, what: str, limit: int) -> bytes:
+def read(path: Path, what: str, limit: int) -> bytes:
+    """A file's content, without the mark with which some editors begin UTF-8. Raises CliError."""
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
@@ -64,7 +66,7 @@ def _read(path: Path, what: str, limit: int) -> bytes:
         raise CliError(ExitCode.REFUSED, f"cannot read the {what} {path}: {reason}") from None
     if len(content) > limit:
         raise CliError(ExitCode.REFUSED, f"the {what} {path} is larger than {limit // MIB} MiB, the most that is read")
-    return content
+    return content.removeprefix(BOM_UTF8)
 
 
 def _text(content: bytes, name: str) -> str:

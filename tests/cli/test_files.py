@@ -48,6 +48,14 @@ def test_what_is_no_json(tmp_path: Path, content: bytes, message: str) -> None:
     assert str(raised.value).startswith(message)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    for name, text in (("t.json", "[1]"), ("t.csv", "x,y\n"), ("p.py", "x = 1\n")):
+        (tmp_path / name).write_text(text, "utf-8-sig")
+    assert tasks_request("t.json")["data"] == [1]
+    assert tasks_request("t.csv")["csv"] == "x,y\n"
+    assert problem_request("p.py:Mine")["source"] == "x = 1\n"
+
+
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")

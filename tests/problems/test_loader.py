@@ -193,8 +193,9 @@ def test_a_name_that_an_installed_package_offers(installed: Installed) -> None:
 
 def test_whoever_submits_reads_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text("class Mine: pass\n")
-    assert read_source(f"{path}:Mine") == "class Mine: pass\n"
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_text("class Mine: pass\n", encoding)
+        assert read_source(f"{path}:Mine") == "class Mine: pass\n"
     assert read_source("onemax") is None
     assert read_source("module:Mine") is None
     with pytest.raises(ProblemError, match=r"none\.py: No such file"):

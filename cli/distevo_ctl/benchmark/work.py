@@ -12,8 +12,7 @@ import msgspec
 from distevo.errors import TaskError
 from distevo.orders import MAX_PLACES
 from distevo.run import RunSettings
-from distevo_ctl.exits import CliError, ExitCode
-from distevo_ctl.files import problem_request
+from distevo_ctl.files import problem_request, read
 from distevod.problems.check import TASKS_LIMIT_BYTES, check_in_process, parse_task_file
 
 DEFAULT_PROBLEM = "grids"
@@ -128,15 +127,7 @@ def _settings(path: Path, file: TaskFile) -> RunSettings:
 
 
 def _read(path: Path) -> TaskFile:
-    try:
-        with path.open("rb") as opened:
-            content = opened.read(TASKS_LIMIT_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise CliError(ExitCode.NOT_FOUND, f"there is no task file {path}") from None
-    except OSError as error:
-        raise CliError(ExitCode.REFUSED, f"cannot read the task file {path}: {error.strerror}") from None
-    if len(content) > TASKS_LIMIT_BYTES:
-        raise CliError(ExitCode.REFUSED, f"the task file {path} is larger than {TASKS_LIMIT_BYTES >> 20} MiB")
+    content = read(path, "task file", TASKS_LIMIT_BYTES)
     try:
         found = parse_task_file(content)
     except TaskError as error:

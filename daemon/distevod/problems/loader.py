@@ -65,7 +65,7 @@ def read_source(reference: str) -> str | None:
     except OSError as error:
         raise ProblemError(f"problem file {path}: {error.strerror or error}") from error
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ProblemError(f"problem file {path} is not UTF-8 text: {error}") from error
 

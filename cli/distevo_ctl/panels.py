@@ -38,11 +38,11 @@ def panels_of(answer: dict[str, Any]) -> list[PanelRow]:
     from distevo.problem import Contract
     from distevod.problems.loader import ProblemRef, load
 
-    problem, program = answer["problem"], answer["tasks"][0]["program"]
+    problem, program = answer["problem"], answer["tasks"][0]["program_hex"]
     if program is None or problem["source"] is not None:
         return []
     contract = Contract(load(ProblemRef(problem["reference"], None, problem["digest"]))(answer["data"]))
-    return _rows(contract.panels(contract.decode(program.encode())))
+    return _rows(contract.panels(contract.decode(bytes.fromhex(program))))
 
 
 def _rows(panels: list[tuple[str, list[list[int]]]]) -> list[PanelRow]:

@@ -273,7 +273,7 @@ class Service:
         entry = plan.tasks[task]
         view = task_view(self._runtime.node, name, task)
         result = self._results.get(entry.result or "")
-        return view if result is None else with_result(view, result)
+        return view if result is None else with_result(view, result, plan.problem)
 
     async def _fetch_results(self, plan: RunPlan, tasks: list[str]) -> None:
         names = [name for task in tasks if (name := plan.tasks[task].result) and name not in self._results]

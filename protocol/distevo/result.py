@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from blake3 import blake3
 
+from distevo.program import Keyer
 from distevo.provenance import Provenance
 from distevo.sealed import seal, unseal
 
@@ -56,3 +57,9 @@ def text_of(genome: bytes) -> str:
         return genome.decode()
     except UnicodeDecodeError:
         return genome.hex()
+
+
+def hex_of(text: str, key: str, key_of: Keyer) -> str:
+    """The bytes, in hexadecimal, of the program of which `text_of` made this text: its key tells which it did."""
+    genome = text.encode()
+    return genome.hex() if key_of(genome).hex() == key else text

@@ -173,7 +173,7 @@ def task(found: Found, run: str, name: str, result: Result | Unreadable | None) 
         view |= _best(found, run, name)
     if isinstance(result, Unreadable):
         return view | {"error": f"{result.name} cannot be read: {result.error}"}
-    return view if result is None else with_result(view, result)
+    return view if result is None else with_result(view, result, plan.problem)
 
 
 def _best(found: Found, run: str, name: str) -> dict[str, Any]:
@@ -194,6 +194,7 @@ def _best(found: Found, run: str, name: str) -> dict[str, Any]:
         told |= {
             "fit": best.fit,
             "program": text_of(best.genome),
+            "program_hex": best.genome.hex(),
             "key": best.key.hex(),
             "fitness": list(best.fitness),
             "origin": origin_view(best.meta),

@@ -19,8 +19,10 @@ from distevo.node import Node
 from distevo.path import PathKind
 from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, RunPlan, TaskPlan, TaskState
+from distevo.program import keyer
 from distevo.provenance import origin_view
-from distevo.result import Result, text_of
+from distevo.result import Result, hex_of, text_of
+from distevo.run import ProblemUse
 from distevo.speech import member_of
 from distevo.work import Stage
 
@@ -290,6 +292,7 @@ def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
         "fit": entry.fit,
         "solved": None,
         "program": None,
+        "program_hex": None,
         "key": None,
         "fitness": None,
         "evaluations": 0,
@@ -300,19 +303,24 @@ def planned_task(task: str, entry: TaskPlan) -> dict[str, Any]:
     }
 
 
-def result_view(result: Result) -> dict[str, Any]:
+def result_view(result: Result, problem: ProblemUse) -> dict[str, Any]:
     """What a result says of its task."""
+    program, key = result.program, result.key
+    key_of = keyer(problem.name, problem.version)
     fields = ("fit", "solved", "program", "key", "fitness", "evaluations", "seconds")
     origin = None if result.origin is None else msgspec.structs.asdict(result.origin)
-    return {field: getattr(result, field) for field in fields} | {"origin": origin}
+    return {field: getattr(result, field) for field in fields} | {
+        "program_hex": None if program is None or key is None else hex_of(program, key, key_of),
+        "origin": origin,
+    }
 
 
-def with_result(view: dict[str, Any], result: Result) -> dict[str, Any]:
+def with_result(view: dict[str, Any], result: Result, problem: ProblemUse) -> dict[str, Any]:
     """A task's view where it has a result, too: the result, unless work that goes on from it is further by now."""
     if (result.fitness or []) < (view["fitness"] or []):
         return view
     # A task that goes on from a result may not have come as far again yet.
-    return view | result_view(result) | {"evaluations": max(view["evaluations"], result.evaluations)}
+    return view | result_view(result, problem) | {"evaluations": max(view["evaluations"], result.evaluations)}
 
 
 def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
@@ -331,6 +339,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
         "state": "working" if has_turn else entry.state.value,
         "fit": (name, task) in node.news.fits,
         "program": text_of(best.genome) if best else None,
+        "program_hex": best.genome.hex() if best else None,
         "key": best.key.hex() if best else None,
         "fitness": list(best.fitness) if best else fitness,
         "origin": origin_view(best.meta) if best else None,

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 from tests.cli.conftest import Home
 
-TASK = {"id", "fit", "solved", "program", "key", "fitness", "evaluations", "seconds"}
+TASK = {"id", "fit", "solved", "program", "program_hex", "key", "fitness", "evaluations", "seconds"}
 
 
 def test_results_have_the_promised_names(platform: Home, solved: str) -> None:
@@ -18,6 +18,7 @@ def test_results_have_the_promised_names(platform: Home, solved: str) -> None:
     assert (first["fit"], first["solved"], second["solved"]) == (True, True, True)
     assert (third["fit"], third["solved"]) == (False, False)
     assert len(first["key"]) == 64
+    assert bytes.fromhex(first["program_hex"]).decode() == first["program"]
 
 
 def test_the_table_has_a_line_for_each_task_and_a_sum(platform: Home, solved: str) -> None:

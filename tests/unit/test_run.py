@@ -12,7 +12,8 @@ from distevo.command import Command, Verb, decode_command, encode_command
 from distevo.errors import ObjectDamaged, ObjectFormatError, ObjectVersionError
 from distevo.names import checkpoint_name, checkpoint_of, inbox_run, plan_name, quote, result_name
 from distevo.plan import IslandPlace, Plan, RunPlan, RunState, TaskPlan, TaskState, decode_plan, encode_plan
-from distevo.result import Result, decode_result, encode_result, text_of
+from distevo.program import keyer
+from distevo.result import Result, decode_result, encode_result, hex_of, text_of
 from distevo.run import Budget, ProblemUse, Run, RunSettings, decode_run, encode_run, island_seed
 from distevod.store.base import check_name
 
@@ -141,6 +142,12 @@ def test_islands_have_seeds_of_their_own() -> None:
 def test_a_program_that_is_no_text_is_shown_in_hexadecimal() -> None:
     assert text_of("größe".encode()) == "größe"
     assert text_of(b"\xff\x00") == "ff00"
+
+
+@pytest.mark.parametrize("genome", [b"abcd", b"\xab\xcd", "größe".encode(), b""])
+def test_the_bytes_of_a_program_are_told_by_its_key(genome: bytes) -> None:
+    key_of = keyer("toy", "1")
+    assert hex_of(text_of(genome), key_of(genome).hex(), key_of) == genome.hex()
 
 
 def test_a_budget_leaves_each_island_something() -> None:

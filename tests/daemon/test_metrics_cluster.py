@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import orjson
 import pytest
 
 from tests.support.daemon import Daemon, wait_for
@@ -24,6 +25,7 @@ HARD = {"t": {"bits": 8192, "cost_us": 500}}
 HERE = Path(__file__).parent
 RULES = HERE.parents[1] / "systemd/prometheus/distevo.rules.yml"
 GUIDE_RULES = HERE / "guide.rules.yml"
+DASHBOARD = HERE.parents[1] / "systemd/grafana/distevo.json"
 
 until = partial(wait_for, seconds=60)
 
@@ -101,6 +103,18 @@ def test_prometheus_scrapes_them(prometheus: Prometheus) -> None:
     until(lambda: {("LowThroughput", name) for name in ("", "a", "b", "c")} <= prometheus.alerts(), "slow work")
     assert not {name for name, _ in prometheus.alerts()} - {"LowThroughput"}
     until(lambda: prometheus.query("sum(rate(distributed_evolution_evaluations_total[10s])) > 0"), "work to be seen")
+
+
+@needs_prometheus
+def test_every_line_of_the_dashboard_shows_something(prometheus: Prometheus) -> None:
+    dashboard = orjson.loads(DASHBOARD.read_bytes())
+    panels = {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in dashboard["panels"]}
+    assert {"Active Platforms", "Throughput", "Checkpoint Stats", "Platform Health"} <= panels.keys()
+    for title, lines in panels.items():
+        for line in lines:
+            asked = line.replace("$__rate_interval", "10s").replace("$job", "distributed_evolution")
+            assert "$" not in asked
+            until(lambda: prometheus.query(asked), f"{title}: {asked}")  # noqa: B023
 
 
 def test_who_has_left_is_told_from_who_is_dead(cluster: dict[str, Daemon]) -> None:

@@ -75,7 +75,7 @@ class CountedStore:
         try:
             yield
         except Exception as error:
-            outcome = next((known.value for kind, known in _OUTCOME_OF.items() if isinstance(error, kind)), FAULT)
+            outcome = next((known.value for of, known in _OUTCOME_OF.items() if isinstance(error, of)), FAULT)
             raise
         finally:
             seconds = time.perf_counter() - begun

@@ -16,6 +16,7 @@ from distevo.events import DialFailed, LinkClosed, LinkOpened
 from distevo.instructions import Dial
 from distevod.transport import KeyPair, attempt, dialler, options
 from distevod.transport.gate import ADDRESS
+from distevod.transport.socks import host_in
 from tests.transport.side import Side, hello, until
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -370,6 +371,12 @@ async def say_nothing_good(_reader: asyncio.StreamReader, writer: asyncio.Stream
     """Answer as a web server does."""
     writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     await writer.drain()
+
+
+def test_a_proxy_may_have_an_address_that_means_something_on_one_link_alone() -> None:
+    *_, address = socket.getaddrinfo("fe80::1%lo", 1080, type=socket.SOCK_STREAM)[0]
+    assert host_in(address) == f"fe80::1%{socket.if_nametoindex('lo')}"
+    assert host_in(("192.0.2.1", 1080)) == "192.0.2.1"
 
 
 def test_a_name_that_is_too_long_for_a_proxy_fails_like_any_other() -> None:

@@ -15,6 +15,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any
 
 from distevod.threads import in_daemon_thread
 from distevod.transport.race import AllFailed
@@ -114,11 +115,16 @@ async def _open(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.Str
     """A connection to the first of its addresses that takes one. Raises OSError or UnicodeError."""
     # Not left to asyncio, whose end waits until a name is found or given up.
     found = await in_daemon_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    *others, last = (str(address[0]) for *_, address in found)
+    *others, last = (host_in(address) for *_, address in found)
     for other in others:
         with contextlib.suppress(OSError):
             return await asyncio.open_connection(other, port, limit=CHUNK_BYTES)
     return await asyncio.open_connection(last, port, limit=CHUNK_BYTES)
+
+
+def host_in(address: tuple[Any, ...]) -> str:
+    """The host of one of the addresses of `getaddrinfo`: with its interface, where it counts on one link alone."""
+    return f"{address[0]}%{address[3]}" if len(address) == 4 and address[3] else str(address[0])
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:

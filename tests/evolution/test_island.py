@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -156,6 +157,27 @@ def test_seeds_that_cannot_be_encoded_are_passed_over(page: Page) -> None:
     contract = Contract(Seeded())
     island = Island(contract, SETTINGS._replace(batch_size=2), fresh(contract), page)
     assert [island.generation().snapshot.cursor for _ in range(3)] == [2, 4, SWEEP_OVER]
+
+
+def test_seeds_that_cannot_be_encoded_are_paid_for_once(page: Page) -> None:
+    class Seeded(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def seeds(self, rng: Any) -> list[int]:
+            return [2, 4, 6, 8, -1, -1, -1, -1]
+
+        def evaluate(self, genome: int) -> Any:
+            time.sleep(0.02)
+            return super().evaluate(genome)
+
+        def encode(self, genome: int) -> bytes:
+            return b"%d" % genome if genome > 0 else TOO_LONG + b"0"
+
+    contract = Contract(Seeded())
+    # Each generation has time for one of them.
+    island = Island(contract, SETTINGS._replace(generation_seconds=0.01), fresh(contract), page)
+    done = [island.generation().snapshot for _ in range(4)]
+    assert (done[-1].counters.evaluations, done[-1].counters.errors) == (8, 4)
 
 
 @pytest.mark.parametrize(

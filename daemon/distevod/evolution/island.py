@@ -318,21 +318,32 @@ class Island:
         except RAISED as error:
             if not spoils_one(error):
                 raise
-            return self._evaluate_others(genomes)
-        return self._evaluate_encoded(genomes, encoded)
+            found = self._evaluate_others(genomes)
+        else:
+            found = self._evaluate_encoded(genomes, encoded)
+        tally = self._tally
+        # Of programs that were made for something else nothing can be expected.
+        if tally.errors == tally.evaluations > 0 and not (self._archive.programs or self._is_inheriting):
+            raise ProblemError(f"every program of a generation failed; {tally.complaint}")
+        return found
 
     def _evaluate_others(self, genomes: list[Any]) -> tuple[list[Program], int]:
         """The same where some genomes cannot be encoded."""
         encoded: dict[int, bytes] = {}
+        spoilt: dict[int, BaseException] = {}
         for place, genome in enumerate(genomes):
             try:
                 encoded[place] = self._contract.encode(genome)
             except RAISED as error:
                 if not spoils_one(error):
                     raise
-                self._spoilt(error)
+                spoilt[place] = error
         offered, looked_at = self._evaluate_encoded([genomes[place] for place in encoded], list(encoded.values()))
-        return offered, len(genomes) if looked_at == len(encoded) else list(encoded)[looked_at]
+        end = len(genomes) if looked_at == len(encoded) else list(encoded)[looked_at]
+        for place, raised in spoilt.items():
+            if place < end:  # What is behind the deadline comes again.
+                self._spoilt(raised)
+        return offered, end
 
     def _spoilt(self, error: BaseException) -> None:
         """A program could not be made, or encoded. It counts as one that was evaluated, so that a budget ends."""
@@ -366,9 +377,6 @@ class Island:
         tally.duplicates += known
         tally.invalid += looked_at - known - len(evaluations)
         offered = self._worth_offering(genomes, encoded, keys, chosen, evaluations)
-        # Of programs that were made for something else nothing can be expected.
-        if tally.errors == tally.evaluations > 0 and not (self._archive.programs or self._is_inheriting):
-            raise ProblemError(f"every program of a generation failed; {tally.complaint}")
         self._optimizer.tell([genomes[place] for place in chosen[: len(evaluations)]], evaluations)
         return offered, looked_at
 

@@ -7,8 +7,8 @@ from collections import deque
 WINDOW_SECONDS = 10.0
 """Evaluations per second are those of this last while."""
 SILENCE_SECONDS = 30.0
-"""While a run is worked on, no more than this passes from one report to the next, beside the work that it tells of:
-heartbeats, which tell of others' work, are up to 20 s apart."""
+"""While a run is worked on, no more than this passes from one report to the next, beside the work that it tells of and
+the time between two heartbeats, which tell of others' work."""
 LEAST_SECONDS = 1.0
 """Work that took less counts as so much: of an hour it says next to nothing."""
 
@@ -31,7 +31,7 @@ class Progress:
         return self._begun is not None
 
     def evaluated(self, count: int, seconds: float, now: float) -> None:
-        """`count` more evaluations were reported, which took so long."""
+        """`count` more evaluations were reported, which took so long, or of which nobody could have heard sooner."""
         if self._begun is None:
             self._begun = self._latest = now
         # The rest of a longer time was no work: the run was paused, or others went first.

@@ -83,11 +83,12 @@ class Standing:
             if known is None or progress.grant >= known.grant:
                 self.islands[island] = member, progress
                 if known is None:
-                    # How many of its evaluations are new nobody knows.
-                    self.evaluated(island.run, 0, progress.seconds, now)
+                    # How much of what it did is new nobody knows.
+                    self.evaluated(island.run, 0, 0.0, now)
                 elif progress.generation != known.generation:
                     count, seconds = progress.evaluations - known.evaluations, progress.seconds - known.seconds
-                    self.evaluated(island.run, max(count, 0), max(seconds, 0.0), now)
+                    # Many islands may share a worker, and nothing is heard of them before the next heartbeat.
+                    self.evaluated(island.run, max(count, 0), max(seconds, heartbeat.interval), now)
                 if is_complete:
                     self.diversity[island] = diversity[island]
         is_new = self.refusals.get(member, {}) != heartbeat.refuses

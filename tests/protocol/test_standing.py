@@ -12,9 +12,11 @@ from distevo.standing import NOBODY, Standing
 HERE, THERE = IslandId("r", "t", 0), IslandId("r", "t", 1)
 
 
-def heartbeat(*islands: IslandId, evaluations: int = 10, seconds: float = 5.0) -> Heartbeat:
-    told = [IslandProgress(*island, 1, 1, evaluations, 0, seconds, False) for island in islands]
-    return Heartbeat(incarnation=0, progress=1, interval=5.0, epoch=1, version=1, islands=told)
+def heartbeat(
+    *islands: IslandId, generation: int = 1, evaluations: int = 10, seconds: float = 5.0, interval: float = 5.0
+) -> Heartbeat:
+    told = [IslandProgress(*island, 1, generation, evaluations, 0, seconds, False) for island in islands]
+    return Heartbeat(incarnation=0, progress=1, interval=interval, epoch=1, version=1, islands=told)
 
 
 def test_what_a_member_no_longer_names_is_not_its_own() -> None:
@@ -93,6 +95,30 @@ def test_long_evaluations_are_work() -> None:
         progress.evaluated(1, 300.0, 60.0 * minute)
     progress.finished()
     assert (progress.tasks_per_hour(), progress.is_worked_on(3890.0)) == (1.0, True)
+
+
+def test_what_was_done_before_an_island_changed_owners_is_not_done_then() -> None:
+    standing = Standing()
+    standing.heard("a", "a1", heartbeat(HERE, seconds=1.0), 0.0)
+    standing.heard("a", "a1", heartbeat(HERE, generation=2, seconds=3600.0), 3600.0)
+    standing.heard("a", "a1", heartbeat(), 3605.0)
+    standing.progress("r").finished()
+    assert standing.progress("r").tasks_per_hour() == 1.0
+    # It waited for two hours.
+    standing.heard("b", "b1", heartbeat(HERE, generation=3, seconds=3601.0), 10_800.0)
+    assert standing.progress("r").tasks_per_hour() == pytest.approx(1.0, rel=0.01)
+    assert not standing.progress("r").is_worked_on(10_900.0)
+
+
+def test_islands_that_share_a_worker_and_are_heard_of_by_mail_are_worked_on_all_the_time() -> None:
+    standing = Standing()
+    for minutes in range(0, 61, 2):
+        # A quarter of the time is theirs.
+        told = heartbeat(HERE, generation=minutes + 1, seconds=15.0 * minutes, interval=120.0)
+        standing.heard("a", "a1", told, 60.0 * minutes)
+    standing.progress("r").finished()
+    assert standing.progress("r").tasks_per_hour() == 1.0
+    assert standing.progress("r").is_worked_on(3719.0)
 
 
 def test_signs_of_life_of_an_island_that_does_not_go_on_are_no_work() -> None:

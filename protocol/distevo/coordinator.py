@@ -158,14 +158,6 @@ class Coordinator:
     def begin(self, now: float) -> None:
         """The term's first plan is in force."""
         self.is_begun, self._aged_at = True, now
-        for name in self._old_plans:
-            # Whoever tried to put one of them in force has lost to this term.
-            epoch = epoch_in(name)
-            if epoch is not None and epoch < self._epoch_before:
-                # Superseded before the last term began. Where none lasts an hour, the attic would never be through.
-                self._outbox.delete(name)
-            else:
-                self._attic.put(name, now)
         for name in self._fresh:
             self.desk.settle(name)
         self.desk.begin(now)
@@ -173,6 +165,17 @@ class Coordinator:
         self.closing.sweep_results(None)
         self.janitor.begin(now)
         self._balance.begin(now)
+        self._clear_away(self._old_plans, now)
+
+    def _clear_away(self, old_plans: list[str], now: float) -> None:
+        """Whoever tried to put one of these in force has lost to this term."""
+        for name in old_plans:
+            epoch = epoch_in(name)
+            if epoch is not None and epoch < self._epoch_before:
+                # Superseded before the last term began. Where none lasts an hour, the attic would never be through.
+                self._outbox.delete(name)
+            else:
+                self._attic.put(name, now)
 
     def end(self) -> None:
         """The lease is lost, or given up: decide nothing more."""
@@ -291,10 +294,11 @@ class Coordinator:
 
     def _place(self, now: float) -> bool:
         """Place islands anew; whether anything changed."""
-        self._is_changed = False
+        members = self.ledger.plan.members
+        self._is_changed, count = False, len(members)
         self._age(now)
         hosts = self._hosts()
-        is_changed = self._note_refusals(hosts) | self._let_go_of_the_dead()
+        is_changed = self._note_refusals(hosts) | self._let_go_of_the_dead() | (len(members) < count)
         islands = self._open_islands({host.owner for host in hosts}, self._draining())
         owners = place(hosts, islands)
         for island, owner in owners.items():

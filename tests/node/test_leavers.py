@@ -363,6 +363,19 @@ def test_whose_island_is_too_large_for_any_object_leaves_with_its_best_saved(mon
     assert first.running[island].snapshot.generation == 77
 
 
+def test_a_member_that_wakes_up_after_a_day_is_taken_in_again() -> None:
+    first = World(member="a", key="key of a", workers=0)
+    first.submit(tasks=1)  # waits for somebody with workers
+    first.pass_time(600)
+    first.join("b")
+    first.pass_time(120)
+    assert state_of(first, "b") is MemberState.DEAD
+    for _ in range(25):
+        first.pass_time(3600)
+    # It finds that no plan has it, and announces itself.
+    assert "b" not in in_force(first).members
+
+
 def test_members_gone_for_long_leave_the_plan_though_no_term_lasts_half_an_hour() -> None:
     first, _second = cluster()
     for term in range(2 * 30):

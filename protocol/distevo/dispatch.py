@@ -8,7 +8,7 @@ import msgspec
 
 from distevo.checkpoint import IslandSnapshot
 from distevo.codec import MAX_PAYLOAD_BYTES
-from distevo.contact import FAR, wished
+from distevo.contact import FAR, FULL_MESH, wished
 from distevo.errors import CheckpointMalformed, ObjectError, RemoteProtocolError
 from distevo.events import IslandId, TaskId, Verified
 from distevo.instructions import Admit
@@ -282,7 +282,9 @@ class Dispatch:
         if peers := node.settings.peers:
             contacts = {name: contact.also_at(peers) for name, contact in contacts.items()}
         rank = me.rank if me is not None else FAR
-        wanted = {member_of(owner) for owner in node.following.outline.partners(node.owner)}
+        # A smaller cluster is linked throughout.
+        partners = node.following.outline.partners(node.owner) if len(contacts) >= FULL_MESH else ()
+        wanted = {member_of(owner) for owner in partners}
         # In a large cluster most members never speak to each other: who is not expected to, is not missed.
         expected = wished(self._member, rank, contacts, wanted)
         linked = {name: contacts[name] for name in self.router.links() if name in contacts}

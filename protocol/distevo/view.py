@@ -332,7 +332,8 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     progress = [node.standing.islands[island][1] for island in islands if island in node.standing.islands]
     in_hand = {work.id for work in works} | (node.standing.islands.keys() & islands)
     is_worked_on = bool(works or progress) and entry.is_open_in(node.following.plan.runs[name].state)
-    has_turn = is_worked_on and not all(_waits(node, island) for island in in_hand)
+    behind = node.slots.behind
+    has_turn = is_worked_on and not all(island in behind or node.standing.waits(island) for island in in_hand)
     best = node.exchange.merging.best((name, task)) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {
@@ -359,11 +360,6 @@ def is_ending(node: Node, name: str) -> bool:
 
 
 # --- helpers -------------------------------------------------------------------------------------
-
-
-def _waits(node: Node, island: IslandId) -> bool:
-    """Whether an island that somebody has in hand waits for another task, which its worker ends first."""
-    return island in node.slots.behind or node.standing.waits(island)
 
 
 def _first_complaint(node: Node, name: str, run: RunPlan) -> str | None:

@@ -52,14 +52,13 @@ def status(
     """Show the cluster, its platforms, its runs, and migration.
 
     A star marks the coordinator. ISLANDS are those in work, QUEUE those that wait their turn, also behind another task
-    that their worker ends first; - is what nobody knows
-    here, as of a platform whose first heartbeat has not come yet. What others do is as old as their last heartbeat.
-    EVALUATIONS are at least so many (≥) while islands that others began wait their turn, or a platform that has islands
-    was not heard yet. TASKS/H is what the one that
-    is asked has seen of a run. SAVED is the age of its last checkpoint; --store shows those of all. An edge of
-    migration is unanswered when programs were sent and nothing was ever acknowledged, late when the last
-    acknowledgement is much older than those of other edges. An island rests when its share of the budget is used up
-    and others of its task go on; so does an edge from or to it.
+    that their worker ends first; - is what nobody knows here, as of a platform whose first heartbeat has not come yet.
+    What others do is as old as their last heartbeat. EVALUATIONS are at least so many (≥) while islands that others
+    began wait their turn, or a platform that has islands was not heard yet. TASKS/H is what the one that is asked has
+    seen of a run. SAVED is the age of its last checkpoint; --store shows those of all. An edge of migration is
+    unanswered when programs were sent and nothing was ever acknowledged, late when the last acknowledgement is much
+    older than those of other edges. An island rests when its share of the budget is used up and others of its task go
+    on; so does an edge from or to it.
 
     With --store it is what lies in the store that is shown, and - for what only a daemon can know. Whether somebody
     coordinates shows only when the lease is renewed, so this may take some seconds.

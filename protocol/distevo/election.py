@@ -181,6 +181,10 @@ class Election:
                 self.outcomes["lost"] += 1
             self._has_won = False
 
+    def rest(self, now: float) -> None:
+        """Try no more for a while: what was loaded says what no plan that was followed has said yet."""
+        self._rest_until = now + CALM_SECONDS
+
     def rank(self) -> int:
         """This member's place among the candidates that live: 0 goes first."""
         return sum(precedence(*entry) < precedence(self._member, self._me()) for entry in self._candidates())

@@ -306,7 +306,7 @@ class Foreman:
 
     def _has_run(self, work: IslandWork, object_name: str, run: Run | None, reason: str, now: float) -> None:
         name = work.id.run
-        if self._waits_until.pop(object_name, None) is not None:
+        if self._waits_until.pop(object_name, None) is not None and self._life_of(work.id)[0] == object_name:
             self._take_back(name, STORE_AWAY, now)
         if work.stage is not Stage.FETCHING:
             return

@@ -199,7 +199,7 @@ class Lease:
 
     @property
     def is_planning(self) -> bool:
-        """Whether the plan object of a write is being created, for as long as the store may refuse that."""
+        """Whether the plan object of a write is being created, which a store may refuse for long."""
         return self._state is WriteState.PLANNING
 
     def _see(self, answer: StoreAnswer, now: float) -> None:
@@ -304,7 +304,7 @@ class Lease:
         self._thens, self._is_dirty, self._last_write = [], False, now
         if data is not None and plan is not None:
             self._step(WriteEvent.BEGUN_WITH_PLAN)
-            self._outbox.create(plan, data, lambda _, now: self._created(write))
+            self._outbox.create(plan, data, lambda _, now: self._created(write), lambda: self._write is write)
         else:
             self._send(write, WriteEvent.BEGUN)
 

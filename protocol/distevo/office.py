@@ -89,6 +89,7 @@ class Office:
             return
         if node.joining.has_twin(loaded.plan) and not node.election.has_deferred:
             self._beaten()
+            node.election.rest(now)
             return
         node.turn(Turning.LOADED)
         self.term = term = Coordinator(

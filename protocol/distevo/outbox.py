@@ -61,6 +61,7 @@ class _Request:
 
     make: Callable[[int], StoreInstruction]
     then: Continuation
+    is_wanted: Callable[[], bool] = lambda: True
     wait: float = 0.0
     """Seconds between its last try and the next; 0 while it has not failed."""
 
@@ -138,9 +139,11 @@ class Outbox:
         """List until there is an answer."""
         self._until_definite(lambda op: ListObjects(op, prefix), then)
 
-    def create(self, name: str, data: bytes, then: Continuation) -> None:
-        """Create an object whose name nobody else makes, until it is there: a conflict is our own earlier try."""
-        self._until_definite(lambda op: CreateObject(op, name, data), then)
+    def create(self, name: str, data: bytes, then: Continuation, is_wanted: Callable[[], bool] = lambda: True) -> None:
+        """Create an object whose name nobody else makes, until it is there, a conflict being our own earlier try; or
+        until it is not wanted any more.
+        """
+        self._ask(_Request(lambda op: CreateObject(op, name, data), then, is_wanted))
 
     def delete(self, name: str) -> None:
         """Delete until it is gone, once at a time for each name: a store may refuse deletes for ever."""
@@ -207,6 +210,12 @@ class Outbox:
         self._ask(_Request(make, then))
 
     def _ask(self, request: _Request) -> None:
+        if not request.is_wanted():
+            # It has failed, or it would not have come back here.
+            self._failing -= 1
+            if not self._failing:
+                self._trouble = None
+            return
         self.emit(request.make(self._expect(lambda answer, now: self._resume(request, answer, now))))
 
     def _resume(self, request: _Request, answer: StoreAnswer, now: float) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from distevo.cluster import decode_cluster, encode_cluster
 from distevo.command import Verb
 from distevo.events import Outcome
-from distevo.instructions import ListObjects, ReadObject, StoreInstruction
-from distevo.names import INBOX_RUNS
+from distevo.instructions import CreateObject, ListObjects, ReadObject, StoreInstruction
+from distevo.names import CLUSTER, INBOX_RUNS, PLANS
 from distevo.phase import Phase
 from distevo.plan import MemberState
 from tests.node.test_leavers import LONG, cluster, in_force, record, state_of, together
@@ -50,6 +52,25 @@ def test_a_candidate_that_gets_no_further_follows_whoever_does(fault: Fault) -> 
     assert state_of(third, "b") is MemberState.ALIVE
 
 
+def test_the_plan_of_a_lost_candidacy_is_written_no_more() -> None:
+    first, second, third = three(takes_no_writes)
+    first.stop()
+    together([second, third], lambda: record(third).holder == "c")
+    together([second, third], lambda: follow_each_other(third, second))
+    tried: list[str] = []
+
+    def noted(order: StoreInstruction) -> Outcome | None:
+        if isinstance(order, CreateObject) and order.name.startswith(PLANS):
+            tried.append(order.name)
+        return takes_no_writes(order)
+
+    second.fault = noted
+    for _ in range(240):
+        second.pass_time(0.25)
+        third.pass_time(0.25)
+    assert tried == []
+
+
 def test_a_coordinator_that_may_write_no_more_follows_its_successor() -> None:
     first, second = cluster()
     first.fault = takes_no_writes
@@ -79,6 +100,30 @@ def test_a_session_with_new_keys_goes_on_where_nobody_was_left_to_see_the_last_o
     now.pass_time(60)
     assert now.exit is None
     assert now.running[T0].snapshot.generation == 1
+
+
+def test_it_does_not_load_again_and_again_while_it_has_not_read_the_plan() -> None:
+    before = World(key="key of the first session")
+    before.submit(tasks=1, evaluations=LONG)
+    before.pass_time(10)
+    held, token = before.objects[CLUSTER]
+    released = msgspec.structs.replace(decode_cluster(held), holder="", boot="")
+    before.objects[CLUSTER] = encode_cluster(released), token + 1
+    plans_read = candidacies = 0
+
+    def fault(order: StoreInstruction) -> Outcome | None:
+        nonlocal plans_read, candidacies
+        candidacies += isinstance(order, ListObjects) and order.prefix == PLANS
+        assert candidacies < 10
+        if isinstance(order, ReadObject) and order.name.startswith(PLANS):
+            plans_read += 1
+            return Outcome.UNAVAILABLE if plans_read == 1 else None
+        return None
+
+    now = World(before.objects, boot="b1", key="key of the second", start=before.now + 3600, fault=fault)
+    now.pass_time(60)
+    assert T0 in now.running
+    assert candidacies == 2
 
 
 def test_so_it_does_where_others_died_with_it() -> None:

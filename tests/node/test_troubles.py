@@ -90,6 +90,26 @@ def test_what_cannot_even_be_begun_here_is_left_to_others(
     assert OTHER in world.running
 
 
+def test_an_answer_about_the_run_that_had_the_name_before_says_nothing_about_this_one(world: World) -> None:
+    held = {"inbox/run-x-1", "inbox/run-x-2"}
+    world.fault = lambda order: Outcome.UNAVAILABLE if isinstance(order, ReadObject) and order.name in held else None
+
+    def renewed(plan: Plan) -> None:
+        run = plan.runs["x"]
+        run.object, run.first_grant = "inbox/run-x-2", plan.next_grant
+        run.tasks["t0"].islands[0].grant = plan.next_grant + 1
+        plan.next_grant += 2
+
+    replan(world.objects, another_run)
+    with_holder(world, 20)
+    replan(world.objects, renewed)
+    with_holder(world, 60)
+    assert world.node.foreman.refused == {"x": STORE_AWAY}
+    held.remove("inbox/run-x-1")
+    with_holder(world, 60)
+    assert world.node.foreman.refused == {"x": STORE_AWAY}
+
+
 def test_nothing_is_waited_for_from_a_former_owner_that_dies(world: World) -> None:
     replan(world.objects, to_another)
     with_holder(world, 6)

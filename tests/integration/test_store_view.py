@@ -22,7 +22,8 @@ def test_a_cluster_its_checkpoints_and_the_end_of_its_coordinator(tmp_path: Path
 
         until(lambda: all(age is not None for age in ages().values()), "new checkpoints of both")
         until(lambda: watcher.ask("status")["store"]["lease"]["state"] == "held", "a renewal to be seen")
-        view = watcher.ask("status")
+        islands = watcher.ask("islands")["islands"]
+        view = watcher.ask("status")  # After them, since they go on.
         assert view["store"]["unreadable"] == []
         members = {member["id"]: member for member in view["members"]}
         assert {name: (m["state"], m["islands"], m["path"]) for name, m in members.items()} == {
@@ -31,7 +32,6 @@ def test_a_cluster_its_checkpoints_and_the_end_of_its_coordinator(tmp_path: Path
         }
         assert [name for name, member in members.items() if member["role"] == "coordinator"] == ["a"]
         assert {entry["member"] for entry in view["store"]["checkpoints"] if entry["is_current"]} == {"a", "b"}
-        islands = watcher.ask("islands")["islands"]
         assert {(island["island"], island["owner"].rpartition("-")[0]) for island in islands} in (
             {(0, "a"), (1, "b")},
             {(0, "b"), (1, "a")},

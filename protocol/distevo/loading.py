@@ -9,7 +9,7 @@ from distevo.desk import READ_SECONDS
 from distevo.errors import ObjectError, kind_of
 from distevo.events import Outcome, StoreAnswer
 from distevo.names import INBOX, PLANS
-from distevo.outbox import Outbox
+from distevo.outbox import Outbox, Wanted
 from distevo.plan import Plan, decode_plan
 
 FIRST_PLAN = f"{PLANS}1-1-"
@@ -36,7 +36,8 @@ class Loading:
     """Reads the plan in force, then inbox and runs, and calls `then`.
 
     Or `contradicted`, with a reason, if `cluster` as it was read does not go with the plans that are there: it has
-    changed since, or the store is corrupt. Or `refuse`, with kind and reason.
+    changed since, or the store is corrupt. Or `refuse`, with kind and reason. Or none of them, once it is not wanted
+    any more.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Loading:
         then: Callable[[Loaded, float], None],
         contradicted: Callable[[str, float], None],
         refuse: Callable[[str, str], None],
+        is_wanted: Wanted,
     ) -> None:
         self._outbox, self._then, self._contradicted, self._refuse = outbox, then, contradicted, refuse
+        self._is_wanted = is_wanted
         self._loaded = Loaded(Plan(epoch=0, version=0))
         self._pointer, self._missing = pointer, 0
         self._awaited: set[str] = set()
@@ -55,7 +58,7 @@ class Loading:
         if pointer is None:
             self._read_rest()
         else:
-            outbox.read(pointer, lambda answer, now: self._plan_read(pointer, answer, now))
+            outbox.read(pointer, lambda answer, now: self._plan_read(pointer, answer, now), is_wanted)
 
     def _plan_read(self, pointer: str, answer: StoreAnswer, now: float) -> None:
         if answer.outcome is Outcome.MISSING:
@@ -74,8 +77,8 @@ class Loading:
             if run.is_unfinished:
                 self._fetch(run.object)
         self._missing += 2
-        self._outbox.list(INBOX, self._inbox_listed)
-        self._outbox.list(PLANS, self._plans_listed)
+        self._outbox.list(INBOX, self._inbox_listed, self._is_wanted)
+        self._outbox.list(PLANS, self._plans_listed, self._is_wanted)
 
     def _fetch(self, name: str) -> None:
         def arrived(answer: StoreAnswer, now: float) -> None:
@@ -83,7 +86,7 @@ class Loading:
             self._arrived(now)
 
         self._missing += 1
-        self._outbox.read(name, arrived)
+        self._outbox.read(name, arrived, self._is_wanted)
 
     def _fetch_new(self, name: str) -> None:
         def arrived(answer: StoreAnswer, now: float) -> None:
@@ -94,7 +97,7 @@ class Loading:
 
         self._missing += 1
         self._awaited.add(name)
-        self._outbox.read(name, arrived)
+        self._outbox.read(name, arrived, self._is_wanted)
 
     def _waited(self, now: float) -> None:
         """What cannot be read holds up no takeover: the coordinator will come to it."""

@@ -50,6 +50,7 @@ class Office:
             lambda loaded, now: self._loaded(loaded, record, now),
             lambda reason, now: self._contradicted(record, reason, now),
             lambda kind, reason: self._refused(record, kind, reason),
+            lambda: self._is_up(record),
         )
 
     def outdone(self, now: float) -> None:

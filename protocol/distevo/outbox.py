@@ -21,6 +21,12 @@ from distevo.instructions import (
 from distevo.soundness import is_whole
 
 Continuation = Callable[[StoreAnswer, float], None]
+Wanted = Callable[[], bool]
+"""Whether what was asked of the store is still of any use; if not, it is tried no more."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Publish(Protocol):
@@ -61,7 +67,7 @@ class _Request:
 
     make: Callable[[int], StoreInstruction]
     then: Continuation
-    is_wanted: Callable[[], bool] = lambda: True
+    is_wanted: Wanted
     wait: float = 0.0
     """Seconds between its last try and the next; 0 while it has not failed."""
 
@@ -118,32 +124,30 @@ class Outbox:
         """Add a line for the platform's user."""
         self.emit(Log(level, message, fields))
 
-    def read(self, name: str, then: Continuation) -> None:
+    def read(self, name: str, then: Continuation, is_wanted: Wanted = _always) -> None:
         """Read until there is a definite answer: an object, or that there is none.
 
         Damaged bytes are given to `then` only if they were damaged `DAMAGED_READS` times.
         """
-        self._read(name, then, DAMAGED_READS)
+        self._read(name, then, is_wanted, DAMAGED_READS)
 
-    def _read(self, name: str, then: Continuation, reads: int) -> None:
+    def _read(self, name: str, then: Continuation, is_wanted: Wanted, reads: int) -> None:
         def arrived(answer: StoreAnswer, now: float) -> None:
             if reads > 1 and answer.outcome is Outcome.DONE and not is_whole(name, answer.data):
                 self.log("warning", "an object arrived damaged; reading it again", object=name)
-                self._read(name, then, reads - 1)
+                self._read(name, then, is_wanted, reads - 1)
             else:
                 then(answer, now)
 
-        self._until_definite(lambda op: ReadObject(op, name), arrived)
+        self._until_definite(lambda op: ReadObject(op, name), arrived, is_wanted)
 
-    def list(self, prefix: str, then: Continuation) -> None:
+    def list(self, prefix: str, then: Continuation, is_wanted: Wanted = _always) -> None:
         """List until there is an answer."""
-        self._until_definite(lambda op: ListObjects(op, prefix), then)
+        self._until_definite(lambda op: ListObjects(op, prefix), then, is_wanted)
 
-    def create(self, name: str, data: bytes, then: Continuation, is_wanted: Callable[[], bool] = lambda: True) -> None:
-        """Create an object whose name nobody else makes, until it is there, a conflict being our own earlier try; or
-        until it is not wanted any more.
-        """
-        self._ask(_Request(lambda op: CreateObject(op, name, data), then, is_wanted))
+    def create(self, name: str, data: bytes, then: Continuation, is_wanted: Wanted = _always) -> None:
+        """Create an object whose name nobody else makes, until it is there: a conflict is our own earlier try."""
+        self._until_definite(lambda op: CreateObject(op, name, data), then, is_wanted)
 
     def delete(self, name: str) -> None:
         """Delete until it is gone, once at a time for each name: a store may refuse deletes for ever."""
@@ -206,15 +210,14 @@ class Outbox:
         self._waiting[self._ops] = then
         return self._ops
 
-    def _until_definite(self, make: Callable[[int], StoreInstruction], then: Continuation) -> None:
-        self._ask(_Request(make, then))
+    def _until_definite(
+        self, make: Callable[[int], StoreInstruction], then: Continuation, is_wanted: Wanted = _always
+    ) -> None:
+        self._ask(_Request(make, then, is_wanted))
 
     def _ask(self, request: _Request) -> None:
         if not request.is_wanted():
-            # It has failed, or it would not have come back here.
-            self._failing -= 1
-            if not self._failing:
-                self._trouble = None
+            self._fails_no_more(request)
             return
         self.emit(request.make(self._expect(lambda answer, now: self._resume(request, answer, now))))
 
@@ -222,13 +225,20 @@ class Outbox:
         if not answer.outcome.is_definite:
             self._rest(request, answer, now)
             return
-        if request.wait:
-            self._failing -= 1
-            if not self._failing:
-                self._trouble = None
-                self.log("info", "the store answers again")
-                self.answers_again(now)
+        if self._fails_no_more(request):
+            self.log("info", "the store answers again")
+            self.answers_again(now)
         request.then(answer, now)
+
+    def _fails_no_more(self, request: _Request) -> bool:
+        """Whether it was the last of those that did."""
+        if not request.wait:
+            return False
+        self._failing -= 1
+        if self._failing:
+            return False
+        self._trouble = None
+        return True
 
     def _rest(self, request: _Request, answer: StoreAnswer, now: float) -> None:
         if not request.wait:

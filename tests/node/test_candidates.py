@@ -52,17 +52,22 @@ def test_a_candidate_that_gets_no_further_follows_whoever_does(fault: Fault) -> 
     assert state_of(third, "b") is MemberState.ALIVE
 
 
-def test_the_plan_of_a_lost_candidacy_is_written_no_more() -> None:
-    first, second, third = three(takes_no_writes)
+@pytest.mark.parametrize(
+    ("fault", "kind", "prefix"), [(gives_no_runs, ReadObject, INBOX_RUNS), (takes_no_writes, CreateObject, PLANS)]
+)
+def test_for_a_lost_candidacy_nothing_is_asked_any_more(
+    fault: Fault, kind: type[ReadObject | CreateObject], prefix: str
+) -> None:
+    first, second, third = three(fault)
     first.stop()
     together([second, third], lambda: record(third).holder == "c")
     together([second, third], lambda: follow_each_other(third, second))
     tried: list[str] = []
 
     def noted(order: StoreInstruction) -> Outcome | None:
-        if isinstance(order, CreateObject) and order.name.startswith(PLANS):
+        if isinstance(order, kind) and order.name.startswith(prefix):
             tried.append(order.name)
-        return takes_no_writes(order)
+        return fault(order)
 
     second.fault = noted
     for _ in range(240):

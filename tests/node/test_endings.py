@@ -389,19 +389,19 @@ def test_islands_of_a_failed_run_wait_for_a_place_when_it_goes_on() -> None:
     assert place.grant > grant
 
 
+def without_plans(order: StoreInstruction) -> Outcome | None:
+    """A fault of the store: no plan comes into force."""
+    is_plan = isinstance(order, CreateObject) and order.name.startswith(PLANS)
+    return Outcome.UNKNOWN if is_plan else None
+
+
 def test_a_result_that_the_plan_on_its_way_names_is_not_swept_away_though_its_run_is_deleted_by_then() -> None:
-    is_slow = False
-
-    def fault(order: StoreInstruction) -> Outcome | None:
-        is_plan = isinstance(order, CreateObject) and order.name.startswith(PLANS)
-        return Outcome.UNKNOWN if is_slow and is_plan else None
-
     def results(world: World) -> list[str]:
         return [name for name in world.objects if name.startswith(RESULTS)]
 
-    world = World(workers=1, fault=fault)
+    world = World(workers=1)
     world.submit(tasks=1, evaluations=100)
-    is_slow = True
+    world.fault = without_plans
     world.generation(ISLAND, fitness=0.5, evaluations=100)
     world.pass_time(1)
     world.verify()
@@ -414,21 +414,15 @@ def test_a_result_that_the_plan_on_its_way_names_is_not_swept_away_though_its_ru
     world.node.term.closing.sweep_results("r")
     world.pass_time(1)
     assert results(world) == [named]
-    is_slow = False
+    world.fault = lambda _: None
     world.pass_time(60)
     assert results(world) == []
 
 
 def test_who_has_not_heard_that_a_task_goes_on_says_nothing_about_it() -> None:
-    is_slow = False
-
-    def fault(order: StoreInstruction) -> Outcome | None:
-        is_plan = isinstance(order, CreateObject) and order.name.startswith(PLANS)
-        return Outcome.UNKNOWN if is_slow and is_plan else None
-
-    world = World(workers=1, fault=fault)
+    world = World(workers=1)
     world.submit(tasks=1, evaluations=100)
-    is_slow = True
+    world.fault = without_plans
     world.generation(ISLAND, fitness=0.5, evaluations=100)
     world.pass_time(1)
     world.verify()
@@ -441,6 +435,6 @@ def test_who_has_not_heard_that_a_task_goes_on_says_nothing_about_it() -> None:
     world.node.term.fit(("r", "t0"), [a_program(b"refuted", 1.0, fit=True)], world.now)
     world.pass_time(3)
     assert world.verifying == []
-    is_slow = False
+    world.fault = lambda _: None
     world.pass_time(60)
     assert ISLAND in world.running

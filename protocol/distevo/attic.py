@@ -21,11 +21,11 @@ class Attic:
         self._since.pop(name, None)
         self._since[name] = now
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When the next one may go."""
         for since in self._since.values():
             return since + KEEP_SECONDS
-        return None
+        return float("inf")
 
     def tick(self, now: float) -> None:
         """Delete what is old enough."""

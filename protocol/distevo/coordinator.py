@@ -226,12 +226,14 @@ class Coordinator:
         """When `tick` has something to do."""
         if not self.is_begun or self.is_over:
             return float("inf")
-        deadline = min(self.desk.next_deadline(), self.janitor.next_deadline(), self._balance.next_deadline())
-        deadline = min(deadline, self._aged_at + AGE_SECONDS)
-        attic = self._attic.next_deadline()
-        if attic is not None:
-            deadline = min(deadline, attic)
-        return min(deadline, self._placing_at())
+        return min(
+            self.desk.next_deadline(),
+            self.janitor.next_deadline(),
+            self._balance.next_deadline(),
+            self._attic.next_deadline(),
+            self._aged_at + AGE_SECONDS,
+            self._placing_at(),
+        )
 
     # --- members ---------------------------------------------------------------------------------
 

@@ -208,13 +208,14 @@ class Lease:
                 raise ClusterGone("the object `cluster` has vanished from the store")
             self._seen_at = now
             return
+        if answer.token == self._token:
+            return
         record = decode_cluster(answer.data)
         if self.record is not None and record.cluster != self.record.cluster:
             raise ClusterGone(f"the store now belongs to cluster {record.cluster}, not {self.record.cluster}")
-        if answer.token != self._token:
-            if self.record is None or record.epoch != self.record.epoch:
-                self._term_seen_at = now
-            self.record, self._token, self._seen_at = record, answer.token, now
+        if self.record is None or record.epoch != self.record.epoch:
+            self._term_seen_at = now
+        self.record, self._token, self._seen_at = record, answer.token, now
 
     # --- holding ---------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ from distevo.news import News
 from distevo.node_settings import NodeSettings
 from distevo.office import Office
 from distevo.outbox import Outbox
-from distevo.phase import ENDING, PHASE_TABLE, Phase, Turning
+from distevo.phase import ENDING, IN_OFFICE, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberState, Plan
 from distevo.pruning import is_over
 from distevo.run import Run
@@ -361,7 +361,7 @@ class Node:
     def _react(self, now: float) -> None:
         """Do what follows from any event: of members that changed, and of a lease that was lost or seems free."""
         self._see_changes(now)
-        if self.lease.is_lost and self.phase in {Phase.TAKING, Phase.COORDINATING}:
+        if self.lease.is_lost and self.phase in IN_OFFICE:
             self.office.lose(now)
         if self.phase is Phase.LOADING:
             self.office.outdone(now)
@@ -465,9 +465,9 @@ class Node:
     def _watches(self) -> bool:
         """Whether another may come to hold the lease: always, but while this member holds it or is swapping. A store
         that lets it neither load nor write a plan may serve others well."""
-        if self.phase in {Phase.WATCHING, Phase.LOADING}:
+        if self.phase is Phase.WATCHING or self.phase is Phase.LOADING:
             return True
-        return self.phase in {Phase.TAKING, Phase.COORDINATING} and self.lease.is_planning and not self.lease.is_held
+        return self.lease.is_planning and not self.lease.is_held and self.phase in IN_OFFICE
 
     def _watched(self, now: float) -> None:
         if self.phase is Phase.WATCHING:
@@ -551,7 +551,7 @@ class Node:
         """Raises LocalProtocolError when what the node holds contradicts itself."""
         self.foreman.validate()
         self.exchange.merging.validate()
-        if (self.term is not None) != (self.phase in {Phase.TAKING, Phase.COORDINATING} or self._has_term_left()):
+        if (self.term is not None) != (self.phase in IN_OFFICE or self._has_term_left()):
             raise LocalProtocolError(f"a term in phase {self.phase.value}, or none")
 
     def _has_term_left(self) -> bool:

@@ -54,5 +54,7 @@ PHASE_TABLE = Table(
         **{(phase, Turning.FAULT): (Phase.GONE, "end loudly") for phase in Phase if phase is not Phase.GONE},
     },
 )
+IN_OFFICE = {Phase.TAKING, Phase.COORDINATING}
+"""It has a term."""
 ENDING = {Phase.FINISHING, Phase.LEAVING}
 """It decides nothing new any more."""

@@ -57,7 +57,7 @@ class Session:
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
-        return min(self._hasten_at, self._drain_at)
+        return self._hasten_at if self._hasten_at < self._drain_at else self._drain_at
 
     def tick(self, now: float, plan: Plan) -> None:
         """Do what is due; `plan` is the one in force."""

@@ -15,6 +15,7 @@ ANSWER_SECONDS = 30.0
 """How long a member has for a verdict before another is asked; and this platform, to have a worker for it."""
 MAX_ASKED = 3
 """Members that are asked before a guess stands unverified."""
+_NEVER = float("inf")
 
 
 @dataclass(slots=True)
@@ -91,7 +92,9 @@ class Verdicts:
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
-        return min((question.deadline for question in self._questions.values()), default=float("inf"))
+        if not self._questions:
+            return _NEVER  # As nearly always, and it is asked after every event.
+        return min(question.deadline for question in self._questions.values())
 
     def forget(self) -> None:
         """The term is over."""

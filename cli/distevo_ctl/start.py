@@ -35,8 +35,9 @@ SETTLE_SECONDS = 0.2
 def start(detach: bool, as_json: bool, log_file: Path | None, **values: Any) -> None:
     """Start the daemon of this platform.
 
-    In the foreground it logs to standard error and ends cleanly at Ctrl-C or SIGTERM, within five seconds. What it
-    had in hand is in its last checkpoint, from which the next start goes on. One daemon runs per state folder.
+    In the foreground it logs to standard error and ends cleanly at Ctrl-C, SIGTERM or the end of its terminal, within
+    five seconds. What it had in hand is in its last checkpoint, from which the next start goes on. One daemon runs per
+    state folder.
     """
     settings = settings_of(values)
     if detach:

@@ -53,8 +53,11 @@ async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
     this = asyncio.current_task()
     assert this is not None
     stop: Callable[[], object] = this.cancel
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: stop())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # A shell lets what it starts in the background ignore Ctrl-C, and `nohup` the end of the terminal. So in a
+        # notebook the button that interrupts a cell, which signals everything that cells have started, ends no daemon.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, lambda: stop())
 
     from distevod.runtime import Runtime
 

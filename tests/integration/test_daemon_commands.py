@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from distevod.state_lock import holder
 from tests.cli.conftest import Home
+from tests.support.daemon import wait_for
 
 QUICK = ("--workers", "1", "--metrics-port", "0", "--id", "here")
 
@@ -67,7 +69,7 @@ def test_detached_it_says_what_to_type_next_and_stops_when_told(home: Home) -> N
     assert log.rstrip().endswith("stopped")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_in_the_foreground_it_logs_to_standard_error_and_ends_at_signals(home: Home, number: signal.Signals) -> None:
     daemon = home.popen("daemon", "start", *QUICK, "--log-format", "json", stderr=subprocess.PIPE)
     assert daemon.stderr is not None
@@ -79,6 +81,21 @@ def test_in_the_foreground_it_logs_to_standard_error_and_ends_at_signals(home: H
     messages = [json.loads(line)["message"] for line in rest.splitlines()]
     assert "stopping" in messages
     assert messages[-1] == "stopped"
+
+
+def test_in_the_background_of_a_shell_it_goes_on_when_that_is_interrupted_or_ends(home: Home) -> None:
+    """As from a cell of a notebook: its button for an interrupt signals all that cells have started."""
+    log = home.folder / "log"
+    command = shlex.join(home.command("daemon", "start", *QUICK))
+    subprocess.run(["sh", "-c", f"nohup {command} 2>{log} >&2 &"], env=home.environ, cwd=home.folder, check=True)
+    wait_for(lambda: log.exists() and "ready" in log.read_text(), "the daemon to answer")
+    daemon = holder(home.state_dir)
+    assert daemon is not None
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(daemon.pid, number)
+    assert home.json("status")["members"][0]["state"] == "alive"
+    assert "stopping" not in log.read_text()
+    home.distevod("stop")
 
 
 def test_the_folders_follow_the_variables(home: Home) -> None:

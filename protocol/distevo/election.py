@@ -75,6 +75,12 @@ ELECTION_TABLE = Table(
 )
 
 
+# Asked after every event; bound once, since looking them up costs as much as a step.
+_CALM, _WAITING, _ASKING, _TRYING = Candidacy
+_TRUSTED = Occasion.TRUSTED
+_FALLEN = {State.SUSPECT, State.DEAD, State.LEFT}
+
+
 class Election:
     """One member's side of it."""
 
@@ -98,7 +104,7 @@ class Election:
         self._member, self._boot = member, boot
         self._lease, self._table, self._rng = lease, table, rng
         self._is_linked, self._has_twin, self._ask, self._look, self._run = is_linked, has_twin, ask, look, run
-        self.state = Candidacy.CALM
+        self.state = _CALM
         self._plan = Plan(epoch=0, version=0)
         self._round = 0
         self._turn_at = self._answer_by = float("inf")
@@ -122,15 +128,15 @@ class Election:
 
     @property
     def _is_trying(self) -> bool:
-        return self.state is Candidacy.TRYING
+        return self.state is _TRYING
 
     def consider(self, now: float) -> None:
         """Look at the lease and at who is heard; to be called after every event of a member without the lease."""
         if self._is_trying or self._lease.is_writing:
             return
         occasion = self._occasion(now)
-        if self.state is Candidacy.CALM:
-            if occasion is not Occasion.TRUSTED and now >= self._rest_until and not self._stands_back():
+        if self.state is _CALM:
+            if occasion is not _TRUSTED and now >= self._rest_until and not self._stands_back():
                 self._step(occasion)
                 self.has_deferred = self._has_twin(self._plan)
                 self._turn_at = now + self._delay()
@@ -139,25 +145,25 @@ class Election:
                     self._look(now)
         else:
             self._step(occasion)
-        if self.state is Candidacy.WAITING and now >= self._turn_at:
+        if self.state is _WAITING and now >= self._turn_at:
             self._step(Occasion.TURN)
             self._begin_asking(occasion, now)
-        elif self.state is Candidacy.ASKING and (self._is_answered() or now >= self._answer_by):
+        elif self.state is _ASKING and (self._is_answered() or now >= self._answer_by):
             self._conclude(now)
         if self._is_trying:
             self._run(now)
 
     def next_deadline(self) -> float:
         """When `consider` has something to do."""
-        if self.state is Candidacy.WAITING:
+        if self.state is _WAITING:
             return self._turn_at
-        if self.state is Candidacy.ASKING:
+        if self.state is _ASKING:
             return self._answer_by
         return float("inf")
 
     def answered(self, sender: str, head: PreVote) -> None:
         """A member answers."""
-        if self.state is Candidacy.ASKING and head.round == self._round and head.hears is not None:
+        if self.state is _ASKING and head.round == self._round and head.hears is not None:
             self._answers[sender] = head.hears
 
     def answer(self, head: PreVote, now: float) -> PreVote:
@@ -200,13 +206,13 @@ class Election:
             return Occasion.VACANT
         record = lease.record
         assert record is not None
-        if self._table.state(record.holder) not in {State.SUSPECT, State.DEAD, State.LEFT}:
-            return Occasion.TRUSTED
+        if self._table.state(record.holder) not in _FALLEN:
+            return _TRUSTED
         # Only who was heard in its term can fall silent in it. Of one that never was, the object itself has to tell:
         # else the halves of a cluster that is cut in two would take the lease from each other in turn.
         heard_at = self._table.heard_at(record.holder)
         was_heard = heard_at is not None and lease.has_begun_before(heard_at)
-        return Occasion.DOUBTED if was_heard or self._is_quiet(now) else Occasion.TRUSTED
+        return Occasion.DOUBTED if was_heard or self._is_quiet(now) else _TRUSTED
 
     def _is_quiet(self, now: float) -> bool:
         """Whether the holder has missed a renewal, as far as `cluster` shows."""

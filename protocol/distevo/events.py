@@ -42,7 +42,10 @@ class Outcome(Enum):
     @property
     def is_definite(self) -> bool:
         """Whether the store has answered."""
-        return self is not Outcome.UNKNOWN and self is not Outcome.UNAVAILABLE
+        return self not in _INDEFINITE
+
+
+_INDEFINITE = {Outcome.UNKNOWN, Outcome.UNAVAILABLE}
 
 
 class StoreAnswer(msgspec.Struct, frozen=True):

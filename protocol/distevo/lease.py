@@ -78,6 +78,8 @@ WRITE_TABLE = Table(
     },
 )
 
+_PLANNING = WriteState.PLANNING  # bound once, since it is asked for after every event
+
 
 @dataclass(frozen=True, slots=True)
 class InForce:
@@ -200,7 +202,7 @@ class Lease:
     @property
     def is_planning(self) -> bool:
         """Whether the plan object of a write is being created, which a store may refuse for long."""
-        return self._state is WriteState.PLANNING
+        return self._state is _PLANNING
 
     def _see(self, answer: StoreAnswer, now: float) -> None:
         if answer.outcome is Outcome.MISSING:
@@ -270,7 +272,7 @@ class Lease:
         return float("inf") if self._write is not None else self._last_write + self._swap_interval
 
     def _due(self) -> float | None:
-        if not self.is_ours or self._write is not None:
+        if self._write is not None or not self.is_ours:
             return None
         soonest = self.soonest_write()
         if self._is_dirty or self._is_releasing:

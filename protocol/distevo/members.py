@@ -313,7 +313,8 @@ class MemberTable:
 
         At one moment that is the order of the ids. To be called after every event, since hearing too makes changes.
         """
-        while (entry := self._next()) is not None and entry.queued_at <= now:
+        # No entry is due before the time in the heap says so, and often that is all there is to see.
+        while self._heap and self._heap[0][0] <= now and (entry := self._next()) is not None and entry.queued_at <= now:
             if entry.state is _A:
                 self._step(entry, MemberEvent.LINK_LOST if entry.redial_at <= now else MemberEvent.SILENCE)
                 # From now and not from when it was due: a refutation has its time even if we are late.

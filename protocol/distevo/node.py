@@ -65,7 +65,7 @@ from distevo.news import News
 from distevo.node_settings import NodeSettings
 from distevo.office import Office
 from distevo.outbox import Outbox
-from distevo.phase import ENDING, IN_OFFICE, PHASE_TABLE, Phase, Turning
+from distevo.phase import ENDED, ENDING, IN_OFFICE, PHASE_TABLE, Phase, Turning
 from distevo.plan import MemberState, Plan
 from distevo.pruning import is_over
 from distevo.run import Run
@@ -80,6 +80,8 @@ from distevo.work import IslandWork
 
 FINISH_SECONDS = 1.0
 """How long a stop waits for generations to end."""
+# Asked after every event; bound once, since looking them up costs as much as a step of a table.
+_WATCHING, _LOADING, _COORDINATING, _GONE = Phase.WATCHING, Phase.LOADING, Phase.COORDINATING, Phase.GONE
 
 
 class Node:
@@ -94,7 +96,7 @@ class Node:
     ) -> None:
         """`stopwatch`: measures what merges cost."""
         self.settings = settings
-        self.phase = Phase.WATCHING
+        self.phase = _WATCHING
         self.owner = f"{settings.member}-{settings.boot}"
         self.now = 0.0
         """Time of the event that is being handled."""
@@ -214,7 +216,7 @@ class Node:
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Take one event in; returns what is to be done, in order."""
-        if self.phase is Phase.GONE:
+        if self.phase is _GONE:
             return []
         self.now = now
         self.handled += 1
@@ -223,7 +225,7 @@ class Node:
             self.table.lagged(now - self._deadline, now)
         deadline: float | None = now
         try:
-            if isinstance(event, Tick):
+            if type(event) is Tick:
                 self._see_changes(now)
             else:
                 self._dispatch(event, now)
@@ -238,7 +240,7 @@ class Node:
             self.leave_with(kind_of(error), str(error))
             deadline = None
         # What is due at once is not late yet.
-        self._deadline = None if deadline is None else max(deadline, now)
+        self._deadline = now if deadline is not None and deadline < now else deadline
         return self.outbox.take()
 
     def next_deadline(self) -> float | None:
@@ -346,7 +348,7 @@ class Node:
         return self.following.plan.runs[mark.island.run].tasks[mark.island.task].islands[mark.island.island].grant
 
     def _inbox_changed(self, now: float) -> None:
-        if self.phase is Phase.COORDINATING and self.term is not None:
+        if self.phase is _COORDINATING and self.term is not None:
             self.term.desk.look(now)
         else:
             self.office.has_mail = True
@@ -363,18 +365,18 @@ class Node:
         self._see_changes(now)
         if self.lease.is_lost and self.phase in IN_OFFICE:
             self.office.lose(now)
-        if self.phase is Phase.LOADING:
+        if self.phase is _LOADING:
             self.office.outdone(now)
-        if self.phase is Phase.WATCHING and self.following.has_looked:
+        if self.phase is _WATCHING and self.following.has_looked:
             self.election.consider(now)
-        if self._is_draining and self.foreman.is_empty and self.phase not in ENDING | {Phase.GONE}:
+        if self._is_draining and self.foreman.is_empty and self.phase not in ENDED:
             self.outbox.log("info", "drained: nothing is left here, so this platform leaves")
             self._stop(now)
 
     def _tick(self, now: float) -> None:
         """Do what is due."""
         self.outbox.tick(now)
-        if self.phase is Phase.COORDINATING and self.term is not None:
+        if self.phase is _COORDINATING and self.term is not None:
             # Before the lease, so that what was decided now goes with the write that is due.
             self.term.tick(now)
             self.dispatch.verdicts.tick(now)
@@ -396,7 +398,7 @@ class Node:
             self._checkpoint(now)
 
     def _next_deadline(self) -> float | None:
-        if self.phase is Phase.GONE:
+        if self.phase is _GONE:
             return None
         # Asked after every event: hence the plain loop.
         deadline = float("inf")
@@ -410,12 +412,12 @@ class Node:
         due = self.keeper.due()
         if due is not None and due < deadline:
             deadline = due
-        if self._watches:
-            deadline = min(deadline, self._next_watch)
-        if self.phase is Phase.WATCHING:
+        if self._next_watch < deadline and self._watches:
+            deadline = self._next_watch
+        if self.phase is _WATCHING:
             deadline = min(deadline, self.election.next_deadline())
-        elif self.term is not None:
-            deadline = min(deadline, self.term.next_deadline(), self.dispatch.verdicts.next_deadline())
+        elif (term := self.office.term) is not None:
+            deadline = min(deadline, term.next_deadline(), self.dispatch.verdicts.next_deadline())
         return deadline if deadline != float("inf") else None
 
     def probe(self) -> None:
@@ -458,19 +460,19 @@ class Node:
         self.exchange.follow(plan, now)
         self.library.keep({run.object for run in plan.runs.values() if not run.state.is_final})
         self.keeper.prune(self._grant_in_force)
-        if self.phase is Phase.WATCHING:
+        if self.phase is _WATCHING:
             self.joining.announce(now)
 
     @property
     def _watches(self) -> bool:
         """Whether another may come to hold the lease: always, but while this member holds it or is swapping. A store
         that lets it neither load nor write a plan may serve others well."""
-        if self.phase is Phase.WATCHING or self.phase is Phase.LOADING:
+        if self.phase is _WATCHING or self.phase is _LOADING:
             return True
         return self.lease.is_planning and not self.lease.is_held and self.phase in IN_OFFICE
 
     def _watched(self, now: float) -> None:
-        if self.phase is Phase.WATCHING:
+        if self.phase is _WATCHING:
             self.joining.announce(now)
 
     def look_at_once(self, now: float) -> None:
@@ -479,7 +481,7 @@ class Node:
 
     def look_soon(self, now: float) -> None:
         """Somebody knows a newer plan, or the holder is going."""
-        if self.phase is Phase.WATCHING:
+        if self.phase is _WATCHING:
             # No more often than a plan can be written; what is hinted at meanwhile is looked at then, and not missed.
             soonest = max(now, self._watched_at + self.settings.swap_interval)
             self._next_watch = min(self._next_watch, soonest)
@@ -520,7 +522,7 @@ class Node:
 
     def leave_with(self, kind: str, reason: str) -> None:
         """Nothing can be decided any more: end, and say why."""
-        if self.phase is not Phase.GONE:
+        if self.phase is not _GONE:
             self.turn(Turning.FAULT)
             self.outbox.emit(Exit(reason, kind))
 
@@ -555,4 +557,4 @@ class Node:
             raise LocalProtocolError(f"a term in phase {self.phase.value}, or none")
 
     def _has_term_left(self) -> bool:
-        return self.phase in ENDING | {Phase.GONE} and self.term is not None
+        return self.phase in ENDED and self.term is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol, Self
 
 from distevo.events import Outcome, StoreAnswer
@@ -219,7 +220,7 @@ class Outbox:
         if not request.is_wanted():
             self._fails_no_more(request)
             return
-        self.emit(request.make(self._expect(lambda answer, now: self._resume(request, answer, now))))
+        self.emit(request.make(self._expect(partial(self._resume, request))))
 
     def _resume(self, request: _Request, answer: StoreAnswer, now: float) -> None:
         if not answer.outcome.is_definite:

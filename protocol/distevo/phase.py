@@ -58,3 +58,5 @@ IN_OFFICE = {Phase.TAKING, Phase.COORDINATING}
 """It has a term."""
 ENDING = {Phase.FINISHING, Phase.LEAVING}
 """It decides nothing new any more."""
+ENDED = ENDING | {Phase.GONE}
+"""Or nothing at all."""

@@ -33,12 +33,16 @@ class RunState(StrEnum):
     @property
     def is_over(self) -> bool:
         """Whether no island of it will be worked on unless it is extended."""
-        return self in {RunState.DONE, RunState.CANCELLED, RunState.FAILED}
+        return self in _OVER
 
     @property
     def is_final(self) -> bool:
         """Whether no task of it will be closed any more unless it is extended: what a cancelled run began still is."""
-        return self in {RunState.DONE, RunState.FAILED}
+        return self in _FINAL
+
+
+_FINAL = {RunState.DONE, RunState.FAILED}
+_OVER = {*_FINAL, RunState.CANCELLED}
 
 
 class TaskState(StrEnum):
@@ -47,6 +51,9 @@ class TaskState(StrEnum):
     OPEN = "open"
     DONE = "done"
     FAILED = "failed"
+
+
+_OPEN = TaskState.OPEN  # bound once, since it is asked for so often
 
 
 class IslandPlace(msgspec.Struct, array_like=True, gc=False):
@@ -93,7 +100,7 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     def is_open_in(self, run: RunState) -> bool:
         """Whether, in a run of this state, something of it is left to do."""
-        return self.state is TaskState.OPEN and not run.is_final
+        return self.state is _OPEN and run not in _FINAL
 
 
 class RunPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -211,8 +218,10 @@ class Plan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     def open_task(self, run: str, task: str) -> TaskPlan | None:
         """A task of which something is left to do; None where there is no such."""
         found = self.runs.get(run)
-        entry = found.tasks.get(task) if found is not None else None
-        return entry if found is not None and entry is not None and entry.is_open_in(found.state) else None
+        if found is None:
+            return None
+        entry = found.tasks.get(task)
+        return entry if entry is not None and entry.is_open_in(found.state) else None
 
     def place_of(self, run: str, task: str, island: int) -> IslandPlace | None:
         """Where an island lives, or lived; None where the plan does not say."""

@@ -85,6 +85,8 @@ ISLAND_TABLE = Table(
     },
 )
 
+_FETCHING = {Stage.FETCHING, Stage.RETURNING}
+
 
 @dataclass(slots=True)
 class IslandWork:
@@ -137,7 +139,7 @@ class IslandWork:
     @property
     def is_fetching(self) -> bool:
         """Whether it waits for what former owners made of it."""
-        return self.stage in {Stage.FETCHING, Stage.RETURNING}
+        return self.stage in _FETCHING
 
     @property
     def is_begun(self) -> bool:

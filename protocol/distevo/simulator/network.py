@@ -8,6 +8,7 @@ the refusal of its next frame, gets through; a machine that loses power says not
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from typing import Protocol
 
 from distevo.codec import decode, encode
@@ -76,7 +77,7 @@ class Network:
         self._cuts: list[Cut] = []
         self._undialable: list[Undialable] = []
         self._lossy: list[Lossy] = []
-        self.sent: dict[Command, int] = {}
+        self.sent: defaultdict[Command, int] = defaultdict(int)
         """Frames by command."""
         self.acknowledged = 0
         """Batches of migrants that were acknowledged over a connection."""
@@ -126,7 +127,7 @@ class Network:
         """Send a frame; on a connection that is closed by now it is lost."""
         end = boot.links.get(order.link)
         command = order.head.command
-        self.sent[command] = self.sent.get(command, 0) + 1
+        self.sent[command] += 1
         # A relayed frame says what it is in the same place as any.
         if command is Command.MIGRANTS_ACK or (
             command is Command.FORWARD and order.payload[COMMAND_AT] == Command.MIGRANTS_ACK

@@ -279,7 +279,7 @@ class Store:
         return not self._away and not self._flaky
 
     def _is_away(self, member: str) -> bool:
-        return any(not fault.members or member in fault.members for fault in self._away)
+        return bool(self._away) and any(not fault.members or member in fault.members for fault in self._away)
 
 
 def _folder(name: str) -> str:

@@ -88,7 +88,8 @@ class Views:
 
 
 def _living(plan: Plan) -> set[str]:
-    return {member.owner(name) for name, member in plan.members.items() if member.state is MemberState.ALIVE}
+    alive = MemberState.ALIVE
+    return {member.owner(name) for name, member in plan.members.items() if member.state is alive}
 
 
 def _is_alive(plan: Plan, owner: str) -> bool:

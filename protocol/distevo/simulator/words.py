@@ -86,8 +86,8 @@ def _log(line: instructions.Log) -> str:
 
 _BRIEF: dict[type, Callable[[Any], str | tuple[Any, ...]]] = {
     str: lambda text: text,
-    events.StoreAnswer: lambda event: ("StoreAnswer", event.op, event.outcome.value, event.token, len(event.data)),
-    events.Received: lambda event: ("Received", event.link, event.head.command.value, len(event.payload)),
+    events.StoreAnswer: lambda event: ("StoreAnswer", event.op, event.outcome, event.token, len(event.data)),
+    events.Received: lambda event: ("Received", event.link, event.head.command, len(event.payload)),
     events.LinkOpened: lambda event: ("LinkOpened", event.link, event.key),
     events.LinkClosed: lambda event: ("LinkClosed", event.link),
     events.DialFailed: lambda event: ("DialFailed", event.member),

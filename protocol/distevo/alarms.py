@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", int, str)
+Clock = Callable[[], float | None]
+"""When something is due next; None or infinity for never. All clocks are asked after every event, so what has parts
+hands theirs up, and asks none of them itself."""
 
 
 class Alarms(Generic[K]):

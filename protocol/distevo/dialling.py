@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from blake3 import blake3
 
-from distevo.alarms import Alarms
+from distevo.alarms import Alarms, Clock
 from distevo.contact import Contact
 from distevo.instructions import Dial
 from distevo.outbox import Outbox
@@ -46,6 +46,8 @@ class Dialler:
         self._aims: dict[str, _Aim] = {}
         self._alarms: Alarms[str] = Alarms()
         """When each is dialled next; not while a dial is under way or a link is there."""
+        self.clock: Clock = self._alarms.next_deadline
+        """When `tick` has something to do."""
 
     def aim(self, wished: Mapping[str, Contact], now: float) -> None:
         """Dial these from now on, and no others. A new boot or endpoint is dialled without waiting."""
@@ -99,10 +101,6 @@ class Dialler:
             if not self._is_linked(member):
                 aim.is_pending = True
                 self._outbox.emit(Dial(member, aim.contact.endpoints, aim.contact.key))
-
-    def next_deadline(self) -> float | None:
-        """When somebody is to be dialled."""
-        return self._alarms.next_deadline()
 
     def _goes_first(self, member: str) -> bool:
         # Who cannot be dialled has nobody to wait for.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from blake3 import blake3
 
 from distevo import seen
+from distevo.alarms import Clock
 from distevo.block import fitting, pack, unpack
 from distevo.codec import MAX_PROGRAM_BYTES
 from distevo.errors import BlockError, RemoteProtocolError
@@ -48,6 +49,8 @@ class Exchange:
         self._early: dict[IslandId, dict[int, list[Program]]] = {}
         """Immigrants of islands here that have not begun: the last batch of each source."""
         self._seen = seen.SeenKeys()
+        self.clocks: tuple[Clock, ...] = (self.migration.next_deadline, self._seen.next_deadline)
+        """When `tick` has something to do: at the earliest of these."""
         self._plan = Plan(epoch=0, version=0)
         self._within: dict[Edge, EdgeStatus] = {}
         """Edges between two islands here, which need no message."""
@@ -216,13 +219,6 @@ class Exchange:
                 elif owner:
                     self.announced_bytes += len(announcement.keys)
                     self._send(owner, head, announcement.keys)
-
-    def next_deadline(self) -> float | None:
-        """When `tick` has something to do."""
-        migration, seen_keys = self.migration.next_deadline(), self._seen.next_deadline()
-        if migration is None or seen_keys is None:
-            return migration if migration is not None else seen_keys
-        return min(migration, seen_keys)
 
     def _is_source(self, sender: str, head: Migrants) -> bool:
         places = self._places((head.run, head.task))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 
-from distevo.alarms import Alarms
+from distevo.alarms import Alarms, Clock
 from distevo.contact import Contact
 from distevo.dialling import Dialler
 from distevo.events import DialFailed, LinkClosed, LinkOpened, Malformed
@@ -58,6 +58,8 @@ class Links:
         self._dialler = Dialler(me, is_dialable, outbox, self.open.__contains__)
         self._alarms: Alarms[int] = Alarms()
         """When each link, by its number, is hung up unless something happens before."""
+        self.clocks: tuple[Clock, ...] = (self._alarms.next_deadline, self._dialler.clock)
+        """When `tick` has something to do: at the earliest of these."""
         self._contacts: Mapping[str, Contact] = {}
         self._wished: Mapping[str, Contact] = {}
         self._owners: dict[str, str] = {}
@@ -195,13 +197,6 @@ class Links:
                 self._counts["greetings_timed_out"] += 1
                 self._close(link, LinkEvent.TIME_OUT, now)
         self._dialler.tick(now)
-
-    def next_deadline(self) -> float | None:
-        """When `tick` has something to do."""
-        link, dial = self._alarms.next_deadline(), self._dialler.next_deadline()
-        if link is None or dial is None:
-            return link if dial is None else dial
-        return min(link, dial)
 
     # --- greetings -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from distevo.alarms import Alarms
+from distevo.alarms import Alarms, Clock
 from distevo.box import decode_box
 from distevo.codec import decode_inner
 from distevo.errors import ObjectError, RemoteProtocolError
@@ -79,6 +79,8 @@ class Mailboxes:
         self._boxes: dict[str, _Mailbox] = {}
         self._alarms: Alarms[str] = Alarms()
         """When each mailbox is looked at next."""
+        self.clock: Clock = self._alarms.next_deadline
+        """When `tick` has something to do."""
 
     def watch(self, member: str, boot: str, at: float) -> None:
         """Look at this mailbox from `at` on, or sooner, whenever its owner is heard in no other way."""
@@ -104,10 +106,6 @@ class Mailboxes:
             elif kind is PathKind.MAIL or box.next:
                 # If there was mail before the link, what it wrote last is fetched too.
                 self._look(member, box, now)
-
-    def next_deadline(self) -> float | None:
-        """When `tick` has something to do."""
-        return self._alarms.next_deadline()
 
     def _look(self, member: str, box: _Mailbox, now: float) -> None:
         box.is_busy = True

@@ -16,9 +16,9 @@ here.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from functools import partial
 
+from distevo.alarms import Clock
 from distevo.attic import Attic
 from distevo.coordinator import Coordinator
 from distevo.dispatch import Dispatch
@@ -188,14 +188,14 @@ class Node:
         self.farewell = Farewell(
             self.keeper, self.lease, self.router, self._checkpoint, self.office.resign, self.dispatch.goodbye
         )
-        self._clocks: tuple[Callable[[], float | None], ...] = (
+        self._clocks: tuple[Clock, ...] = (
             self.outbox.next_deadline,
             self.lease.next_deadline,
             self.table.next_deadline,
             *self.router.clocks,
             self.news.next_deadline,
             self.handover.next_deadline,
-            self.exchange.next_deadline,
+            *self.exchange.clocks,
             self.session.next_deadline,
             self.foreman.next_deadline,
         )

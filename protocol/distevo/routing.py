@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
+from distevo.alarms import Clock
 from distevo.beats import Beats
 from distevo.codec import decode_inner, encode
 from distevo.contact import FAR, Contact, wished
@@ -102,11 +103,11 @@ class Router:
             on_box=lambda member, boot, now: listener.alive(member, boot, MAIL, now),
             on_letter=self._letter,
         )
-        self.clocks: tuple[Callable[[], float | None], ...] = (
-            self._links.next_deadline,
+        self.clocks: tuple[Clock, ...] = (
+            *self._links.clocks,
             self._beats.next_deadline,
             self._mail.next_deadline,
-            self._mailboxes.next_deadline,
+            self._mailboxes.clock,
         )
         """When `tick` or `due_heartbeats` has something to do: at the earliest of these."""
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", int, str)
-Clock = Callable[[], float | None]
-"""When something is due next; None or infinity for never. All clocks are asked after every event, so what has parts
-hands theirs up, and asks none of them itself."""
+NEVER = float("inf")
+Clock = Callable[[], float]
+"""When something is due next, or `NEVER`. All clocks are asked after every event, so what has parts hands theirs up,
+and asks none of them itself."""
 
 
 class Alarms(Generic[K]):
@@ -32,14 +33,14 @@ class Alarms(Generic[K]):
 
     def bring(self, key: K, at: float) -> None:
         """Wake for this key no later than that."""
-        if at < self._at.get(key, float("inf")):
+        if at < self._at.get(key, NEVER):
             self.set(key, at)
 
     def cancel(self, key: K) -> None:
         """Do not wake for this key."""
         self._at.pop(key, None)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When the next is due."""
         heap = self._heap
         while heap:
@@ -47,12 +48,11 @@ class Alarms(Generic[K]):
             if self._at.get(key) == at:
                 return at
             heapq.heappop(heap)
-        return None
+        return NEVER
 
     def due(self, now: float) -> K | None:
         """The first key that is due, which is cancelled; None where none is."""
-        at = self.next_deadline()
-        if at is None or at > now:
+        if self.next_deadline() > now:
             return None
         key = self._heap[0][1]
         del self._at[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distevo.alarms import NEVER
 from distevo.outbox import Outbox
 
 KEEP_SECONDS = 3600.0
@@ -25,7 +26,7 @@ class Attic:
         """When the next one may go."""
         for since in self._since.values():
             return since + KEEP_SECONDS
-        return float("inf")
+        return NEVER
 
     def tick(self, now: float) -> None:
         """Delete what is old enough."""

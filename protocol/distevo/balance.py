@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from statistics import median_low
 
+from distevo.alarms import NEVER
 from distevo.outbox import Outbox
 from distevo.plan import MemberPlan
 
@@ -62,7 +63,7 @@ class Balance:
         """By boot: whether it is slower than the plan has it, or faster, and since when."""
         self._worked_at: dict[str, float] = {}
         """By boot."""
-        self._look_at = float("inf")
+        self._look_at = NEVER
 
     def begin(self, now: float) -> None:
         """A term begins."""

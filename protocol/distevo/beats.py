@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
+from distevo.alarms import NEVER
+
 TOGETHER = 0.25
 """Beats that are due within this part of the shortest interval go together, and from then on keep step."""
 NOTICED_INTERVALS = 2.0
@@ -37,7 +39,7 @@ class Beats:
 
     def expect(self, member: str, at: float) -> None:
         """Beat for this peer, at this time if it is sent no heartbeat before: what was sent last has not arrived."""
-        self.sent[member] = -float("inf")
+        self.sent[member] = -NEVER
         self._bring(member, at)
 
     def drop(self, member: str) -> None:
@@ -52,7 +54,7 @@ class Beats:
         """
         due = []
         until = now
-        while (at := self.next_deadline()) is not None and at <= until:
+        while self.next_deadline() <= until:
             member = self._heap[0][1]
             on_path = self.sent[member] + self._interval(member)
             if on_path <= until:
@@ -64,7 +66,7 @@ class Beats:
                 self._replace(member, min(on_path, now + self._shortest))
         return due
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When a beat may be due."""
         heap = self._heap
         while heap:
@@ -76,7 +78,7 @@ class Beats:
             if sent + self._shortest <= at:
                 return at
             self._replace(member, sent + min(self._interval(member), self._noticed))
-        return None
+        return NEVER
 
     def _replace(self, member: str, at: float) -> None:
         self._at[member] = at

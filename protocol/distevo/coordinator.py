@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 
+from distevo.alarms import NEVER
 from distevo.attic import Attic
 from distevo.balance import Balance
 from distevo.closing import Closing, Merge, Verify
@@ -109,8 +110,8 @@ class Coordinator:
         self.is_begun = self.is_over = self._is_leaving = False
         self._counted_at = self._aged_at = now
         self._is_changed = True
-        self._placed_at = -float("inf")
-        self._replace_at = float("inf")
+        self._placed_at = -NEVER
+        self._replace_at = NEVER
         self._join(says)
         self._fresh = [
             name for name in sorted(loaded.fresh(), key=in_order) if self.desk.take_in(name, loaded.objects[name], now)
@@ -218,14 +219,14 @@ class Coordinator:
             self._publish()
 
     def _placing_at(self) -> float:
-        due = min(self._replace_at, self._placed_at + PLACING_SECONDS if self._is_changed else float("inf"))
+        due = min(self._replace_at, self._placed_at + PLACING_SECONDS if self._is_changed else NEVER)
         # What no write can carry yet is placed with all that happens until one can.
         return max(due, self._soonest_write())
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
         if not self.is_begun or self.is_over:
-            return float("inf")
+            return NEVER
         return min(
             self.desk.next_deadline(),
             self.janitor.next_deadline(),
@@ -292,7 +293,7 @@ class Coordinator:
 
     def _change_now(self) -> None:
         """Place before the next write: the plan that calls a member dead, or replaced, is to give its islands away."""
-        self._is_changed, self._placed_at = True, -float("inf")
+        self._is_changed, self._placed_at = True, -NEVER
 
     def _place(self, now: float) -> bool:
         """Place islands anew; whether anything changed."""
@@ -310,7 +311,7 @@ class Coordinator:
             self._placed_at = now
         has_waiting = any(not owners.get(island.id, island.owner) for island in islands)
         has_queued = any(not (island.is_begun or island.is_resting) for island in islands)
-        again = WAITING_SECONDS if has_waiting else QUEUED_SECONDS if has_queued else float("inf")
+        again = WAITING_SECONDS if has_waiting else QUEUED_SECONDS if has_queued else NEVER
         self._replace_at = now + again
         return is_changed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from distevo.alarms import NEVER
 from distevo.command import decode_command
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
@@ -51,7 +52,7 @@ class Desk:
         self._is_listing = False
         self._again = False
         self._next_listing = 0.0
-        self._looked_at = -float("inf")
+        self._looked_at = -NEVER
         self._reading: dict[str, float] = {}
         """Since when each object is being read."""
         self._cleared: set[str] = set()

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from distevo.alarms import NEVER
 from distevo.lease import RENEWALS_PER_TTL, Lease
 from distevo.machine import Table
 from distevo.members import MemberTable, State
@@ -107,8 +108,8 @@ class Election:
         self.state = _CALM
         self._plan = Plan(epoch=0, version=0)
         self._round = 0
-        self._turn_at = self._answer_by = float("inf")
-        self._rest_until = -float("inf")
+        self._turn_at = self._answer_by = NEVER
+        self._rest_until = -NEVER
         self._answers: dict[str, bool] = {}
         self._asked = 0
         self._has_won = False
@@ -159,7 +160,7 @@ class Election:
             return self._turn_at
         if self.state is _ASKING:
             return self._answer_by
-        return float("inf")
+        return NEVER
 
     def answered(self, sender: str, head: PreVote) -> None:
         """A member answers."""

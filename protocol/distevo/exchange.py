@@ -204,8 +204,7 @@ class Exchange:
     def tick(self, now: float) -> None:
         """Send what is due."""
         self.migration.tick(now)
-        due = self._seen.next_deadline()
-        if due is None or now < due:
+        if now < self._seen.next_deadline():
             return
         for announcement in self._seen.announce(now):
             run = self._plan.runs.get(announcement.run)

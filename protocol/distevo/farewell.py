@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from distevo.alarms import NEVER
 from distevo.keeper import Keeper
 from distevo.lease import Lease
 from distevo.routing import Router
@@ -20,7 +21,7 @@ class Farewell:
     def __init__(self, keeper: Keeper, lease: Lease, router: Router, checkpoint: Do, release: Do, goodbye: Do) -> None:
         self._keeper, self._lease, self._router = keeper, lease, router
         self._checkpoint, self._release, self._goodbye = checkpoint, release, goodbye
-        self._leave_by = float("inf")
+        self._leave_by = NEVER
         self._has_saved = self._is_released = self._has_said_goodbye = False
 
     def begin(self, now: float) -> None:
@@ -35,11 +36,11 @@ class Farewell:
         """When there is something to do: at once, as soon as nothing is on its way."""
         if are_workers_gone and not self._keeper.is_writing:
             if self._keeper.has_news and self._has_saved:
-                return min(self._leave_by, self._keeper.due() or self._leave_by)
+                return min(self._leave_by, self._keeper.due())
             is_to_release = self._lease.is_ours and not self._is_released
             is_waiting = self._has_said_goodbye and not self._router.is_finished
             if self._keeper.has_news or is_to_release or (self._lease.is_settled and not is_waiting):
-                return -float("inf")
+                return -NEVER
         return self._leave_by
 
     def go_on(self, now: float) -> bool:
@@ -47,8 +48,7 @@ class Farewell:
         if self._keeper.is_writing:
             return False
         if self._keeper.has_news:
-            due = self._keeper.due()
-            if not self._has_saved or (due is not None and now >= due):
+            if not self._has_saved or now >= self._keeper.due():
                 self._has_saved = True
                 self._checkpoint(now)
             return False

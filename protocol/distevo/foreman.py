@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from distevo.alarms import NEVER
 from distevo.block import pack
 from distevo.checkpoint import Counters, IslandSnapshot, latest, restore
 from distevo.convergence import SWEEP_OVER
@@ -45,7 +46,6 @@ REREAD_SECONDS = 300.0
 ISLANDS_AHEAD = 2
 """Each slot has at least this many islands placed, so that a worker never waits for its next one. Those of a task that
 is at work are placed all the same: they exchange programs while they evolve."""
-_NEVER = float("inf")
 
 
 class Foreman:
@@ -334,7 +334,7 @@ class Foreman:
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
         if not self._waits_until:
-            return _NEVER  # As nearly always, and it is asked after every event.
+            return NEVER  # As nearly always, and it is asked after every event.
         return min(self._waits_until.values())
 
     def tick(self, now: float) -> None:
@@ -343,7 +343,7 @@ class Foreman:
             return
         for name, until in self._waits_until.items():
             if until <= now:
-                self._waits_until[name] = _NEVER
+                self._waits_until[name] = NEVER
                 for work in list(self.islands.values()):
                     if work.life[0] == name and work.is_fetching and work.run is None:
                         self._refuse(work.id.run, STORE_AWAY)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from distevo.alarms import NEVER
 from distevo.checkpoint import IslandSnapshot
 from distevo.events import IslandId
 from distevo.keeper import Mark
@@ -34,7 +35,7 @@ class HandOver:
     def __init__(self, send: Callable[[str, IslandSnapshot], None], done: Callable[[IslandId], None]) -> None:
         self._send, self._done = send, done
         self._partings: dict[IslandId, _Parting] = {}
-        self._repeat_at = float("inf")
+        self._repeat_at = NEVER
         self._is_leaving = False
 
     def leave(self) -> None:
@@ -85,7 +86,7 @@ class HandOver:
                 self._end(island, parting)
             elif not parting.is_taken:
                 self._send(parting.owner, parting.snapshot)
-        self._repeat_at = now + REPEAT_SECONDS if self._partings else float("inf")
+        self._repeat_at = now + REPEAT_SECONDS if self._partings else NEVER
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""

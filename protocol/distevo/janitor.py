@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from functools import partial
 
+from distevo.alarms import NEVER
 from distevo.checkpoint import decode_checkpoint
 from distevo.errors import CheckpointError
 from distevo.events import Outcome, StoreAnswer
@@ -32,7 +33,7 @@ class Janitor:
         self._strange_since: dict[str, float] = {}
         """When each box of mail of an unknown boot was first seen."""
         self._plan = Plan(epoch=0, version=0)
-        self._next_look = float("inf")
+        self._next_look = NEVER
         self.is_open = True
 
     def begin(self, now: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from distevo.alarms import NEVER
 from distevo.cluster import ClusterRecord
 from distevo.desk import UNREADABLE
 from distevo.following import Following
@@ -46,7 +47,7 @@ class Joining:
         self._announced, self._look = announced, look
         self._was_member = False
         self._attempts, self._name = 0, ""
-        self._announce_at = -float("inf")
+        self._announce_at = -NEVER
 
     def follow(self, plan: Plan, now: float) -> str:
         """A plan is in force. Returns why this platform has to leave, or nothing."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from distevo.alarms import NEVER
 from distevo.checkpoint import MAX_CONTENT_BYTES, Checkpoint, IslandSnapshot, content_bytes
 from distevo.events import IslandId
 from distevo.instructions import SaveCheckpoint
@@ -71,10 +72,10 @@ class Keeper:
         self._too_large: set[IslandId] = set()
         """Islands that are so by themselves, and were told of."""
         self._sequence = 0
-        self._last_at = -float("inf")
+        self._last_at = -NEVER
         self._changed_at: float | None = None
         self._is_urgent = False
-        self._retry_at = -float("inf")
+        self._retry_at = -NEVER
         self._writing: tuple[int, list[Mark]] | None = None
         self._wait = 0.0
         """Seconds between the checkpoint that failed last and the next try; 0 after one that did not fail."""
@@ -126,13 +127,13 @@ class Keeper:
         if self._changed_at is None:
             self._changed_at = now
 
-    def due(self) -> float | None:
-        """When the next checkpoint is due; None while nothing has changed or one is on its way."""
-        return self._due() if self._writing is None else None
+    def due(self) -> float:
+        """When the next checkpoint is due; never while nothing has changed or one is on its way."""
+        return self._due() if self._writing is None else NEVER
 
-    def _due(self) -> float | None:
+    def _due(self) -> float:
         if self._changed_at is None and not self._rest:
-            return None
+            return NEVER
         is_urgent = self._is_urgent or bool(self._rest)
         least = min(self._least, URGENT_SECONDS) if is_urgent else self._least
         soonest = max(self._last_at + least, self._retry_at)
@@ -191,8 +192,7 @@ class Keeper:
         if self._writing is None or self._writing[0] != sequence:
             return []
         marks = self._writing[1]
-        due = self._due()
-        self.replaced += not self._rest and due is not None and due < now
+        self.replaced += not self._rest and self._due() < now
         self._objects[checkpoint_name(self._member, self._boot, sequence)] = marks
         for mark in marks:
             self._held.setdefault((mark.island, mark.grant), {})[mark.sequence] = mark

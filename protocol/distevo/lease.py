@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from distevo.alarms import NEVER
 from distevo.attic import Attic
 from distevo.cluster import ClusterRecord, decode_cluster, encode_cluster
 from distevo.errors import ClusterGone
@@ -142,7 +143,7 @@ class Lease:
         self._renewed_at = 0.0
         self._write: _Write | None = None
         self._state = WriteState.NONE
-        self._last_write = -float("inf")
+        self._last_write = -NEVER
         self._plan: Plan | None = None
         self._thens: list[Then] = []
         self._is_dirty = False
@@ -255,25 +256,21 @@ class Lease:
             self._outbox.log(
                 "warning", "the lease ran out: the store took no write for its time to live", ttl=self._ttl
             )
-        due = self._due()
-        if due is not None and now >= due and self.record is not None:
+        if now >= self._due() and self.record is not None:
             self._begin(now, epoch=self.record.epoch)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When `tick` has something to do."""
         due = self._due()
-        if self.is_held:
-            expiry = self._renewed_at + self._ttl
-            return expiry if due is None else min(due, expiry)
-        return due
+        return min(due, self._renewed_at + self._ttl) if self.is_held else due
 
     def soonest_write(self) -> float:
         """When the next write may begin; infinity while one is in flight, whose answer has to come first."""
-        return float("inf") if self._write is not None else self._last_write + self._swap_interval
+        return NEVER if self._write is not None else self._last_write + self._swap_interval
 
-    def _due(self) -> float | None:
+    def _due(self) -> float:
         if self._write is not None or not self.is_ours:
-            return None
+            return NEVER
         soonest = self.soonest_write()
         if self._is_dirty or self._is_releasing:
             return soonest

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from blake3 import blake3
 
+from distevo.alarms import NEVER
 from distevo.box import MAX_LETTERS, Letter, encode_box
 from distevo.codec import encode
 from distevo.events import StoreAnswer
@@ -52,7 +53,7 @@ class Mail:
         """When the first of them came."""
         self._number = 0
         self._is_writing = False
-        self._begun_at = -float("inf")
+        self._begun_at = -NEVER
         self._is_last = False
         self._written: deque[tuple[float, int]] = deque()
         """(when it was there, number) of boxes, the oldest first."""
@@ -93,8 +94,7 @@ class Mail:
 
     def is_due(self, now: float) -> bool:
         """Whether a box would be written now."""
-        due = self._due()
-        return due is not None and due <= now
+        return self._due() <= now
 
     def tick(self, now: float) -> None:
         """Write a box, if it is time for one, and delete what is old."""
@@ -104,19 +104,16 @@ class Mail:
             _, number = self._written.popleft()
             self._outbox.delete(mail_name(self._me, self._boot, number))
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When `tick` has something to do."""
         due = self._due()
-        if len(self._written) < 2:
-            return due
-        old = self._written[0][0] + MAIL_KEEP_SECONDS
-        return old if due is None else min(due, old)
+        return due if len(self._written) < 2 else min(due, self._written[0][0] + MAIL_KEEP_SECONDS)
 
-    def _due(self) -> float | None:
+    def _due(self) -> float:
         if self._is_writing or not self._waiting:
-            return None
+            return NEVER
         if self._is_last:
-            return -float("inf")
+            return -NEVER
         return max(self._begun_at + self._interval, self._since + GATHER_SECONDS)
 
     def _write(self, now: float) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from distevo.alarms import NEVER
 from distevo.machine import Table
 
 REDIAL_SECONDS = 1.0
@@ -36,8 +37,6 @@ LAG_SECONDS = 1.0
 """A loop that was late by more than this may have missed what it was told."""
 MAX_INCARNATION = 2**53
 """The largest that a message can carry."""
-
-_NEVER = float("inf")
 
 
 class State(StrEnum):
@@ -130,22 +129,22 @@ class _Member:
     followed_at: float = 0.0
     timeout: float = 0.0
     """Of the path through which it was heard last."""
-    heard_until: float = -_NEVER
+    heard_until: float = -NEVER
     """The latest of all (heard + the path's timeout): a word through a quick path takes nothing from a slow one."""
-    graced_until: float = -_NEVER
+    graced_until: float = -NEVER
     """Until then silence does not count, whatever was heard."""
-    redial_at: float = _NEVER
+    redial_at: float = NEVER
     """When a closed link counts as lost; never, if the link is open or the member was heard since it closed."""
     suspected_at: float = 0.0
-    verdict_at: float = _NEVER
+    verdict_at: float = NEVER
     """Of a suspect: when the verdict is due; never, while it waits for a sign of our own health."""
-    queued_at: float = _NEVER
+    queued_at: float = NEVER
     """Time of its entry in the heap, never after `due`."""
 
     def begin(self, boot: str, now: float, timeout: float) -> None:
         """Forget the life of the boot before, if there was one."""
         self.boot, self.incarnation, self.heard_at, self.followed_at, self.timeout = boot, 0, None, now, timeout
-        self.heard_until, self.graced_until, self.redial_at = -_NEVER, now + timeout, _NEVER
+        self.heard_until, self.graced_until, self.redial_at = -NEVER, now + timeout, NEVER
 
     def due(self) -> float:
         """When time alone changes its state."""
@@ -153,7 +152,7 @@ class _Member:
             # The lesser of `redial_at` and the later of the two others; asked after every event.
             until = self.heard_until if self.heard_until > self.graced_until else self.graced_until
             return until if until < self.redial_at else self.redial_at
-        return self.verdict_at if self.state is _S else _NEVER
+        return self.verdict_at if self.state is _S else NEVER
 
 
 class MemberTable:
@@ -175,7 +174,7 @@ class MemberTable:
         self._suspects: dict[str, _Member] = {}
         self._has_unsure = False
         """Whether some suspect's verdict waits for a sign of our own health."""
-        self._healthy_at = -_NEVER
+        self._healthy_at = -NEVER
         self._changed: dict[str, State] = {}
         """What `tick` reported last of those whose state has changed since."""
         self._heap: list[tuple[float, str]] = []
@@ -227,7 +226,7 @@ class MemberTable:
         if incarnation is not None and is_higher:
             entry.incarnation = incarnation
         timeout = self._timeout if interval == 0.0 else self._path_timeout(interval)
-        entry.heard_at, entry.timeout, entry.redial_at = now, timeout, _NEVER
+        entry.heard_at, entry.timeout, entry.redial_at = now, timeout, NEVER
         if now + timeout > entry.heard_until:
             entry.heard_until = now + timeout
         if entry.heard_until < entry.queued_at:  # it was dead, or its timeout is shorter than a suspicion
@@ -240,7 +239,7 @@ class MemberTable:
         entry = self.members.get(member)
         if entry is not None:
             self._step(entry, MemberEvent.LINK_MADE)
-            entry.redial_at = _NEVER
+            entry.redial_at = NEVER
 
     def link_lost(self, member: str, now: float) -> None:
         """The last link to it has closed."""
@@ -289,7 +288,7 @@ class MemberTable:
             if entry.state is not _A:
                 continue
             entry.graced_until = max(entry.graced_until, now + max(timeout, entry.timeout))
-            if entry.redial_at < _NEVER:
+            if entry.redial_at < NEVER:
                 entry.redial_at = now + REDIAL_SECONDS
             self._schedule(entry)
 
@@ -304,7 +303,7 @@ class MemberTable:
         if self._has_unsure:
             self._has_unsure = False
             for entry in self._suspects.values():
-                if entry.verdict_at == _NEVER:
+                if entry.verdict_at == NEVER:
                     entry.verdict_at = now + SUSPECT_SECONDS
                     self._schedule(entry)
 
@@ -323,17 +322,17 @@ class MemberTable:
                 self._step(entry, MemberEvent.VERDICT)
             else:
                 self._step(entry, MemberEvent.UNSURE)
-                entry.verdict_at, self._has_unsure = _NEVER, True
+                entry.verdict_at, self._has_unsure = NEVER, True
         if not self._changed:
             return []
         changed, self._changed = self._changed, {}
         states = ((member, before, self.members[member].state) for member, before in changed.items())
         return [(member, state) for member, before, state in states if state is not before]
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When `tick` has something to do, as long as nobody else is heard."""
         entry = self._next()
-        return None if entry is None else entry.queued_at
+        return NEVER if entry is None else entry.queued_at
 
     def boot_of(self, member: str) -> str | None:
         """The boot that is followed, and that all else said here is about; None for an id that is not followed."""
@@ -368,7 +367,7 @@ class MemberTable:
         entry = self.members.get(member)
         if entry is None or entry.boot != boot or entry.state is not _A:
             return False
-        return now < entry.heard_until and entry.redial_at == _NEVER
+        return now < entry.heard_until and entry.redial_at == NEVER
 
     def _path_timeout(self, interval: float) -> float:
         return max(self._timeout, TIMEOUT_INTERVALS * min(interval, LONGEST_INTERVAL))
@@ -395,7 +394,7 @@ class MemberTable:
             heapq.heappush(self._heap, (due, entry.id))
             return
         # Each link that closes leaves an entry behind that is dropped only when its time comes: begin afresh.
-        self._heap = [(e.queued_at, e.id) for e in self.members.values() if e.queued_at < _NEVER]
+        self._heap = [(e.queued_at, e.id) for e in self.members.values() if e.queued_at < NEVER]
         heapq.heapify(self._heap)
 
     def _next(self) -> _Member | None:
@@ -411,7 +410,7 @@ class MemberTable:
             if due <= at:
                 return entry
             entry.queued_at = due
-            if due == _NEVER:
+            if due == NEVER:
                 heapq.heappop(heap)
             else:
                 heapq.heapreplace(heap, (due, member))

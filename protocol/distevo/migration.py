@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from distevo.alarms import NEVER
 from distevo.events import IslandId
 from distevo.machine import Table
 from distevo.messages import Migrants, MigrantsAck
@@ -196,11 +197,11 @@ class Migration:
                 out.delay = min(2 * out.delay, MAX_RESEND_SECONDS)
                 self._send(edge, out, now)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When `tick` has something to do."""
         while self._due and not self._is_valid(*self._due[0]):
             heapq.heappop(self._due)
-        return self._due[0][0] if self._due else None
+        return self._due[0][0] if self._due else NEVER
 
     def status(self) -> list[EdgeStatus]:
         """All edges, in their order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from distevo.alarms import NEVER
 from distevo.checkpoint import IslandSnapshot
 from distevo.events import IslandId, TaskId
 from distevo.plan import Plan, TaskState, renewed
@@ -59,7 +60,7 @@ class News:
         self._failures: dict[IslandId, tuple[int, str]] = {}
         self._warnings: dict[TaskId, str] = {}
         self._plan = Plan(epoch=0, version=0)
-        self._repeat_at = float("inf")
+        self._repeat_at = NEVER
         self._wait = REPEAT_SECONDS
 
     def fit(
@@ -129,7 +130,7 @@ class News:
         islands = list(self.finals)
         for start in range(0, len(islands), MAX_REPORT_ISLANDS):
             self._tell(self._report(islands[start : start + MAX_REPORT_ISLANDS]))
-        self._repeat_at = now + self._wait if self._has_any else float("inf")
+        self._repeat_at = now + self._wait if self._has_any else NEVER
         self._wait = min(2 * self._wait, MAX_REPEAT_SECONDS)
 
     def tick(self, now: float) -> None:

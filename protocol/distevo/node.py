@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from distevo.alarms import Clock
+from distevo.alarms import NEVER, Clock
 from distevo.attic import Attic
 from distevo.coordinator import Coordinator
 from distevo.dispatch import Dispatch
@@ -200,9 +200,9 @@ class Node:
             self.foreman.next_deadline,
         )
         self.outbox.answers_again = self.keeper.answers_again
-        self._next_watch = self._watched_at = -float("inf")
+        self._next_watch = self._watched_at = -NEVER
         self._is_probing = self._is_draining = False
-        self._deadline: float | None = None
+        self._deadline = NEVER
         self.handled = 0
         """Events so far."""
         self.lag = 0.0
@@ -220,10 +220,10 @@ class Node:
             return []
         self.now = now
         self.handled += 1
-        if self._deadline is not None and now > self._deadline:
+        if now > self._deadline:
             self.lag = max(self.lag, now - self._deadline)
             self.table.lagged(now - self._deadline, now)
-        deadline: float | None = now
+        deadline = now
         try:
             if type(event) is Tick:
                 self._see_changes(now)
@@ -231,21 +231,21 @@ class Node:
                 self._dispatch(event, now)
                 self._react(now)
                 deadline = self._next_deadline()
-            if deadline is not None and deadline <= now:
+            if deadline <= now:
                 self._tick(now)
                 self._react(now)
                 deadline = self._next_deadline()
         except ObjectError as error:
             # Only `cluster` and the plan are read without a guard of their own: without them nothing can be decided.
             self.leave_with(kind_of(error), str(error))
-            deadline = None
+            deadline = NEVER
         # What is due at once is not late yet.
-        self._deadline = now if deadline is not None and deadline < now else deadline
+        self._deadline = now if deadline < now else deadline
         return self.outbox.take()
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due, if no other event comes before."""
-        return self._deadline
+        return self._deadline if self._deadline < NEVER else None
 
     @property
     def term(self) -> Coordinator | None:
@@ -393,24 +393,22 @@ class Node:
         self.exchange.tick(now)
         self.session.tick(now, self.following.plan)
         self.foreman.tick(now)
-        due = self.keeper.due()
-        if due is not None and now >= due and self.phase not in ENDING:
+        if now >= self.keeper.due() and self.phase not in ENDING:
             self._checkpoint(now)
 
-    def _next_deadline(self) -> float | None:
+    def _next_deadline(self) -> float:
         if self.phase is _GONE:
-            return None
+            return NEVER
         # Asked after every event: hence the plain loop.
-        deadline = float("inf")
+        deadline = NEVER
         for ask in self._clocks:
             at = ask()
-            if at is not None and at < deadline:
+            if at < deadline:
                 deadline = at
         if self.phase in ENDING:
-            deadline = min(deadline, self.farewell.next_deadline(self.phase is Phase.LEAVING))
-            return deadline if deadline != float("inf") else None
+            return min(deadline, self.farewell.next_deadline(self.phase is Phase.LEAVING))
         due = self.keeper.due()
-        if due is not None and due < deadline:
+        if due < deadline:
             deadline = due
         if self._next_watch < deadline and self._watches:
             deadline = self._next_watch
@@ -418,7 +416,7 @@ class Node:
             deadline = min(deadline, self.election.next_deadline())
         elif (term := self.office.term) is not None:
             deadline = min(deadline, term.next_deadline(), self.dispatch.verdicts.next_deadline())
-        return deadline if deadline != float("inf") else None
+        return deadline
 
     def probe(self) -> None:
         """Somebody is suspect: an answer of the store shows that it is not this node that is cut off."""

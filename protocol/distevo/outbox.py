@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol, Self
 
+from distevo.alarms import NEVER
 from distevo.events import Outcome, StoreAnswer
 from distevo.instructions import (
     CreateObject,
@@ -198,13 +199,10 @@ class Outbox:
         while self._delayed and self._delayed[0][0] <= now:
             heapq.heappop(self._delayed)[2](now)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When the next delayed action or try is due."""
-        delayed = self._delayed[0][0] if self._delayed else None
-        if not self._resting:
-            return delayed
-        due = self._resting[0].due
-        return due if delayed is None else min(due, delayed)
+        delayed = self._delayed[0][0] if self._delayed else NEVER
+        return min(self._resting[0].due, delayed) if self._resting else delayed
 
     def _expect(self, then: Continuation) -> int:
         self._ops += 1

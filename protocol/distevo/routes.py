@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from distevo.alarms import NEVER
 from distevo.contact import CANDIDATES, Contact
 from distevo.links import Links
 from distevo.path import MAIL, Path, PathKind
@@ -25,11 +26,11 @@ class _Route:
     path: Path = MAIL
     seen: int = -1
     """`Links.changes` when the path was chosen."""
-    until: float = float("inf")
+    until: float = NEVER
     """When a relay that has refused may be asked again."""
     heard_via: str | None = None
     """The relay through which the member was heard last,"""
-    heard_at: float = -float("inf")
+    heard_at: float = -NEVER
     """and when."""
     bad: dict[str, float] = field(default_factory=dict)
     """Relay -> until when it is left alone."""
@@ -115,7 +116,7 @@ class Routes:
         if self._first_seen != links.changes:
             self._first_seen = links.changes
             self._first = heapq.nsmallest(MAX_RELAYS, links.open, key=self._precedence)
-        route.seen, route.until, route.path = links.changes, float("inf"), MAIL
+        route.seen, route.until, route.path = links.changes, NEVER, MAIL
         heard = [route.heard_via] if route.heard_via in links.open else []
         for relay in [*heard, *self._first]:
             bad_until = route.bad.get(relay, now)

@@ -264,9 +264,9 @@ class Router:
                     self._send_waiting(to)
         self._mail.tick(now)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When `tick` or `due_heartbeats` has something to do."""
-        return min((at for ask in self.clocks if (at := ask()) is not None), default=None)
+        return min(ask() for ask in self.clocks)
 
     # --- sending ---------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
+from distevo.alarms import NEVER
 from distevo.errors import RemoteProtocolError
 from distevo.events import IslandId
 from distevo.messages import SEEN_KEY_BYTES, Code
@@ -133,12 +134,12 @@ class SeenKeys:
             task.next_at = now + SEEN_SECONDS
         return made
 
-    def next_deadline(self) -> float | None:
-        """When there is something to announce next; None while nothing waits. It may be in the past."""
-        deadline = None
+    def next_deadline(self) -> float:
+        """When there is something to announce next. It may be in the past."""
+        deadline = NEVER
         # Asked after every event: hence the plain loop.
         for task in self._tasks.values():
-            if task.waiting and (deadline is None or task.next_at < deadline):
+            if task.waiting and task.next_at < deadline:
                 deadline = task.next_at
         return deadline
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from distevo.alarms import NEVER
 from distevo.command import Command, Verb, encode_command
 from distevo.keeper import Keeper
 from distevo.names import inbox_command
@@ -42,7 +43,7 @@ class Session:
         self._member, self._boot, self._limit = member, boot, limit
         self._cadence = CADENCE * heartbeat_timeout
         self._keeper, self._outbox, self._asked = keeper, outbox, asked
-        self._hasten_at = self._drain_at = self._end_at = float("inf")
+        self._hasten_at = self._drain_at = self._end_at = NEVER
 
     def begin(self, now: float) -> None:
         """The daemon has started."""
@@ -53,7 +54,7 @@ class Session:
 
     def end(self) -> None:
         """The platform leaves by itself."""
-        self._hasten_at = self._drain_at = float("inf")
+        self._hasten_at = self._drain_at = NEVER
 
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
@@ -62,17 +63,17 @@ class Session:
     def tick(self, now: float, plan: Plan) -> None:
         """Do what is due; `plan` is the one in force."""
         if now >= self._hasten_at:
-            self._hasten_at = float("inf")
+            self._hasten_at = NEVER
             self._keeper.hasten(self._cadence)
             self._outbox.log("info", "the session ends soon: checkpoints are made more often")
         if now >= self._drain_at:
             if self._has_others(plan):
-                self._drain_at = float("inf")
+                self._drain_at = NEVER
                 self._outbox.log("info", "the session is about to end: islands are handed over")
                 self._ask()
             else:
                 look_at = now + LOOK_SECONDS
-                self._drain_at = look_at if look_at < self._end_at else float("inf")
+                self._drain_at = look_at if look_at < self._end_at else NEVER
 
     def _has_others(self, plan: Plan) -> bool:
         """Whether somebody is there to take the islands; alone, work goes on."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from distevo.alarms import NEVER
 from distevo.events import TaskId, Verified
 from distevo.messages import Control, ControlVerb, Head
 from distevo.run import Run
@@ -15,7 +16,6 @@ ANSWER_SECONDS = 30.0
 """How long a member has for a verdict before another is asked; and this platform, to have a worker for it."""
 MAX_ASKED = 3
 """Members that are asked before a guess stands unverified."""
-_NEVER = float("inf")
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class Verdicts:
     def next_deadline(self) -> float:
         """When `tick` has something to do."""
         if not self._questions:
-            return _NEVER  # As nearly always, and it is asked after every event.
+            return NEVER  # As nearly always, and it is asked after every event.
         return min(question.deadline for question in self._questions.values())
 
     def forget(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from distevo.alarms import NEVER
 from distevo.attic import KEEP_SECONDS, Attic
 from distevo.events import Outcome, StoreAnswer
 from distevo.instructions import DeleteObject, Log, ReadObject
@@ -44,7 +45,7 @@ class Asker:
 
     def pass_time(self, seconds: float) -> None:
         end = self.now + seconds
-        while (due := self.outbox.next_deadline()) is not None and due <= end:
+        while (due := self.outbox.next_deadline()) <= end:
             self.now = max(self.now, due)
             self.outbox.tick(self.now)
             self.settle()
@@ -72,7 +73,7 @@ def test_an_outage_is_two_lines_however_many_wait() -> None:
     asker.pass_time(30)
     assert asker.logs == [GONE, BACK]
     assert sorted(asker.answered) == ["a", "b", "c"]
-    assert asker.outbox.next_deadline() is None
+    assert asker.outbox.next_deadline() == NEVER
     asker.outcome = Outcome.UNKNOWN
     asker.read("d")
     assert asker.logs == [GONE, BACK, GONE], "the next outage is told of, too"
@@ -118,11 +119,11 @@ def test_what_is_delayed_is_not_hastened() -> None:
 def test_the_attic_lets_plans_go_an_hour_after_they_were_put_there_last() -> None:
     outbox = Outbox()
     attic = Attic(outbox)
-    assert attic.next_deadline() == float("inf")
+    assert attic.next_deadline() == NEVER
     for now, name in enumerate(["a", "b", "c", "a"]):
         attic.put(name, float(now))
     gone: list[tuple[float, list[str]]] = []
-    while (due := attic.next_deadline()) < float("inf"):
+    while (due := attic.next_deadline()) < NEVER:
         attic.tick(due - 0.5)
         assert outbox.take() == []
         attic.tick(due)

@@ -135,9 +135,8 @@ class Member:
         self.router.tick(now)
         return self.outbox.take()
 
-    def next_deadline(self) -> float | None:
-        deadlines = [self.router.next_deadline(), self.outbox.next_deadline()]
-        return min((at for at in deadlines if at is not None), default=None)
+    def next_deadline(self) -> float:
+        return min(self.router.next_deadline(), self.outbox.next_deadline())
 
     def all_links(self) -> dict[int, Link]:
         return self.router._links._links
@@ -216,9 +215,7 @@ class Net:
                 if to in self.members:
                     member = self.members[to]
                     self._do(member, member.step(self.now, event))
-            deadlines = [
-                (at, member.id) for member in self.members.values() if (at := member.next_deadline()) is not None
-            ]
+            deadlines = [(member.next_deadline(), member.id) for member in self.members.values()]
             at, who = min(deadlines, default=(until + 1, ""))
             if at > until:
                 self.now = until

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from distevo.alarms import NEVER
 from distevo.errors import LocalProtocolError
 from distevo.machine import Table
 from distevo.members import MEMBER_TABLE, MemberEvent, MemberTable, State
@@ -35,7 +36,7 @@ def play(table: MemberTable, script: Script, until: float, is_store_there: bool 
     script = sorted(script, key=lambda step: step[0])
     reported: Timeline = []
     while True:
-        at = min([until, *(step[0] for step in script[:1]), *filter(None, [table.next_deadline()])])
+        at = min([until, *(step[0] for step in script[:1]), table.next_deadline()])
         if script and script[0][0] == at:
             script.pop(0)[1](table, at)
         changes = table.tick(at)
@@ -248,7 +249,7 @@ def test_example(name: str) -> None:
     script, expected = EXAMPLES[name]
     table = member_table("a")
     assert play(table, script, until=2000.0) == expected
-    assert table.next_deadline() is None
+    assert table.next_deadline() == NEVER
 
 
 CUT_OFF: dict[str, tuple[Script, Timeline]] = {
@@ -556,7 +557,7 @@ def test_times_that_would_kill_everybody_are_refused(interval: float, timeout: f
 
 def test_nobody_to_wait_for() -> None:
     table = MemberTable("me", "me1", 10.0, 30.0)
-    assert table.next_deadline() is None
+    assert table.next_deadline() == NEVER
     assert table.tick(1e9) == []
 
 
@@ -611,4 +612,4 @@ def test_a_link_that_flaps_leaves_nothing_behind() -> None:
     assert len(table._heap) < 50
     assert play(table, [], until=34.0) == [(30.0, "b", SUSPECT), (31.0, "b", DEAD)]
     table.left("a", "a1")
-    assert table.next_deadline() is None
+    assert table.next_deadline() == NEVER

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from distevo.alarms import NEVER
 from distevo.members import MemberTable, State
 
 ALIVE, SUSPECT, DEAD, LEFT = State.ALIVE, State.SUSPECT, State.DEAD, State.LEFT
@@ -190,7 +191,8 @@ class MemberMachine(RuleBasedStateMachine):
     @rule(deadlines=st.integers(1, 3), is_store_there=st.booleans())
     def wait_for_deadlines(self, deadlines: int, is_store_there: bool) -> None:
         for _ in range(deadlines):
-            self.now = max(self.now, self.table.next_deadline() or 0.0)
+            if (at := self.table.next_deadline()) < NEVER:
+                self.now = max(self.now, at)
             if is_store_there:
                 self.healthy()
             self.tick()
@@ -221,7 +223,7 @@ class MemberMachine(RuleBasedStateMachine):
         assert {member: table.state(member) for member in self.lives} == {m: x.state for m, x in self.lives.items()}
         assert table.alive() == [member for member, life in self.lives.items() if life.state in {ALIVE, SUSPECT}]
         assert table.suspects() == {m: life.incarnation for m, life in self.lives.items() if life.state is SUSPECT}
-        assert table.next_deadline() == min((x.due for x in self.lives.values() if x.due is not None), default=None)
+        assert table.next_deadline() == min((x.due for x in self.lives.values() if x.due is not None), default=NEVER)
         assert table.incarnation == self.incarnation
         for member, life in self.lives.items():
             assert table.heard_at(member) == (life.words[-1][0] if life.words else None)

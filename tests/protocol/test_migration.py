@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from distevo import migration
+from distevo.alarms import NEVER
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId
 from distevo.messages import Migrants, MigrantsAck
@@ -86,7 +87,7 @@ def test_an_acknowledgement_ends_it(wire: Wire) -> None:
     wire.emigrate(b"programs", 10.0)
     wire.migration.acked(ack(1, accepted=3, known=2), "b-1", 10.5)
     assert wire.status() == EdgeStatus(Edge("run", "task", 0, 1), "b-1", False, 1, 3, 2, 10.5)
-    assert wire.migration.next_deadline() is None
+    assert wire.migration.next_deadline() == NEVER
     wire.take()
     wire.migration.tick(1000.0)
     assert wire.take() == []
@@ -136,7 +137,7 @@ def test_a_refusal_drops_the_batch(wire: Wire) -> None:
     wire.emigrate(b"programs", 0.0)
     wire.migration.acked(ack(1, refused="not mine"), "b-1", 1.0)
     assert wire.status() == EdgeStatus(Edge("run", "task", 0, 1), "b-1", False, 1, 0, 0, None)
-    assert wire.migration.next_deadline() is None
+    assert wire.migration.next_deadline() == NEVER
     wire.emigrate(b"more", 2.0)
     assert wire.take()[1:] == [("b-1", 2, b"more")]
 
@@ -189,11 +190,11 @@ def test_a_batch_waits_while_nobody_owns_its_target(wire: Wire) -> None:
     wire.emigrate(b"programs", 0.0, owner="")
     wire.migration.tick(1000.0)
     assert wire.take() == []
-    assert wire.migration.next_deadline() is None
+    assert wire.migration.next_deadline() == NEVER
     wire.migration.moved(everywhere("b-1"), 1000.0)
     assert wire.take() == [("b-1", 1, b"programs")]
     wire.migration.moved(everywhere(""), 1001.0)
-    assert wire.migration.next_deadline() is None
+    assert wire.migration.next_deadline() == NEVER
     wire.migration.tick(2000.0)
     assert wire.take() == []
 
@@ -205,7 +206,7 @@ def test_edges_of_a_closed_task_are_forgotten(wire: Wire) -> None:
     wire.take()
     wire.migration.moved(everywhere(None), 2.0)
     assert wire.migration.status() == []
-    assert wire.migration.next_deadline() is None
+    assert wire.migration.next_deadline() == NEVER
     wire.migration.tick(1000.0)
     assert wire.take() == []
 
@@ -355,12 +356,11 @@ class BothSides(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
         due = self.migration.next_deadline()
-        if due is not None and due <= self.now:
+        if due <= self.now:
             before = len(self.flying)
             self.migration.tick(self.now)
             assert len(self.flying) > before, "a deadline at which nothing is done"
-        after = self.migration.next_deadline()
-        assert after is None or after > self.now
+        assert self.migration.next_deadline() > self.now
 
     @rule(owner=st.sampled_from(["b-1", "c-1", ""]))
     def move(self, owner: str) -> None:
@@ -412,7 +412,7 @@ class BothSides(RuleBasedStateMachine):
         waiting = {one.edge.target for one in self.migration.status() if one.is_waiting}
         self.flying.clear()
         arrived: dict[int, bytes] = {}
-        while (due := self.migration.next_deadline()) is not None:
+        while (due := self.migration.next_deadline()) < NEVER:
             self.migration.tick(due)
             for _, head, block in self.flying:
                 arrived[head.target] = block

@@ -488,7 +488,7 @@ def test_a_beat_on_a_path_that_is_a_little_longer_wakes_nobody_before() -> None:
     beats.watch(B, 0.0)
     assert beats.due(10.0) == []  # the path was not known yet when it was greeted
     moments = []
-    while (at := beats.next_deadline()) is not None and at < 60:
+    while (at := beats.next_deadline()) < 60:
         moments.append((at, beats.due(at)))
     assert moments == [(13.0, [B]), (26.0, [B]), (39.0, [B]), (52.0, [B])]
 

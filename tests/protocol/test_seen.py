@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from distevo.alarms import NEVER
 from distevo.errors import RemoteProtocolError
 from distevo.events import IslandId
 from distevo.messages import Code
@@ -35,7 +36,7 @@ def saved(seen: SeenKeys, sequence: int, *islands: IslandId) -> None:
 def everything(seen: SeenKeys, now: float = 0.0) -> bytes:
     """All that is announced from `now` on, if nothing more comes."""
     found = b""
-    while seen.next_deadline() is not None:
+    while seen.next_deadline() < NEVER:
         found += b"".join(said.keys for said in seen.announce(now))
         now += SEEN_SECONDS
     return found
@@ -44,14 +45,14 @@ def everything(seen: SeenKeys, now: float = 0.0) -> bytes:
 def test_a_key_is_announced_once_a_checkpoint_holds_it() -> None:
     seen = SeenKeys()
     seen.reported(A, keys(0, 2))
-    assert (seen.announce(0), seen.next_deadline()) == ([], None)
+    assert (seen.announce(0), seen.next_deadline()) == ([], NEVER)
     seen.saving(1, [A, B])
     seen.reported(A, keys(2, 1))  # Evaluated later than what is being written.
-    assert (seen.announce(0), seen.next_deadline()) == ([], None)
+    assert (seen.announce(0), seen.next_deadline()) == ([], NEVER)
     seen.durable(1)
     assert seen.next_deadline() == 0.0
     assert seen.announce(3) == [("r", "t", keys(0, 2))]
-    assert (seen.announce(100), seen.next_deadline()) == ([], None)
+    assert (seen.announce(100), seen.next_deadline()) == ([], NEVER)
     saved(seen, 2, A)
     assert seen.announce(100) == [("r", "t", keys(2, 1))]
 
@@ -249,7 +250,7 @@ class Platform(RuleBasedStateMachine):
         self.now += seconds
         due = self.seen.next_deadline()
         made = self.seen.announce(self.now)
-        assert bool(made) == (due is not None and due <= self.now)
+        assert bool(made) == (due <= self.now)
         for run, task, data in made:
             assert 0 < len(data) <= SMALL_MESSAGE
             assert self.now - self.said_at.get((run, task), -SEEN_SECONDS) >= SEEN_SECONDS
@@ -282,7 +283,7 @@ class Platform(RuleBasedStateMachine):
         assert newest <= set(self.announced)
         self.nothing_is_announced_that_is_not_durable()
         self.nothing_is_announced_twice()
-        assert self.seen.next_deadline() is None
+        assert self.seen.next_deadline() == NEVER
 
 
 Platform.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

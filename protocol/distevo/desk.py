@@ -136,9 +136,11 @@ class Desk:
             return
         read, self._read = self._read, {}
         for known in sorted(read, key=in_order):
-            is_known = known in self._ledger.plan.handled
-            if self.is_open and not is_known and self.take_in(known, read[known], now):
-                self._publish(partial(self._settled, known))
+            handled = self._ledger.plan.handled
+            if self.is_open and known not in handled and self.take_in(known, read[known], now):
+                # A run that was taken in is not handled: that plan clears nothing away, though a later one, which may
+                # have been decided by the time that it is in force, has the run deleted.
+                self._publish(partial(self._settled, known) if known in handled else None)
 
     def _settled(self, name: str, _now: float) -> None:
         self.settle(name)

@@ -19,7 +19,7 @@ from distevo.events import (
     Outcome,
     ProblemMissing,
 )
-from distevo.instructions import DeleteObject, Instruction, ReadObject, SkipKeys, StoreInstruction
+from distevo.instructions import DeleteObject, Instruction, ReadObject, ReplaceObject, SkipKeys, StoreInstruction
 from distevo.names import RESULTS, inbox_run
 from distevo.plan import RunState, TaskPlan
 from distevo.program import Program
@@ -64,6 +64,31 @@ def close(world: World, island: IslandId, *, fit: bool = False) -> None:
     world.pass_time(2)
     world.verify()
     world.pass_time(2)
+
+
+def test_the_object_of_a_run_stays_until_the_plan_that_deletes_it_is_in_force() -> None:
+    world = World()
+
+    def is_read(instruction: StoreInstruction) -> bool:
+        return isinstance(instruction, ReadObject) and instruction.name == "cluster"
+
+    # The plan with the run is in force, and nobody knows while the run is cancelled and deleted.
+    world.lost = lambda instruction: isinstance(instruction, ReplaceObject)
+    world.fault = lambda instruction: Outcome.UNAVAILABLE if is_read(instruction) else None
+    world.submit()
+    world.order(Verb.CANCEL)
+    world.order(Verb.DELETE)
+    # Then somebody knows, and can put no other in force.
+    world.lost = lambda _: False
+    world.fault = lambda instruction: Outcome.UNAVAILABLE if isinstance(instruction, ReplaceObject) else None
+    world.pass_time(12)
+    assert "r" in world.node.following.plan.runs
+    assert "r" not in world.plan.runs
+    assert inbox_run("r", "n0") in world.objects
+    world.fault = lambda _: None
+    world.pass_time(40)
+    assert "r" not in world.node.following.plan.runs
+    assert inbox_run("r", "n0") not in world.objects
 
 
 def test_programs_that_waited_for_an_island_of_the_earlier_run_are_gone() -> None:

@@ -102,6 +102,36 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
             "faults[0].sides: 'server-1' is named twice",
         ),
         ({"members": [{"count": 3000}]}, "members: 3000 are more than 2000"),
+        ({"members": [{"count": 10**15}]}, "members: 1000000000000000 are more than 2000"),
+        ({"members": [{"starts_at": 301}]}, "members[0].starts_at: 301 s is after the end, at 300 s"),
+        # A clock below 0 would be no machine's, and what it led to no finding.
+        ({"members": [{"clock_offset": -1001}]}, "members[0].clock_offset: Expected `float` >= -1000.0"),
+        ({"members": [{"clock_offset": float("nan")}]}, "members[0].clock_offset: Expected `float` >= -1000.0"),
+        # No daemon would submit these.
+        ({"runs": [{"name": "a", "priority": 1001}]}, "runs[0].priority: Expected `int` <= 1000"),
+        ({"runs": [{"name": "a", "population_size": 10**6}]}, "runs[0].population_size: Expected `int` <= 100000"),
+        ({"runs": [{"name": "a", "evaluations": 10**16}]}, "runs[0].evaluations: Expected `int` <= 9007199254740992"),
+        (
+            {"runs": [{"name": "a", "tasks": 1000, "islands_per_task": 101, "evaluations": 200}]},
+            "runs[0]: it has more than 100000 islands",
+        ),
+        ({"runs": [{"name": "a", "cpu_seconds": 10**10}]}, "runs[0].cpu_seconds: Expected `int` <= 1000000000"),
+        (
+            {"commands": [{"at": 1, "verb": "priority", "run": "a", "priority": -1001}], "runs": [{"name": "a"}]},
+            "commands[0].priority: Expected `int` >= -1000",
+        ),
+        (
+            {"faults": [{"fault": "twin", "at": 1, "seconds": 5, "member": "coordinator"}]},
+            "faults[0]: twin names members, and cannot mean whoever is coordinator then",
+        ),
+        (
+            {"faults": [{"fault": "store_away", "at": 1, "seconds": 5, "members": ["coordinator"]}]},
+            "faults[0]: store_away names members, and cannot mean whoever is coordinator then",
+        ),
+        (
+            {"faults": [{"fault": "twin", "at": 1, "seconds": seconds, "member": "server-1"} for seconds in (5, 6)]},
+            "faults[1]: a twin of 'server-1' starts at 1 s already",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_the_field(change: dict[str, Any] | None, message: str) -> None:

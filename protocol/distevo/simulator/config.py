@@ -15,14 +15,22 @@ from distevo.command import Verb
 from distevo.errors import DistevoError
 from distevo.mailboxes import LONGEST_MAIL_INTERVAL
 from distevo.names import MAX_ID_BYTES
-from distevo.run import Budget, MigrationSettings, RunSettings
+from distevo.orders import MAX_PLACES
+from distevo.run import Budget, MigrationSettings, Priority, RunSettings
+from distevo.run import Positive as Evaluations
+from distevo.simulator import faults as f
 from distevo.simulator.faults import AnyFault, Fault, Moment, Partition, Share, Span, end_of, members_of
 from distevo.topology import check
 
 MAX_MEMBERS = 2000
 COORDINATOR = "coordinator"
 """Names, in a fault or a `drain`, whoever is coordinator when it strikes; nobody, and it does nothing."""
+STRIKES_COORDINATOR = f.Crash | f.Stop | f.Suspend | f.Pause | f.Reset | f.WorkerDeath | f.Slow
+"""The faults that can name it: the others are about machines and lines, whoever coordinates."""
+CLOCK_BEGINS = 1000.0
+"""What a clock that is right shows at the start, seconds."""
 Positive = Annotated[int, Meta(ge=1)]
+CpuSeconds = Annotated[int, Meta(ge=1, le=10**9)]
 
 
 class ScenarioError(DistevoError):
@@ -54,8 +62,8 @@ class Group(_Part, frozen=True, kw_only=True):
     session_limit: Annotated[float, Meta(ge=60)] | None = None
     """Seconds from a start of its daemon until the machine is taken away, as the daemon knows; None: it stays."""
     starts_at: Moment = 0.0
-    clock_offset: float = 0.0
-    """Seconds that its clock is ahead."""
+    clock_offset: Annotated[float, Meta(ge=-CLOCK_BEGINS, le=1e9)] = 0.0
+    """Seconds that its clock is ahead. It counts up from the machine's start, and never shows less than 0."""
     clock_rate: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
     """Seconds that its clock counts in a second."""
     crashes_per_hour: Annotated[float, Meta(ge=0)] = 0.0
@@ -126,15 +134,15 @@ class Submission(_Part, frozen=True, kw_only=True):
     at: Moment = 0.0
     tasks: Annotated[int, Meta(ge=1, le=10_000)] = 2
     islands_per_task: Annotated[int, Meta(ge=1, le=1024)] = 2
-    evaluations: Positive = 300
+    evaluations: Evaluations = 300
     """Budget of each task."""
-    cpu_seconds: Positive | None = None
+    cpu_seconds: CpuSeconds | None = None
     """Its budget instead, if it is to be one of CPU time."""
-    rungs: list[Positive] = []
+    rungs: list[Evaluations] = []
     """Smaller budgets that each task goes through before that one, rising, in the same unit."""
-    priority: int = 0
+    priority: Priority = 0
     """Of runs that wait for places, those of the highest go first."""
-    population_size: Annotated[int, Meta(ge=2)] = 5
+    population_size: Annotated[int, Meta(ge=2, le=100_000)] = 5
     migration: MigrationSettings = MigrationSettings(interval=3, size=2)
 
     def settings(self, seed: int) -> RunSettings:
@@ -159,11 +167,11 @@ class Order(_Part, frozen=True, kw_only=True):
     at: Moment
     verb: Verb
     run: str = ""
-    evaluations: Positive | None = None
+    evaluations: Evaluations | None = None
     """For `extend`: the new budget of each task."""
-    cpu_seconds: Positive | None = None
+    cpu_seconds: CpuSeconds | None = None
     """The same for a run whose budget is one of CPU time."""
-    priority: int | None = None
+    priority: Priority | None = None
     """For `priority`: the new one."""
     member: str = ""
     """For `drain`, `revoke` and `unrevoke`: the member."""
@@ -215,6 +223,11 @@ def names_of(scenario: Scenario) -> dict[str, Group]:
     return named
 
 
+def twin_host(twin: f.Twin) -> str:
+    """What the machine is called that has a member's name, too."""
+    return f"{twin.member}~{twin.at:g}"
+
+
 def scenario_of(content: Any) -> Scenario:
     """The scenario in plain data (as JSON or YAML give it). Raises ScenarioError."""
     if content is None:
@@ -238,9 +251,10 @@ def text(scenario: Scenario) -> str:
 
 def checked(scenario: Scenario) -> Scenario:
     """The same scenario, if its parts fit together. Raises ScenarioError."""
+    size = sum(group.count for group in scenario.members)
+    if size > MAX_MEMBERS:
+        raise ScenarioError(f"members: {size} are more than {MAX_MEMBERS}")
     named = names_of(scenario)
-    if len(named) > MAX_MEMBERS:
-        raise ScenarioError(f"members: {len(named)} are more than {MAX_MEMBERS}")
     if scenario.calm_minutes >= scenario.minutes:
         raise ScenarioError("calm_minutes: has to be less than minutes")
     times = scenario.times
@@ -257,11 +271,18 @@ def checked(scenario: Scenario) -> Scenario:
     for at, name in enumerate(runs):
         if name in runs[:at]:
             raise ScenarioError(f"runs[{at}].name: there is a run {name!r} already")
+        run = scenario.runs[at]
+        if run.tasks * run.islands_per_task > MAX_PLACES:
+            raise ScenarioError(f"runs[{at}]: it has more than {MAX_PLACES} islands")
         try:
-            scenario.runs[at].settings(seed=0)
+            run.settings(seed=0)
         except ValueError as error:
             raise ScenarioError(f"runs[{at}]: {error}") from error
     for at, group in enumerate(scenario.members):
+        if group.starts_at > scenario.seconds:
+            raise ScenarioError(
+                f"members[{at}].starts_at: {group.starts_at:g} s is after the end, at {scenario.seconds:g} s"
+            )
         unknown = next((name for name in group.lacks if name not in runs), None)
         if unknown is not None:
             raise ScenarioError(f"members[{at}].lacks: there is no run {unknown!r}")
@@ -282,13 +303,23 @@ def checked(scenario: Scenario) -> Scenario:
             raise ScenarioError(f"commands[{at}]: `extend` needs evaluations, or cpu_seconds")
         if order.verb is Verb.PRIORITY and order.priority is None:
             raise ScenarioError(f"commands[{at}]: `priority` needs a priority")
+    twins: set[str] = set()
     for at, fault in enumerate(scenario.faults):
         _check_fault(f"faults[{at}]", fault, scenario, named)
+        if isinstance(fault, f.Twin):
+            host = twin_host(fault)
+            if host in twins:
+                raise ScenarioError(f"faults[{at}]: a twin of {fault.member!r} starts at {fault.at:g} s already")
+            twins.add(host)
     return scenario
 
 
 def _check_fault(where: str, fault: Fault, scenario: Scenario, named: dict[str, Group]) -> None:
     for member in members_of(fault):
+        if member == COORDINATOR and not isinstance(fault, STRIKES_COORDINATOR):
+            raise ScenarioError(
+                f"{where}: {fault.__struct_config__.tag} names members, and cannot mean whoever is coordinator then"
+            )
         if member not in named and member != COORDINATOR:
             known = ", ".join(list(named)[:6]) + (", ..." if len(named) > 6 else "")
             raise ScenarioError(f"{where}: there is no member {member!r}; there are {known}")

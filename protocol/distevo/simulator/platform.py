@@ -13,7 +13,7 @@ from distevo.node_settings import NodeSettings
 from distevo.plan import Plan
 from distevo.simulator.boot import Boot, Surroundings
 from distevo.simulator.clock import Clock
-from distevo.simulator.config import Group, Scenario
+from distevo.simulator.config import CLOCK_BEGINS, Group, Scenario
 from distevo.simulator.faults import MIDWAY_SECONDS
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.network import endpoint_of
@@ -47,7 +47,7 @@ class Platform:
         """Whether another machine has, or had, the same id: one of the two may have to give way."""
         self._scenario, self._world = scenario, world
         self._rng = world.rng(f"platform {self.host}")
-        self._clock = Clock(1000.0 + group.clock_offset, group.clock_rate)
+        self._clock = Clock(CLOCK_BEGINS + group.clock_offset, group.clock_rate)
         self.boot: Boot | None = None
         """The one that runs."""
         self._back_after: float | None = None

@@ -13,7 +13,7 @@ from distevo.plan import Plan
 from distevo.simulator import faults as f
 from distevo.simulator.agenda import Agenda
 from distevo.simulator.boot import Boot
-from distevo.simulator.config import COORDINATOR, Scenario, names_of
+from distevo.simulator.config import COORDINATOR, Scenario, names_of, twin_host
 from distevo.simulator.invariants.violation import Violation
 from distevo.simulator.measures import Measures
 from distevo.simulator.network import Network
@@ -211,7 +211,7 @@ class _World:
 
     def _copy(self, fault: f.Twin) -> None:
         original = self._platforms[fault.member]
-        host = f"{original.name}~{fault.at:g}"
+        host = twin_host(fault)
         key = f"key of {host}" if fault.has_own_key else original.key
         twin = Platform(original.name, original.group, self._scenario, self, host, key)
         original.has_twin = twin.has_twin = True
@@ -220,7 +220,7 @@ class _World:
         twin.start()
 
     def _end_copy(self, fault: f.Twin) -> None:
-        self._platforms.pop(f"{fault.member}~{fault.at:g}").retire()
+        self._platforms.pop(twin_host(fault)).retire()
         original = self._platforms[fault.member]
         if not fault.has_own_key:
             original.crash(None, is_silent=False)

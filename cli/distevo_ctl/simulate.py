@@ -212,6 +212,7 @@ def _print(scenario: Scenario | None, reports: list[Report], seconds: float) -> 
             lines.append((name, f"{spread.count}: {what} after {figures}"))
     if len(reports) == 1 and reports[0].runs:
         lines.append(("runs", ", ".join(f"{name} {state}" for name, state in reports[0].runs.items())))
+        lines += [("refused", f"{words}: {reason}") for words, reason in reports[0].refused]
         lines.append(("trace hash", reports[0].hash))
     width = max(len(name) for name, _ in lines)
     for name, text in lines:

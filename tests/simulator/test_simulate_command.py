@@ -41,6 +41,15 @@ def test_a_scenario_is_simulated_and_summed_up(small: Path) -> None:
     assert "on Google Cloud Storage $" in lines["store"]
 
 
+def test_what_users_ask_for_in_vain_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "refused.yaml"
+    orders = ["{verb: pause, run: r, at: 5}", "{verb: resume, run: r, at: 15}", "{verb: delete, run: r, at: 25}"]
+    path.write_text(f"{SMALL}commands: [{', '.join(orders)}]\n".replace("60", "600"))
+    assert [line.split(maxsplit=1)[1] for line in run(path).splitlines() if line.startswith("refused")] == [
+        "delete r: the run is running; cancel it first"
+    ]
+
+
 def test_json_has_every_report(small: Path) -> None:
     told: dict[str, Any] = json.loads(run(small, "--seeds", 3, "--jobs", 2, "--seed", 7, "--json"))
     assert told["findings"] == []

@@ -12,8 +12,9 @@ from distevo.errors import ObjectError
 from distevo.events import IslandId
 from distevo.instructions import Log, StartIsland
 from distevo.messages import Command
-from distevo.names import CHECKPOINTS, CLUSTER, MAIL, RESULTS
+from distevo.names import CHECKPOINTS, CLUSTER, INBOX_COMMANDS, MAIL, RESULTS
 from distevo.node import Node
+from distevo.orders import ACCEPTED
 from distevo.plan import Plan, decode_plan
 from distevo.result import decode_result
 from distevo.simulator.agenda import Agenda
@@ -77,6 +78,8 @@ class Referee:
         self._merges = MergeJudge(bounds, lambda task, program: first_look(task[1], program.genome, scenario.work)[0])
         self._calm = CalmJudge(bounds, scenario.calm_from) if scenario.calm_minutes else None
         self._orders: dict[str, str] = {}
+        self._answers: dict[str, str] = {}
+        """What came of each command, by the name of its object."""
         self._quiet_since = self._swapped_at = self._generated_at = 0.0
         self._mailed = self._acknowledged_before = 0
         self._store: Store
@@ -100,6 +103,12 @@ class Referee:
     def moves(self) -> int:
         """How often an island went from a member that lives, is to stay and can work on it, to another."""
         return self._flaps.moves
+
+    @property
+    def refused(self) -> list[tuple[str, str]]:
+        """The orders that were refused, in words, each with why."""
+        answers = ((words, self._answers.get(name, ACCEPTED)) for name, words in self._orders.items())
+        return [(words, said) for words, said in answers if said != ACCEPTED]
 
     # --- what the store did ----------------------------------------------------------------------
 
@@ -137,6 +146,7 @@ class Referee:
                     if result is not None and result.program is not None:
                         reproduced(entry.result, entry, result, self._worth(task, result.program.encode()))
                         well_chosen(entry.result, entry, result, self._genuine(task, states))
+        self._answers |= {name: said for name, said in plan.handled.items() if name.startswith(INBOX_COMMANDS)}
         self._results.in_force(plan)
         self._measures.planned(plan, self._orphans.at_work(plan), self._agenda.now)
         self._planned(plan)

@@ -91,5 +91,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Islands of open tasks that each member has at the end, by id; "" those that wait."""
     runs: dict[str, str]
     """How each run ended."""
+    refused: list[tuple[str, str]]
+    """What users asked for in vain, as (`extend demo`, why not)."""
     trace: list[str] | None = None
     """Every line, where that was asked for."""

@@ -277,6 +277,7 @@ class _World:
             cut_off=measures.cut_off,
             owned=measures.owned,
             runs={name: run.state.value for name, run in plan.runs.items()} if plan is not None else {},
+            refused=self._referee.refused,
             trace=self.trace.lines() if self._is_traced else None,
         )
 

@@ -130,11 +130,29 @@ def _read(path: Path) -> Scenario:
     if len(content) > LIMIT_BYTES:
         raise CliError(ExitCode.REFUSED, f"{path} is larger than {LIMIT_BYTES >> 20} MiB, the most that is read")
     try:
-        return scenario_of(yaml.safe_load(content))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CliError(ExitCode.USAGE, f"{path} is not YAML: {error}") from None
+        return scenario_of(_plain(content))
     except ScenarioError as error:
         raise CliError(ExitCode.USAGE, f"{path}: {error}", "distevo-ctl simulate --help has an example") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter for text that is not UTF-8, or a date that is none
+        raise CliError(ExitCode.USAGE, f"{path} is not YAML: {error}") from None
+    except RecursionError:
+        raise CliError(ExitCode.USAGE, f"{path} is nested too deeply") from None
+
+
+def _plain(content: bytes) -> Any:
+    """What YAML says, where nothing is said twice: the first would be lost without a word."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            twice = next((key for key, _ in node.value if names.count(key.value) > 1), None)
+            if twice is not None:
+                problem = f"{twice.value!r} is there more than once"
+                raise yaml.constructor.ConstructorError(None, None, problem, twice.start_mark)
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(content, Loader)
 
 
 def _simulated(scenario: Scenario | None, seeds: range, jobs: int, is_traced: bool) -> Iterator[Report]:

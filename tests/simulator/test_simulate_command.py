@@ -81,6 +81,9 @@ def test_the_command_and_the_library_simulate_the_same() -> None:
     [
         (None, 5, "there is no file"),
         ("members: [}", 2, "is not YAML"),
+        (SMALL + "runs: []", 2, "'runs' is there more than once"),
+        (SMALL + "network: {jitter: " + "[" * 900, 2, "is nested too deeply"),
+        ("minutes: 2001-99-99", 2, "month must be in 1..12"),
         ("minutes: 5", 2, "missing required field `members`"),
         (SMALL + "faults: [{fault: crash, at: 1, member: x}]", 2, "there is no member 'x'"),
     ],

@@ -40,6 +40,15 @@ def test_a_run_that_is_forgotten(tell: Callable[[runs.RunJudge], None]) -> None:
         tell(judge)
 
 
+def test_the_object_of_a_run_that_is_to_be_deleted_stays_while_the_plan_in_force_has_the_run() -> None:
+    judge = runs.RunJudge()
+    judge.confirmed(OBJECT, "r")
+    judge.in_force(a_plan())
+    judge.asked("r", Verb.DELETE)
+    with violates(runs.RUN_STAYS):
+        judge.deleted(OBJECT)
+
+
 def test_another_run_of_the_name_of_a_deleted_one_stays() -> None:
     judge = runs.RunJudge()
     judge.confirmed("inbox/run-r-earlier", "r")

@@ -24,6 +24,8 @@ class RunJudge:
         """What users have asked of the run that has a name now."""
         self._earlier: set[str] = set()
         """Objects of deleted runs whose name another has now."""
+        self._named: set[str] = set()
+        """Objects of the runs in the plan in force."""
 
     def confirmed(self, name: str, run: str) -> None:
         """The store said that the object is there."""
@@ -41,12 +43,13 @@ class RunJudge:
     def deleted(self, name: str) -> None:
         """The store has deleted this object. Raises Violation."""
         run = self._confirmed.get(name)
-        if run is not None and not self._may_go(name, run):
+        # Whatever was asked for: it has not happened as long as the plan in force has the run.
+        if name in self._named or (run is not None and not self._may_go(name, run)):
             raise Violation(RUN_STAYS, f"the object {name} was deleted")
 
     def in_force(self, plan: Plan) -> None:
         """This plan is in force. Raises Violation."""
-        objects = {run.object for run in plan.runs.values()}
+        self._named = objects = {run.object for run in plan.runs.values()}
         for name, run in self._confirmed.items():
             if self._may_go(name, run):
                 continue

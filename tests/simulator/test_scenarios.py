@@ -13,6 +13,8 @@ from distevo.simulator import ScenarioError, expand, plain, scenario_of, text
 from distevo.simulator.config import names_of
 from distevo.simulator.faults import Crash, Stop, end_of, members_of
 from distevo_ctl.simulate import EXAMPLE
+from distevod.settings.table import SETTINGS
+from distevod.settings.value import Number, Whole
 
 SMALL: dict[str, Any] = {"members": [{"kind": "server", "count": 2}, {"kind": "laptop"}, {"kind": "server"}]}
 
@@ -138,6 +140,37 @@ def test_what_is_wrong_is_said_with_the_field(change: dict[str, Any] | None, mes
     with pytest.raises(ScenarioError) as caught:
         scenario_of(None if change is None else SMALL | change)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lease_ttl",
+        "heartbeat_interval",
+        "heartbeat_timeout",
+        "mail_interval",
+        "checkpoint_generations",
+        "checkpoint_seconds",
+        "merge_interval",
+        "workers",
+    ],
+)
+def test_a_scenario_takes_what_a_daemon_takes(name: str) -> None:
+    (value,) = (setting.value for setting in SETTINGS if setting.name == name)
+    assert isinstance(value, Number | Whole)
+
+    def told(number: float) -> dict[str, Any]:
+        others = {"heartbeat_interval": {"heartbeat_timeout": 36_000}, "heartbeat_timeout": {"heartbeat_interval": 0.1}}
+        if name == "workers":
+            return {"members": [{"workers": number}]}
+        return SMALL | {"times": {**others.get(name, {}), name: number}}
+
+    for number in (value.low, value.high):
+        scenario_of(told(number))
+    step = 1 if isinstance(value, Whole) else 1e-3
+    for number in (value.low - step, value.high + step):
+        with pytest.raises(ScenarioError, match=name):
+            scenario_of(told(number))
 
 
 def test_a_fault_may_strike_whoever_is_coordinator() -> None:

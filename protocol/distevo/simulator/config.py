@@ -46,7 +46,7 @@ class Group(_Part, frozen=True, kw_only=True):
 
     kind: Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES - 8, pattern=r"^[a-z0-9_]+\Z")] = "server"
     count: Positive = 1
-    workers: Positive = 1
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 1
     memory_mb: Positive = 4096
     batch_size: Positive = 100
     islands: Positive | None = None
@@ -73,19 +73,19 @@ class Group(_Part, frozen=True, kw_only=True):
 
 
 class Times(_Part, frozen=True, kw_only=True):
-    """Settings of every node that have to do with time, in seconds."""
+    """Settings of every node that have to do with time, in seconds, within what a daemon accepts."""
 
-    lease_ttl: Span = 15.0
+    lease_ttl: Annotated[float, Meta(ge=5, le=600)] = 15.0
     swap_interval: Span = 1.2
-    heartbeat_interval: Span = 10.0
-    heartbeat_timeout: Span = 30.0
-    mail_interval: Annotated[float, Meta(gt=0, le=LONGEST_MAIL_INTERVAL)] = 15.0
-    checkpoint_generations: Positive = 5
-    checkpoint_seconds: Span = 10.0
+    heartbeat_interval: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    heartbeat_timeout: Annotated[float, Meta(ge=0.2, le=36_000)] = 30.0
+    mail_interval: Annotated[float, Meta(ge=0.1, le=LONGEST_MAIL_INTERVAL)] = 15.0
+    checkpoint_generations: Annotated[int, Meta(ge=1, le=10_000)] = 5
+    checkpoint_seconds: Annotated[float, Meta(ge=0.1, le=86_400)] = 10.0
     checkpoint_least_seconds: Span = 5.0
-    avg_generation_time_threshold: Annotated[float, Meta(gt=1)] | None = 2.5
+    avg_generation_time_threshold: Annotated[float, Meta(ge=1.1, le=100)] | None = 2.5
     """From how many times the cluster's median on a platform is slow; null: none is."""
-    merge_interval: Annotated[float, Meta(ge=0)] = 10.0
+    merge_interval: Annotated[float, Meta(ge=0, le=86_400)] = 10.0
     """0: never."""
 
 

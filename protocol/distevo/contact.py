@@ -34,6 +34,8 @@ class Contact:
     """Where it can be dialled; empty for who dials out only."""
     rank: int = FAR
     """0 for the coordinator, then the first standbys in the order in which they would follow, and relays with them."""
+    is_alive: bool = True
+    """Who is not defends its id and its key against no newcomer."""
 
     def also_at(self, endpoints: Sequence[str]) -> Contact:
         """The same member, which may be found at these endpoints as well."""

@@ -274,11 +274,13 @@ class Links:
         contact = self._contacts.get(link.member)
         if link.key == self._key or link.member == self._me:
             return Code.IDENTITY, f"{self._me} is here"
-        if contact is None and link.key in self._owners:
-            return Code.IDENTITY, f"this key belongs to {self._owners[link.key]}"
-        if contact is not None and contact.key != link.key:
+        owner = self._owners.get(link.key)
+        if contact is None and owner is not None and self._contacts[owner].is_alive:
+            return Code.IDENTITY, f"this key belongs to {owner}"
+        # A notebook begins each session with new keys, and may have lost its last one without a goodbye.
+        if contact is not None and contact.key != link.key and (contact.is_alive or contact.boot == link.boot):
             return Code.IDENTITY, f"{link.member} has another key"
-        if contact is not None and contact.boot == link.boot:
+        if contact is not None and (contact.key, contact.boot) == (link.key, link.boot):
             return None
         if (link.member, link.boot) in self._retired:
             return Code.IDENTITY, f"{link.member} has been started again since"

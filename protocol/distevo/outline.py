@@ -80,7 +80,13 @@ class Outline:
             # Else most contacts would be others whenever one candidate goes.
             ranks = {name: rank for name, rank in order.items() if rank < CANDIDATES}
             contacts = self._contacts[holder] = {
-                name: _contact(member.boot, member.key, tuple(member.endpoints), ranks.get(name, FAR))
+                name: _contact(
+                    member.boot,
+                    member.key,
+                    tuple(member.endpoints),
+                    ranks.get(name, FAR),
+                    member.state is MemberState.ALIVE,
+                )
                 for name, member in members.items()
                 if member.state is not MemberState.LEFT and member.key not in denied
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.support.programs  # noqa: F401 - loads the profile without time limits
+from distevo.contact import Contact
 from distevo.dialling import LONGEST_WAIT
 from distevo.events import Malformed
 from distevo.instructions import Dial, Send
@@ -109,6 +111,34 @@ def test_our_own_key_and_id_are_nobody_elses() -> None:
     end.opened(2, key="a copied configuration's")
     assert errors(end.hello(2, A)) == [Code.IDENTITY]
     assert end.a.strangers == []
+
+
+@pytest.mark.parametrize(
+    ("member", "key"), [(B, "of a new session"), ("renamed", key_of(B))], ids=["its id with another key", "its key"]
+)
+def test_who_is_dead_defends_neither_id_nor_key(member: str, key: str) -> None:
+    end = End()
+    end.opened(1, key=key)
+    assert errors(end.hello(1, member, OTHER_BOOT)) == [Code.IDENTITY], "while it lives it does"
+    end.contacts = {B: replace(end.contacts[B], is_alive=False)}
+    end.follow()
+    end.opened(2, key=key)
+    assert (errors(end.hello(2, member, OTHER_BOOT)), end.a.strangers) == ([Code.NOT_YET_KNOWN], [key])
+    end.contacts = end.contacts | {member: Contact(OTHER_BOOT, key)}
+    end.out.clear()
+    end.follow()
+    assert heads(end.out) == [Command.WELCOME]
+    end.opened(3)
+    assert errors(end.hello(3)) == ([Code.IDENTITY] if member == B else []), "nor is it let in under it any more"
+
+
+def test_a_dead_boot_is_nobody_elses() -> None:
+    end = End()
+    end.contacts = {B: replace(end.contacts[B], is_alive=False)}
+    end.follow()
+    end.opened(1, key="another")
+    assert (errors(end.hello(1)), end.a.strangers) == ([Code.IDENTITY], [])
+    end.accepted(2)
 
 
 def test_an_unknown_cluster_is_no_other_cluster() -> None:

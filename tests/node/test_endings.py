@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import msgspec
+import pytest
 
 from distevo.block import pack
-from distevo.checkpoint import Checkpoint, Counters, encode_checkpoint
+from distevo.checkpoint import Checkpoint, Counters, decode_checkpoint, encode_checkpoint
+from distevo.closing import TIGHT_BYTES
 from distevo.command import Verb
 from distevo.desk import ANSWER_SECONDS
-from distevo.events import IslandFailed, IslandId, Outcome, Verified
+from distevo.events import IslandFailed, IslandId, IslandReported, Outcome, Verified
 from distevo.instructions import CreateObject, StoreInstruction
 from distevo.messages import PopulationKind, PopulationState
 from distevo.names import PLANS, RESULTS, checkpoint_name
@@ -58,6 +62,28 @@ def test_an_island_that_was_over_before_it_began_and_is_begun_after_all_is_not_e
     assert queued in world.running
     world.generation(queued, fitness=9.0)
     assert queued not in world.node.news.finals
+
+
+@pytest.mark.parametrize(("genome_bytes", "second_octet"), [(1000, 0x9C), (TIGHT_BYTES, 0x01)], ids=["small", "large"])
+def test_large_states_are_compressed_fast_since_nothing_else_is_done_meanwhile(
+    genome_bytes: int, second_octet: int
+) -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=10)
+    genome = Random(1).randbytes(genome_bytes // 2).hex().encode()
+    program = Program.of(genome, KEY_OF(genome), (0.5,), False)
+    start = world.running.pop(ISLAND)
+    snapshot = msgspec.structs.replace(
+        start.snapshot, generation=1, population=pack([program]), counters=Counters(evaluations=10)
+    )
+    world.feed(IslandReported(start.slot, ISLAND, snapshot, fit=False, is_spent=True))
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    _, states = decode_result(world.objects[task_in_force(world).result or ""][0])
+    assert population_of(decode_checkpoint(states).islands[0])
+    # The first two octets of a zlib stream tell its level.
+    assert tuple(states[50:52]) == (0x78, second_octet)
 
 
 def test_a_cancelled_run_stays_so_though_it_was_extended_while_a_result_was_written() -> None:

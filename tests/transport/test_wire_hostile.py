@@ -13,11 +13,12 @@ import zmq
 
 from distevo.codec import MAX_FRAME_BYTES, encode
 from distevo.events import LinkClosed, LinkOpened, Malformed, Received
-from distevo.messages import Code
+from distevo.messages import Code, Welcome
 from distevod.transport import KeyPair, arrivals, listener, options
 from tests.transport.side import Side, hello, until
 
 WORD = encode(hello())
+WELCOME = Welcome(version=1, cluster="", member="a", boot="0", incarnation=0, heartbeat_interval=10.0)
 
 
 @contextlib.contextmanager
@@ -269,12 +270,16 @@ async def stalling_relay(port: int, most: int) -> AsyncIterator[str]:
         yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-@pytest.mark.parametrize("first", [b"", WORD])
-def test_a_message_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
+@pytest.mark.parametrize(("first", "is_welcomed"), [(b"", False), (WORD, False), (WORD, True)])
+def test_a_message_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, first: bytes, is_welcomed: bool) -> None:
     """libzmq gathers the parts of one message without a limit. (It sends none before it has the last; a frame that is
-    larger than the limit set here, and never comes whole, is the same to us.)"""
-    monkeypatch.setattr(arrivals, "MAX_UNFINISHED_BYTES", 2**20)
-    monkeypatch.setattr(listener, "MAX_UNFINISHED_BYTES", 2**20)
+    larger than the limit set here, and never comes whole, is the same to us.) Whoever was not welcomed has a lower one
+    than members, since it may be anybody."""
+    if is_welcomed:
+        monkeypatch.setattr(listener, "MAX_UNFINISHED_BYTES", 2**20)
+    else:
+        for module in (arrivals, listener):
+            monkeypatch.setattr(module, "MAX_GREETING_BYTES", 2**20)
     monkeypatch.setattr(arrivals, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(listener, "WATCH_SECONDS", 0.05)
 
@@ -284,7 +289,9 @@ def test_a_message_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, fir
             with stranger(a, endpoint, probe_router=0) as dealer:
                 if first:
                     dealer.send(first)
-                    await a.wait(LinkOpened, 2)
+                    opened = await a.wait(LinkOpened, 2)
+                    if is_welcomed:
+                        a.send(opened.link, WELCOME)
                 dealer.send(bytes(2**22))
                 await until(lambda: a.count("connections_cut") == 1, "it to be cut", seconds=3)
             b.send(here, hello())
@@ -297,6 +304,7 @@ def test_a_message_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, fir
 
 def test_a_member_that_sends_much_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MAX_UNFINISHED_BYTES", 2**19)
+    monkeypatch.setattr(listener, "MAX_GREETING_BYTES", 2**19)
     monkeypatch.setattr(listener, "WATCH_SECONDS", 0.01)
 
     async def main() -> None:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from distevo.codec import MAX_FRAME_BYTES
+from distevo.codec import MAX_FRAME_BYTES, MAX_HEAD_BYTES
 from distevod.transport import tcp
 from distevod.transport.complaints import Complaints
 from distevod.transport.options import HANDSHAKE_MS
@@ -28,6 +28,8 @@ SWEEP_SECONDS = 1.0
 MAX_UNFINISHED_BYTES = MAX_FRAME_BYTES + 16 * 2**20
 """Of a message that has not come whole: the largest frame, and what buffers of the system may hold. libzmq has a
 limit for frames only, and collects the parts of one message without end."""
+MAX_GREETING_BYTES = 2 * MAX_HEAD_BYTES
+"""The same of whoever was not welcomed yet, who may be anybody, and many: a HELLO has no payload."""
 
 
 class Arrivals:
@@ -95,7 +97,7 @@ class Arrivals:
         for fd, (ends, since) in list(self._silent.items()):
             if now >= since + SILENT_SECONDS:
                 self._cut(fd, "a connection has said nothing for too long; it is cut")
-            elif ends is not None and tcp.received_bytes(fd, ends) > MAX_UNFINISHED_BYTES:
+            elif ends is not None and tcp.received_bytes(fd, ends) > MAX_GREETING_BYTES:
                 self._cut(fd, "a connection's first message does not end; it is cut")
         if self._silent:
             self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)

@@ -14,7 +14,7 @@ import time
 import zmq
 
 from distevod.transport import in_flight, tcp
-from distevod.transport.arrivals import MAX_UNFINISHED_BYTES, Arrivals
+from distevod.transport.arrivals import MAX_GREETING_BYTES, MAX_UNFINISHED_BYTES, Arrivals
 from distevod.transport.errors import TransportError, in_words
 from distevod.transport.keys import KeyPair
 from distevod.transport.monitor import Monitor, handshake_failure
@@ -237,7 +237,7 @@ class Listener:
                 continue
             # What had come at the last look and is whole has been read meanwhile.
             unfinished = wire.bytes_come - wire.bytes_read - HEARTBEAT_BYTES * (now - wire.opened_at)
-            if has_caught_up and unfinished > MAX_UNFINISHED_BYTES:
+            if has_caught_up and unfinished > (MAX_UNFINISHED_BYTES if wire.is_welcomed else MAX_GREETING_BYTES):
                 self._wires.complaints.warn("a message does not end; its connection is cut", address=str(wire.ends))
                 self._cut(wire)
             wire.bytes_come = tcp.received_bytes(wire.fd, wire.ends)

@@ -13,6 +13,7 @@ from distevo.codec import encode
 from distevo.errors import LocalProtocolError
 from distevo.events import Event
 from distevo.instructions import Dial, HangUp, Send
+from distevo.messages import Welcome
 from distevod.logs import fields
 from distevod.threads import in_daemon_thread
 from distevod.transport import in_flight, tcp
@@ -96,6 +97,7 @@ class Transport:
                     self._wires.counts["dropped_not_encodable"] += 1
                     log.error("a message that cannot be sent", extra=fields(link=link, error=str(error)))
                 else:
+                    wire.is_welcomed |= isinstance(head, Welcome)
                     wire.queue.put(head, frame)
             case HangUp(link):
                 wire = self._wires.by_number.pop(link, None)

@@ -50,6 +50,8 @@ class Wire(ABC):
         self.fd = -1
         """The connection's descriptor, as libzmq says, and its ends: None as long as that is not known."""
         self.ends: tcp.Ends | None = None
+        self.is_welcomed = False
+        """Whether a WELCOME was sent on it."""
         self.queue = SendQueue(self.write, wires.counts)
         self.in_flight = InFlight()
         self._wires = wires

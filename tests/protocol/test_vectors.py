@@ -11,7 +11,10 @@ from distevo.box import Letter
 from distevo.codec import decode, decode_inner, encode
 from distevo.errors import RemoteProtocolError
 from distevo.messages import HEADS, VERSION, Code, Command
-from tests.protocol.vectors import OBJECTS, READERS, load
+from distevo.run import MigrationSettings
+from distevo.topology import TOPOLOGIES as TARGETS
+from distevo.topology import targets
+from tests.protocol.vectors import KINDS, OBJECTS, READERS, TOPOLOGIES, load
 
 VECTORS = load()
 
@@ -51,11 +54,20 @@ def test_an_object_is_read_as_it_stands_there(vector: dict[str, Any]) -> None:
     assert value == msgspec.json.decode(msgspec.json.encode(vector["content"]), type=kind)
 
 
+@named("topologies")
+def test_all_members_find_the_targets_that_stand_there(vector: dict[str, Any]) -> None:
+    migration, islands = msgspec.convert(vector["migration"], MigrationSettings), vector["islands"]
+    seed = f"{vector['run']}/{vector['task']}"
+    assert [targets(migration, island, islands, seed) for island in range(islands)] == vector["targets"]
+
+
 def test_the_file_has_every_command_compressed_and_not_and_every_code_of_the_codec() -> None:
     assert {vector["command"] for vector in VECTORS["messages"]} == {command.name for command in Command}
     assert {vector["is_compressed"] for vector in VECTORS["messages"]} == {True, False}
     codes = (Code.MALFORMED, Code.TOO_LARGE, Code.VERSION, Code.UNKNOWN_COMMAND)
     assert {vector["code"] for vector in VECTORS["refused"]} == {code.name for code in codes}
     assert {vector["name"] for vector in VECTORS["objects"]} == set(OBJECTS) == set(READERS)
-    names = [vector["name"] for kind in ("messages", "refused", "objects") for vector in VECTORS[kind]]
+    assert {vector["name"] for vector in VECTORS["topologies"]} == set(TOPOLOGIES)
+    assert {vector["migration"].get("topology", "ring") for vector in VECTORS["topologies"]} == set(TARGETS)
+    names = [vector["name"] for kind in KINDS for vector in VECTORS[kind]]
     assert len(set(names)) == len(names)

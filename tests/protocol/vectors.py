@@ -66,9 +66,12 @@ from distevo.plan import (
 )
 from distevo.program import Program, keyer
 from distevo.result import Result, decode_result, encode_result
-from distevo.run import Budget, ProblemUse, Run, RunSettings, WarmStart, decode_run, encode_run
+from distevo.run import Budget, MigrationSettings, ProblemUse, Run, RunSettings, WarmStart, decode_run, encode_run
+from distevo.topology import TOPOLOGIES as TARGETS
+from distevo.topology import targets
 from tests.protocol.frames import frame_of
 
+KINDS = ("messages", "refused", "objects", "topologies")
 FILE = Path(__file__).parents[2] / "protocol" / "vectors.json"
 
 PROBLEM, PROBLEM_VERSION = "grids", "1"
@@ -416,6 +419,19 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "box": lambda data: decode_box("kaggle-1", "b00", 1, data),
 }
 
+TOPOLOGIES: dict[str, tuple[MigrationSettings, str, str, int]] = {
+    **{topology: (MigrationSettings(topology=topology), "run-1", "007bbfb7", 5) for topology in TARGETS},
+    "random, of another task": (MigrationSettings(topology="random"), "run-1", "ümlaut", 5),
+    "random, of a high degree": (MigrationSettings(topology="random", degree=6), "run-1", "007bbfb7", 9),
+    "random, of a higher degree than there are others": (
+        MigrationSettings(topology="random", degree=1024), "run-1", "007bbfb7", 3,
+    ),
+    "free_form with edges": (
+        MigrationSettings(topology="free_form", edges=((0, 2), (2, 1), (0, 1), (0, 2), (1, 9))), "run-1", "007bbfb7", 3,
+    ),
+}  # fmt: skip
+"""(settings, run, task, number of islands)."""
+
 
 def message_vector(name: str, head: Head, payload: bytes) -> dict[str, Any]:
     """The vector of a message."""
@@ -449,6 +465,13 @@ def object_vector(name: str, value: Any, data: bytes) -> dict[str, Any]:
     return {"name": name, "content": content_of(value), "object": data.hex()}
 
 
+def topology_vector(name: str, migration: MigrationSettings, run: str, task: str, islands: int) -> dict[str, Any]:
+    """The vector of a topology."""
+    found = [targets(migration, island, islands, f"{run}/{task}") for island in range(islands)]
+    sample = {"migration": content_of(migration), "run": run, "task": task, "islands": islands}
+    return {"name": name, **sample, "targets": found}
+
+
 def load() -> dict[str, Any]:
     """The vectors in the file."""
     vectors: dict[str, Any] = json.loads(FILE.read_text())
@@ -458,10 +481,12 @@ def load() -> dict[str, Any]:
 def main() -> None:
     """Add what is missing."""
     vectors: dict[str, Any] = load() if FILE.exists() else {"version": 1, "messages": [], "refused": [], "objects": []}
-    named = {vector["name"] for kind in ("messages", "refused", "objects") for vector in vectors[kind]}
+    vectors.setdefault("topologies", [])
+    named = {vector["name"] for kind in KINDS for vector in vectors[kind]}
     vectors["messages"] += [message_vector(name, *message) for name, message in MESSAGES.items() if name not in named]
     vectors["refused"] += [refused_vector(name, frame) for name, frame in REFUSED.items() if name not in named]
     vectors["objects"] += [object_vector(name, *stored) for name, stored in OBJECTS.items() if name not in named]
+    vectors["topologies"] += [topology_vector(name, *each) for name, each in TOPOLOGIES.items() if name not in named]
     FILE.write_text(json.dumps(vectors, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -31,10 +31,18 @@ ANSWER_SECONDS = 60.0
 to write it that comes late does not have it taken in once more."""
 
 
+_KINDS = (INBOX_MEMBERS, INBOX_RUNS, INBOX_COMMANDS)
+"""In the order in which they are taken in."""
+
+
+def is_kind(name: str) -> bool:
+    """Whether an object of this name can be taken in. Nothing else is read: it would be at every listing."""
+    return name.startswith(_KINDS)
+
+
 def in_order(name: str) -> tuple[int, str]:
     """In which order inbox objects are taken in: members, runs, and commands, by their nonces."""
-    kinds = (INBOX_MEMBERS, INBOX_RUNS, INBOX_COMMANDS)
-    return next((rank for rank, kind in enumerate(kinds) if name.startswith(kind)), len(kinds)), name
+    return next((rank for rank, kind in enumerate(_KINDS) if name.startswith(kind)), len(_KINDS)), name
 
 
 class Desk:
@@ -60,7 +68,7 @@ class Desk:
         self._read: dict[str, bytes] = {}
         """What was read while others of the same listing are still being read."""
         self._left_alone: set[str] = set()
-        """Objects of a newer distevo."""
+        """Objects of a newer distevo, and what somebody else has put there."""
         self.is_open = False
         """Whether anything is taken in: only by a coordinator that is not leaving."""
 
@@ -104,6 +112,10 @@ class Desk:
         plan = self._ledger.plan
         known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._left_alone
         new = [name for name in answer.names if name not in known and name not in self._reading]
+        for name in [name for name in new if not is_kind(name)]:
+            self._left_alone.add(name)
+            self._outbox.log("warning", "an inbox object is left alone", name=name, reason="its name says no kind")
+            new.remove(name)
         for name in new:
             self._reading[name] = now
             self._outbox.read(name, lambda read, now, name=name: self._arrived(name, read, now))  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from distevo.desk import READ_SECONDS
+from distevo.desk import READ_SECONDS, is_kind
 from distevo.errors import ObjectError, kind_of
 from distevo.events import Outcome, StoreAnswer
 from distevo.names import INBOX, PLANS
@@ -114,7 +114,7 @@ class Loading:
         plan = self._loaded.plan
         known = {run.object for run in plan.runs.values()} | plan.handled.keys()
         for name in answer.names:
-            if name not in known:
+            if name not in known and is_kind(name):
                 self._fetch_new(name)
         self._outbox.later(now + READ_SECONDS, self._waited)
         self._arrived(now)

@@ -419,6 +419,24 @@ def test_rubbish_in_the_inbox_is_refused_and_left_for_a_person() -> None:
     assert len([log for log in world.logs if log.message == "an inbox object is refused"]) == 1
 
 
+def test_a_stray_object_in_the_inbox_is_named_once_and_never_read() -> None:
+    read: list[str] = []
+
+    def noted(instruction: StoreInstruction) -> None:
+        if isinstance(instruction, ReadObject):
+            read.append(instruction.name)
+
+    objects = World().objects
+    objects["inbox/stray"] = b"rubbish", 1
+    world = World(objects, boot="b1", start=5000.0, fault=noted)
+    world.pass_time(120)
+    assert world.node.term is not None
+    assert world.node.plan.members["m"].boot == "b1"
+    assert "inbox/stray" not in read
+    assert len([log for log in world.logs if log.message == "an inbox object is left alone"]) == 1
+    assert "inbox/stray" in world.objects
+
+
 def test_a_file_of_unknown_origin_waits_for_leave() -> None:
     world = World()
     world.submit(tasks=1, source="class P: ...")

@@ -78,7 +78,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], width: i
     from rich.cells import cell_len
     from rich.table import Table
 
-    cells = [list(row) for row in rows]
+    cells = [list(map(_one_line, row)) for row in rows]
     titles = [heading.rstrip(">…") for heading in columns]
     widths = [max([len(title), *(cell_len(str(row[at])) for row in cells)]) for at, title in enumerate(titles)]
     excess = sum(widths) + GAP * (len(widths) - 1) - width
@@ -93,6 +93,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], width: i
     for row in cells:
         made.add_row(*row)
     return made
+
+
+def _one_line(cell: str | Text) -> str | Text:
+    """A cell with its line breaks written out: what a stranger calls itself must not look like more rows."""
+    if isinstance(cell, str):
+        return cell.replace("\n", "\\n")
+    from rich.text import Text
+
+    return Text("\\n").join(cell.split("\n")) if "\n" in cell.plain else cell
 
 
 def show(out: Console, *things: RenderableType) -> None:

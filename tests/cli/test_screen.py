@@ -6,9 +6,10 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from distevo_ctl.bar import bar, parts
-from distevo_ctl.screen import Column, delay, duration, fitness, fitting, plain, short
+from distevo_ctl.screen import Column, delay, duration, fitness, fitting, plain, short, show, table
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,18 @@ def test_what_a_terminal_would_obey_is_written_out() -> None:
     assert plain("two\nlines, ünïcode ✓") == "two\nlines, ünïcode ✓"
     assert fitness([1.0, -0.25]) == "1 -0.25"
     assert fitness(None) == "-"
+
+
+@pytest.mark.parametrize("name", ["a\nserver-9  alive", Text("a\nserver-9  alive", "bold")], ids=["text", "styled"])
+def test_a_name_with_a_line_break_is_one_row_of_a_table(name: str | Text) -> None:
+    out = Console(file=io.StringIO(), width=80)
+    show(out, table(["PLATFORM", "STATE"], [[name, "dead"], ["b", "alive"]], 80))
+    assert isinstance(out.file, io.StringIO)
+    assert out.file.getvalue().splitlines() == [
+        "PLATFORM            STATE",
+        r"a\nserver-9  alive  dead",
+        "b                   alive",
+    ]
 
 
 def test_the_bar_is_as_wide_as_asked_and_shows_each_part() -> None:

@@ -178,6 +178,14 @@ def test_the_token_is_found_without_googles_headers(proxy: Proxy, store: Store) 
         assert store.read(name) == (b"content", token)
 
 
+def test_a_proxy_that_compresses_answers_changes_none(proxy: Proxy, store: Store) -> None:
+    proxy.fault("gzip", method="GET", times=10**6)
+    for name in ("cluster", "plans/1"):
+        token = store.create(name, b"content" * 100)
+        assert store.read(name) == (b"content" * 100, token)
+    assert store.list("plans/") == ["plans/1"]
+
+
 def test_a_list_that_never_ends_does(proxy: Proxy, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "LIST_SECONDS", 0.2)
     monkeypatch.setattr(gcs, "PATIENCE_SECONDS", 0.0)

@@ -6,6 +6,7 @@ says; the addresses that the server gives for uploads in several requests are th
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import random
 import re
@@ -30,7 +31,8 @@ class Fault:
     the request is carried out `seconds` later), `refuse` (answered with `status` and `body`, and not carried out),
     `refuse_done` (the same, and carried out), `stall` (not answered for `seconds`), `choke` (its body is not taken for
     `seconds`), `truncate` (half of the answer's body), `strip` (the answer without Google's headers), `flip` (one bit
-    of the answer's body is turned over), `flip_sent` (one of what is sent).
+    of the answer's body is turned over), `flip_sent` (one of what is sent), `gzip` (the answer is compressed, if
+    whoever asks takes that).
     """
 
     kind: str
@@ -147,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, content = self._ask(proxy, body)
         if kind == "strip":
             headers = [(name, value) for name, value in headers if not name.lower().startswith("x-goog-")]
+        if kind == "gzip" and "gzip" in self.headers.get("Accept-Encoding", ""):
+            headers, content = [*headers, ("Content-Encoding", "gzip")], gzip.compress(content)
         if kind == "flip":
             content = proxy.flipped(content)
         self._answer(status, headers, content, is_cut=kind == "truncate")

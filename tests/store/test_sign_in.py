@@ -92,6 +92,21 @@ def test_an_emulator_needs_nobody(any_key: dict[str, str]) -> None:
     assert found.credentials.token is None
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["ftp://127.0.0.1:9", "http://", "http://[::1", "127.0.0.1:99999", "//127.0.0.1:9", "127.0.0.1 :9", "host:9?x=1"],
+)
+def test_an_emulator_without_an_address_is_told_at_once(host: str) -> None:
+    error = refused({EMULATOR_VARIABLE: host})
+    assert error.problem is Problem.ADDRESS
+    assert f"{EMULATOR_VARIABLE}={host!r} is no address" in str(error)
+
+
+@pytest.mark.parametrize("host", [" 127.0.0.1:9\n", "HTTP://127.0.0.1:9", "https://[::1]:9/path", "localhost"])
+def test_an_emulators_address_may_have_any_usual_form(host: str) -> None:
+    assert host.strip() in str(sign_in({EMULATOR_VARIABLE: host}).endpoint)
+
+
 @pytest.mark.parametrize("is_file", [False, True])
 def test_key_in_the_variable_or_in_the_file_that_it_names(
     is_file: bool, any_key: dict[str, str], tmp_path: Path

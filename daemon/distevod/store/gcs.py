@@ -363,10 +363,15 @@ def _was_never_sent(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, NewConnectionError | ConnectTimeoutError | requests.ConnectTimeout | auth.TransportError):
             return True
-        inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
-        reason = getattr(inner, "reason", None)
-        error = reason if isinstance(reason, BaseException) else inner or error.__cause__
+        error = _wrapped(error) or error.__cause__
     return False
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """What `requests` and `urllib3` have put around: the error that says why, without the address of the request."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    reason = getattr(inner, "reason", None)
+    return reason if isinstance(reason, BaseException) else inner
 
 
 def _checksum(data: bytes) -> str:
@@ -382,7 +387,9 @@ def _is_name(name: str) -> bool:
     return True
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    while (wrapped := _wrapped(error)) is not None:
+        error = wrapped
     if isinstance(error, AttributeError | LookupError | TypeError | ValueError):
         return f"the answer was none of Google Cloud Storage ({type(error).__name__}: {error})"[:300]
     return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__

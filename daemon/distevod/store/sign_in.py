@@ -29,6 +29,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from distevo.errors import StoreUnavailable
 from distevod.logs import fields
@@ -81,6 +82,7 @@ class Problem(StrEnum):
     KEY_REVOKED = "key_revoked"
     CLOCK = "clock"
     NO_PERMISSION = "no_permission"
+    ADDRESS = "address"
     NO_BUCKET = "no_bucket"
     BILLING = "billing"
     RETENTION = "retention"
@@ -187,8 +189,8 @@ def _check_packages() -> None:
 
 
 def _first_way(environ: Mapping[str, str]) -> SignIn:
-    if environ.get(EMULATOR_VARIABLE):
-        return _anonymous(environ[EMULATOR_VARIABLE])
+    if host := environ.get(EMULATOR_VARIABLE, "").strip():
+        return _anonymous(host)
     if text := environ.get(VARIABLE, "").strip():
         return _of_variable(text)
     if path := environ.get(GOOGLE_VARIABLE):
@@ -201,8 +203,21 @@ def _anonymous(host: str) -> SignIn:
     from google.auth.credentials import AnonymousCredentials
 
     endpoint = host if "://" in host else f"http://{host}"
+    if not _is_address(endpoint):
+        message = f"{EMULATOR_VARIABLE}={host!r} is no address: give HOST:PORT or http://HOST:PORT"
+        raise AccessError(Problem.ADDRESS, message)
     credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
     return SignIn(Way.EMULATOR, "anonymous", f"{EMULATOR_VARIABLE}={host}", credentials, endpoint=endpoint)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which is looked at only when it is asked for
+    except ValueError:
+        return False
+    is_whole = not (parts.query or parts.fragment or re.search(r"\s", url))
+    return is_whole and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _of_variable(text: str) -> SignIn:

@@ -1,6 +1,7 @@
 """Settings as users meet them: who wins, what is refused and in which words, and what is never loaded."""
 
 import json
+import os
 import subprocess
 import sys
 import typing
@@ -244,6 +245,15 @@ def test_a_timeout_not_above_the_interval_is_a_contradiction(environ: dict[str, 
         "heartbeat_interval 10 (preset of network stable); three intervals are usual"
     )
     assert load_settings({"heartbeat_timeout": 10.5}, environ).heartbeat_timeout == 10.5
+
+
+@pytest.mark.parametrize("name", ["state_dir", "store"])
+def test_a_folder_whose_name_is_no_text_is_refused(name: str, environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} '/x/caf\\udce9' \(flag --.*UTF-8"):
+        load_settings({name: os.fsdecode(b"/x/caf\xe9")}, environ)
+    if name == "state_dir":
+        with pytest.raises(SettingsError, match=r"state_dir .*\(default\).*UTF-8"):
+            load_settings({}, environ | {"HOME": os.fsdecode(b"/x/caf\xe9")})
 
 
 def test_memory_too_small_for_the_workers_is_a_contradiction(environ: dict[str, str]) -> None:

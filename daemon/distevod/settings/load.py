@@ -103,6 +103,7 @@ class _Loader:
             self._take_file(read_file(path), path.parent)
         self._take_presets()
         self._take_defaults()
+        self._refuse_undecodable()
         self._refuse_contradictions()
         self._warn()
         return Settings(**self.values, sources=self.sources, warnings=tuple(self.warnings))
@@ -244,6 +245,18 @@ class _Loader:
             return value
         path = paths.absolute(value, base, self.environ)
         return str(path) if setting.value.url else path
+
+    def _refuse_undecodable(self) -> None:
+        """A path is shown, logged and sent as text, and a socket is bound to it in UTF-8."""
+        for name in ("state_dir", "store"):
+            path = str(self.values[name])
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                raise SettingsError(
+                    f"{name} {path!r} ({self.sources[name]}) is no text in UTF-8: name a folder that is, or set a "
+                    "locale of UTF-8 (LC_ALL=C.UTF-8)"
+                ) from None
 
     def _refuse_contradictions(self) -> None:
         if self.values["heartbeat_timeout"] <= self.values["heartbeat_interval"]:

@@ -7,6 +7,7 @@ the problems come later, while the workers start.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from distevod.settings import Settings
 
 
+LAST_STANDARD_FILE = 2
 SETTLE_SECONDS = 0.2
 """How long threads that have nothing to do any more may take to end."""
 
@@ -55,6 +57,7 @@ def _run(settings: Settings, log_file: Path | None) -> None:
 
     from distevod.daemon import run_daemon
 
+    _fill_standard_files()
     if log_file is not None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     configure(settings.log_format, settings.log_level, log_file)
@@ -72,6 +75,16 @@ def _run(settings: Settings, log_file: Path | None) -> None:
         _end_now(failure)
     if failure is not None:
         raise failure
+
+
+def _fill_standard_files() -> None:
+    """What was closed when we were started leads nowhere, instead of into the file that takes its number next: workers
+    get our standard error as theirs, and write to it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= LAST_STANDARD_FILE:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(LAST_STANDARD_FILE, "w", closefd=False)
 
 
 def _is_held_up() -> bool:

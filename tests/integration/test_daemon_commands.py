@@ -98,6 +98,16 @@ def test_in_the_background_of_a_shell_it_goes_on_when_that_is_interrupted_or_end
     home.distevod("stop")
 
 
+def test_without_standard_output_and_error_it_works_all_the_same(home: Home) -> None:
+    """As some supervisors start it: a worker takes its standard error from the daemon."""
+    command = home.command("daemon", "start", *QUICK)
+    daemon = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], env=home.environ)
+    wait_for(lambda: daemon.poll() is not None or holder(home.state_dir) is not None, "the daemon")
+    home.ctl("submit", "--problem", "onemax", "--tasks", "16", "--evaluations", "200", "--wait")
+    home.distevod("stop")
+    assert daemon.wait(timeout=5) == 0
+
+
 def test_the_folders_follow_the_variables(home: Home) -> None:
     run = home.folder / "r"
     run.mkdir(mode=0o700)

@@ -7,6 +7,7 @@ error goes too, so that whatever ends it early can be read there, and is told he
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -169,6 +170,9 @@ def _ended(returncode: int, log: IO[bytes]) -> CliError:
         code = ExitCode.INTERNAL_ERROR
     if (said := error_in(lines)) is not None:
         return CliError(code, said, hint)
+    if not lines and shutil.disk_usage(log.name).free == 0:
+        what = f"the daemon ended and could not say why: the disk of its log, {log.name}, is full"
+        return CliError(code, what, "make room there, or give another --state-dir")
     how = f"with exit code {returncode}" if returncode >= 0 else f"by signal {-returncode}"
     tail = "".join(f"\n  {line}" for line in lines[-TAIL_LINES:])
     return CliError(code, f"the daemon ended {how} before it answered{tail}", hint)

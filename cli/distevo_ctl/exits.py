@@ -130,7 +130,7 @@ def _end(error: BaseException, args: list[str]) -> ExitCode:
     options = args[: args.index("--")] if "--" in args else args
     debug = "--debug" in options or os.environ.get("DISTEVO_DEBUG", "0") not in ("", "0")
     code, message, hint = _described(error)
-    with contextlib.suppress(BrokenPipeError):  # nobody reads; the code still tells
+    with contextlib.suppress(OSError):  # nobody reads, or the disk below is full; the code still tells
         if "--json" in options:
             _say_json(error if debug else None, code, message, hint)
         else:

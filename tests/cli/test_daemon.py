@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 import psutil
 
 from tests.cli.conftest import Home
 from tests.cli.test_submit import MINE
+from tests.store.test_store_faults import mount
 
 
 def test_a_taken_metrics_port_is_said_and_a_stopped_daemon_is_gone(home: Home) -> None:
@@ -24,6 +27,20 @@ def test_a_taken_metrics_port_is_said_and_a_stopped_daemon_is_gone(home: Home) -
     stopped = json.loads(home.distevod("stop", "--json", "--state-dir", folder).stdout)
     assert stopped["pid"] == pid
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_state_folder_on_a_full_disk_is_told_as_one(home: Home) -> None:
+    disk = home.folder / "disk"
+    disk.mkdir()
+    mount("-t", "tmpfs", "-o", "size=64k", "none", str(disk))
+    try:
+        with contextlib.suppress(OSError):
+            (disk / "full").write_bytes(bytes(100_000))
+        told = home.distevod("start", "--detach", "--metrics-port", "0", "--state-dir", str(disk / "state"), code=2)
+        assert "is full" in told.stderr
+        assert "make room there" in told.stderr
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_taken_id_is_an_error_of_start_and_is_told_again(home: Home) -> None:

@@ -201,6 +201,12 @@ def test_an_error_that_nobody_reads_has_its_code_all_the_same() -> None:
     assert process.returncode == ExitCode.USAGE
 
 
+def test_an_error_for_which_the_disk_has_no_room_has_its_code_all_the_same() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([sys.executable, "-c", COMMANDS, "wirte"], stderr=full, timeout=60)
+    assert ended.returncode == ExitCode.USAGE
+
+
 @pytest.mark.parametrize("lines", ["1", "100000"])
 def test_an_output_that_is_full_is_no_fault_of_ours(lines: str) -> None:
     with Path("/dev/full").open("w") as full, started("write", lines, out=full.fileno()) as process:

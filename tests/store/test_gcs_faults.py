@@ -90,6 +90,14 @@ def test_a_refusal_that_may_be_of_something_on_the_way_is_unknown(status: int, p
     assert store.read("plans/1")[0] == b"there"
 
 
+def test_the_words_of_a_refusal_are_told_however_long_the_name(proxy: Proxy, store: Store) -> None:
+    name = f"plans/{'x' * 255}"
+    proxy.fault("refuse", status=503, times=10**6)
+    for ask in (lambda: store.read(name), lambda: store.create(name, b""), lambda: store.list(name)):
+        with pytest.raises(StoreError, match="503 refused by the test"):
+            ask()
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 413])
 def test_a_refusal_that_is_certain_is_told_as_such(status: int, proxy: Proxy, store: Store) -> None:
     proxy.fault("refuse", path=UPLOAD, status=status)

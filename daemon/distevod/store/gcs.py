@@ -92,6 +92,8 @@ where an answer has another shape than they think."""
 _NOT_DONE = frozenset({400, 401, 403, 405, 411, 413, 416})
 """Statuses of a write that was certainly not carried out. What else there is, 408, 409 and 429 too, may come from
 somebody between."""
+_REQUEST = re.compile(r"\b[A-Z]{3,6} https?://\S+: ")
+"""What Google's client puts before the words of an answer."""
 _T = TypeVar("_T")
 
 
@@ -392,4 +394,5 @@ def _first_line(error: BaseException) -> str:
         error = wrapped
     if isinstance(error, AttributeError | LookupError | TypeError | ValueError):
         return f"the answer was none of Google Cloud Storage ({type(error).__name__}: {error})"[:300]
-    return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
+    text = _REQUEST.sub("", str(error), count=1)
+    return next(iter(text.splitlines()), "")[:300] or type(error).__name__

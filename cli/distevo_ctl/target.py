@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from distevo.errors import DistevoError
-from distevod.paths import absolute
+from distevod.paths import absolute, working_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ def state_dir_of(given: str | None) -> Path:
     Raises SettingsError, PathError.
     """
     if given:
-        return absolute(given, Path.cwd(), os.environ)
+        return absolute(given, working_folder(), os.environ)
     from distevod.settings import load_settings
 
     return load_settings({}, os.environ).state_dir

@@ -37,6 +37,14 @@ def home(environ: Mapping[str, str]) -> Path:
         raise PathError("this user has no home folder: set HOME, or give --state-dir") from None
 
 
+def working_folder() -> Path:
+    """Where relative paths begin. Raises PathError when the folder was removed meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise PathError("the working folder was removed: change to one that is there (cd)") from None
+
+
 def absolute(path: str | Path, base: Path, environ: Mapping[str, str]) -> Path:
     """`path` with a leading `~` expanded, relative ones taken from `base`. Links are left as they are."""
     text = os.fspath(path)
@@ -79,11 +87,16 @@ def control_socket(state_dir: Path, environ: Mapping[str, str]) -> Path:
 
     Its name is made from the resolved state folder, so a daemon and `distevo-ctl` with the same variables
     agree on it without a word. (With other variables, `state_lock.holder` knows it.) A runtime folder too
-    deep for a socket's 107 bytes is passed over for one in /tmp.
+    deep for a socket's 107 bytes is passed over for one in /tmp. Raises PathError when the state folder is a link that
+    leads back to itself.
     """
     from blake3 import blake3
 
-    name = blake3(os.fsencode(state_dir.resolve())).hexdigest()[:8] + ".sock"
+    try:
+        resolved = state_dir.resolve()
+    except (RuntimeError, OSError) as error:  # the latter since Python 3.13
+        raise PathError(f"cannot use the state folder {state_dir}: {error}") from error
+    name = blake3(os.fsencode(resolved)).hexdigest()[:8] + ".sock"
     socket = runtime_folder(environ, state_dir) / name
     if len(os.fsencode(socket)) <= SOCKET_PATH_LIMIT:
         return socket

@@ -82,6 +82,13 @@ def test_each_state_folder_has_a_socket_of_its_own(tmp_path: Path) -> None:
         assert paths.control_socket(same, environ) == one
 
 
+def test_a_state_folder_that_is_a_link_to_itself_has_none(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(paths.PathError, match=r"cannot use the state folder .*loop"):
+        paths.control_socket(loop, {})
+
+
 def test_a_socket_is_never_longer_than_a_socket_can_be(tmp_path: Path) -> None:
     context = zmq.Context.instance()
     seen = set()

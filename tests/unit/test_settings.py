@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from distevo.mailboxes import LONGEST_MAIL_INTERVAL
+from distevo_ctl.target import state_dir_of
 from distevod import hardware
+from distevod.paths import PathError
 from distevod.settings import SETTINGS, Settings, SettingsError, explain, explain_data, load_settings
 from distevod.settings.table import WORKER_MEMORY_MB
+from distevod.store import folder_of
 
 # For each setting four values that differ, as text: given by flag, by environment, by file; and one to refuse.
 SAMPLES = {
@@ -245,6 +248,19 @@ def test_a_timeout_not_above_the_interval_is_a_contradiction(environ: dict[str, 
         "heartbeat_interval 10 (preset of network stable); three intervals are usual"
     )
     assert load_settings({"heartbeat_timeout": 10.5}, environ).heartbeat_timeout == 10.5
+
+
+def test_a_working_folder_that_was_removed_is_told(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for ask in (lambda: load_settings({}, environ), lambda: folder_of("store"), lambda: state_dir_of("state")):
+        with pytest.raises(PathError, match="the working folder was removed"):
+            ask()
+    assert folder_of(str(tmp_path)) == tmp_path
 
 
 @pytest.mark.parametrize("name", ["state_dir", "store"])

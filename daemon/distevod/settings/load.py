@@ -80,7 +80,7 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], confi
 
     Relative folders are taken from the working directory or, in a file, from the file's folder.
     Raises SettingsError for what is unknown, out of range or contradictory, PathError when no folder can be
-    named.
+    named, or the working directory is gone.
     """
     return _Loader(environ).load(flags, config)
 
@@ -93,7 +93,7 @@ class _Loader:
         self.warnings: list[str] = []
 
     def load(self, flags: Mapping[str, object], config: Path | None) -> Settings:
-        here = Path.cwd()
+        here = paths.working_folder()
         self._take(self._flags(flags), here)
         self._take(self._variables(), here)
         path = self._config_file(config, here)

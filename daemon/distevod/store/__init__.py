@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from distevo.errors import StoreUrlError
-from distevod.paths import check_slashes
+from distevod.paths import check_slashes, working_folder
 from distevod.store.base import UPLOAD_SECONDS, Store
 from distevod.store.folder import FolderStore
 
@@ -65,6 +65,7 @@ def _folder(path: str, url: str) -> Path:
     except ValueError as error:
         raise StoreUrlError(f"{url!r} is no URL: {error}") from error
     try:
-        return Path(path).expanduser().absolute()
+        folder = Path(path).expanduser()
     except RuntimeError as error:  # `~somebody` who has no home here
         raise StoreUrlError(f"{url!r}: {error}") from error
+    return folder if folder.is_absolute() else working_folder() / folder

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from contract import StoreContract
 
-from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable
+from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable, StoreUrlError
+from distevo.names import MAX_ID_BYTES, MAX_SEGMENT_BYTES, result_name
 from distevod import lanes
 from distevod.settings.table import SETTINGS
 from distevod.settings.value import Whole
@@ -105,6 +106,16 @@ def test_any_prefix_will_do_that_is_a_name(bucket: str) -> None:
 def test_addresses_that_name_no_bucket(url: str) -> None:
     with pytest.raises(StoreUnavailable, match=r"names no bucket|empty part|bad"):
         open_store(url)
+
+
+def test_a_prefix_leaves_room_for_the_longest_name(bucket: str) -> None:
+    longest = result_name("ü" * (MAX_ID_BYTES // 2), "t" * MAX_SEGMENT_BYTES, 10**12, "d" * 32)
+    prefix = "/".join(["a" * 249, "b" * 250])
+    store = open_store(f"gs://{bucket}/{prefix}")
+    store.create(longest, b"")
+    assert store.list("results/") == [longest]
+    with pytest.raises(StoreUrlError, match=r"has 501 bytes; at most 500 .*choose a shorter one"):
+        open_store(f"gs://{bucket}/{prefix}c")
 
 
 def test_a_bucket_that_is_not_there(bucket: str) -> None:

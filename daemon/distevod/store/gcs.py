@@ -56,6 +56,8 @@ from distevod.store.base import (
 )
 from distevod.store.sign_in import SignIn, refusal, sign_in
 
+MAX_PREFIX_BYTES = 500
+"""Leaves room for the longest name that a cluster makes, that of a result, whose run and task may have long ids."""
 CONNECTIONS = 80
 """Kept open at most: as many as threads may ask at once, 64 of them with uploads where somebody wants that."""
 PAGE = 1000
@@ -122,6 +124,11 @@ def place_of(url: str) -> Place:
             check_name(f"x/{prefix}/x")  # Its first part may be one that a folder store keeps for itself.
     except BadName as error:
         raise StoreUrlError(f"{url!r}: {error}") from error
+    if len(prefix) > MAX_PREFIX_BYTES:
+        raise StoreUrlError(
+            f"the prefix {prefix[:40]!r}... has {len(prefix)} bytes; at most {MAX_PREFIX_BYTES} leave room for the "
+            "names of objects: choose a shorter one"
+        )
     return Place(bucket, f"{prefix}/" if prefix else "")
 
 

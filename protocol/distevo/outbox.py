@@ -56,11 +56,22 @@ class Trouble(NamedTuple):
     since: float
     reason: str
     """Of the latest try."""
+    latest: float
+    """When that failed."""
 
     @classmethod
     def after(cls, before: Trouble | None, reason: str, now: float) -> Self:
         """One more try has failed."""
-        return cls(now if before is None else before.since, reason)
+        return cls(now if before is None else before.since, reason, now)
+
+
+def together(*troubles: Trouble | None) -> Trouble | None:
+    """Several as one, which began with the first of them. Its reason is that of the latest try: the last swap may have
+    failed long ago, for another reason than all that was asked since."""
+    some = [trouble for trouble in troubles if trouble is not None]
+    if not some:
+        return None
+    return max(some, key=lambda trouble: trouble.latest)._replace(since=min(trouble.since for trouble in some))
 
 
 @dataclass(slots=True)
@@ -110,8 +121,9 @@ class Outbox:
 
     @property
     def trouble(self) -> Trouble | None:
-        """The older of what does not succeed: the store may refuse writes for long while it answers reads."""
-        return min(filter(None, (self._trouble, self._swap_trouble)), default=None)
+        """What does not succeed, be it for one kind of request: the store may refuse writes for long while it answers
+        reads."""
+        return together(self._trouble, self._swap_trouble)
 
     def take(self) -> list[Instruction]:
         """All instructions since the last call, in order."""

@@ -16,6 +16,7 @@ from distevo.events import IslandId
 from distevo.members import State
 from distevo.migration_view import edges
 from distevo.node import Node
+from distevo.outbox import together
 from distevo.path import PathKind
 from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, RunPlan, TaskPlan, TaskState
@@ -141,7 +142,7 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
 
 def _store_trouble(node: Node, now: float) -> dict[str, Any] | None:
     """For how long something that this member asks of the store has not succeeded, and why."""
-    trouble = min(filter(None, (node.outbox.trouble, node.keeper.trouble)), default=None)
+    trouble = together(node.outbox.trouble, node.keeper.trouble)
     return None if trouble is None else {"seconds": round(now - trouble.since, 1), "reason": trouble.reason}
 
 

@@ -264,6 +264,21 @@ def test_what_the_store_refuses_is_shown_until_it_succeeds() -> None:
     assert status(world.node, world.now)["members"][0]["store_trouble"] is None
 
 
+def test_why_the_store_fails_is_what_it_said_last() -> None:
+    """A swap fails, and is not tried again before a read has succeeded; reads fail for another reason then."""
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.pass_time(5)
+    world.reason, world.fault = "no answer in 2 s", lambda _: Outcome.UNKNOWN
+    world.pass_time(40)
+    before = status(world.node, world.now)["members"][0]["store_trouble"]
+    world.reason, world.fault = "there is no bucket", lambda _: Outcome.UNAVAILABLE
+    world.pass_time(40)
+    after = status(world.node, world.now)["members"][0]["store_trouble"]
+    assert (before["reason"], after["reason"]) == ("no answer in 2 s", "there is no bucket")
+    assert after["seconds"] == before["seconds"] + 40
+
+
 def test_a_lease_that_was_lost_is_no_trouble_with_the_store() -> None:
     world = World(workers=1)
     world.pass_time(5)

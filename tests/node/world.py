@@ -100,6 +100,8 @@ class World:
         )
         self.fault = fault
         """What to answer instead of carrying an instruction out; None: carry it out."""
+        self.reason = "a fault"
+        """What that answer says."""
         self.lost: Callable[[StoreInstruction], bool] = lambda _: False
         """Whether an instruction is carried out but its answer is lost."""
         self.running: dict[IslandId, StartIsland] = {}
@@ -174,7 +176,7 @@ class World:
     def _store(self, instruction: StoreInstruction) -> StoreAnswer:
         outcome = self.fault(instruction)
         if outcome is not None:
-            return StoreAnswer(instruction.op, outcome, reason="a fault")
+            return StoreAnswer(instruction.op, outcome, reason=self.reason)
         answer = self._carry_out(instruction)
         if self.lost(instruction):
             return StoreAnswer(instruction.op, Outcome.UNKNOWN, reason="the answer was lost")

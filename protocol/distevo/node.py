@@ -218,7 +218,7 @@ class Node:
         """Take one event in; returns what is to be done, in order."""
         if self.phase is _GONE:
             return []
-        self.now = now
+        self.now = self.outbox.now = now
         self.handled += 1
         if now > self._deadline:
             self.lag = max(self.lag, now - self._deadline)

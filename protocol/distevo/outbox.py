@@ -39,6 +39,8 @@ class Publish(Protocol):
 
 RETRY_SECONDS = 1.0
 """How long after a store said that it is away it is asked again; twice as long after each further time."""
+SILENCE_SECONDS = 20.0
+"""A store that has said nothing to what it was asked for so long is in trouble."""
 LONGEST_RETRY_SECONDS = 30.0
 """It is never left alone for longer."""
 DAMAGED_READS = 4
@@ -100,7 +102,11 @@ class Outbox:
 
     def __init__(self) -> None:
         self._instructions: list[Instruction] = []
+        self.now = 0.0
+        """When what is being asked is asked; kept by the node."""
         self._waiting: dict[int, Continuation] = {}
+        self._asked: dict[int, float] = {}
+        """When each of these was asked, the oldest first."""
         self._delayed: list[tuple[float, int, Callable[[float], None]]] = []
         self._resting: list[_Resting] = []
         self._is_hastened = True
@@ -119,11 +125,13 @@ class Outbox:
         self.answers_again: Callable[[float], None] = lambda _now: None
         """Told when the store answers, after it did not."""
 
-    @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self, now: float) -> Trouble | None:
         """What does not succeed, be it for one kind of request: the store may refuse writes for long while it answers
-        reads."""
-        return together(self._trouble, self._swap_trouble)
+        reads. So may one that says nothing at all, as a file server that is dead."""
+        asked = next(iter(self._asked.values()), now)
+        is_silent = now - asked > SILENCE_SECONDS
+        silence = Trouble(asked, "it has not answered since", asked) if is_silent else None
+        return together(self._trouble, self._swap_trouble, silence)
 
     def take(self) -> list[Instruction]:
         """All instructions since the last call, in order."""
@@ -197,6 +205,7 @@ class Outbox:
         if answer.outcome.is_definite:
             self.failing_since = None
             self._hasten()
+        del self._asked[answer.op]
         self._waiting.pop(answer.op)(answer, now)
 
     def later(self, when: float, action: Callable[[float], None]) -> None:
@@ -219,6 +228,7 @@ class Outbox:
     def _expect(self, then: Continuation) -> int:
         self._ops += 1
         self._waiting[self._ops] = then
+        self._asked[self._ops] = self.now
         return self._ops
 
     def _until_definite(

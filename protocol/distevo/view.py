@@ -142,7 +142,7 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
 
 def _store_trouble(node: Node, now: float) -> dict[str, Any] | None:
     """For how long something that this member asks of the store has not succeeded, and why."""
-    trouble = together(node.outbox.trouble, node.keeper.trouble)
+    trouble = together(node.outbox.trouble(now), node.keeper.trouble)
     return None if trouble is None else {"seconds": round(now - trouble.since, 1), "reason": trouble.reason}
 
 

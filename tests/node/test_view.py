@@ -279,6 +279,23 @@ def test_why_the_store_fails_is_what_it_said_last() -> None:
     assert after["seconds"] == before["seconds"] + 40
 
 
+def test_a_store_that_says_nothing_is_trouble_too() -> None:
+    """As a file server that is dead, or a line on which each byte takes a second."""
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.pass_time(5)
+    world.is_silent = True
+    world.pass_time(15)
+    assert status(world.node, world.now)["members"][0]["store_trouble"] is None
+    world.pass_time(45)
+    trouble = status(world.node, world.now)["members"][0]["store_trouble"]
+    assert (50 < trouble["seconds"] <= 60, trouble["reason"]) == (True, "it has not answered since")
+    world.is_silent = False
+    world.do(world.unheard)
+    world.pass_time(10)
+    assert status(world.node, world.now)["members"][0]["store_trouble"] is None
+
+
 def test_a_lease_that_was_lost_is_no_trouble_with_the_store() -> None:
     world = World(workers=1)
     world.pass_time(5)

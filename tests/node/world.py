@@ -100,6 +100,9 @@ class World:
         )
         self.fault = fault
         """What to answer instead of carrying an instruction out; None: carry it out."""
+        self.is_silent = False
+        """Whether the store says nothing, for now: what it is asked is carried out when it is no longer so."""
+        self.unheard: list[StoreInstruction] = []
         self.reason = "a fault"
         """What that answer says."""
         self.lost: Callable[[StoreInstruction], bool] = lambda _: False
@@ -146,7 +149,10 @@ class World:
         for instruction in instructions:
             match instruction:
                 case ReadObject() | CreateObject() | ReplaceObject() | ListObjects() | DeleteObject():
-                    self._todo.append(self._store(instruction))
+                    if self.is_silent:
+                        self.unheard.append(instruction)
+                    else:
+                        self._todo.append(self._store(instruction))
                 case StartWorker():
                     self._todo.append(WorkerReady(instruction.slot))
                 case StartIsland():

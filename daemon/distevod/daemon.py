@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distevo.errors import DistevoError
 from distevo.instructions import Exit
 from distevod.logs import fields
 from distevod.metrics.counted_store import CountedStore
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from distevod.runtime import Runtime
 
 SUBMISSIONS = "submissions"
+OWN_FILES, WORKER_FILES = 52, 4
+"""Files that a daemon without a link has open at most, itself and for each worker: 34 and 3 when it is idle."""
 
 log = logging.getLogger("distevod")
 
@@ -36,17 +39,29 @@ log = logging.getLogger("distevod")
 def run_daemon(settings: Settings, socket: Path) -> Exit:
     """Run until a stop; returns how it ended.
 
-    Raises AlreadyRunning, PathError, SettingsError and StoreError before anything has begun.
+    Raises AlreadyRunning, PathError, SettingsError, StoreError and, where too few files may be open, DistevoError,
+    before anything has begun.
     """
+    _raise_file_limit(settings.workers)
     with StateLock(settings.state_dir).acquire(socket):
         make_private(socket.parent)
         for warning in settings.warnings:
             log.warning(warning)
         shard = load_sharding(settings)
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        # A link takes up to four descriptors, and the usual soft limit is there for programs that use `select`.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         return asyncio.run(_run(settings, shard, socket))
+
+
+def _raise_file_limit(workers: int) -> None:
+    """As far as it goes: a link takes up to four descriptors, and the usual soft limit is there for programs that use
+    `select`. Raises DistevoError where ZeroMQ would end the process, without a word of ours, for want of one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    least = OWN_FILES + WORKER_FILES * workers
+    if most != resource.RLIM_INFINITY and most < least:
+        raise DistevoError(
+            f"too few files may be open here, {most}: a daemon with this many workers ({workers}) needs {least}, and "
+            "four more for each link; raise the limit (ulimit -Hn, or LimitNOFILE of a service)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:

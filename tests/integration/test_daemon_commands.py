@@ -108,6 +108,21 @@ def test_without_standard_output_and_error_it_works_all_the_same(home: Home) -> 
     assert daemon.wait(timeout=5) == 0
 
 
+def test_too_few_files_are_refused_and_enough_do(home: Home) -> None:
+    """ZeroMQ aborts where it has none left: nobody would learn why."""
+    command = home.command("daemon", "start", "--detach", *QUICK)
+
+    def limited(files: int) -> subprocess.CompletedProcess[str]:
+        shell = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
+        return subprocess.run(shell, env=home.environ, capture_output=True, text=True, timeout=60)
+
+    refused = limited(40)
+    assert (refused.returncode, "needs 56" in refused.stderr) == (4, True)
+    assert limited(56).returncode == 0
+    home.ctl("submit", "--problem", "onemax", "--tasks", "16", "--evaluations", "200", "--wait")
+    home.distevod("stop")
+
+
 def test_the_folders_follow_the_variables(home: Home) -> None:
     run = home.folder / "r"
     run.mkdir(mode=0o700)

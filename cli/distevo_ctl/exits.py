@@ -6,6 +6,7 @@ Only click is imported here; the kinds of errors of the library and the daemon a
 
 import contextlib
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -90,6 +91,9 @@ class ExitCodeGroup(click.Group):
         given = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
             return super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            # Not every locale's encoding has all that we print: rather a question mark in a table than no table.
+            sys.stdout.reconfigure(errors="replace")
         try:
             result = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
             with _reader_watched():

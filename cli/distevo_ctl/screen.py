@@ -163,8 +163,16 @@ def fitness(numbers: Sequence[float] | None) -> str:
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output, for programs: one line, as the service gave it."""
+    """JSON on standard output, for programs: one line, as the service gave it; escaped where the output's encoding
+    lacks a letter."""
     import orjson
 
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    data = orjson.dumps(value)
+    try:
+        data.decode().encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        import json
+
+        data = json.dumps(orjson.loads(data)).encode()
+    sys.stdout.write(data.decode() + "\n")
     sys.stdout.flush()

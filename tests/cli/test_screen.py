@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from distevo_ctl.bar import bar, parts
-from distevo_ctl.screen import Column, delay, duration, fitness, fitting, plain, short, show, table
+from distevo_ctl.screen import Column, delay, duration, fitness, fitting, plain, print_json, short, show, table
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,16 @@ def test_a_name_with_a_line_break_is_one_row_of_a_table(name: str | Text) -> Non
         r"a\nserver-9  alive  dead",
         "b                   alive",
     ]
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", '["≥"]\n'), ("ascii", '["\\u2265"]\n')])
+def test_json_loses_no_letter_where_the_encoding_lacks_it(
+    encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding, errors="replace"))
+    print_json(["≥"])
+    assert written.getvalue().decode() == shown
 
 
 def test_the_bar_is_as_wide_as_asked_and_shows_each_part() -> None:

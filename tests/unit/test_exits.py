@@ -36,6 +36,10 @@ def write(lines):
     for number in range(lines):
         print(f"line {number}")  # not flushed, as rich and print leave it
 
+@main.command()
+def draw():
+    print("a \u2265 b")
+
 main()
 '''
 
@@ -214,6 +218,13 @@ def test_an_output_that_is_full_is_no_fault_of_ours(lines: str) -> None:
     assert process.returncode == ExitCode.REFUSED
     assert told.startswith("error: cannot write: No space left on device\n")
     assert "Exception" not in told
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+def test_an_output_that_lacks_a_letter_shows_the_rest(encoding: str) -> None:
+    environ = os.environ | {"PYTHONIOENCODING": encoding}
+    ended = subprocess.run([sys.executable, "-c", COMMANDS, "draw"], env=environ, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"a ? b\n", b"")
 
 
 def test_a_closed_output_is_no_fault_either() -> None:

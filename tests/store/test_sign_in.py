@@ -5,6 +5,7 @@ Tokens are asked for at a server on this machine; what runs on Kaggle and in Col
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import subprocess
@@ -184,6 +185,21 @@ def test_what_is_no_key_is_told_apart_and_never_shown(any_key: dict[str, str]) -
         assert VARIABLE in str(error)
         assert secret not in str(error)
         assert error.__cause__ is None
+
+
+@pytest.mark.parametrize("form", ["base64", "without its brace", "its PEM alone", "a part of it"])
+def test_a_key_in_another_form_is_told_and_never_shown(form: str, any_key: dict[str, str]) -> None:
+    key = json.dumps(any_key)
+    text = {
+        "base64": base64.b64encode(key.encode()).decode(),
+        "without its brace": key[1:],
+        "its PEM alone": any_key["private_key"],
+        "a part of it": key[1:60],
+    }[form]
+    error = refused({VARIABLE: text})
+    assert error.problem is Problem.MALFORMED
+    assert f"{VARIABLE} holds neither a JSON key, which begins with {{, nor the path of a file" in str(error)
+    assert text[:20] not in str(error)
 
 
 def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 ROLE = "roles/storage.objectAdmin"
 """Has all that a platform does in a bucket, and nothing of the bucket itself."""
 GOOGLE = "https://storage.googleapis.com/"
+LONGEST_PATH = 500
+"""Letters in the path of a file with a key. A key itself has 2,000 and more."""
 CLOCK_SECONDS = 3.0
 """How long a server may take to tell the time."""
 SKEW_SECONDS = 60.0
@@ -223,6 +225,10 @@ def _is_address(url: str) -> bool:
 def _of_variable(text: str) -> SignIn:
     if text.startswith("{"):
         return _service_account(Way.VARIABLE, text, f"the variable {VARIABLE}")
+    if len(text) > LONGEST_PATH or not text.isprintable() or '"' in text:
+        # A key in some other form, or a part of one: to be shown to nobody, as a path would be.
+        what = f"{VARIABLE} holds neither a JSON key, which begins with {{, nor the path of a file: {_WHOLE}"
+        raise AccessError(Problem.MALFORMED, what)
     path = Path(text).expanduser()
     return _service_account(Way.VARIABLE, _read(path, VARIABLE), f"the file {path} ({VARIABLE})")
 

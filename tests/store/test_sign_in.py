@@ -202,6 +202,26 @@ def test_a_key_in_another_form_is_told_and_never_shown(form: str, any_key: dict[
     assert text[:20] not in str(error)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type": "impersonated_service_account"}',
+        '{"type": "impersonated_service_account", "source_credentials": []}',
+        '{"type": "external_account", "audience": 7}',
+        '{"type": "gdch_service_account", "format_version": []}',
+    ],
+)
+def test_a_file_of_credentials_that_is_not_whole_is_told(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "credentials.json"
+    path.write_text(text)
+    monkeypatch.setenv(GOOGLE_VARIABLE, str(path))
+    error = refused({GOOGLE_VARIABLE: str(path)})
+    assert error.problem is Problem.MALFORMED
+    assert f"the file {path} ({GOOGLE_VARIABLE}) cannot be used" in str(error)
+
+
 def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     error = refused({VARIABLE: "/nowhere.json"})
     assert error.problem is Problem.NO_CREDENTIALS

@@ -311,6 +311,9 @@ def _from_default(way: Way, source: str, account: str, notes: list[str]) -> Sign
         if "were not found" not in str(error):
             raise AccessError(Problem.MALFORMED, f"{source} cannot be used: {_first_line(error)}") from error
         raise AccessError(Problem.NO_CREDENTIALS, _no_credentials(notes)) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # as an impersonated account without a source
+        message = f"{source} cannot be used: it lacks something, or holds it in another form"
+        raise AccessError(Problem.MALFORMED, message) from error
     email = getattr(credentials, "service_account_email", "")
     who = f"service account {email}" if email and email != "default" else account or _kind_of(credentials)
     return SignIn(way, who, source, credentials, project)

@@ -17,6 +17,7 @@ from tests.support.daemon import Daemon, DaemonError, wait_for
 
 TASKS = {f"t{number}": {"bits": 64, "cost_us": 200} for number in range(3)}
 TROUBLED = (Path(__file__).parents[1] / "support" / "troubled.py").read_text()
+CHATTY = (Path(__file__).parents[1] / "support" / "chatty.py").read_text()
 
 
 @pytest.fixture
@@ -92,6 +93,16 @@ def test_a_full_disk_is_survived_and_all_heals(tmp_path: Path, small_disk: Path,
         assert daemon.run(run)["state"] == "running"
         daemon.ask(do="command", verb="cancel", run=run)
         assert daemon.wait_done(daemon.submit(reference="onemax", data=TASKS, evaluations=10**6))["fit"] == 3
+
+
+def test_a_log_that_is_full_costs_no_program_of_a_problem_that_prints(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, environ={"PYTHONIOENCODING": "ascii"})
+    daemon.log = Path("/dev/full")
+    with daemon:
+        run = daemon.submit(reference="chatty.py:Chatty", source=CHATTY, evaluations=500, seed=1)
+        assert daemon.wait_done(run)["state"] == "done"
+        (task,) = daemon.results(run).values()
+        assert (task["evaluations"], task["error"]) == (500, None)
 
 
 def test_a_folder_that_turns_read_only_is_survived(tmp_path: Path, small_disk: Path) -> None:

@@ -53,6 +53,7 @@ from distevod.evolution.wire import (
     frame,
 )
 from distevod.evolution.yardstick import yardstick
+from distevod.printed import never_raise
 from distevod.problems.loader import ProblemRef, load
 from distevod.profiling import profiled
 
@@ -324,6 +325,7 @@ def main() -> None:
     descriptor, page, parent, memory_mb = (int(argument) for argument in sys.argv[1:5])
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    never_raise()
     faulthandler.enable()
     os.nice(NICENESS)
     # Heap and private mappings: what a program can fill. RLIMIT_AS would count libraries and reserved space too.

@@ -34,6 +34,7 @@ from distevo.errors import DistevoError, ProblemError, TaskError
 from distevo.names import quote
 from distevo.problem import Contract
 from distevo.reproduction import is_same
+from distevod.printed import never_raise
 from distevod.problems.loader import ProblemRef, described, load, resolve
 
 LEAST_STEP_S = 30.0
@@ -549,6 +550,7 @@ def main() -> NoReturn:
     # The user's prints, and those of C libraries, must not spoil the answer.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    never_raise()
     phase = "starting"
 
     def say(step: str) -> None:

@@ -15,7 +15,8 @@ What an instance has (a `genome` is whatever the problem likes; distevo never lo
 - `encode(genome)`, `decode(data)`: canonical bytes and back; decode then encode gives the same bytes.
 - `crossover(a, b, rng)`, optional: one child.
 - `seeds(rng)`, optional: the genomes to begin with.
-- `evaluate_batch(genomes)`, optional: one outcome for each genome, in order.
+- `evaluate_batch(genomes)`, optional: one outcome for each genome, in order; the same as `evaluate` gives, by which
+  results are evaluated again.
 - `verify(genome)`, optional: True or False, judged on data that evolution never saw. Asked once, of a task's last
   guess, if that is fit.
 - `sweep(share, shares)`, optional: an exhaustive start; `Contract.sweep` says how.

@@ -150,6 +150,10 @@ def test_a_hundred_thousand_tasks() -> None:
         (changed("-abs(genome)", "float('nan')"), "Mine.evaluate returned a fitness that is NaN"),
         (changed("-abs(genome)", "genome.nothing"), "mine: evaluate raised AttributeError"),
         (changed("-abs(genome)", "__import__('random').random()"), "mine: evaluate gave one program"),
+        (with_member("def evaluate_batch(self, genomes):\n    return [round(-abs(g), 3) for g in genomes]"),
+         "both have to say the same"),
+        (with_member("def evaluate_batch(self, many):\n    return [{'fitness': -abs(g), 'fit': True} for g in many]"),
+         "both have to say the same"),
         (changed("return rng.random()", "return [rng.random()]")
          .replace("return genome + rng.gauss(0, 1)", "genome[0] += rng.gauss(0, 1); return [genome[0]]")
          .replace("-abs(genome)", "-abs(genome[0])").replace("repr(genome)", "repr(genome[0])")
@@ -164,6 +168,10 @@ def test_a_broken_problem_is_explained(source: str, message: str) -> None:
     with pytest.raises(ProblemError) as caught:
         check(source)
     assert message in str(caught.value)
+
+
+def test_many_programs_at_once_may_be_worth_what_rounding_makes_of_it() -> None:
+    assert check(with_member("def evaluate_batch(self, genomes):\n    return [-abs(g) * (1 + 1e-13) for g in genomes]"))
 
 
 def test_programs_that_cannot_be_evaluated_are_no_reason_to_refuse_a_problem() -> None:

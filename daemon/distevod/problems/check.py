@@ -32,7 +32,7 @@ import orjson
 
 from distevo.errors import DistevoError, ProblemError, TaskError
 from distevo.names import quote
-from distevo.problem import Contract
+from distevo.problem import Contract, Evaluation
 from distevo.reproduction import is_same
 from distevod.printed import never_raise
 from distevod.problems.loader import ProblemRef, described, load, resolve
@@ -514,6 +514,21 @@ def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say)
                 f"{contract.name}: evaluate gave one program {before.fitness} and then {after.fitness}; it has to be "
                 "deterministic: take what chance it needs from the program or the task"
             )
+    if contract.has_batch:
+        # A result is evaluated again by itself, and so is every program of a part that raised.
+        for together, genome in zip(found, genomes, strict=True):
+            if together.fitness is None:
+                continue
+            alone = contract.evaluate(genome)
+            if not is_same(together.fitness, alone.fitness) or together.fit != alone.fit:
+                raise ProblemError(
+                    f"{contract.name}: evaluate_batch gave one program {_worth(together)}, and evaluate "
+                    f"{_worth(alone)}; both have to say the same"
+                )
+
+
+def _worth(evaluation: Evaluation) -> str:
+    return f"{evaluation.fitness}, fit" if evaluation.fit else str(evaluation.fitness)
 
 
 def _child(contract: Contract, genome: Any, seed: int) -> bytes:

@@ -236,6 +236,7 @@ def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
     ("code", "words"),
     [
         ("sys.exit(3)", "SystemExit: 3"),
+        ("raise __import__('asyncio').CancelledError('late')", "CancelledError: late"),
         ("raise ValueError('\\udc80')", "ValueError: \\udc80"),
         ("raise ValueError('x' * 10**7)", "ValueError: xxx"),
     ],

@@ -5,8 +5,9 @@ from __future__ import annotations
 from distevo.errors import ProblemError, ProgramError
 from distevo.messages import MAX_TEXT_BYTES
 
-RAISED = (Exception, SystemExit)
-"""`sys.exit` in a problem ends no worker, which has other work too."""
+RAISED = (BaseException,)
+"""Whatever it is: `sys.exit`, a cancelled coroutine or a panic in Rust, which are no `Exception`, end no worker, which
+has other work too."""
 
 
 def spoils_one(error: BaseException) -> bool:

@@ -189,6 +189,11 @@ def test_seeds_that_cannot_be_encoded_are_paid_for_once(page: Page) -> None:
         ("random", lambda self, rng: [][0], "IndexError"),
         ("encode", lambda self, genome: str(genome), "encode"),
         ("decode", lambda self, data: int(data) + 1, "canonical"),
+        (
+            "decode",
+            lambda self, data: {}[data],
+            r"decode raised KeyError.*test_island\.py, line.*; encode had given b'",
+        ),
     ],
 )
 def test_a_problem_that_cannot_go_on_says_why(

@@ -408,6 +408,24 @@ def test_a_verification_says_which_program_it_looked_at() -> None:
     asyncio.run(scene())
 
 
+def test_a_verification_that_raises_says_where() -> None:
+    ref = resolve(
+        "touchy.py:Obedient", OBEDIENT + "    def verify(self, genome):\n        raise ValueError('no luck')\n"
+    )
+    source = (ref.source or "").replace("return 1.0", "return {'fitness': 1.0, 'fit': True}").replace("exec(", "str(")
+    ref = resolve("touchy.py:Obedient", source.replace('self.task["code"]', "self.task"))
+    problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.verify(verify(problem))
+            looked = await b.next(Verified)
+            assert looked.error == "ValueError: no luck (verify in touchy.py, line 26)"
+
+    asyncio.run(scene())
+
+
 def test_a_budget_lowered_below_what_is_used_ends_the_island() -> None:
     async def scene() -> None:
         async with bench() as b:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import resource
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from distevo.seen import MAX_SEEN_BYTES
 from distevod.evolution.archive import Archive
 from distevod.evolution.genetic import Genetic, Optimizer
 from distevod.evolution.page import Page
-from distevod.evolution.raised import RAISED, spoils_one, told
+from distevod.evolution.raised import RAISED, spoils_one, words
 from distevod.evolution.telling import LEAST_SHARED_SECONDS, Nodes, skippable
 from distevod.evolution.trace import Trace
 from distevod.evolution.tried import LONG_KNOWN_SECONDS, Tried
@@ -228,7 +227,7 @@ class Island:
             return
         self._tally.is_changed = True
         self._tally.is_fit |= any(program.fit for program in taken)
-        self._contract.decode_canonical(taken[0].genome)  # One of each generation: the check costs as much as a parent.
+        self._decoded(taken[0])  # One of each generation: the check costs as much as a parent.
         fresh, self._fresh = self._fresh, {}
         for program in taken:
             if program.key in fresh:
@@ -240,8 +239,17 @@ class Island:
     def _genome_of(self, program: Program) -> Any:
         genomes, key = self._genomes, program.key
         if key not in genomes:
-            genomes[key] = self._contract.decode_canonical(program.genome)
+            genomes[key] = self._decoded(program)
         return genomes[key]
+
+    def _decoded(self, program: Program) -> Any:
+        """The genome of a program in the archive. Raises ProblemError where the problem does not read what it wrote."""
+        try:
+            return self._contract.decode_canonical(program.genome)
+        except (MemoryError, ProblemError):
+            raise
+        except RAISED as error:
+            raise ProblemError(f"decode raised {words(error)}; encode had given {program.genome[:80]!r}") from error
 
     # --- the start -------------------------------------------------------------------------------
 
@@ -460,7 +468,7 @@ class Island:
         except (MemoryError, ProblemError):
             raise
         except RAISED as error:
-            raise ProblemError(f"making new programs raised {_words(error)}") from error
+            raise ProblemError(f"making new programs raised {words(error)}") from error
 
 
 class _Tally:
@@ -475,15 +483,8 @@ class _Tally:
 
     def complain(self, what: str, error: BaseException, genome: bytes | None = None) -> None:
         if self.complaint is None:
-            words = told(str(error)) if isinstance(error, ProgramError) else f"{what} {_words(error)}"
-            self.complaint = words if genome is None else f"{words}; the program was {genome[:80]!r}"
-
-
-def _words(error: BaseException) -> str:
-    """An exception of the user's code: its type, its words, and where it came from."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = told(f"{last.name} in {last.filename.rpartition('/')[2]}, line {last.lineno}")
-    return f"{told(f'{type(error).__name__}: {error}')} ({where})"
+            said = words(error) if isinstance(error, ProgramError) else f"{what} {words(error)}"
+            self.complaint = said if genome is None else f"{said}; the program was {genome[:80]!r}"
 
 
 def _cpu_seconds() -> float:

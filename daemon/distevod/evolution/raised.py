@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from distevo.errors import ProblemError, ProgramError
+import traceback
+
+from distevo.errors import DistevoError, ProblemError, ProgramError
 from distevo.messages import MAX_TEXT_BYTES
 
 RAISED = (BaseException,)
@@ -19,3 +21,13 @@ def spoils_one(error: BaseException) -> bool:
 def told(text: str) -> str:
     """A text of the problem's as it may be stored and sent: of bounded length, and UTF-8 whatever was in it."""
     return text[:MAX_TEXT_BYTES].encode(errors="backslashreplace").decode()[:MAX_TEXT_BYTES]
+
+
+def words(error: BaseException) -> str:
+    """An exception for whoever wrote the problem: its type, its words, and which line raised it. One of distevo's own
+    says all in its words."""
+    if isinstance(error, DistevoError):
+        return told(str(error))
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = told(f"{last.name} in {last.filename.rpartition('/')[2]}")[:200] + f", line {last.lineno}"
+    return f"{told(f'{type(error).__name__}: {error}')} ({where})"

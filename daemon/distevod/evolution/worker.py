@@ -23,12 +23,12 @@ import msgspec
 
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot
-from distevo.errors import DistevoError, ProblemError
+from distevo.errors import ProblemError
 from distevo.problem import Contract
 from distevo.run import Budget, ProblemUse
 from distevod.evolution.island import Generation, Island, IslandSettings
 from distevod.evolution.page import Page
-from distevod.evolution.raised import RAISED, told
+from distevod.evolution.raised import RAISED, words
 from distevod.evolution.spent import Spent
 from distevod.evolution.trace import Trace
 from distevod.evolution.wire import (
@@ -201,7 +201,7 @@ class Worker:
             raise
         except RAISED as error:  # its words go to the user
             answer = Missing if isinstance(error, ProblemAbsent) else Failed
-            self._send(answer(message.number, _words(error)))
+            self._send(answer(message.number, words(error)))
             self._forget(key)
             return
         running = Running(message.number, key, island, message.budget, message.snapshot)
@@ -217,7 +217,7 @@ class Worker:
         except MemoryError:
             raise
         except RAISED as error:  # its words go to the user
-            self._send(Failed(running.number, _words(error)))
+            self._send(Failed(running.number, words(error)))
             self._drop(running)
             return
         self._send(report)
@@ -239,7 +239,7 @@ class Worker:
         except MemoryError:
             raise
         except RAISED as error:  # its words go to the user
-            answer = Looked(message.number, None, False, None, _words(error), isinstance(error, ProblemAbsent))
+            answer = Looked(message.number, None, False, None, words(error), isinstance(error, ProblemAbsent))
         self._page.end()
         self._send(answer)
         self._forget(key)
@@ -252,7 +252,7 @@ class Worker:
                 contract = Contract(made(msgspec.json.decode(data)))
             except (OSError, ImportError) as error:
                 # Where it was submitted every task could be made: others may have the file or module that is not here.
-                raise ProblemAbsent(f"this platform lacks what a task needs: {_words(error)}") from error
+                raise ProblemAbsent(f"this platform lacks what a task needs: {words(error)}") from error
             if (contract.name, contract.version) != (problem.name, problem.version):
                 raise ProblemAbsent(
                     f"this platform has {contract.name} {contract.version}, "
@@ -269,7 +269,7 @@ class Worker:
             except MemoryError:
                 raise
             except RAISED as error:
-                raise ProblemAbsent(_words(error)) from error
+                raise ProblemAbsent(words(error)) from error
             self._classes[key] = made
         return made
 
@@ -305,10 +305,6 @@ class Worker:
 
 def _genomes(contract: Contract, block: bytes) -> tuple[bytes, ...]:
     return tuple(program.genome for program in unpack(block, contract.keyer)) if block else ()
-
-
-def _words(error: BaseException) -> str:
-    return told(str(error) if isinstance(error, DistevoError) else f"{type(error).__name__}: {error}")
 
 
 def _die_with(parent: int) -> None:

@@ -43,9 +43,14 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     if path.suffix.lower() == ".csv":
         return {"csv": _text(content, tasks), "name": path.stem}
     try:
-        return {"data": parse_task_file(content), "name": path.stem}
+        data = parse_task_file(content)
     except TaskError as error:
         raise TaskError(f"{path}: {error}") from error
+    if data is None:  # which a request would leave out, as if there were no file
+        from orjson import Fragment
+
+        data = Fragment(b"null")
+    return {"data": data, "name": path.stem}
 
 
 def _is_file(path: Path) -> bool:

@@ -137,7 +137,9 @@ class Service:
             raise Refusal("usage", f"run name {given!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
         self._refuse_known(given)
         self._refuse_foreign(request.get("reference"))
-        checked = await self._check({key: request[key] for key in CHECK_FIELDS if request.get(key) is not None})
+        # Of a task file null may be the whole content; of the others it is nothing.
+        has = {key for key in CHECK_FIELDS if request.get(key) is not None} | ({"data"} & request.keys())
+        checked = await self._check({key: request[key] for key in CHECK_FIELDS if key in has})
         settings = self._settings(request)
         self._refuse_known(given)
         run = Run(

@@ -230,6 +230,13 @@ def test_limits_are_those_of_a_run(field: str) -> None:
         msgspec.convert(given | {field: LIMITS[field] + 1}, struct)
 
 
+def test_a_task_file_that_holds_null_is_not_the_same_as_none(platform: Home) -> None:
+    (platform.folder / "mine.py").write_text(MINE)
+    (platform.folder / "null.json").write_text("null")
+    error = platform.error("submit", "--problem", "mine.py:Mine", "--tasks", "null.json", code=4)
+    assert "the task file holds no object of tasks by id" in error["message"]
+
+
 def test_a_task_file_that_holds_the_data_of_a_task(platform: Home) -> None:
     (platform.folder / "mine.py").write_text(MINE)
     (platform.folder / "data.json").write_text('{"goal": 3}')

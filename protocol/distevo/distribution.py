@@ -69,7 +69,7 @@ def create_distribution_plan(
     by kind, how many islands a platform has in work at a time; above what a platform says itself, and below what its
     memory has room for. `islands_per_task`: without it one task gets as many islands as all can have in work, and of
     several each as many as a run gives by itself. `cpu_seconds`: the budget of each task, where it has one. `shard`:
-    how platforms are weighed. Raises `ValueError` for platforms and numbers that are none.
+    how platforms are weighed. Raises `ValueError` for platforms, kinds, tasks and numbers that are none.
     """
     if islands_per_task is not None:
         _check_count("islands_per_task", islands_per_task)
@@ -81,10 +81,18 @@ def create_distribution_plan(
         if name in members:
             raise ValueError(f"platform {name!r} is there twice; give each platform an id of its own")
         members[name] = member
+    for kind in islands_per_platform or {}:
+        if kind not in {*Platform, *(member.kind for member in members.values())}:
+            raise ValueError(
+                f"islands_per_platform has {str(kind)!r}, no kind of platform; kinds are {', '.join(Platform)}"
+            )
     live = {name: most_islands(member) for name, member in members.items()}
     if islands_per_task is None:
         islands_per_task = sum(live.values()) if isinstance(task, str) else DEFAULT_ISLANDS
     tasks = [task] if isinstance(task, str) else list(task)
+    if len(set(tasks)) < len(tasks):
+        twice = next(name for at, name in enumerate(tasks) if name in tasks[:at])
+        raise ValueError(f"task {twice!r} is there twice; give each task an id of its own")
     seconds = None if cpu_seconds is None else cpu_seconds / max(islands_per_task, 1)
     islands = [
         OpenIsland(IslandId("", name, index), owner="", seconds=seconds, is_begun=False)

@@ -95,6 +95,19 @@ def test_a_plan_of_nothing_is_refused(numbers: dict[str, Any], message: str) -> 
         create_distribution_plan("t", [KAGGLE], **numbers)
 
 
+@pytest.mark.parametrize("kind", ["kagle", "kaggle-1"])
+def test_islands_for_what_is_no_kind_are_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"islands_per_platform has '{kind}', no kind of platform; kinds are kaggle,"):
+        create_distribution_plan("t", [KAGGLE], {kind: 4})
+    own = KAGGLE | {"kind": "cloud"}
+    assert create_distribution_plan("t", [own], {"cloud": 3, Platform.COLAB: 2}).live == {"kaggle-1": 3}
+
+
+def test_a_task_is_there_once() -> None:
+    with pytest.raises(ValueError, match="task 'a' is there twice"):
+        create_distribution_plan(["a", "b", "a"], [KAGGLE])
+
+
 @pytest.mark.parametrize(("tasks", "islands"), [(1, 3), (1, 9), (4, 2), (3, 4), (40, 2), (90, 1)])
 def test_it_is_what_a_cluster_does(tasks: int, islands: int) -> None:
     platforms = [KAGGLE, COLAB, preset("paperspace-1", Platform.PAPERSPACE), LOCAL]

@@ -32,6 +32,8 @@ class Progress:
 
     def evaluated(self, count: int, seconds: float, now: float) -> None:
         """`count` more evaluations were reported, which took so long, or of which nobody could have heard sooner."""
+        if self._is_over:
+            return  # Whoever says so had not heard of the end, and since then nobody worked on it.
         if self._begun is None:
             self._begun = self._latest = now
         # The rest of a longer time was no work: the run was paused, or others went first.

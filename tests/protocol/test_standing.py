@@ -77,6 +77,17 @@ def test_a_run_that_goes_on_is_measured_from_there() -> None:
     assert progress.tasks_per_hour() == 10.0
 
 
+def test_what_is_told_after_the_end_of_a_run_is_no_work() -> None:
+    standing = Standing()
+    standing.heard("a", "a1", heartbeat(HERE), 0.0)
+    standing.heard("a", "a1", heartbeat(HERE, generation=2, seconds=365.0), 360.0)
+    progress = standing.progress("r")
+    progress.finished()
+    progress.over()
+    standing.heard("a", "a1", heartbeat(HERE, generation=3, seconds=370.0), 385.0)
+    assert (progress.tasks_per_hour(), progress.evaluations_per_s(385.0)) == (10.0, 0.0)
+
+
 def test_a_pause_is_no_work() -> None:
     progress = Progress()
     for second in range(3601):

@@ -29,23 +29,22 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     """What `--tasks` gives, as fields of a request: `spec` for a named set, `data` or `csv`, and `name`, for a file.
 
     It is a file when it is written like one (a slash in it, or .json or .csv at its end), or when there is a file of
-    that name. Raises CliError when it is not there or cannot be read, TaskError when it is not JSON.
+    that name; and with a slash in it, it may be a folder of JSON files, each of them one task, called after its file.
+    Raises CliError when it is not there or cannot be read, TaskError when it is not JSON.
     """
     if tasks is None:
         return {}
     path = Path(tasks)
     if not (path.suffix.lower() in (".json", ".csv") or "/" in tasks or _is_file(path)):
         return {"spec": tasks}
-    from distevo.errors import TaskError
-    from distevod.problems.check import TASKS_LIMIT_BYTES, parse_task_file
+    from distevod.problems.check import TASKS_LIMIT_BYTES
 
+    if "/" in tasks and _is_folder(path):
+        return {"data": _tasks_in(path, TASKS_LIMIT_BYTES), "name": path.name}
     content = read(path, "task file", TASKS_LIMIT_BYTES)
     if path.suffix.lower() == ".csv":
         return {"csv": _text(content, tasks), "name": path.stem}
-    try:
-        data = parse_task_file(content)
-    except TaskError as error:
-        raise TaskError(f"{path}: {error}") from error
+    data = _parsed(content, path)
     if data is None:  # which a request would leave out, as if there were no file
         from orjson import Fragment
 
@@ -53,9 +52,42 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     return {"data": data, "name": path.stem}
 
 
+def _parsed(content: bytes, path: Path) -> Any:
+    from distevo.errors import TaskError
+    from distevod.problems.check import parse_task_file
+
+    try:
+        return parse_task_file(content)
+    except TaskError as error:
+        raise TaskError(f"{path}: {error}") from error
+
+
+def _tasks_in(folder: Path, limit: int) -> dict[str, Any]:
+    """The tasks of a folder, as ARC's are kept, in sorted order of their ids."""
+    tasks, size = {}, 0
+    for file in sorted(folder.glob("*.json")):
+        content = read(file, "task file", limit)
+        size += len(content)
+        if size > limit:
+            raise CliError(
+                ExitCode.REFUSED,
+                f"the task files in {folder} are larger than {limit // MIB} MiB, the most that is read",
+            )
+        tasks[file.stem] = _parsed(content, file)
+    if not tasks:
+        raise CliError(ExitCode.NOT_FOUND, f"there is no task file (*.json) in the folder {folder}")
+    return tasks
+
+
 def _is_file(path: Path) -> bool:
     with contextlib.suppress(OSError, ValueError):  # a name too long, or with a zero byte, is none of a file
         return path.is_file()
+    return False
+
+
+def _is_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return path.is_dir()
     return False
 
 

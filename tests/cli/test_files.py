@@ -32,6 +32,26 @@ def test_what_is_written_like_a_file_or_is_there_is_one(tmp_path: Path) -> None:
     assert tasks_request(str(tmp_path / "x y.csv")) == {"csv": "x,y\n1,2\n", "name": "x y"}
 
 
+def test_a_folder_of_task_files_is_a_task_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "arc").mkdir()
+    with pytest.raises(CliError, match=r"there is no task file \(\*\.json\) in the folder arc"):
+        tasks_request("arc/")
+    for name, content in (("b.json", "[1]"), ("a.json", "null"), ("notes.txt", "no task")):
+        (tmp_path / "arc" / name).write_text(content)
+    assert list(tasks_request("arc/")["data"].items()) == [("a", None), ("b", [1])]
+    assert (
+        tasks_request("./arc") == tasks_request(str(tmp_path / "arc")) == {"data": {"a": None, "b": [1]}, "name": "arc"}
+    )
+    assert tasks_request("arc") == {"spec": "arc"}
+    monkeypatch.setattr("distevod.problems.check.TASKS_LIMIT_BYTES", 5)
+    with pytest.raises(CliError, match="the task files in arc are larger than"):
+        tasks_request("arc/")
+    (tmp_path / "arc" / "c.json").write_text("{")
+    monkeypatch.undo()
+    with pytest.raises(TaskError, match=r"arc/c\.json: the task file is not JSON"):
+        tasks_request(str(tmp_path / "arc/"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -62,7 +62,8 @@ def complaint(refuted: Sequence[Refuted]) -> str:
     """Why a task has no result."""
     return (
         "no result: evaluated again, its best programs are not worth what they were, so `evaluate` is not "
-        f"deterministic, or not the same everywhere; {'; '.join(map(str, refuted))}"
+        "deterministic, or not the same everywhere, or `sweep` or `evaluate_batch` says other than it does; "
+        f"{'; '.join(map(str, refuted))}"
     )
 
 

@@ -43,3 +43,5 @@ def test_the_complaint_names_the_programs() -> None:
     words = complaint([Refuted(program(b"x", 2.0), (0.5,)), Refuted(program(b"y", 1.0), None)])
     assert "'x' had fitness 2 and has 0.5" in words
     assert "'y' had fitness 1 and is invalid" in words
+    # Where the fitness came from when it was not `evaluate` itself that said so.
+    assert "or `sweep` or `evaluate_batch` says other than it does" in words

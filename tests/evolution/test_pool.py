@@ -237,6 +237,10 @@ def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
     [
         ("sys.exit(3)", "SystemExit: 3"),
         ("raise __import__('asyncio').CancelledError('late')", "CancelledError: late"),
+        (
+            "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})",
+            "evaluate raised Odd, whose words raised (",
+        ),
         ("raise ValueError('\\udc80')", "ValueError: \\udc80"),
         ("raise ValueError('x' * 10**7)", "ValueError: xxx"),
     ],

@@ -30,4 +30,8 @@ def words(error: BaseException) -> str:
         return told(str(error))
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = told(f"{last.name} in {last.filename.rpartition('/')[2]}")[:200] + f", line {last.lineno}"
-    return f"{told(f'{type(error).__name__}: {error}')} ({where})"
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except RAISED:
+        said = f"{type(error).__name__}, whose words raised"
+    return f"{told(said)} ({where})"

@@ -34,4 +34,5 @@ def test_a_session_counts_remembers_and_goes_on_after_a_kill(tmp_path: Path) -> 
 
 def test_the_start_is_measured_in_both_ways() -> None:
     seconds = startup(DISTEVO)
-    assert 0 < seconds["start_s"] < seconds["start_and_submit_s"]
+    assert seconds.keys() == {"start_s", "start_and_submit_s"}
+    assert min(seconds.values()) > 0

@@ -61,11 +61,11 @@ def test_warnings_go_to_standard_error(home: Path) -> None:
     assert len(json.loads(config("--json", *arguments).stdout)["warnings"]) == 1
 
 
-def test_a_folder_whose_name_is_no_text_is_shown(home: Path) -> None:
+def test_a_folder_whose_name_is_no_text_is_refused_and_shown(home: Path) -> None:
     for arguments in ([], ["--explain"]):
-        shown = config("--store", os.fsdecode(b"/x/\xff"), *arguments)
-        assert shown.exit_code == 0
-        assert "/x/\\udcff" in shown.stdout
+        refused = config("--store", os.fsdecode(b"/x/\xff"), *arguments)
+        assert refused.exit_code == 2
+        assert "/x/\\udcff" in refused.stderr
 
 
 def test_every_setting_is_an_option_and_every_option_is_checked(home: Path) -> None:

@@ -29,6 +29,10 @@ def never_raise() -> None:
         if before is not None:
             raw = _Printed(before.fileno(), "w", closefd=False)
             text = io.TextIOWrapper(
-                io.BufferedWriter(raw), before.encoding, "backslashreplace", line_buffering=before.line_buffering
+                raw if before.write_through else io.BufferedWriter(raw),  # Last words count for more than speed.
+                before.encoding,
+                "backslashreplace",
+                line_buffering=before.line_buffering,
+                write_through=before.write_through,
             )
             setattr(sys, name, text)

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import NamedTuple, Protocol, Self
 
 from distevo.alarms import NEVER
@@ -45,6 +46,8 @@ LONGEST_RETRY_SECONDS = 30.0
 """It is never left alone for longer."""
 DAMAGED_READS = 4
 """How often an object is read at once whose bytes are not those that were written: the way may have damaged them."""
+AT_ONCE = 8
+"""So many of the oldest that are asked count as under way; what else is asked waits for its turn, with any store."""
 
 
 def next_wait(wait: float) -> float:
@@ -106,7 +109,7 @@ class Outbox:
         """When what is being asked is asked; kept by the node."""
         self._waiting: dict[int, Continuation] = {}
         self._asked: dict[int, float] = {}
-        """When each of these was asked, the oldest first."""
+        """When each of these was asked or, of many, came to its turn; the oldest first."""
         self._delayed: list[tuple[float, int, Callable[[float], None]]] = []
         self._resting: list[_Resting] = []
         self._is_hastened = True
@@ -206,6 +209,8 @@ class Outbox:
             self.failing_since = None
             self._hasten()
         del self._asked[answer.op]
+        if len(self._asked) >= AT_ONCE:
+            self._asked[next(islice(self._asked, AT_ONCE - 1, None))] = now
         self._waiting.pop(answer.op)(answer, now)
 
     def later(self, when: float, action: Callable[[float], None]) -> None:

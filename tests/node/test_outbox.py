@@ -7,8 +7,8 @@ from collections.abc import Callable
 from distevo.alarms import NEVER
 from distevo.attic import KEEP_SECONDS, Attic
 from distevo.events import Outcome, StoreAnswer
-from distevo.instructions import DeleteObject, Log, ReadObject
-from distevo.outbox import Outbox
+from distevo.instructions import DeleteObject, ListObjects, Log, ReadObject
+from distevo.outbox import AT_ONCE, SILENCE_SECONDS, Outbox
 
 
 class Asker:
@@ -101,6 +101,37 @@ def test_answers_to_others_do_not_make_a_refused_request_hurry_within_its_first_
     asker.pass_time(0.6)
     assert asker.tries["a"] == [0, 1]
     assert asker.logs == [GONE], "others are answered, and that is no news while one is not"
+
+
+def test_a_store_that_has_much_to_do_is_in_no_trouble_as_long_as_it_answers() -> None:
+    """As when a run with thousands of results is deleted, of which a few go at a time."""
+    outbox = Outbox()
+    for number in range(60):
+        outbox.delete(f"results/r/{number}")
+    asked = [instruction for instruction in outbox.take() if isinstance(instruction, DeleteObject)]
+    for second, instruction in enumerate(asked[:-1], 1):
+        outbox.answered(StoreAnswer(instruction.op, Outcome.DONE), float(second))
+        assert outbox.trouble(second + 0.5) is None
+    trouble = outbox.trouble(60.0 + SILENCE_SECONDS)
+    assert trouble is not None
+    assert trouble.since == 60.0 - AT_ONCE
+
+
+def test_a_store_that_answers_reads_and_no_writes_is_in_trouble() -> None:
+    """As a file system that is frozen."""
+    outbox = Outbox()
+    outbox.swap("cluster", b"", 1, lambda _answer, _now: None)
+    outbox.take()
+    for second in range(1, 41):
+        outbox.now = float(second)
+        for _ in range(2 * AT_ONCE):
+            outbox.list("inbox/", lambda _answer, _now: None)
+        for instruction in outbox.take():
+            assert isinstance(instruction, ListObjects)
+            outbox.answered(StoreAnswer(instruction.op, Outcome.DONE), outbox.now)
+    trouble = outbox.trouble(40.0)
+    assert trouble is not None
+    assert trouble.since == 0.0
 
 
 def test_what_is_delayed_is_not_hastened() -> None:

@@ -275,7 +275,8 @@ class Links:
         if link.key == self._key or link.member == self._me:
             return Code.IDENTITY, f"{self._me} is here"
         owner = self._owners.get(link.key)
-        if contact is None and owner is not None and self._contacts[owner].is_alive:
+        is_owners = contact is not None and contact.key == link.key
+        if not is_owners and owner is not None and self._contacts[owner].is_alive:
             return Code.IDENTITY, f"this key belongs to {owner}"
         # A notebook begins each session with new keys, and may have lost its last one without a goodbye.
         if contact is not None and contact.key != link.key and (contact.is_alive or contact.boot == link.boot):

@@ -132,6 +132,15 @@ def test_who_is_dead_defends_neither_id_nor_key(member: str, key: str) -> None:
     assert errors(end.hello(3)) == ([Code.IDENTITY] if member == B else []), "nor is it let in under it any more"
 
 
+def test_the_key_of_who_lives_is_not_let_in_under_the_id_of_who_is_dead() -> None:
+    end = End(B, C)
+    end.contacts[C] = replace(end.contacts[C], is_alive=False)
+    end.follow()
+    end.opened(1, key=key_of(B))
+    out = end.hello(1, C, OTHER_BOOT)
+    assert (errors(out), hung_up(out), end.a.strangers) == ([Code.IDENTITY], [1], [])
+
+
 def test_a_dead_boot_is_nobody_elses() -> None:
     end = End()
     end.contacts = {B: replace(end.contacts[B], is_alive=False)}

@@ -13,6 +13,8 @@ from distevo import (
     cluster,
     codec,
     command,
+    desk,
+    link,
     member,
     messages,
     names,
@@ -24,7 +26,9 @@ from distevo import (
     run,
     sealed,
 )
+from distevo.ledger import Ledger
 from distevo.messages import HEADS, Code, Command
+from tests.protocol.vectors import PLAN
 
 SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text()
 
@@ -140,6 +144,11 @@ def test_other_numbers_are_the_code_s() -> None:
         (messages.MAX_MEMBERS, "at most {}: whom the sender suspects"),
         (orders.MAX_DENIED, "at most {} public keys that were revoked"),
         (orders.MAX_DENIED, "more than {} keys"),
+        (orders.MAX_PLACES, "more than {} islands (of all tasks together)"),
+        (run.MAX_ISLANDS, "1 to {} edges that leave each island"),
+        (run.MAX_ISLANDS, "| 1 to {} |"),
+        (link.MAX_FAULTS, "here {}; with one more it is hung up"),
+        (names.MAX_SEGMENT_BYTES, "No segment has more than {} octets"),
         (messages.MAX_TASK_BYTES, "| task | string | at most {} characters |"),
         (messages.MAX_TEXT_BYTES, "| text | string | at most {} characters;"),
         (2 * names.MAX_ID_BYTES, "| id | string | 1 to {} characters"),
@@ -150,6 +159,15 @@ def test_other_numbers_are_the_code_s() -> None:
     ]:
         assert text.format(value) in SPEC
     assert " ".join(f"%x{octet:02X}" for octet in codec.MAGIC) in SPEC
+
+
+def test_what_comes_of_an_object_in_the_inbox_stands_there() -> None:
+    row = next(row for row in rows(SPEC[SPEC.index("| field of `Plan`") :]) if row[0] == "`handled`")
+    ledger = Ledger(plan.decode_plan(plan.encode_plan(PLAN)), {})
+    ledger.forget("run-1")
+    assert list(ledger.plan.handled.values()) == ["deleted"]
+    for said in (orders.ACCEPTED, *ledger.plan.handled.values(), f"{desk.UNREADABLE}: "):
+        assert f'"{said}"' in row[2]
 
 
 @pytest.mark.parametrize("kind", STORED, ids=lambda kind: kind.__name__)

@@ -109,6 +109,12 @@ def test_the_example_in_the_help_is_a_scenario() -> None:
         # A clock below 0 would be no machine's, and what it led to no finding.
         ({"members": [{"clock_offset": -1001}]}, "members[0].clock_offset: Expected `float` >= -1000.0"),
         ({"members": [{"clock_offset": float("nan")}]}, "members[0].clock_offset: Expected `float` >= -1000.0"),
+        # Of these one was an internal error, and the other a finding.
+        (
+            {"members": [{"crashes_per_hour": 1, "downtime": float("inf")}]},
+            "members[0].downtime: Expected `float` <= 1000000000.0",
+        ),
+        ({"work": {"evaluations": 10**20}}, "work.evaluations: Expected `int` <= 1000000000"),
         # No daemon would submit these.
         ({"runs": [{"name": "a", "priority": 1001}]}, "runs[0].priority: Expected `int` <= 1000"),
         ({"runs": [{"name": "a", "population_size": 10**6}]}, "runs[0].population_size: Expected `int` <= 100000"),

@@ -68,7 +68,7 @@ class Group(_Part, frozen=True, kw_only=True):
     """Seconds that its clock counts in a second."""
     crashes_per_hour: Annotated[float, Meta(ge=0)] = 0.0
     """How often each of them crashes in the mean."""
-    downtime: Span = 60.0
+    downtime: Annotated[float, Meta(gt=0, le=1e9)] = 60.0
     """Seconds until it is back, in the mean."""
 
 
@@ -115,7 +115,7 @@ class Work(_Part, frozen=True, kw_only=True):
     """Least and most that a generation of an island takes."""
     noise: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """By what part each platform takes more or less time than that, drawn anew every half minute."""
-    evaluations: Positive = 10
+    evaluations: Annotated[int, Meta(ge=1, le=10**9)] = 10
     """Of each generation."""
     fit: Share = 0.0
     """Of all programs, those that are fit."""

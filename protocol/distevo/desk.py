@@ -111,11 +111,12 @@ class Desk:
             return
         plan = self._ledger.plan
         known = {run.object for run in plan.runs.values()} | plan.handled.keys() | self._left_alone
-        new = [name for name in answer.names if name not in known and name not in self._reading]
-        for name in [name for name in new if not is_kind(name)]:
-            self._left_alone.add(name)
-            self._outbox.log("warning", "an inbox object is left alone", name=name, reason="its name says no kind")
-            new.remove(name)
+        unknown = [name for name in answer.names if name not in known and name not in self._reading]
+        for name in unknown:
+            if not is_kind(name):
+                self._left_alone.add(name)
+                self._outbox.log("warning", "an inbox object is left alone", name=name, reason="its name says no kind")
+        new = [name for name in unknown if is_kind(name)]
         for name in new:
             self._reading[name] = now
             self._outbox.read(name, lambda read, now, name=name: self._arrived(name, read, now))  # type: ignore[misc]

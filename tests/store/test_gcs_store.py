@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 from contract import StoreContract
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable, StoreUrlError
 from distevo.names import MAX_ID_BYTES, MAX_SEGMENT_BYTES, result_name
@@ -138,6 +148,43 @@ def test_nobody_answers(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("distevod.store.gcs.PATIENCE_SECONDS", 0.5)
     with pytest.raises(StoreUnavailable, match=r"127.0.0.1.*Connection refused; is this machine online"):
         open_store("gs://bucket/" + "a-long-prefix-" * 15)  # of which the address of a request has all
+
+
+@pytest.fixture
+def untrusted(tmp_path: Path) -> Iterator[str]:
+    """The address of a server with a certificate of its own making, as of a proxy that looks into what passes it."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "proxy")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2100, 1, 1))  # noqa: DTZ001
+    file = tmp_path / "pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):  # the test is over
+                while True:
+                    connection, _ = server.accept()
+                    with connection, contextlib.suppress(OSError):
+                        context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_certificate_that_is_not_trusted_is_told_as_that(untrusted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", untrusted)
+    monkeypatch.setattr("distevod.store.gcs.PATIENCE_SECONDS", 0.5)
+    with pytest.raises(StoreUnavailable, match="certificate verify failed") as caught:
+        open_store("gs://bucket")
+    assert "the answer was none" not in str(caught.value)
 
 
 def test_requests_are_counted_as_they_are_billed(bucket: str) -> None:

@@ -25,6 +25,7 @@ import base64
 import os
 import random
 import re
+import ssl
 import sys
 import threading
 import time
@@ -399,7 +400,8 @@ def _is_name(name: str) -> bool:
 def _first_line(error: BaseException) -> str:
     while (wrapped := _wrapped(error)) is not None:
         error = wrapped
-    if isinstance(error, AttributeError | LookupError | TypeError | ValueError):
+    is_odd = isinstance(error, AttributeError | LookupError | TypeError | ValueError)
+    if is_odd and not isinstance(error, ssl.SSLError):  # A certificate that is not trusted is a ValueError, too.
         return f"the answer was none of Google Cloud Storage ({type(error).__name__}: {error})"[:300]
     text = _REQUEST.sub("", str(error), count=1)
     return next(iter(text.splitlines()), "")[:300] or type(error).__name__

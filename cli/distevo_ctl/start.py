@@ -6,6 +6,7 @@ the problems come later, while the workers start.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -104,6 +105,7 @@ def _end_now(failure: Exception | None) -> NoReturn:
     code = ExitCode.OK
     if failure is not None:
         code = failure.code if isinstance(failure, CliError) else ExitCode[kind_of(failure).upper()]
-        click.echo(f"error: {failure}", err=True)
+        with contextlib.suppress(OSError):  # as where the disk below is full; the code still tells
+            click.echo(f"error: {failure}", err=True)
     logging.shutdown()
     os._exit(code)

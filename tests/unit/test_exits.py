@@ -43,6 +43,20 @@ def draw():
 main()
 '''
 
+HELD_UP = """
+import threading
+from distevo.errors import StoreUnavailable
+from distevo_ctl.daemon import main
+from distevod import daemon
+
+def run_daemon(*_):
+    threading.Thread(target=threading.Event().wait, args=(300,)).start()  # as in a store that does not answer
+    raise StoreUnavailable("away")
+
+daemon.run_daemon = run_daemon
+main()
+"""
+
 
 def ending(error: BaseException | int | None, *arguments: str, debug: str = "") -> Result:
     """Run a command that raises `error`, or returns it."""
@@ -209,6 +223,13 @@ def test_an_error_for_which_the_disk_has_no_room_has_its_code_all_the_same() -> 
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run([sys.executable, "-c", COMMANDS, "wirte"], stderr=full, timeout=60)
     assert ended.returncode == ExitCode.USAGE
+
+
+def test_a_daemon_that_a_thread_holds_up_has_its_code_where_the_disk_has_no_room(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HELD_UP, "start", "--state-dir", str(tmp_path), "--workers", "1"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stderr=full, timeout=60)
+    assert ended.returncode == ExitCode.STORE_UNAVAILABLE
 
 
 @pytest.mark.parametrize("lines", ["1", "100000"])

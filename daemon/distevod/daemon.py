@@ -71,7 +71,8 @@ async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # A shell lets what it starts in the background ignore Ctrl-C, and `nohup` the end of the terminal. So in a
         # notebook the button that interrupts a cell, which signals everything that cells have started, ends no daemon.
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        # SIGTERM is meant for the daemon, whoever ignored it before: `distevod stop` and supervisors rely on it.
+        if number is signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, lambda: stop())
 
     from distevod.runtime import Runtime

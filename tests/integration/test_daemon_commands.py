@@ -98,6 +98,19 @@ def test_in_the_background_of_a_shell_it_goes_on_when_that_is_interrupted_or_end
     home.distevod("stop")
 
 
+def test_a_shell_that_ignores_sigterm_lets_its_daemon_obey_it(home: Home) -> None:
+    command = home.command("daemon", "start", *QUICK)
+    daemon = subprocess.Popen(
+        ["sh", "-c", 'trap "" TERM; exec "$@"', "sh", *command],
+        env=home.environ, cwd=home.folder, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert daemon.stderr is not None
+    assert "ready" in daemon.stderr.readline()
+    daemon.send_signal(signal.SIGTERM)
+    assert "stopped" in daemon.communicate(timeout=10)[1]
+    assert daemon.returncode == 0
+
+
 def test_without_standard_output_and_error_it_works_all_the_same(home: Home) -> None:
     """As some supervisors start it: a worker takes its standard error from the daemon."""
     command = home.command("daemon", "start", *QUICK)

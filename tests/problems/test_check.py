@@ -179,6 +179,14 @@ def test_programs_that_cannot_be_evaluated_are_no_reason_to_refuse_a_problem() -
     assert check(source).name == "mine"
 
 
+def test_what_is_no_exception_is_no_reason_either() -> None:
+    raising = "raise __import__('asyncio').CancelledError('late')"
+    evaluate = "        return -abs(genome)"
+    assert check(changed(evaluate, f"        if int(genome * 1e6) % 4: {raising}\n{evaluate}")).name == "mine"
+    with pytest.raises(ProblemError, match="mine: evaluate raised CancelledError: late"):
+        check(changed(evaluate, f"        {raising}"))
+
+
 def test_an_unknown_problem_is_no_crash() -> None:
     with pytest.raises(ProblemError, match="did you mean 'onemax'"):
         check_in_process({"reference": "onemx"})

@@ -356,7 +356,7 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
             raise TaskError(f"task {name!r}: {error}") from error
         except (ProblemError, MemoryError):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise TaskError(
                 f"task {name!r}: {problem.__name__}() failed: {described(error, file)}{_data_hint(data)}"
             ) from error
@@ -438,7 +438,7 @@ def _called(problem: Any, member: str, file: str | None, *arguments: Any, otherw
         return function(*arguments)
     except (DistevoError, MemoryError):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise ProblemError(f"{problem.__name__}.{member} failed: {described(error, file)}") from error
 
 
@@ -498,7 +498,7 @@ def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say)
             found = contract.evaluate_batch(genomes)
         except DistevoError:
             raise
-        except (Exception, SystemExit):
+        except BaseException:  # as in workers: a cancelled coroutine or a panic in Rust is no `Exception`
             if not left:
                 raise
             genomes = [contract.random(rng)]
@@ -541,7 +541,7 @@ def _blame(contract: Contract, member: str, file: str | None) -> Iterator[None]:
         yield
     except (DistevoError, MemoryError):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise ProblemError(f"{contract.name}: {member} raised {described(error, file)}") from error
 
 

@@ -39,6 +39,7 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
         return {"spec": tasks}
     from distevod.problems.check import TASKS_LIMIT_BYTES
 
+    _refuse_undecodable(path)
     if "/" in tasks and _is_folder(path):
         return {"data": _tasks_in(path, TASKS_LIMIT_BYTES), "name": path.name}
     content = read(path, "task file", TASKS_LIMIT_BYTES)
@@ -65,7 +66,12 @@ def _parsed(content: bytes, path: Path) -> Any:
 def _tasks_in(folder: Path, limit: int) -> dict[str, Any]:
     """The tasks of a folder, as ARC's are kept, in sorted order of their ids."""
     tasks, size = {}, 0
-    for file in sorted(folder.glob("*.json")):
+    try:
+        found = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".json")
+    except OSError as error:
+        raise CliError(ExitCode.REFUSED, f"cannot read the folder {folder}: {error.strerror}") from None
+    for file in found:
+        _refuse_undecodable(file)
         content = read(file, "task file", limit)
         size += len(content)
         if size > limit:
@@ -77,6 +83,15 @@ def _tasks_in(folder: Path, limit: int) -> dict[str, Any]:
     if not tasks:
         raise CliError(ExitCode.NOT_FOUND, f"there is no task file (*.json) in the folder {folder}")
     return tasks
+
+
+def _refuse_undecodable(path: Path) -> None:
+    """Its name becomes that of a task, which is text in a request."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        what = f"the name of the task file {str(path)!r} is no text in UTF-8"
+        raise CliError(ExitCode.REFUSED, what, "give it another") from None
 
 
 def _is_file(path: Path) -> bool:

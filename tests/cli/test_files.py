@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -46,10 +49,30 @@ def test_a_folder_of_task_files_is_a_task_for_each(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("distevod.problems.check.TASKS_LIMIT_BYTES", 5)
     with pytest.raises(CliError, match="the task files in arc are larger than"):
         tasks_request("arc/")
-    (tmp_path / "arc" / "c.json").write_text("{")
+    (tmp_path / "arc" / "c.JSON").write_text("{")
     monkeypatch.undo()
-    with pytest.raises(TaskError, match=r"arc/c\.json: the task file is not JSON"):
+    with pytest.raises(TaskError, match=r"arc/c\.JSON: the task file is not JSON"):
         tasks_request(str(tmp_path / "arc/"))
+
+
+def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    for name in ("scandir", "listdir"):  # which root may do everywhere
+        monkeypatch.setattr(os, name, refuse)
+    with pytest.raises(CliError, match=r"cannot read the folder .*: Permission denied"):
+        tasks_request(f"{tmp_path}/")
+
+
+def test_a_task_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.json")
+    path.write_text("{}")
+    for given in (f"{tmp_path}/", str(path)):
+        with pytest.raises(CliError, match=r"the name of the task file .*udce9\.json' is no text in UTF-8"):
+            tasks_request(given)
 
 
 @pytest.mark.parametrize(

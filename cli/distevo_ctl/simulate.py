@@ -144,13 +144,16 @@ def _plain(content: bytes) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            twice = next((key for key, _ in node.value if names.count(key.value) > 1), None)
-            if twice is not None:
-                problem = f"{twice.value!r} is there more than once"
-                raise yaml.constructor.ConstructorError(None, None, problem, twice.start_mark)
-            return super().construct_mapping(node, deep)
+        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+            # As it is written: later a node may have what is merged into it (`<<`) as well as what stands above that.
+            node = super().compose_mapping_node(anchor)
+            names: set[str] = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in names:
+                    problem = f"{key.value!r} is there more than once"
+                    raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
+                names.add(key.value)
+            return node
 
     return yaml.load(content, Loader)
 

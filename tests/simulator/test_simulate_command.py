@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from distevo.simulator import Report, expand, scenario_of, simulate
+from distevo_ctl.simulate import _plain
 
 SMALL = "minutes: 2\nmembers: [{kind: server, count: 2}]\nruns: [{name: r, tasks: 1, evaluations: 60}]\n"
 STUCK = SMALL.replace("60", "60000") + "must_finish: true\n"
@@ -93,6 +94,11 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, content: str | None, 
     if content is not None:
         path.write_text(content)
     assert message in run(path, code=code)
+
+
+def test_what_is_merged_into_a_mapping_is_not_said_twice() -> None:
+    content = b"b: &b {k: 0}\nx: {y: &a {<<: *b, k: 1}}\nc: {<<: *a}\n"
+    assert _plain(content) == yaml.safe_load(content) == {"b": {"k": 0}, "x": {"y": {"k": 1}}, "c": {"k": 1}}
 
 
 def test_a_trace_is_of_one_seed() -> None:

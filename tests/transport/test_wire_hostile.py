@@ -302,6 +302,29 @@ def test_a_message_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, fir
     asyncio.run(main())
 
 
+def test_a_large_message_may_come_slowly_from_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the lower limit, that of strangers, which it is above."""
+    monkeypatch.setattr(listener, "MAX_GREETING_BYTES", 2**20)
+    monkeypatch.setattr(listener, "WATCH_SECONDS", 0.05)
+
+    async def main() -> None:
+        async with Side() as a, stalling_relay(a.port, 2**21) as slow, stalling_relay(a.port, 2**21) as slower:
+            with stranger(a, slow, probe_router=0) as member, stranger(a, slower, probe_router=0) as other:
+                member.send(WORD)
+                link = (await a.wait(LinkOpened)).link
+                a.send(link, WELCOME)
+                member.send(bytes(2**22))
+                wire = a.transport._wires.by_number[link]
+                assert isinstance(wire, listener.AcceptedWire)
+                await until(lambda: wire.bytes_come - wire.bytes_read > 2**20, "a part of its message")
+                other.send(WORD)
+                other.send(bytes(2**22))
+                await until(lambda: a.count("connections_cut") == 1, "who was not welcomed to be cut")
+                assert link not in a.closed()
+
+    asyncio.run(main())
+
+
 def test_a_member_that_sends_much_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MAX_UNFINISHED_BYTES", 2**19)
     monkeypatch.setattr(listener, "MAX_GREETING_BYTES", 2**19)

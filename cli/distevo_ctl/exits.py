@@ -91,14 +91,15 @@ class ExitCodeGroup(click.Group):
         given = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
             return super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+        if sys.stdout is None:  # closed before we began: what is shown goes nowhere
+            sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
         if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
             # Not every locale's encoding has all that we print: rather a question mark in a table than no table.
             sys.stdout.reconfigure(errors="replace")
         try:
             result = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
             with _reader_watched():
-                if sys.stdout:  # None when it was closed before we began
-                    sys.stdout.flush()  # now, while somebody still catches what goes wrong
+                sys.stdout.flush()  # now, while somebody still catches what goes wrong
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - outermost: nothing stands above it
             sys.exit(_end(error, given))
         sys.exit(int(result) if isinstance(result, int) else ExitCode.OK)

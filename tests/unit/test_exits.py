@@ -248,6 +248,13 @@ def test_an_output_that_lacks_a_letter_shows_the_rest(encoding: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"a ? b\n", b"")
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_what_asks_its_output_for_something_takes_a_closed_one(options: list[str]) -> None:
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "distevo_ctl.main", "cost", *options]
+    ended = subprocess.run(shell, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_closed_output_is_no_fault_either() -> None:
     shell = ["sh", "-c", 'exec "$0" -c "$1" write 1 >&-', sys.executable, COMMANDS]
     ended = subprocess.run(shell, stderr=subprocess.PIPE, text=True, timeout=60)

@@ -22,8 +22,8 @@ from distevod.problems.grids.values import COLOURS, MAX_SIDE, Grid
 TASKS_HELP = (
     "`training` or `evaluation` (400 ARC tasks each), a range of either over ids in sorted order, ends included "
     "(`training:0-39`), ids (`007bbfb7,00d62c1b`), or a JSON file in ARC's form: one task "
-    '{"train": [{"input": GRID, "output": GRID}, ...], "test": [...]} or an object of tasks by id; or a folder of such '
-    "files, with a slash in its name (`./arc`)"
+    '{"train": [{"input": GRID, "output": GRID}, ...], "test": [...]} or an object of tasks by id; or a folder of '
+    "files of one task each, with a slash in its name (`./arc`)"
 )
 MAX_PAIRS = 32
 """Most training pairs, and most test pairs, of a task."""

@@ -93,7 +93,10 @@ class ExitCodeGroup(click.Group):
             return super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
         if sys.stdout is None:  # closed before we began: what is shown goes nowhere
             sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
-        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        if isinstance(sys.stdout, io.TextIOWrapper) and (
+            sys.stdout.errors == "strict"
+            or (sys.stdout.encoding, sys.stdout.errors) == ("ascii", "surrogateescape")  # of the locale C
+        ):
             # Not every locale's encoding has all that we print: rather a question mark in a table than no table.
             sys.stdout.reconfigure(errors="replace")
         try:

@@ -241,7 +241,7 @@ def test_an_output_that_is_full_is_no_fault_of_ours(lines: str) -> None:
     assert "Exception" not in told
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:surrogateescape", "iso-8859-1"])
 def test_an_output_that_lacks_a_letter_shows_the_rest(encoding: str) -> None:
     environ = os.environ | {"PYTHONIOENCODING": encoding}
     ended = subprocess.run([sys.executable, "-c", COMMANDS, "draw"], env=environ, capture_output=True, timeout=60)

@@ -227,6 +227,8 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     assert error.problem is Problem.NO_CREDENTIALS
     assert "/nowhere.json" in str(error)
     assert GOOGLE_VARIABLE in str(refused({GOOGLE_VARIABLE: "/nowhere.json"}))
+    for variable in (VARIABLE, GOOGLE_VARIABLE):
+        assert f"{variable} names ~nobody-here/key.json: " in str(refused({variable: "~nobody-here/key.json"}))
     (tmp_path / "b").write_bytes(b"\xff\xfe")
     assert "it is no text" in str(refused({GOOGLE_VARIABLE: str(tmp_path / "b")}))
     (tmp_path / "list").write_text("[]")

@@ -196,7 +196,7 @@ def _first_way(environ: Mapping[str, str]) -> SignIn:
     if text := environ.get(VARIABLE, "").strip():
         return _of_variable(text)
     if path := environ.get(GOOGLE_VARIABLE):
-        return _of_file(Path(path).expanduser())
+        return _of_file(_path(path, GOOGLE_VARIABLE))
     notes: list[str] = []
     return _of_kaggle(environ, notes) or _of_colab(notes) or _default(Way.DEFAULT, environ, notes)
 
@@ -229,7 +229,7 @@ def _of_variable(text: str) -> SignIn:
         # A key in some other form, or a part of one: to be shown to nobody, as a path would be.
         what = f"{VARIABLE} holds neither a JSON key, which begins with {{, nor the path of a file: {_WHOLE}"
         raise AccessError(Problem.MALFORMED, what)
-    path = Path(text).expanduser()
+    path = _path(text, VARIABLE)
     return _service_account(Way.VARIABLE, _read(path, VARIABLE), f"the file {path} ({VARIABLE})")
 
 
@@ -357,6 +357,13 @@ def _service_account(way: Way, text: str, source: str) -> SignIn:
 
 _WHOLE = "put the whole JSON file there, as Google made it"
 _MAKE = "make a JSON key of a service account: gcloud iam service-accounts keys create key.json --iam-account=ACCOUNT"
+
+
+def _path(text: str, variable: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # `~somebody` who has no home here
+        raise AccessError(Problem.NO_CREDENTIALS, f"{variable} names {text}: {error}") from None
 
 
 def _read(path: Path, variable: str) -> str:

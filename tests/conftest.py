@@ -29,10 +29,12 @@ def _counted(self: Table[Any, Any], state: Any, event: Any) -> Any:
 Table.step = _counted  # type: ignore[method-assign]
 
 
-for number in (signal.SIGINT, signal.SIGHUP):
-    # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would all that they start.
-    if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, signal.default_int_handler)
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and `nohup` the end of the terminal; so would
+# all that they start. A handler ends with exec, other than ignoring: the tests themselves still outlive their terminal.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

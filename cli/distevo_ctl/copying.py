@@ -37,7 +37,7 @@ from distevo.outbox import DAMAGED_READS
 from distevo.plan import MemberState, Plan, decode_plan, encode_plan
 from distevo.pruning import is_over
 from distevo_ctl.exits import CliError, ExitCode
-from distevod.stock import Reader
+from distevod.reading import Reader
 from distevod.store import Store
 from distevod.store.base import is_mutable
 

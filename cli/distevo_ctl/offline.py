@@ -12,20 +12,15 @@ from typing import Any, Self, TypeVar
 
 from distevo.checkpoint import decode_checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
-from distevo.errors import (
-    CheckpointError,
-    CheckpointVersionError,
-    NotFound,
-    ObjectError,
-    ObjectVersionError,
-)
+from distevo.errors import NotFound, ObjectError, ObjectVersionError
 from distevo.names import CHECKPOINTS, CLUSTER, INBOX, RESULTS, checkpoint_of
 from distevo.plan import Plan, decode_plan
-from distevo.result import decode_result
-from distevo.stored_view import Found, Sight, Stored, Unreadable, islands, renewal_patience, runs, status, task
+from distevo.stored_view import Found, Sight, Stored, islands, renewal_patience, runs, status, task
+from distevo.view import Unreadable
 from distevo_ctl.exits import CliError, ExitCode
 from distevod import stock
-from distevod.stock import Reader
+from distevod.reading import Reader, attempt, attempt_all
+from distevod.results import decode
 from distevod.store import open_store
 
 LOOKS = 5
@@ -118,7 +113,7 @@ class Offline:
 
         def read(name: str, decode: Callable[[bytes], T]) -> T | None:
             """The object; None, and a line in `unreadable`, if there is none to be had."""
-            made = self._decoded[name] if name in self._decoded else self._read(name, decode)
+            made = self._decoded[name] if name in self._decoded else attempt(self._store, name, decode)
             kept[name] = made
             if isinstance(made, Unreadable):
                 unreadable.append(made)
@@ -155,14 +150,6 @@ class Offline:
     def _age(self, name: str) -> float | None:
         appeared = (self._appeared or {}).get(name)
         return None if appeared is None else time.monotonic() - appeared
-
-    def _read(self, name: str, decode: Callable[[bytes], T]) -> T | Unreadable:
-        try:
-            return decode(self._store.read(name)[0])
-        except NotFound:
-            return Unreadable(name, "it is not there", is_missing=True)
-        except (ObjectError, CheckpointError) as error:
-            return Unreadable(name, str(error), isinstance(error, ObjectVersionError | CheckpointVersionError))
 
     def _read_record(self) -> None:
         try:
@@ -224,23 +211,18 @@ class Offline:
         plan = planned[name]
         if wanted is not None and wanted not in plan.tasks:
             raise CliError(ExitCode.NOT_FOUND, f"run {name!r} has no task {wanted!r}")
+        entries = {key: entry for key, entry in plan.tasks.items() if wanted in {None, key}}
+        named = [entry.result for entry in entries.values() if entry.result is not None]
+        results = attempt_all(self._store, named, decode)
         answer: dict[str, Any] = {
             "run": next(run for run in runs(found) if run["id"] == name),
-            "tasks": [
-                task(found, name, key, self._read(entry.result, _result) if entry.result is not None else None)
-                for key, entry in plan.tasks.items()
-                if wanted in {None, key}
-            ],
+            "tasks": [task(found, name, key, results.get(entry.result or "")) for key, entry in entries.items()],
         }
         if wanted is not None:
             run = decode_run(self._store.read(plan.object)[0])
             answer["problem"] = msgspec.to_builtins(run.problem)
             answer["data"] = msgspec.json.decode(run.tasks[wanted])
         return answer
-
-
-def _result(data: bytes) -> Any:
-    return decode_result(data)[0]
 
 
 def check_readable(view: dict[str, Any]) -> None:

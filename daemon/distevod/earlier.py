@@ -16,7 +16,7 @@ from distevo.program import keyer
 from distevo.result import decode_result
 from distevo.run import WarmStart, decode_run
 from distevo.warm_start import inherit
-from distevod.stock import AT_ONCE, Reader
+from distevod.reading import AT_ONCE, Reader
 
 
 def misfit(name: str, earlier: RunPlan, problem: str, tasks: Collection[str], others: int) -> str | None:

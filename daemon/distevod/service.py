@@ -22,7 +22,6 @@ from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import inbox_command, inbox_run
 from distevo.orders import ACCEPTED
 from distevo.plan import MemberPlan, RunPlan
-from distevo.result import Result, decode_result
 from distevo.run import (
     DEFAULT_CPU_SECONDS,
     MAX_PRIORITY,
@@ -41,6 +40,7 @@ from distevod.earlier import counted, misfit, warm_start_from
 from distevod.logs import fields
 from distevod.problems.check import DEFAULT_MEMORY_MB, CheckedProblem, check_in_process, step_limit
 from distevod.problems.loader import BUILT_IN
+from distevod.results import SUPERSEDED_TRIES, SUPERSEDED_WAIT_SECONDS, Results
 from distevod.runtime import Runtime
 from distevod.threads import in_daemon_thread
 
@@ -51,7 +51,6 @@ FOLLOWER_SECONDS = 30.0
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAMES = 5
 """Tries to name a run that was given none, while others submit at the same moment."""
-RESULTS_KEPT = 2_000
 WRITES = 5
 """Tries to write what somebody has submitted, while nobody knows whether it was."""
 WRITE_PAUSE_SECONDS = 0.5
@@ -66,8 +65,6 @@ SETTING_FIELDS = (
 )  # fmt: skip
 
 
-WARM_START_TRIES, WARM_START_WAIT_SECONDS = 3, 1.0
-"""How often results are read that a plan names, and that are superseded meanwhile."""
 MOST_INHERITED = 1000
 """Programs of a task that a run may begin with: every coordinator makes their keys anew when it takes the run in."""
 MOST_OTHERS = 1000
@@ -92,7 +89,7 @@ class Service:
         """What a problem may use when it is tried: as much as in a worker here."""
         self._step_s = step_limit(settings.evaluation_timeout_seconds)
         self._pending: set[str] = set()
-        self._results: dict[str, Result] = {}
+        self._results = Results(runtime.store, runtime.lanes.reads)
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": self.ping,
             "status": self.status,
@@ -191,7 +188,7 @@ class Service:
             raise Refusal("usage", f"from_others is {others!r}: give a count, at most {MOST_OTHERS}")
         source = self._run({"run": request["begin_from"]})
         store, most = self._runtime.store, min(settings.population_size, MOST_INHERITED)
-        for tries_left in reversed(range(WARM_START_TRIES)):
+        for tries_left in reversed(range(SUPERSEDED_TRIES)):
             plan = self._runtime.node.following.plan.runs.get(source)
             if plan is None:
                 raise Refusal("refused", f"{source} was deleted meanwhile")
@@ -207,7 +204,7 @@ class Service:
                 if not tries_left:
                     raise Refusal("refused", f"a result of {source} is gone: {error}") from error
                 # It may have been one of a lower budget; here the plan that names another comes a moment later.
-                await asyncio.sleep(WARM_START_WAIT_SECONDS)
+                await asyncio.sleep(SUPERSEDED_WAIT_SECONDS)
         if not warm.programs and not warm.others:
             raise Refusal("refused", f"the results of {source} hold no program that these tasks could begin with")
         if warm.version != checked.version:
@@ -254,39 +251,29 @@ class Service:
 
     async def results(self, request: dict[str, Any]) -> dict[str, Any]:
         """The results of a run, best so far where a task is not done; with `task`, that one and its data."""
+        node, wanted = self._runtime.node, request.get("task")
+
+        def planned() -> RunPlan:
+            run = node.following.plan.runs[self._run(request)]
+            if wanted is not None and wanted not in run.tasks:
+                raise Refusal("not_found", f"run {request['run']!r} has no task {wanted!r}")
+            return run
+
+        plan, found = await self._results.of(planned, wanted)
         name = self._run(request)
-        node = self._runtime.node
-        plan = node.following.plan.runs[name]
-        wanted = request.get("task")
-        if wanted is not None and wanted not in plan.tasks:
-            raise Refusal("not_found", f"run {name!r} has no task {wanted!r}")
-        await self._fetch_results(plan, [wanted] if wanted is not None else list(plan.tasks))
         answer = {
             "run": run_view(node, name, self._runtime.now()),
-            "tasks": [self._task(name, plan, task) for task in plan.tasks if wanted in {None, task}],
+            "tasks": [
+                with_result(task_view(node, name, task), found.get(entry.result or ""), plan.problem)
+                for task, entry in plan.tasks.items()
+                if wanted in {None, task}
+            ],
         }
         if wanted is not None:
             run = decode_run((await self._in_thread(self._runtime.store.read, plan.object))[0])
             answer["problem"] = msgspec.to_builtins(run.problem)
             answer["data"] = msgspec.json.decode(run.tasks[wanted])
         return answer
-
-    def _task(self, name: str, plan: RunPlan, task: str) -> dict[str, Any]:
-        entry = plan.tasks[task]
-        view = task_view(self._runtime.node, name, task)
-        result = self._results.get(entry.result or "")
-        return view if result is None else with_result(view, result, plan.problem)
-
-    async def _fetch_results(self, plan: RunPlan, tasks: list[str]) -> None:
-        names = [name for task in tasks if (name := plan.tasks[task].result) and name not in self._results]
-
-        def read() -> list[tuple[str, Result]]:
-            return [(name, decode_result(self._runtime.store.read(name)[0])[0]) for name in names]
-
-        for name, result in await self._in_thread(read):
-            self._results[name] = result
-        while len(self._results) > max(RESULTS_KEPT, len(names)):
-            del self._results[next(iter(self._results))]
 
     async def islands(self, request: dict[str, Any]) -> dict[str, Any]:
         """The islands in hand, with the diversity of each; of the whole cluster, if `everywhere` is true."""

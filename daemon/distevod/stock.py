@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from distevo.checkpoint import Checkpoint, decode_checkpoint
 from distevo.cluster import decode_cluster
@@ -13,20 +13,12 @@ from distevo.keeper import Mark, marks_of
 from distevo.names import CHECKPOINTS, CLUSTER
 from distevo.plan import Plan, decode_plan
 from distevo.pruning import judge
+from distevod.reading import AT_ONCE, Reader
 
-AT_ONCE = 8
-"""Objects that are read, or deleted, at a time."""
 NEWER = CheckpointVersionError.__name__
 """The `kind` of a checkpoint that is undamaged, and of a later format."""
 TRIES = 5
 """Of reading a plan that is superseded, and pruned, meanwhile."""
-
-
-class Reader(Protocol):
-    """The verbs of a store that only look."""
-
-    def read(self, name: str) -> tuple[bytes, int]: ...
-    def list(self, prefix: str) -> list[str]: ...
 
 
 def look(store: Reader, *, contents: bool = False) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from distevo.merge import PopulationMerger
 from distevo.plan import MemberState, Plan, TaskPlan
 from distevo.provenance import origin_view
 from distevo.result import Result, text_of
-from distevo.view import Counted, planned_member, planned_run, planned_task, with_result
+from distevo.view import Counted, Unreadable, planned_member, planned_run, planned_task, with_result
 from distevo.work import population_of
 
 RENEWAL_SLACK = 1.0
@@ -51,15 +51,6 @@ class Sight(NamedTuple):
     """Whether it was seen to change."""
     age_s: float = 0.0
     """Seconds since it was read last: how old all of the observation is."""
-
-
-class Unreadable(NamedTuple):
-    """An object that is damaged, missing, or of a newer distevo."""
-
-    name: str
-    error: str
-    is_newer: bool = False
-    is_missing: bool = False
 
 
 class Stored(NamedTuple):
@@ -171,9 +162,7 @@ def task(found: Found, run: str, name: str, result: Result | Unreadable | None) 
     view = planned_task(name, entry)
     if entry.is_open_in(plan.state):
         view |= _best(found, run, name)
-    if isinstance(result, Unreadable):
-        return view | {"error": f"{result.name} cannot be read: {result.error}"}
-    return view if result is None else with_result(view, result, plan.problem)
+    return with_result(view, result, plan.problem)
 
 
 def _best(found: Found, run: str, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ lost; what it has in hand itself; and how far the islands of others were when th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,15 @@ REVOKED = "revoked"
 """State of a member whose key is let in no more."""
 JOINING = "joining"
 """State of oneself while no plan has this boot, or none is known."""
+
+
+class Unreadable(NamedTuple):
+    """An object that is damaged, missing, or of a newer distevo."""
+
+    name: str
+    error: str
+    is_newer: bool = False
+    is_missing: bool = False
 
 
 def status(node: Node, now: float, latency: Mapping[str, float] | None = None) -> dict[str, Any]:
@@ -316,8 +325,12 @@ def result_view(result: Result, problem: ProblemUse) -> dict[str, Any]:
     }
 
 
-def with_result(view: dict[str, Any], result: Result, problem: ProblemUse) -> dict[str, Any]:
-    """A task's view where it has a result, too: the result, unless work that goes on from it is further by now."""
+def with_result(view: dict[str, Any], result: Result | Unreadable | None, problem: ProblemUse) -> dict[str, Any]:
+    """A task's view, and its result if it has one, unless work that goes on from it is further by now."""
+    if result is None:
+        return view
+    if isinstance(result, Unreadable):
+        return view | {"error": f"{result.name} cannot be read: {result.error}"}
     if (result.fitness or []) < (view["fitness"] or []):
         return view
     # A task that goes on from a result may not have come as far again yet.

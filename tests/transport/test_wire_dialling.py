@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
 
 import pytest
@@ -17,9 +17,8 @@ from distevo.instructions import Dial
 from distevod.transport import KeyPair, attempt, dialler, options
 from distevod.transport.gate import ADDRESS
 from distevod.transport.socks import host_in
+from tests.transport.servers import aborted, tcp_server
 from tests.transport.side import Side, hello, until
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def free_port() -> int:
@@ -28,20 +27,6 @@ def free_port() -> int:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
         return port
-
-
-@contextlib.asynccontextmanager
-async def tcp_server(talk: Talk) -> AsyncIterator[int]:
-    """A server that is no member; yields its port."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await talk(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
 
 
 @contextlib.asynccontextmanager
@@ -311,7 +296,8 @@ async def socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 await sink.drain()
         sink.close()
 
-    await asyncio.gather(pump(reader, back), pump(there, writer))
+    async with aborted(back):
+        await asyncio.gather(pump(reader, back), pump(there, writer))
 
 
 def test_an_end_does_not_wait_for_the_address_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from distevo.codec import MAX_FRAME_BYTES, encode
 from distevo.events import LinkClosed, LinkOpened, Malformed, Received
 from distevo.messages import Code, Welcome
 from distevod.transport import KeyPair, arrivals, listener, options
+from tests.transport.servers import aborted, tcp_server
 from tests.transport.side import Side, hello, until
 
 WORD = encode(hello())
@@ -262,12 +263,11 @@ async def stalling_relay(port: int, most: int) -> AsyncIterator[str]:
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pump(reader, back, most), pump(there, writer, float("inf")))
-        back.close()
+        async with aborted(back):
+            await asyncio.gather(pump(reader, back, most), pump(there, writer, float("inf")))
 
-    server = await asyncio.start_server(relay, "127.0.0.1", 0)
-    async with server:
-        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(relay) as at:
+        yield f"tcp://127.0.0.1:{at}"
 
 
 @pytest.mark.parametrize(("first", "is_welcomed"), [(b"", False), (WORD, False), (WORD, True)])
@@ -333,11 +333,11 @@ def test_a_member_that_sends_much_is_not_taken_for_one(monkeypatch: pytest.Monke
     async def main() -> None:
         async with Side() as a, Side(None) as b:
             link, _ = await b.link(a)
-            for _ in range(100):
+            for sent in range(100, 10_001, 100):
                 for _ in range(100):
                     b.send(link, hello())
-                await until(lambda: not b.transport._wires.by_number[link].queue, "the queue to be empty")
-            await until(lambda: len(a.of(Received)) == 10_000, "all messages")
+                # In small parts: what libzmq has not taken from the kernel yet counts, and this limit is a low one.
+                await a.wait(Received, sent)
             assert not a.closed()
 
     asyncio.run(main())

@@ -104,7 +104,7 @@ def test_an_interrupt_ends_it_and_nothing_stays(home: Home, tasks: str, after: s
         while not running.stderr.readline().endswith(f"{after}\n"):
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (130, "")
     assert err.endswith("error: interrupted\n")
     assert "Traceback" not in err

@@ -77,7 +77,7 @@ def test_an_interrupt_stops_its_daemons(home: Home, number: signal.Signals, afte
     while not demo.stdout.readline().startswith(after):
         assert demo.poll() is None
     demo.send_signal(number)
-    out, err = demo.communicate(timeout=20)
+    out, err = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert "stopped cleanly" in out
     assert err.endswith("error: interrupted\n")

@@ -151,7 +151,7 @@ def test_runs_results_and_watch(evolving: Home, solved: str, copy: Path) -> None
     assert watching.stdout is not None
     looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
     watching.terminate()
-    watching.communicate(timeout=30)
+    watching.communicate(timeout=90)
     assert [look["runs"] for look in looks] == [looks[0]["runs"]] * 2
     assert evolving.error("results", "nobody", *where, code=5)["message"].startswith("there is no run 'nobody'")
     assert evolving.error("results", solved, "--task", "x", *where, code=5)["hint"].startswith("its tasks are: 007bb")

@@ -78,7 +78,7 @@ def test_a_run_that_is_cancelled_while_waited_for_is_8(platform: Home) -> None:
     )  # fmt: skip
     wait_for_run(platform, "doomed")
     platform.ctl("cancel", "doomed")
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=90)
     assert waiting.returncode == 8
     assert json.loads(out)["state"] == "cancelled"
     assert json.loads(err)["error"] | {"hint": ""} == {
@@ -97,7 +97,7 @@ def test_ctrl_c_while_waiting_leaves_the_run(platform: Home) -> None:
     assert waiting.stderr is not None
     assert waiting.stderr.readline().startswith("left: ")  # so it is waiting
     waiting.send_signal(signal.SIGINT)
-    _, err = waiting.communicate(timeout=30)
+    _, err = waiting.communicate(timeout=90)
     assert waiting.returncode == 130
     assert "no longer waiting; left goes on\n" in err
     assert "error:" not in err
@@ -113,7 +113,7 @@ def test_ctrl_c_before_there_is_an_answer_says_that_the_run_may_go_on(platform: 
     )  # fmt: skip
     wait_for(note.exists, "the trial")
     asking.send_signal(signal.SIGINT)
-    _, err = asking.communicate(timeout=30)
+    _, err = asking.communicate(timeout=90)
     assert asking.returncode == 130
     assert "may still take the run in" in err
     assert "distevo-ctl cancel perhaps" in err

@@ -27,7 +27,7 @@ def test_ctrl_c_ends_it_well(platform: Home, solved: str) -> None:
     looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
     assert all(look["cluster"]["coordinator"] == "here" for look in looks)
     watching.send_signal(signal.SIGINT)
-    watching.communicate(timeout=30)
+    watching.communicate(timeout=90)
     assert watching.returncode == 0
 
 

@@ -130,7 +130,7 @@ def test_a_store_that_cannot_be_used_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     daemon = Daemon(tmp_path, "--store", str(tmp_path / "file"))
     process = subprocess.run(
-        daemon.command, env=daemon.environ, capture_output=True, text=True, timeout=20, check=False
+        daemon.command, env=daemon.environ, capture_output=True, text=True, timeout=90, check=False
     )
     assert process.returncode == 9
     assert "file" in process.stderr

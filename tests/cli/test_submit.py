@@ -109,7 +109,8 @@ def test_ctrl_c_before_there_is_an_answer_says_that_the_run_may_go_on(platform: 
     note = platform.folder / "tried"
     (platform.folder / "slow.py").write_text(f"import time; open({str(note)!r}, 'w'); time.sleep(1)\n{MINE}")
     asking = platform.popen(
-        "main", "submit", "--problem", "slow.py:Mine", "--name", "perhaps", stderr=subprocess.PIPE
+        "main", "submit", "--problem", "slow.py:Mine", "--name", "perhaps", "--cpu-seconds", "600",
+        stderr=subprocess.PIPE,
     )  # fmt: skip
     wait_for(note.exists, "the trial")
     asking.send_signal(signal.SIGINT)

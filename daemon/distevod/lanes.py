@@ -1,4 +1,5 @@
-"""Lanes: threads that wait for the store, apart by how long that may take and by who must not wait behind whom."""
+"""Lanes: threads that wait for the store, apart by how long that may take and by who must not wait behind whom; and one
+that compresses."""
 
 from __future__ import annotations
 
@@ -13,13 +14,15 @@ READ_THREADS = 8
 
 
 class Lanes:
-    """Three executors: a lease is renewed however slowly a checkpoint goes out. `reads` is for what people ask, too."""
+    """Executors: a lease is renewed however slowly a checkpoint goes out. `reads` is for what people ask, too, and
+    `encoding` for results, however many writes wait: one at a time, since the cores are the workers'."""
 
     def __init__(self, uploads: int) -> None:
         """`uploads`: objects that are written at a time, beside the mutable one."""
         self._lease = ThreadPoolExecutor(LEASE_THREADS, thread_name_prefix="lease")
         self.reads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="reads")
         self.uploads = ThreadPoolExecutor(uploads, thread_name_prefix="uploads")
+        self.encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
 
     def of(self, instruction: StoreInstruction) -> Executor:
         """Where an instruction waits."""
@@ -35,5 +38,5 @@ class Lanes:
 
     def close(self) -> None:
         """Begin nothing more; what has begun is not waited for."""
-        for executor in (self._lease, self.reads, self.uploads):
+        for executor in (self._lease, self.reads, self.uploads, self.encoding):
             executor.shutdown(wait=False, cancel_futures=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from distevo.encoding import encoded
 from distevo.errors import (
     CheckpointError,
     CheckpointReplaced,
@@ -34,6 +35,7 @@ from distevo.instructions import (
     CreateObject,
     DeleteObject,
     Dial,
+    EncodeResult,
     Exit,
     FinishWorkers,
     HangUp,
@@ -262,6 +264,8 @@ class Runtime:
                 self._spawn(self._finish(instruction))
             case SaveCheckpoint():
                 self._spawn(self._save(instruction))
+            case EncodeResult():
+                self._spawn(self._encode(instruction))
             case Log():
                 level = getattr(logging, instruction.level.upper())
                 log.log(level, instruction.message, extra=fields(**instruction.fields))
@@ -288,6 +292,9 @@ class Runtime:
             used = usage(self.pool.pids().values(), len(instruction.checkpoint.islands))
             self.checkpoints.loop_seconds += time.thread_time() - begun
             self.feed(CheckpointSaved(instruction.sequence, used))
+
+    async def _encode(self, instruction: EncodeResult) -> None:
+        self.feed(await asyncio.get_running_loop().run_in_executor(self.lanes.encoding, encoded, instruction))
 
     async def _finish(self, instruction: FinishWorkers) -> None:
         await self.pool.finish(instruction.grace)

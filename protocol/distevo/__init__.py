@@ -12,7 +12,7 @@ Reading order, each line above what it builds on. `SPEC.md`, beside this package
   `mailboxes`, `listener`, and `routing`, which joins them
 - who lives: `members`
 - what a plan in force says: `outline`
-- what goes in and out of a node: `events`, `instructions`, `outbox`
+- what goes in and out of a node: `events`, `instructions`, `outbox`; `encoding` carries one of these out
 - a member works: `slots`, `work`, `library`, `intake`, `resting`, `foreman`, `keeper`, `session`, `handover`,
   `verifier`, `news`
 - islands exchange programs: `topology`, `policies`, `migration`, `seen`, `exchange`

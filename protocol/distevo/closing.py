@@ -9,9 +9,8 @@ from enum import StrEnum
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import Checkpoint, IslandSnapshot, content_bytes, encode_checkpoint
-from distevo.errors import CheckpointError
-from distevo.events import IslandId, StoreAnswer, TaskId, Verified
+from distevo.checkpoint import Checkpoint, IslandSnapshot
+from distevo.events import IslandId, ResultEncoded, ResultUnencodable, StoreAnswer, TaskId, Verified
 from distevo.ledger import Ledger
 from distevo.merge import PopulationMerger
 from distevo.names import RESULTS, epoch_in, result_name, run_results
@@ -22,7 +21,7 @@ from distevo.population import Population
 from distevo.program import Program
 from distevo.provenance import provenance_of
 from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same, smallest
-from distevo.result import Result, encode_result, finite, result_digest, text_of
+from distevo.result import Result, finite, text_of
 from distevo.run import Budget, Run
 from distevo.rungs import is_spent, next_rung
 from distevo.verifier import TakeVerdict
@@ -32,12 +31,6 @@ FIT_SECONDS = 1.0
 """How long a fit task waits for the last states of its other islands: for their counts and a smaller fit program."""
 REFUTED_SECONDS = 10.0
 """How long a task waits for them that is not fit after all."""
-
-TIGHT_BYTES = 2**20
-"""States that are larger together are compressed fast and not tightly in a result: nothing else is done meanwhile, not
-even the lease renewed. Of 36 MB of bit strings zlib's level 6 takes 4 s of a quick core and leaves 5.7 MB, level 1 half
-a second and leaves 8."""
-_TIGHT, _FAST = 6, 1
 
 Verify = Callable[[Run, str, bytes, TakeVerdict, float], None]
 """Has a guess looked at, by some platform that has the problem: (run, task, genome, then, now)."""
@@ -418,14 +411,24 @@ class Closing:
             islands=islands,
             resource_usage={},
         )
-        encoded, is_whole = self._encoded(state)
-        if end.rung is not None and not is_whole:
-            end.may_climb = False
-            self._begin(end, self._ledger.plan.runs[end.run.name], now)
-            return
-        data = encode_result(result, encoded)
-        name = result_name(end.run.name, end.task, self.in_force.epoch, result_digest(data))
-        self._outbox.create(name, data, lambda _answer, now: self._recorded(end, name, result, counts[1], error, now))
+
+        def encoded(event: ResultEncoded | ResultUnencodable, now: float) -> None:
+            if self.ends.get(end.id) is not end:
+                return  # Another member decides by now.
+            if isinstance(event, ResultEncoded):
+                name = result_name(end.run.name, end.task, self.in_force.epoch, event.digest)
+                self._outbox.create(
+                    name, event.data, lambda _answer, now: self._recorded(end, name, result, counts[1], error, now)
+                )
+            elif end.rung is not None:
+                end.may_climb = False
+                self._begin(end, self._ledger.plan.runs[end.run.name], now)
+            else:
+                # The result counts for more than that it can be extended.
+                self._outbox.log("error", "a result is written without its islands", reason=event.reason)
+                self._outbox.encode(result, msgspec.structs.replace(state, islands=[]), encoded)
+
+        self._outbox.encode(result, state, encoded)
 
     def _counts(self, end: TaskEnd) -> tuple[int, int, float]:
         """(evaluations, duplicates, seconds) of all islands; seconds are those of the one that worked longest."""
@@ -442,16 +445,6 @@ class Closing:
             seconds = max(seconds, counts[2])
         # Of a task that goes on from a result, the states of some may not have been taken up again.
         return max(evaluations, task.evaluations), max(duplicates, task.duplicates), max(seconds, task.seconds)
-
-    def _encoded(self, state: Checkpoint) -> tuple[bytes, bool]:
-        """With whether all islands are in it."""
-        is_large = sum(map(content_bytes, state.islands)) > TIGHT_BYTES
-        try:
-            return encode_checkpoint(state, _FAST if is_large else _TIGHT), True
-        except CheckpointError as error:
-            # Too large, say. The result counts for more than that it can be extended.
-            self._outbox.log("error", "a result is written without its islands", reason=str(error))
-            return encode_checkpoint(msgspec.structs.replace(state, islands=[])), False
 
     def _recorded(
         self, end: TaskEnd, name: str, result: Result, duplicates: int, error: str | None, now: float

@@ -171,6 +171,22 @@ class CheckpointFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class ResultEncoded(msgspec.Struct, frozen=True):
+    """What `EncodeResult` asked for is made."""
+
+    number: int
+    data: bytes
+    digest: str
+    """As in the object's name."""
+
+
+class ResultUnencodable(msgspec.Struct, frozen=True):
+    """These states make no object, however often that is tried: they are too large, say."""
+
+    number: int
+    reason: str
+
+
 class CheckpointWanted(msgspec.Struct, frozen=True):
     """The platform is in trouble: what is in hand should be durable soon."""
 
@@ -239,6 +255,8 @@ Event = (
     | Verified
     | CheckpointSaved
     | CheckpointFailed
+    | ResultEncoded
+    | ResultUnencodable
     | CheckpointWanted
     | LinkOpened
     | DialFailed

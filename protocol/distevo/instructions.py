@@ -1,8 +1,8 @@
 """Instructions: all that the node ever does. The shell around it carries them out and decides nothing.
 
 A store instruction is answered by a `StoreAnswer` with its `op`; `SaveCheckpoint` by `CheckpointSaved` or
-`CheckpointFailed`; `StartWorker` by `WorkerReady` or `WorkerDied`; `VerifyProgram` by `Verified` or `WorkerDied`;
-`Dial` by `LinkOpened` or `DialFailed`.
+`CheckpointFailed`; `EncodeResult` by `ResultEncoded` or `ResultUnencodable`; `StartWorker` by `WorkerReady` or
+`WorkerDied`; `VerifyProgram` by `Verified` or `WorkerDied`; `Dial` by `LinkOpened` or `DialFailed`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.events import IslandId
 from distevo.messages import Head
+from distevo.result import Result
 from distevo.run import Budget, ProblemUse
 
 
@@ -141,6 +142,14 @@ class SaveCheckpoint(msgspec.Struct, frozen=True):
     checkpoint: Checkpoint
 
 
+class EncodeResult(msgspec.Struct, frozen=True):
+    """Make a task's result the bytes of an object, off the evolving path; it is written when its name is known."""
+
+    number: int
+    result: Result
+    states: Checkpoint
+
+
 class Admit(msgspec.Struct, frozen=True):
     """Let any key connect but these, which are revoked. Until this is first said, nobody may connect."""
 
@@ -196,6 +205,7 @@ Instruction = (
     | VerifyProgram
     | FinishWorkers
     | SaveCheckpoint
+    | EncodeResult
     | Admit
     | Dial
     | HangUp

@@ -39,6 +39,8 @@ from distevo.events import (
     OwnSubmission,
     ProblemMissing,
     Received,
+    ResultEncoded,
+    ResultUnencodable,
     StopRequested,
     StoreAnswer,
     Tick,
@@ -296,6 +298,8 @@ class Node:
                 self.outbox.log("error", "a checkpoint could not be written; another follows", reason=event.reason)
                 self.keeper.failed(event.sequence, event.reason, now)
                 self.exchange.failed(event.sequence)
+            case ResultEncoded() | ResultUnencodable():
+                self.outbox.encoded(event, now)
             case CheckpointWanted():
                 self.outbox.log("warning", "a checkpoint is made now", reason=event.reason)
                 self.keeper.change(now)

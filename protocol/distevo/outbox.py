@@ -10,10 +10,12 @@ from itertools import islice
 from typing import NamedTuple, Protocol, Self
 
 from distevo.alarms import NEVER
-from distevo.events import Outcome, StoreAnswer
+from distevo.checkpoint import Checkpoint
+from distevo.events import Outcome, ResultEncoded, ResultUnencodable, StoreAnswer
 from distevo.instructions import (
     CreateObject,
     DeleteObject,
+    EncodeResult,
     Instruction,
     ListObjects,
     Log,
@@ -21,9 +23,11 @@ from distevo.instructions import (
     ReplaceObject,
     StoreInstruction,
 )
+from distevo.result import Result
 from distevo.soundness import is_whole
 
 Continuation = Callable[[StoreAnswer, float], None]
+Encoding = Callable[[ResultEncoded | ResultUnencodable, float], None]
 Wanted = Callable[[], bool]
 """Whether what was asked of the store is still of any use; if not, it is tried no more."""
 
@@ -110,6 +114,7 @@ class Outbox:
         self._waiting: dict[int, Continuation] = {}
         self._asked: dict[int, float] = {}
         """When each of these was asked or, of many, came to its turn; the oldest first."""
+        self._encoding: dict[int, Encoding] = {}
         self._delayed: list[tuple[float, int, Callable[[float], None]]] = []
         self._resting: list[_Resting] = []
         self._is_hastened = True
@@ -173,6 +178,16 @@ class Outbox:
     def create(self, name: str, data: bytes, then: Continuation, is_wanted: Wanted = _always) -> None:
         """Create an object whose name nobody else makes, until it is there: a conflict is our own earlier try."""
         self._until_definite(lambda op: CreateObject(op, name, data), then, is_wanted)
+
+    def encode(self, result: Result, states: Checkpoint, then: Encoding) -> None:
+        """Have a result encoded, which takes long where the states are large."""
+        self._ops += 1
+        self._encoding[self._ops] = then
+        self.emit(EncodeResult(self._ops, result, states))
+
+    def encoded(self, event: ResultEncoded | ResultUnencodable, now: float) -> None:
+        """Resume whoever has a result encoded."""
+        self._encoding.pop(event.number)(event, now)
 
     def delete(self, name: str) -> None:
         """Delete until it is gone, once at a time for each name: a store may refuse deletes for ever."""

@@ -9,17 +9,16 @@ import pytest
 
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, Counters, decode_checkpoint, encode_checkpoint
-from distevo.closing import TIGHT_BYTES
 from distevo.command import Verb
 from distevo.desk import ANSWER_SECONDS
-from distevo.events import IslandFailed, IslandId, IslandReported, Outcome, Verified
+from distevo.events import IslandFailed, IslandId, IslandReported, Outcome, ResultUnencodable, Verified
 from distevo.instructions import CreateObject, StoreInstruction
 from distevo.messages import PopulationKind, PopulationState
 from distevo.names import PLANS, RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
 from distevo.program import Program
-from distevo.result import Result, decode_result
+from distevo.result import TIGHT_BYTES, Result, decode_result
 from distevo.run import Budget
 from distevo.speech import report_messages
 from distevo.work import population_of
@@ -65,7 +64,7 @@ def test_an_island_that_was_over_before_it_began_and_is_begun_after_all_is_not_e
 
 
 @pytest.mark.parametrize(("genome_bytes", "second_octet"), [(1000, 0x9C), (TIGHT_BYTES, 0x01)], ids=["small", "large"])
-def test_large_states_are_compressed_fast_since_nothing_else_is_done_meanwhile(
+def test_large_states_are_compressed_fast_since_the_end_of_their_task_waits_for_it(
     genome_bytes: int, second_octet: int
 ) -> None:
     world = World(workers=1)
@@ -84,6 +83,53 @@ def test_large_states_are_compressed_fast_since_nothing_else_is_done_meanwhile(
     assert population_of(decode_checkpoint(states).islands[0])
     # The first two octets of a zlib stream tell its level.
     assert tuple(states[50:52]) == (0x78, second_octet)
+
+
+def ending() -> World:
+    """A world whose task's result is being encoded, for as long as the test likes."""
+    world = World(workers=1)
+    world.encodes = False
+    world.submit(tasks=1, evaluations=100)
+    world.generation(ISLAND, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    return world
+
+
+def test_a_result_is_encoded_outside_the_node_which_goes_on_renewing_its_lease() -> None:
+    world = ending()
+    assert [order.result.task for order in world.encoding] == ["t0"]
+    renewed = len(world.swaps)
+    world.pass_time(60)
+    assert len(world.swaps) > renewed + 5
+    assert task_in_force(world).state is TaskState.OPEN
+    world.encode()
+    world.pass_time(2)
+    assert task_in_force(world).state is TaskState.DONE
+    assert result(world).fitness == [0.5]
+
+
+def test_what_is_encoded_for_one_who_no_longer_decides_is_written_nowhere() -> None:
+    world = ending()
+    term = world.node.term
+    assert term is not None
+    term.end()
+    world.encode()
+    world.pass_time(2)
+    assert [name for name in world.objects if name.startswith(RESULTS)] == []
+
+
+def test_a_result_whose_states_make_no_object_is_written_without_them() -> None:
+    world = ending()
+    (order,) = world.encoding
+    world.encoding.clear()
+    world.feed(ResultUnencodable(order.number, "too large"))
+    world.encode()
+    world.pass_time(2)
+    _, states = decode_result(world.objects[task_in_force(world).result or ""][0])
+    assert decode_checkpoint(states).islands == []
+    assert [line.fields["reason"] for line in world.logs if line.level == "error"] == ["too large"]
 
 
 def test_a_cancelled_run_stays_so_though_it_was_extended_while_a_result_was_written() -> None:

@@ -8,7 +8,7 @@ from distevo.block import pack, unpack
 from distevo.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from distevo.cluster import decode_cluster
 from distevo.command import Verb
-from distevo.events import IslandId, Verified
+from distevo.events import IslandId, ResultUnencodable, Verified
 from distevo.names import CHECKPOINTS, RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunState, TaskState
@@ -69,6 +69,23 @@ def test_it_goes_on_from_where_it_was_and_is_not_looked_at_again_before_its_end(
     start = world.running[island(0)]
     assert (start.snapshot.generation, start.snapshot.counters.evaluations) == (2, 20)
     assert start.budget == Budget(None, 50)
+
+
+def test_a_task_whose_states_make_no_object_ends_on_its_rung_since_nobody_could_go_on_from_there() -> None:
+    world = World(workers=1)
+    world.encodes = False
+    world.submit(tasks=2, evaluations=100, rungs=RUNGS)
+    spend(world, island(0))
+    (order,) = world.encoding
+    world.encoding.clear()
+    world.feed(ResultUnencodable(order.number, "too large"))
+    world.pass_time(1)
+    world.verify()
+    world.encodes = True
+    world.encode()
+    world.pass_time(1)
+    entry = world.plan.runs["r"].tasks["t0"]
+    assert (entry.state, entry.rung, entry.evaluations) == (TaskState.DONE, 0, 20)
 
 
 def test_a_fit_task_climbs_no_further() -> None:

@@ -12,6 +12,7 @@ import msgspec
 from distevo.block import pack
 from distevo.checkpoint import Counters, encode_checkpoint
 from distevo.command import Command, Verb, encode_command
+from distevo.encoding import encoded
 from distevo.events import (
     CheckpointFailed,
     CheckpointSaved,
@@ -32,6 +33,7 @@ from distevo.instructions import (
     CreateObject,
     DeleteObject,
     Dial,
+    EncodeResult,
     Exit,
     FinishWorkers,
     HangUp,
@@ -112,6 +114,9 @@ class World:
         self.logs: list[Log] = []
         self.finishes = True
         """Whether workers finish as soon as they are told to."""
+        self.encodes = True
+        """Whether results are encoded at once; else when `encode` is called."""
+        self.encoding: list[EncodeResult] = []
         self.exit: str | None = None
         self.exit_kind: str | None = None
         self.swaps: list[float] = []
@@ -144,6 +149,12 @@ class World:
             raise AssertionError("the node asks for a tick again and again")
         self.now = end
 
+    def encode(self) -> None:
+        """Answer what is being encoded."""
+        orders, self.encoding = self.encoding, []
+        for order in orders:
+            self.feed(encoded(order))
+
     def do(self, instructions: list[Instruction]) -> None:
         """Carry instructions out; answers wait their turn."""
         for instruction in instructions:
@@ -174,6 +185,11 @@ class World:
                         self._todo.append(WorkersFinished())
                 case SaveCheckpoint():
                     self._save(instruction)
+                case EncodeResult():
+                    if self.encodes:
+                        self._todo.append(encoded(instruction))
+                    else:
+                        self.encoding.append(instruction)
                 case Log():
                     self.logs.append(instruction)
                 case Exit():

@@ -12,6 +12,7 @@ from traceback import extract_tb
 from typing import Any, Protocol
 
 from distevo import instructions as do
+from distevo.encoding import encoded
 from distevo.errors import LocalProtocolError
 from distevo.events import CheckpointFailed, CheckpointSaved, Event, IslandId, StoreAnswer, Tick
 from distevo.instructions import Instruction
@@ -28,6 +29,8 @@ from distevo.simulator.workers import Workers
 RAISED = "a node raises nothing, whatever it is told"
 SPINS = "a node asks for no more ticks than time allows"
 BOUNDED = "what a node holds is consistent, and within its bounds"
+ENCODE_SECONDS = 0.05
+"""What a result takes to be compressed, while the node goes on."""
 MAX_TICKS = 50
 """Ticks in a row without any time between them."""
 
@@ -240,6 +243,9 @@ class Boot:
 
         self._world.store.save(self, order, done)
 
+    def _encode(self, order: do.EncodeResult) -> None:
+        self._world.agenda.after(ENCODE_SECONDS, self.feed, encoded(order))
+
     def _admit(self, order: do.Admit) -> None:
         self.denied = order.denied
 
@@ -271,6 +277,7 @@ _CARRY_OUT: dict[type, Callable[[Boot, Any], None]] = {
     do.VerifyProgram: lambda boot, order: boot.workers.verify(order),
     do.FinishWorkers: lambda boot, order: boot.workers.finish(order.grace),
     do.SaveCheckpoint: Boot._save,
+    do.EncodeResult: Boot._encode,
     do.Admit: Boot._admit,
     do.Dial: lambda boot, order: boot._world.network.dial(boot, order),
     do.HangUp: lambda boot, order: boot._world.network.hang_up(boot, order.link),

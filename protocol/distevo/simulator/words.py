@@ -91,6 +91,7 @@ _BRIEF: dict[type, Callable[[Any], str | tuple[Any, ...]]] = {
     events.LinkOpened: lambda event: ("LinkOpened", event.link, event.key),
     events.LinkClosed: lambda event: ("LinkClosed", event.link),
     events.DialFailed: lambda event: ("DialFailed", event.member),
+    events.ResultEncoded: lambda event: ("ResultEncoded", event.number, event.digest),
     events.IslandReported: lambda event: ("IslandReported", event.slot, *event.island, event.snapshot.generation),
 }
 
@@ -105,6 +106,8 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     events.IslandReported: _report,
     events.CheckpointSaved: lambda event: f"checkpoint {event.sequence} is durable",
     events.CheckpointFailed: lambda event: f"checkpoint {event.sequence} failed: {event.reason}",
+    events.ResultEncoded: lambda event: f"result {event.number} is encoded, {len(event.data)} bytes",
+    events.ResultUnencodable: lambda event: f"result {event.number} cannot be encoded: {event.reason}",
     instructions.ReadObject: lambda order: f"store {order.op}: reads {order.name}",
     instructions.CreateObject: lambda order: (
         f"store {order.op}: creates {order.name}, {_written(order.data, order.name)}"
@@ -120,6 +123,9 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     instructions.TakeMigrants: lambda order: f"offers migrants {order.number} to {order.island}",
     instructions.SkipKeys: lambda order: f"tells {order.island} of {len(order.keys) // 16} keys",
     instructions.SaveCheckpoint: _save,
+    instructions.EncodeResult: lambda order: (
+        f"encodes result {order.number}, of {order.result.run}/{order.result.task}"
+    ),
     instructions.Admit: lambda order: f"lets in all but {sorted(order.denied)}",
     instructions.Dial: lambda order: f"dials {order.member} at {list(order.endpoints)}",
     instructions.HangUp: lambda order: f"hangs up link {order.link}",

@@ -65,6 +65,7 @@ def _parsed(content: bytes, path: Path) -> Any:
 
 def _tasks_in(folder: Path, limit: int) -> dict[str, Any]:
     """The tasks of a folder, as ARC's are kept, in sorted order of their ids."""
+    called: dict[str, Path] = {}
     tasks, size = {}, 0
     try:
         found = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".json")
@@ -72,6 +73,10 @@ def _tasks_in(folder: Path, limit: int) -> dict[str, Any]:
         raise CliError(ExitCode.REFUSED, f"cannot read the folder {folder}: {error.strerror}") from None
     for file in found:
         _refuse_undecodable(file)
+        if file.stem in called:
+            what = f"the task files {called[file.stem]} and {file} are of one name, which is to be that of their task"
+            raise CliError(ExitCode.REFUSED, what, "give one of them another")
+        called[file.stem] = file
         content = read(file, "task file", limit)
         size += len(content)
         if size > limit:

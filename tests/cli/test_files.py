@@ -55,6 +55,15 @@ def test_a_folder_of_task_files_is_a_task_for_each(tmp_path: Path, monkeypatch: 
         tasks_request(str(tmp_path / "arc/"))
 
 
+def test_two_task_files_of_one_name_are_not_taken_for_one_task(tmp_path: Path) -> None:
+    (tmp_path / "arc").mkdir()
+    (tmp_path / "arc" / "a.json").write_text("1")
+    (tmp_path / "arc" / "a.JSON").write_text("2")
+    with pytest.raises(CliError, match=r"the task files arc/a\.JSON and arc/a\.json are of one name") as caught:
+        tasks_request("arc/")
+    assert caught.value.code is ExitCode.REFUSED
+
+
 def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distevo.errors import DistevoError
 from distevo.instructions import Exit
 from distevod.logs import fields
 from distevod.metrics.counted_store import CountedStore
 from distevod.paths import PathError, make_private
 from distevod.sdnotify import notify
 from distevod.settings import Settings
+from distevod.settings.error import SettingsError
 from distevod.sharding import load_sharding
 from distevod.state_lock import StateLock
 from distevod.store import open_store
@@ -39,8 +39,8 @@ log = logging.getLogger("distevod")
 def run_daemon(settings: Settings, socket: Path) -> Exit:
     """Run until a stop; returns how it ended.
 
-    Raises AlreadyRunning, PathError, SettingsError, StoreError and, where too few files may be open, DistevoError,
-    before anything has begun.
+    Raises AlreadyRunning, PathError, StoreError and, also where too few files may be open, SettingsError, before
+    anything has begun.
     """
     _raise_file_limit(settings.workers)
     with StateLock(settings.state_dir).acquire(socket):
@@ -53,11 +53,12 @@ def run_daemon(settings: Settings, socket: Path) -> Exit:
 
 def _raise_file_limit(workers: int) -> None:
     """As far as it goes: a link takes up to four descriptors, and the usual soft limit is there for programs that use
-    `select`. Raises DistevoError where ZeroMQ would end the process, without a word of ours, for want of one."""
+    `select`. Raises SettingsError where ZeroMQ would end the process, without a word of ours, for want of one: with
+    another limit or with fewer workers it starts, and never by trying again."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     least = OWN_FILES + WORKER_FILES * workers
     if most != resource.RLIM_INFINITY and most < least:
-        raise DistevoError(
+        raise SettingsError(
             f"too few files may be open here, {most}: a daemon with this many workers ({workers}) needs {least}, and "
             "four more for each link; raise the limit (ulimit -Hn, or LimitNOFILE of a service)"
         )

@@ -130,7 +130,7 @@ def test_too_few_files_are_refused_and_enough_do(home: Home) -> None:
         return subprocess.run(shell, env=home.environ, capture_output=True, text=True, timeout=60)
 
     refused = limited(40)
-    assert (refused.returncode, "needs 56" in refused.stderr) == (4, True)
+    assert (refused.returncode, "needs 56" in refused.stderr) == (2, True)
     assert limited(56).returncode == 0
     home.ctl("submit", "--problem", "onemax", "--tasks", "16", "--evaluations", "200", "--wait")
     home.distevod("stop")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
+import pytest
+
+from distevo_ctl.commands.results import _show_run
 from tests.cli.conftest import Home
 
 TASK = {"id", "fit", "solved", "program", "program_hex", "key", "fitness", "evaluations", "seconds"}
@@ -83,3 +86,18 @@ def test_what_is_not_there(platform: Home, solved: str) -> None:
         "its tasks are: 007bbfb7, 00d62c1b, 025d127b"
     )
     assert platform.error("results", "solvd", code=5)["hint"] == "did you mean 'solved'?"
+
+
+@pytest.mark.parametrize("program", [None, "10101010"])
+def test_what_is_wrong_with_a_run_of_one_task_is_said_once(
+    program: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complaint = "decode gave another program"
+    task = {"id": "8", "state": "failed", "fit": False, "solved": None, "fitness": None, "evaluations": 3}
+    run = {
+        "id": "ones", "state": "failed", "note": complaint, "tasks_done": 0, "tasks_total": 1, "tasks_failed": 1,
+        "fit": 0, "solved": None, "evaluations": 3, "duplicates_avoided": 0, "tasks_per_hour": None,
+        "budget": {"cpu_seconds": None, "evaluations": 3}, "rungs": [],
+    }  # fmt: skip
+    _show_run({"run": run, "tasks": [task | {"seconds": 0.1, "program": program, "error": complaint}]})
+    assert capsys.readouterr().out.count(complaint) == 1

@@ -114,6 +114,9 @@ def _show_run(answer: dict[str, Any]) -> None:
     from rich.text import Text
 
     out = console()
+    run, tasks = answer["run"], answer["tasks"]
+    if len(tasks) == 1 and tasks[0]["error"] == run["note"]:
+        tasks = [tasks[0] | {"error": None}]  # A run that failed says what its only task says.
     rows = [
         (
             plain(entry["id"]),
@@ -125,9 +128,8 @@ def _show_run(answer: dict[str, Any]) -> None:
             duration(entry["seconds"]),
             _found(entry),
         )
-        for entry in answer["tasks"]
+        for entry in tasks
     ]
-    run = answer["run"]
     total = (
         f"\n{run['id']} is {run['state']}: {run['tasks_done']} of {run['tasks_total']} tasks done, {run['fit']} fit, "
         f"{known(run['solved'])} solved, {run['tasks_failed']} failed, {per_hour(run)}; "
@@ -137,7 +139,7 @@ def _show_run(answer: dict[str, Any]) -> None:
     show(out, table(COLUMNS, rows, out.width), total)
     if run["note"]:
         show(out, Text(plain(run["note"]), "yellow"))
-    complaints = [entry for entry in answer["tasks"] if entry["error"] and entry["program"]]
+    complaints = [entry for entry in tasks if entry["error"] and entry["program"]]
     for entry in complaints[:MOST_COMPLAINTS]:
         show(out, Text(f"{plain(entry['id'])}: {plain(entry['error'])}", "yellow"))
     if len(complaints) > MOST_COMPLAINTS:

@@ -6,6 +6,7 @@ import importlib
 import runpy
 from typing import Any
 
+from distevo.errors import said_by
 from distevo.sharding import SHARDINGS, Shard, shares_of
 from distevo.weighing import POPULATION
 from distevod.problems.loader import described
@@ -26,7 +27,9 @@ def load_sharding(settings: Settings) -> Shard:
     where = f"sharding {reference} ({settings.sources['sharding']})"
     try:
         found = _found(reference)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if isinstance(error, SettingsError):
             raise SettingsError(f"{where}: {error}") from error
         raise SettingsError(f"{where} cannot be loaded: {described(error)}") from error
@@ -70,8 +73,10 @@ def _try(shard: Shard, where: str, settings: Settings) -> None:
     platforms = [mine, *others]
     try:
         shares_of(shard([dict(platform) for platform in platforms], POPULATION), [one["id"] for one in platforms])
-    except (Exception, SystemExit) as error:
-        what = str(error) if type(error) is ValueError else described(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        what = said_by(error) if type(error) is ValueError else described(error)
         raise SettingsError(
             f"{where}: it has to take (platforms, total_population), as distevo.sharding.Shard says, and return a "
             f"share for each platform's id; tried with three platforms: {what}"

@@ -9,6 +9,14 @@ LAST_WRITES_LOST = "the store did not take the last checkpoint or the release in
 """With what a node ends that was asked to stop while its store was away."""
 
 
+def said_by(error: BaseException) -> str:
+    """The words of what a user's own code has raised, whose class may be the user's, too."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - what it has to say is not worth a failure of ours
+        return "its words raised"
+
+
 class DistevoError(Exception):
     """The root of all errors below."""
 

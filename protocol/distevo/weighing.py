@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distevo.balance import is_slow
+from distevo.errors import said_by
 from distevo.outbox import Outbox
 from distevo.plan import MemberPlan
 from distevo.sharding import Shard, by_capability, shares_of
@@ -39,10 +40,12 @@ class Weigher:
             weights = shares_of(self._shard(platforms, POPULATION), names)
             if not any(weights.values()):
                 raise ValueError("it gives no platform anything")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code must not stop the cluster
+        except KeyboardInterrupt:  # By who waits for a plan that is made before there is a cluster.
+            raise
+        except BaseException as error:  # noqa: BLE001 - the user's own code must not stop the cluster
             if not self._has_failed:
                 what = "the sharding function failed: platforms are weighed by capability"
-                self._outbox.log("error", what, reason=f"{type(error).__name__}: {error}")
+                self._outbox.log("error", what, reason=f"{type(error).__name__}: {said_by(error)}")
             self._has_failed = True
             return shares_of(by_capability(self._asked or [], POPULATION), names)
         self._has_failed = False

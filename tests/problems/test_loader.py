@@ -156,6 +156,10 @@ def test_a_file_needs_its_text_and_only_a_file_takes_one() -> None:
         ("x = (\n", "SyntaxError: '(' was never closed (mine.py, line 1)"),
         ("x = '\x00'\n", "importing mine.py failed: "),
         ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module' (mine.py, line 1"),
+        (
+            "class Panic(BaseException):\n def __str__(self): return 1 / 0\nraise Panic\n",
+            "importing mine.py failed: Panic: its words raised (mine.py, line 3: raise Panic)",
+        ),
         ("raise SystemExit(3)\n", "SystemExit: 3 (mine.py, line 1"),
         ("assert False\n", "importing mine.py failed: AssertionError (mine.py, line 1: assert False)"),
         ("class Min: pass\nclass B: pass\n", "there is no 'Mine' (did you mean 'Min'?); its classes are Min, B"),

@@ -67,10 +67,22 @@ def fails(_platforms: object, _total: int) -> dict[str, float]:
     raise SystemExit("no")
 
 
+class Panic(BaseException):
+    """What a function written in Rust raises is no `Exception`; and its words may raise, too."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def panics(_platforms: object, _total: int) -> dict[str, float]:
+    raise Panic
+
+
 @pytest.mark.parametrize(
     "shard",
     [
         fails,
+        panics,
         lambda platforms: {},
         lambda platforms, total: None,
         lambda platforms, total: {"a": "much"},

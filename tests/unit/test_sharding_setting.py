@@ -25,6 +25,16 @@ def broken(platforms, total_population):
 def strange(platforms, total_population):
     return {platform["id"]: "much" for platform in platforms}
 
+class Panic(BaseException):
+    def __str__(self):
+        raise ZeroDivisionError
+
+def panics(platforms, total_population):
+    raise Panic
+
+def unsayable(platforms, total_population):
+    raise ValueError(Panic())
+
 number = 3
 """
 
@@ -79,6 +89,8 @@ def test_an_entry_point(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("own.py:number", "that is no function but int"),
         ("own.py:short", "TypeError: short() takes 1 positional argument but 2 were given"),
         ("own.py:broken", "KeyError: 'gpus' (own.py, line 9"),
+        ("own.py:panics", "Panic: its words raised (own.py, line 19"),
+        ("own.py:unsayable", "its words raised"),
         ("own.py:strange", "is 'much'; give a number, 0 or more"),
     ],
 )

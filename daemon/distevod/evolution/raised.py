@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from distevo.errors import DistevoError, ProblemError, ProgramError
+from distevo.errors import DistevoError, ProblemError, ProgramError, said_by
 from distevo.messages import MAX_TEXT_BYTES
 
 RAISED = (BaseException,)
@@ -27,11 +27,7 @@ def words(error: BaseException) -> str:
     """An exception for whoever wrote the problem: its type, its words, and which line raised it. One of distevo's own
     says all in its words."""
     if isinstance(error, DistevoError):
-        return told(str(error))
+        return told(said_by(error))
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = told(f"{last.name} in {last.filename.rpartition('/')[2]}")[:200] + f", line {last.lineno}"
-    try:
-        said = f"{type(error).__name__}: {error}"
-    except RAISED:
-        said = f"{type(error).__name__}, whose words raised"
-    return f"{told(said)} ({where})"
+    return told(f"{type(error).__name__}: {said_by(error)}") + f" ({where})"

@@ -23,7 +23,7 @@ from types import ModuleType
 import msgspec
 from blake3 import blake3
 
-from distevo.errors import ProblemError
+from distevo.errors import ProblemError, said_by
 
 BUILT_IN = {
     "grids": "distevod.problems.grids:Grids",
@@ -105,7 +105,9 @@ def load(ref: ProblemRef) -> type:
         _check_digest(ref, resolve(ref.reference).digest)
     try:
         module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if ref.reference in BUILT_IN and isinstance(error, ModuleNotFoundError):
             extra = f"pip install '.[{ref.reference}]' in distevo's folder"
             raise ProblemError(f"problem {ref.reference} needs {error.name}; install it with: {extra}") from error
@@ -118,7 +120,8 @@ def described(error: BaseException, file: str | None = None) -> str:
 
     `file`: the problem's own file, whose last line in the traceback is meant; without it, the last line of all.
     """
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    said = said_by(error)
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
     frames = [
@@ -226,7 +229,9 @@ def _execute(name: str, source: str, digest: str) -> ModuleType:
     sys.modules[module.__name__] = module
     try:
         exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[module.__name__]
         raise ProblemError(f"importing {name} failed: {described(error, name)}") from error
     return module

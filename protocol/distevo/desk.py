@@ -10,6 +10,7 @@ from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
 from distevo.ledger import Ledger
 from distevo.member import decode_announcement
+from distevo.messages import MAX_TEXT_BYTES
 from distevo.names import INBOX, INBOX_COMMANDS, INBOX_MEMBERS, INBOX_RUNS
 from distevo.orders import ACCEPTED, Orders
 from distevo.outbox import Outbox, Publish
@@ -180,6 +181,8 @@ class Desk:
             return False
         except ObjectError as error:
             outcome = f"{UNREADABLE}: {error}"
+        # It stands in all plans from now on, and may quote from the object.
+        outcome = outcome[:MAX_TEXT_BYTES]
         if outcome != ACCEPTED:
             self._outbox.log("warning", "an inbox object is refused", name=name, reason=outcome)
         self._ledger.plan.handled[name] = outcome

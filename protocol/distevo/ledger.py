@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from distevo.events import IslandId, TaskId
-from distevo.member import Announcement
+from distevo.member import Announcement, fault
+from distevo.messages import MAX_TEXT_BYTES
 from distevo.names import quote_owner
 from distevo.plan import IslandPlace, MemberPlan, MemberState, Plan, RunPlan, RunState, TaskPlan, TaskState
 from distevo.result import Result
@@ -36,6 +37,8 @@ class Ledger:
         longer: a notebook begins each session with new keys.
         """
         says, member = announcement.says, announcement.member
+        if (refusal := fault(says)) is not None:
+            return refusal
         if says.key and says.key in self.plan.denied:
             return "its key was revoked"
         known = self.plan.members.get(member)
@@ -46,7 +49,7 @@ class Ledger:
         if known is not None and known.key != says.key and known.state is MemberState.ALIVE:
             return f"another platform is called {member!r}: start this one with another --id"
         says.state, says.is_draining, says.joined = MemberState.ALIVE, False, self.plan.next_joined
-        says.slowness = 1.0
+        says.slowness, says.gone_s = 1.0, 0
         self.plan.next_joined += 1
         self.plan.members[member] = says
         return None
@@ -207,7 +210,7 @@ class Ledger:
     def give_up(self, name: str, reason: str) -> None:
         """The object of a run cannot be used: nothing can work on it."""
         run = self.plan.runs[name]
-        run.state, run.note = RunState.FAILED, f"{run.object}: {reason}"
+        run.state, run.note = RunState.FAILED, f"{run.object}: {reason}"[:MAX_TEXT_BYTES]
         self.runs.pop(name, None)
 
     def forget(self, name: str) -> None:

@@ -12,6 +12,14 @@ from distevo.sealed import seal, unseal
 
 _KIND = b"MEMB"
 
+MAX_KIND = 64
+MAX_KEY = 64
+MAX_ENDPOINTS = 32
+MAX_ENDPOINT = 300
+"""Characters of each: a host's name has at most 253."""
+MAX_NUMBER = 2**53
+"""What JSON holds wherever it is read."""
+
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     """The announced object."""
@@ -21,6 +29,31 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     after: str = ""
     """The boot of that member in the plan that the sender knows; empty for none. A boot takes the place of that one
     and of no other, so that an announcement that comes late cannot bring a dead boot back."""
+
+
+def fault(says: MemberPlan) -> str | None:
+    """Why a platform cannot be taken in as it describes itself, or None. Every plan carries that description: what it
+    cannot hold would bring down whoever coordinates, and what is long would make all plans large."""
+    numbers = {
+        "workers": says.workers,
+        "memory_mb": says.memory_mb,
+        "batch_size": says.batch_size,
+        "islands": says.islands or 0,
+        "priority": says.priority,
+    }
+    name = next((name for name, number in numbers.items() if abs(number) > MAX_NUMBER), None)
+    if name is not None:
+        return f"its {name} is beyond {MAX_NUMBER}"
+    if not 0 < len(says.kind) <= MAX_KIND:
+        return f"its kind has {len(says.kind)} characters; 1 to {MAX_KIND} are allowed"
+    if len(says.key) > MAX_KEY:
+        return f"its key has {len(says.key)} characters; a key has at most {MAX_KEY}"
+    if len(says.endpoints) > MAX_ENDPOINTS:
+        return f"it has {len(says.endpoints)} endpoints; at most {MAX_ENDPOINTS} are allowed"
+    longest = max(map(len, says.endpoints), default=0)
+    if longest > MAX_ENDPOINT:
+        return f"an endpoint of it has {longest} characters; at most {MAX_ENDPOINT} are allowed"
+    return None
 
 
 def encode_announcement(announcement: Announcement) -> bytes:

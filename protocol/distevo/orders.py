@@ -10,11 +10,11 @@ from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import Outcome, StoreAnswer
 from distevo.ledger import Ledger
 from distevo.member import Announcement
-from distevo.messages import MAX_MEMBERS
+from distevo.messages import MAX_MEMBERS, MAX_TEXT_BYTES
 from distevo.names import MAX_SEGMENT_BYTES, quote
 from distevo.outbox import Outbox, Publish
 from distevo.plan import MemberState, RunPlan, RunState
-from distevo.run import Budget, Run, decode_run
+from distevo.run import MAX_CPU_SECONDS, MAX_EVALUATIONS, Budget, Run, decode_run
 from distevo.topology import check
 from distevo.warm_start import fault
 
@@ -35,6 +35,10 @@ def check_run(run: Run) -> str | None:
     if unfit is not None:
         told = repr(unfit if len(unfit) <= SHOWN else f"{unfit[:SHOWN]}...")
         return f"no result of {told} can be named in the store, where a name has 1 to {MAX_SEGMENT_BYTES} bytes"
+    used = run.problem
+    longest = max(map(len, (used.reference, used.digest, used.name, used.version)))
+    if longest > MAX_TEXT_BYTES:
+        return f"what names its problem has {longest} characters; at most {MAX_TEXT_BYTES} are allowed"
     if len(run.tasks) * run.settings.islands_per_task > MAX_PLACES:
         return f"it has more than {MAX_PLACES} islands: submit it in parts"
     try:
@@ -150,6 +154,8 @@ class Orders:
         run = self._ledger.plan.runs[name]
         if budget is None or (budget.cpu_seconds is None and budget.evaluations is None):
             return "no budget is given"
+        if (budget.cpu_seconds or 0) > MAX_CPU_SECONDS or (budget.evaluations or 0) > MAX_EVALUATIONS:
+            return f"a budget is at most {MAX_CPU_SECONDS:.0f} CPU seconds or {MAX_EVALUATIONS} evaluations"
         if budget.cpu_seconds is None and run.budget.evaluations is None:
             return f"this run's budget is in CPU seconds: give --cpu-seconds above {run.budget.cpu_seconds:g}"
         if budget.evaluations is None and run.budget.cpu_seconds is None:

@@ -20,11 +20,13 @@ MAX_ISLANDS = 1024
 MAX_RUNGS = 31
 """Most budgets of a run before its last."""
 MAX_PRIORITY = 1000
+MAX_CPU_SECONDS, MAX_EVALUATIONS = 1e9, 2**53
+"""Largest budget of a task."""
 EXHAUSTED_RATIO = 100
 """Known proposals for each evaluation of the budget after which a search counts as exhausted."""
 
 Priority = Annotated[int, msgspec.Meta(ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
-Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=MAX_EVALUATIONS)]
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -109,7 +111,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     islands_per_task: Annotated[int, msgspec.Meta(ge=1, le=MAX_ISLANDS)] = DEFAULT_ISLANDS
     """All islands of one task together, on whatever platforms."""
-    cpu_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+    cpu_seconds: Annotated[float, msgspec.Meta(gt=0, le=MAX_CPU_SECONDS)] | None = None
     """Per task: CPU time of variation and evaluation, summed over islands."""
     evaluations: Positive | None = None
     """Per task, summed over islands."""

@@ -62,6 +62,8 @@ def check(settings: MigrationSettings, islands: int) -> None:
         raise ValueError(
             f"edges are given, and the topology {settings.topology} has its own; choose free_form for them"
         )
+    if len(settings.edges) > islands * islands:
+        raise ValueError(f"there are {len(settings.edges)} edges, more than {islands} islands can have; give each once")
     for source, target in settings.edges:
         if source == target:
             raise ValueError(f"the edge {source} -> {target} leads back to its own island; leave it out")

@@ -13,6 +13,8 @@ from typing import Any, Self, TypeVar
 from distevo.checkpoint import decode_checkpoint
 from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.errors import NotFound, ObjectError, ObjectVersionError
+from distevo.events import IslandId
+from distevo.keeper import id_of
 from distevo.names import CHECKPOINTS, CLUSTER, INBOX, RESULTS, checkpoint_of
 from distevo.plan import Plan, decode_plan
 from distevo.stored_view import Found, Sight, Stored, islands, renewal_patience, runs, status, task
@@ -111,12 +113,13 @@ class Offline:
         unreadable: list[Unreadable] = []
         kept: dict[str, Any] = {}
 
-        def read(name: str, decode: Callable[[bytes], T]) -> T | None:
+        def read(name: str, decode: Callable[[bytes], T], *, may_be_gone: bool = False) -> T | None:
             """The object; None, and a line in `unreadable`, if there is none to be had."""
             made = self._decoded[name] if name in self._decoded else attempt(self._store, name, decode)
             kept[name] = made
             if isinstance(made, Unreadable):
-                unreadable.append(made)
+                if not (made.is_missing and may_be_gone):
+                    unreadable.append(made)
                 return None
             found: T = made
             return found
@@ -128,10 +131,22 @@ class Offline:
         plan: Plan | None = read(pointer, decode_plan) if pointer is not None else None
         stored = []
         for names in self._list_checkpoints():
+            lacking: set[IslandId] | None = None
+            """Once the newest of this boot is read, the islands that it had last and that nothing read so far has."""
             for name in names:
-                if (checkpoint := read(name, decode_checkpoint)) is not None:
-                    stored.append(Stored(name, checkpoint, self._age(name)))
+                if lacking is not None and not lacking:
                     break
+                checkpoint = read(name, decode_checkpoint, may_be_gone=lacking is not None)
+                if checkpoint is None:
+                    continue
+                held = {id_of(snapshot) for snapshot in checkpoint.islands}
+                # What one object has no room for lies in those that were written before it.
+                if lacking is None:
+                    lacking = _had_last(plan, f"{checkpoint.member}-{checkpoint.boot}")
+                elif not held & lacking:
+                    continue
+                lacking -= held
+                stored.append(Stored(name, checkpoint, self._age(name)))
         # A miss is looked up again: what vanished between list and read was covered by something newer.
         self._decoded = {name: made for name, made in kept.items() if not isinstance(made, Unreadable)}
         return Found(
@@ -223,6 +238,18 @@ class Offline:
             answer["problem"] = msgspec.to_builtins(run.problem)
             answer["data"] = msgspec.json.decode(run.tasks[wanted])
         return answer
+
+
+def _had_last(plan: Plan | None, owner: str) -> set[IslandId]:
+    """The islands of open tasks that an owner has, or was the last to have."""
+    return {
+        IslandId(name, task, index)
+        for name, run in (plan.runs.items() if plan is not None else ())
+        for task, entry in run.tasks.items()
+        if entry.is_open_in(run.state)
+        for index, place in enumerate(entry.islands)
+        if (place.owner or "".join(place.former[-1:])) == owner
+    }
 
 
 def check_readable(view: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class Sight(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """The newest readable checkpoint of one boot of a platform."""
+    """The newest readable checkpoint of one boot of a platform, or one before it with what that had no room for."""
 
     name: str
     checkpoint: Checkpoint
@@ -240,12 +240,13 @@ def _hands(found: Found) -> dict[str, dict[str, Any]]:
             "islands": in_work[owner] if owner in living else None,
             "queued": owned[owner] - in_work[owner] if owner in living else None,
         }
-        for owner, stored in ((_writer(stored), stored) for stored in found.checkpoints)
+        # Of several of one owner, which it filled one after another, the newest comes first.
+        for owner, stored in ((_writer(stored), stored) for stored in reversed(found.checkpoints))
     }
 
 
 def _in_work(plan: Plan, found: Found) -> Counter[str]:
-    """By owner, the islands of open tasks that its newest checkpoint has: it has begun them."""
+    """By owner, the islands of open tasks that its newest checkpoints have: it has begun them."""
     return Counter(
         owner
         for island, (stored, _) in found.islands.items()

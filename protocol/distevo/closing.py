@@ -343,12 +343,24 @@ class Closing:
             self._unbegun |= set(islands)
         self._publish()
 
+    def _let_stand(self, end: TaskEnd, run: RunPlan) -> None:
+        """What was to be done beyond a result that was told already has failed."""
+        del self.ends[end.id]
+        self._ledger.let_stand(end.id, end.failure)
+        if run.state.is_over:
+            self._outbox.log("info", f"run {run.state}", run=end.run.name, **run.tally())
+        self._publish()
+        self._changed()
+
     def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:
         end.guess = end.choose(self._merge)
         if end.guess is not None and end.guess.fit:
             end.failure = None  # Whichever came first: a task that is fit has not failed.
         if end.refuted and (end.guess is None or len(end.refuted) >= MAX_REFUTED):
             end.guess, end.failure = None, complaint(end.refuted)
+        if end.failure is not None and run.tasks[end.task].is_extended:
+            self._let_stand(end, run)
+            return
         is_unfit = end.failure is None and (end.guess is None or not end.guess.fit)
         # What was refuted came with the states that are known: they are no good beginning for a larger budget.
         goes_on = is_unfit and end.may_climb and not end.refuted and not run.state.is_over

@@ -143,6 +143,7 @@ class Ledger:
         run = self.plan.runs[name]
         for entry in run.tasks.values():
             if entry.state is TaskState.DONE and not entry.fit:
+                entry.is_extended = True
                 self._open_again(run, entry)
         is_open = sum(entry.state is TaskState.OPEN for entry in run.tasks.values())
         if is_open:
@@ -183,7 +184,12 @@ class Ledger:
         entry = run.tasks[task[1]]
         entry.state = TaskState.FAILED if is_failed else TaskState.DONE
         self._enter(entry, name, result, duplicates, error)
-        entry.islands = []  # All that they know lies in the result.
+        entry.islands, entry.is_extended = [], False  # All that they know lies in the result.
+        self._end(run, error)
+
+    @staticmethod
+    def _end(run: RunPlan, error: str | None) -> None:
+        """End a run of which no task is open any more."""
         states = {entry.state for entry in run.tasks.values()}
         if not run.state.is_over and TaskState.OPEN not in states:
             run.state = RunState.FAILED if states == {TaskState.FAILED} else RunState.DONE
@@ -202,10 +208,13 @@ class Ledger:
             if is_waiting and entry.result is not None and not is_ending((name, task)):
                 self.let_stand((name, task))
 
-    def let_stand(self, task: TaskId) -> None:
-        """A task that was open again is over with the result that it has."""
-        entry = self.plan.runs[task[0]].tasks[task[1]]
-        entry.state, entry.islands = TaskState.DONE, []
+    def let_stand(self, task: TaskId, error: str | None = None) -> None:
+        """A task that was open again is over with the result that it has; `error`: why it has no other."""
+        run = self.plan.runs[task[0]]
+        entry = run.tasks[task[1]]
+        entry.state, entry.islands, entry.is_extended = TaskState.DONE, [], False
+        entry.error = error or entry.error
+        self._end(run, error)
 
     def give_up(self, name: str, reason: str) -> None:
         """The object of a run cannot be used: nothing can work on it."""

@@ -91,6 +91,8 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """From the first generation to the result, pauses and restarts not counted."""
     error: str | None = None
     """Why it failed; or, of a task that is done, the first complaint about the problem's code."""
+    is_extended: bool = False
+    """Whether it was done already, with `result`, and is worked on again: should that fail, the result stands."""
 
     def grant_of(self, island: int) -> int | None:
         """The grant of one of its islands; None where there is no such island, or nobody owns it."""

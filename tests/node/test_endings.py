@@ -270,6 +270,35 @@ def fails(world: World, island: IslandId, grant: int) -> None:
         world.hear("n", head, payload)
 
 
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_a_task_that_was_done_keeps_its_result_when_its_extension_fails(tasks: int) -> None:
+    world = World(workers=2)
+    world.submit(tasks=tasks, evaluations=100)
+    for island in list(world.running):
+        world.generation(island, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    before = task_in_force(world)
+    assert (run_in_force(world).state, before.state) == (RunState.DONE, TaskState.DONE)
+    shown = result(world)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
+    world.feed(IslandFailed(world.running[ISLAND].slot, ISLAND, "boom"))
+    world.pass_time(3)
+    entry = task_in_force(world)
+    assert (entry.state, entry.result, entry.error) == (TaskState.DONE, before.result, "boom")
+    assert result(world) == shown
+    if tasks == 1:
+        assert run_in_force(world).state is RunState.DONE
+        # And it may be extended once more.
+        assert world.command(Verb.EXTEND, budget=Budget(None, 300)) == "accepted"
+        world.generation(ISLAND, fitness=0.7, evaluations=200)
+        world.pass_time(1)
+        world.verify()
+        world.pass_time(1)
+        assert (task_in_force(world).state, result(world).fitness) == (TaskState.DONE, [0.7])
+
+
 def test_a_failure_elsewhere_fails_no_task_that_is_fit() -> None:
     """Whoever tells it has not heard of the fit program yet."""
     for before, after in ((0.3, 1.2), (1.2, 0.0)):

@@ -380,7 +380,9 @@ class Closing:
 
     def _verified(self, end: TaskEnd, verdict: Verified, now: float) -> None:
         assert end.guess is not None
-        if verdict.error is not None or is_same(end.guess.fitness, verdict.fitness):
+        # Who could not look says why, and nothing of what it is worth. Where only `verify` raised, there is that too.
+        is_unseen = verdict.error is not None and verdict.fitness is None
+        if is_unseen or is_same(end.guess.fitness, verdict.fitness):
             self._record(end, verdict, now)
             return
         end.refuted.append(Refuted(end.guess, verdict.fitness))
@@ -403,7 +405,7 @@ class Closing:
         result = Result(
             run=end.run.name,
             task=end.task,
-            fit=verdict.fit if verdict is not None and verdict.error is None else guess is not None and guess.fit,
+            fit=verdict.fit if verdict is not None and verdict.fitness is not None else guess is not None and guess.fit,
             solved=verdict.solved if verdict is not None else None,
             program=text_of(guess.genome) if guess else None,
             key=guess.key.hex() if guess else None,

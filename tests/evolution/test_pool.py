@@ -430,6 +430,28 @@ def test_a_verification_that_raises_says_where() -> None:
             b.pool.verify(verify(problem))
             looked = await b.next(Verified)
             assert looked.error == "ValueError: no luck (verify in touchy.py, line 26)"
+            # What it is worth is said all the same: the guess has to have had that.
+            assert (looked.fitness, looked.fit, looked.solved) == ((1.0,), True, None)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"), [("ValueError('odd')", None), ("FileNotFoundError('gone')", "FileNotFoundError: gone")]
+)
+def test_a_guess_of_which_the_evaluation_raises_is_invalid_unless_this_machine_may_lack_something(
+    raised: str, error: str | None
+) -> None:
+    ref = resolve("obedient.py:Obedient", OBEDIENT.replace('self.task["code"]', f'"raise {raised}"'))
+    problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.verify(verify(problem))
+            looked = await b.next(Verified)
+            assert (looked.fitness, looked.fit, looked.is_missing) == (None, False, False)
+            assert (looked.error or "").partition(" (")[0] == (error or "")
 
     asyncio.run(scene())
 

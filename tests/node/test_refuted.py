@@ -48,6 +48,20 @@ def test_the_next_best_becomes_the_result() -> None:
     assert "had fitness 0.7 and has 0.6" in errors(world)[0]
 
 
+def test_a_guess_of_which_only_verify_raises_stands_if_it_is_worth_what_it_was() -> None:
+    for fitness, kept in ((0.7, 0.7), (0.6, None)):
+        world = ended()
+        (order,) = world.verifying
+        world.verifying = []
+        world.feed(Verified(order.run, order.task, order.genome, (fitness,), False, None, "no luck"))
+        world.pass_time(1)
+        task = world.plan.runs["r"].tasks["t0"]
+        if kept is None:
+            assert (task.result, len(errors(world))) == (None, 1)
+        else:
+            assert (result(world).fitness, task.state, task.error) == ([kept], TaskState.DONE, "no luck")
+
+
 def test_rounding_is_no_other_fitness() -> None:
     world = ended()
     answer(world, 0.7 + 1e-15)

@@ -210,7 +210,7 @@ MUTATIONS = [
         (
             Edit(
                 "closing.py",
-                "if verdict.error is not None or is_same(end.guess.fitness, verdict.fitness):",
+                "if is_unseen or is_same(end.guess.fitness, verdict.fitness):",
                 "if True:",
             ),
         ),

@@ -28,7 +28,7 @@ from distevo.problem import Contract
 from distevo.run import Budget, ProblemUse
 from distevod.evolution.island import Generation, Island, IslandSettings
 from distevod.evolution.page import Page
-from distevod.evolution.raised import RAISED, words
+from distevod.evolution.raised import RAISED, spoils_one, words
 from distevod.evolution.spent import Spent
 from distevod.evolution.trace import Trace
 from distevod.evolution.wire import (
@@ -231,11 +231,7 @@ class Worker:
             contract = self._contract(key, message.problem, message.data)
             genome = contract.decode(message.genome)
             self._page.begin(message.genome)
-            evaluation = contract.evaluate(genome)
-            solved: bool | None = None
-            if contract.has_verify:
-                solved = evaluation.fit and contract.verify(genome)
-            answer = Looked(message.number, evaluation.fitness, evaluation.fit, solved, None)
+            answer = self._look(message.number, contract, genome)
         except MemoryError:
             raise
         except RAISED as error:  # its words go to the user
@@ -243,6 +239,29 @@ class Worker:
         self._page.end()
         self._send(answer)
         self._forget(key)
+
+    @staticmethod
+    def _look(number: int, contract: Contract, genome: Any) -> Looked:
+        """What a genome is worth. As in an island, one of which the evaluation raises is invalid; not so where this
+        machine may lack something, of which no program is to blame."""
+        try:
+            evaluation = contract.evaluate(genome)
+        except (OSError, ImportError):
+            raise
+        except RAISED as error:
+            if not spoils_one(error):
+                raise
+            return Looked(number, None, False, None, None)
+        solved: bool | None = None
+        said: str | None = None
+        if contract.has_verify:
+            try:
+                solved = evaluation.fit and contract.verify(genome)
+            except MemoryError:
+                raise
+            except RAISED as error:  # its words go to the user
+                said = words(error)
+        return Looked(number, evaluation.fitness, evaluation.fit, solved, said)
 
     def _contract(self, key: TaskKey, problem: ProblemUse, data: bytes) -> Contract:
         contract = self._contracts.get(key)

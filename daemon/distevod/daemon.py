@@ -83,7 +83,9 @@ async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
     boot = secrets.token_hex(8)
     try:
         # A bucket that says nothing is waited for for minutes, a file server that is dead for ever.
-        store = CountedStore(await in_daemon_thread(open_store, settings.store, upload_seconds=settings.upload_timeout))
+        store = CountedStore(
+            await in_daemon_thread(open_store, settings.store, upload_seconds=settings.upload_timeout, is_doubted=True)
+        )
     except asyncio.CancelledError:
         log.info("stopped")
         return Exit()  # nothing had begun

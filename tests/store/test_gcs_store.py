@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import subprocess
@@ -12,8 +13,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from contract import StoreContract
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,6 +30,7 @@ from distevod import lanes
 from distevod.settings.table import SETTINGS
 from distevod.settings.value import Whole
 from distevod.store import Store, gcs, open_store
+from distevod.store.gcs import PROBED, GcsStore, Requests
 from tests.support.gcs import Emulator, Proxy
 
 UPLOADS = next(setting for setting in SETTINGS if setting.name == "max_concurrent_uploads")
@@ -185,6 +189,32 @@ def test_a_certificate_that_is_not_trusted_is_told_as_that(untrusted: str, monke
     with pytest.raises(StoreUnavailable, match="certificate verify failed") as caught:
         open_store("gs://bucket")
     assert "the answer was none" not in str(caught.value)
+
+
+def test_a_bucket_that_compares_no_generations_is_found_out_in_one_request(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"gs://{bucket}/some")
+    assert isinstance(store, GcsStore)
+    before = store.billed()
+    store.check_conditions()
+    after = store.billed()
+    assert (after["A"] - before["A"], after["B"] - before["B"]) == (1, 0)
+    assert store.list("") == []
+    # Once there is such an object, too.
+    store.create(PROBED, b"by a doctor")
+    store.check_conditions()
+    assert store.read(PROBED)[0] == b"by a doctor"
+
+    send = Requests.send
+
+    def unconditionally(self: Requests, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        request.url = re.sub(r"&?ifGenerationMatch=\d+", "", request.url or "")
+        return send(self, request, *args, **kwargs)
+
+    monkeypatch.setattr(Requests, "send", unconditionally)
+    with pytest.raises(StoreUrlError, match=f"what answers for gs://{bucket}/some carries writes out whatever"):
+        open_store(f"gs://{bucket}/some", is_doubted=True)
 
 
 def test_requests_are_counted_as_they_are_billed(bucket: str) -> None:

@@ -20,16 +20,19 @@ __all__ = ["FolderStore", "Store", "folder_of", "open_store"]
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def open_store(url: str, *, read_only: bool = False, upload_seconds: float = UPLOAD_SECONDS) -> Store:
+def open_store(
+    url: str, *, read_only: bool = False, upload_seconds: float = UPLOAD_SECONDS, is_doubted: bool = False
+) -> Store:
     """The store at `url`: the path of a folder (`~` is the home folder), the same as `file:///path`, or `gs://bucket`
     or `gs://bucket/prefix` in Google Cloud Storage.
 
     A folder is made if it is absent, a bucket never; with `read_only` nothing is written, and only `read` and `list`
-    may be used. `upload_seconds`: how long a bucket may be silent while it takes an object.
+    may be used. `upload_seconds`: how long a bucket may be silent while it takes an object. `is_doubted`: see first
+    that a bucket compares and swaps.
 
     Raises:
         NotFound: with `read_only`, there is no store.
-        StoreUrlError: there is no such kind of store.
+        StoreUrlError: there is no such kind of store, or it is none on which a cluster can decide.
         StoreUnavailable: it cannot be used; the message says why and what to do.
     """
     folder = folder_of(url)
@@ -37,7 +40,10 @@ def open_store(url: str, *, read_only: bool = False, upload_seconds: float = UPL
         return FolderStore(folder, read_only=read_only)
     from distevod.store.gcs import GcsStore, place_of
 
-    return GcsStore(place_of(url), read_only=read_only, upload_seconds=upload_seconds)
+    bucket = GcsStore(place_of(url), read_only=read_only, upload_seconds=upload_seconds)
+    if is_doubted:
+        bucket.check_conditions()
+    return bucket
 
 
 def folder_of(url: str) -> Path | None:

@@ -69,6 +69,8 @@ LIST_SECONDS = 60.0
 """How long all pages of a list may take: 100 ms for a thousand names is usual."""
 FIRST_PAUSE_SECONDS = 0.2
 """The longest pause before the second try; then twice as long each time. Each pause is drawn at random below that."""
+PROBED, NO_GENERATION = "doctor", 2**62
+"""An object on which nothing hangs, and a generation that none ever has."""
 SEEN_SECONDS = 10.0
 """For so long after an answer a bucket counts as being there, to whoever asks for an object written once."""
 REFRESH_SECONDS = 5.0
@@ -194,6 +196,21 @@ class GcsStore:
         found = self._repeat(lambda: self._names(CLUSTER, most=1), PATIENCE_SECONDS)
         if read_only and CLUSTER not in found:
             raise NotFound(f"there is no store in {place}")
+
+    def check_conditions(self) -> None:
+        """See that a write whose condition does not hold is refused, in one request that leaves nothing behind: on
+        compare-and-swap hangs all that a cluster decides, and not every server that speaks like Google's has it.
+
+        Raises StoreUrlError where it is carried out. Where there is no answer to it, nothing is said here.
+        """
+        try:
+            self._put(PROBED, b"written by a daemon that saw no condition compared\n", NO_GENERATION)
+        except (Conflict, Unknown, StoreUnavailable):
+            return
+        raise StoreUrlError(
+            f"what answers for {self.place} carries writes out whatever their condition (ifGenerationMatch): there two "
+            "members would decide at once, and lose runs and results; another server or bucket is needed"
+        )
 
     def _make_client(self) -> storage.Client:
         session = AuthorizedSession(  # type: ignore[no-untyped-call]

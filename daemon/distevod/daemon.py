@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from distevod.runtime import Runtime
 
 SUBMISSIONS = "submissions"
+LOOK_SECONDS = 30.0
+"""How often a daemon sees whether it has its state folder still."""
+GONE = "the state folder was removed under the daemon, which no command finds any more; what it had is in the store"
 OWN_FILES, WORKER_FILES = 52, 4
 """Files that a daemon without a link has open at most, itself and for each worker: 34 and 3 when it is idle."""
 
@@ -43,12 +46,12 @@ def run_daemon(settings: Settings, socket: Path) -> Exit:
     anything has begun.
     """
     _raise_file_limit(settings.workers)
-    with StateLock(settings.state_dir).acquire(socket):
+    with StateLock(settings.state_dir).acquire(socket) as lock:
         make_private(socket.parent)
         for warning in settings.warnings:
             log.warning(warning)
         shard = load_sharding(settings)
-        return asyncio.run(_run(settings, shard, socket))
+        return asyncio.run(_run(settings, shard, socket, lock))
 
 
 def _raise_file_limit(workers: int) -> None:
@@ -65,7 +68,7 @@ def _raise_file_limit(workers: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
+async def _run(settings: Settings, shard: Shard, socket: Path, lock: StateLock) -> Exit:
     this = asyncio.current_task()
     assert this is not None
     stop: Callable[[], object] = this.cancel
@@ -116,10 +119,23 @@ async def _run(settings: Settings, shard: Shard, socket: Path) -> Exit:
         task.add_done_callback(answers)
         answering.append(task)
 
+    has_folder = True
+
+    def look_for_folder() -> None:
+        nonlocal has_folder
+        has_folder = lock.is_found()
+        if has_folder:
+            asyncio.get_running_loop().call_later(LOOK_SECONDS, look_for_folder)
+        else:
+            log.error(GONE, extra=fields(state_dir=settings.state_dir))
+            runtime.stop()
+
     closing: list[Callable[[], Awaitable[None]]] = []
     answering: list[asyncio.Task[None]] = []
     try:
-        return await runtime.run(begin)
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, look_for_folder)
+        end = await runtime.run(begin)
+        return end if has_folder or end.reason else Exit(GONE, "refused")
     finally:
         notify("STOPPING=1")
         for task in answering:

@@ -77,6 +77,17 @@ class StateLock:
         self._file = file
         return self
 
+    def is_found(self) -> bool:
+        """Whether whoever looks for a daemon on the folder finds this one: not where the folder was removed, or another
+        put in its place, while it runs. What cannot be seen for now counts as being there."""
+        try:
+            there = _lock_file(self.state_dir).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return os.path.samestat(there, os.fstat(self._file))
+
     def release(self) -> None:
         """Give the lock up; does nothing when it is not held."""
         if self._file >= 0:

@@ -205,8 +205,8 @@ class GcsStore:
         """
         try:
             self._put(PROBED, b"written by a daemon that saw no condition compared\n", NO_GENERATION)
-        except (Conflict, Unknown, StoreUnavailable):
-            return
+        except StoreError:
+            return  # Refused, as it should be; or the one who writes next meets what is wrong, and says it.
         raise StoreUrlError(
             f"what answers for {self.place} carries writes out whatever their condition (ifGenerationMatch): there two "
             "members would decide at once, and lose runs and results; another server or bucket is needed"

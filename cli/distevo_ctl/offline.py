@@ -213,12 +213,25 @@ class Offline:
     # --- results ---------------------------------------------------------------------------------
 
     def _results(self, name: str, wanted: str | None) -> dict[str, Any]:
+        for _ in range(LOOKS):
+            found = self.look()
+            answer, is_lacking = self._results_of(found, name, wanted)
+            if not is_lacking:
+                return answer
+            self._read_record()
+            if self._plan_name() == (found.record.plan if found.record is not None else None):
+                break  # else what that plan named may be gone with it
+        if wanted is not None and "data" not in answer:
+            raise NotFound(f"the object of run {name!r} is not there")
+        return answer
+
+    def _results_of(self, found: Found, name: str, wanted: str | None) -> tuple[dict[str, Any], bool]:
+        """The answer under one plan, and whether an object that it names is not there."""
         import msgspec
 
         from distevo.run import decode_run
 
-        found = self.look()
-        _check(self._plan_name(), found.unreadable)
+        _check(found.record.plan if found.record is not None else None, found.unreadable)
         planned = found.plan.runs if found.plan is not None else {}
         if name not in planned:
             known = ", ".join(list(planned)[-5:]) or "none"
@@ -233,11 +246,15 @@ class Offline:
             "run": next(run for run in runs(found) if run["id"] == name),
             "tasks": [task(found, name, key, results.get(entry.result or "")) for key, entry in entries.items()],
         }
+        is_lacking = any(isinstance(result, Unreadable) and result.is_missing for result in results.values())
         if wanted is not None:
-            run = decode_run(self._store.read(plan.object)[0])
+            try:
+                run = decode_run(self._store.read(plan.object)[0])
+            except NotFound:
+                return answer, True
             answer["problem"] = msgspec.to_builtins(run.problem)
             answer["data"] = msgspec.json.decode(run.tasks[wanted])
-        return answer
+        return answer, is_lacking
 
 
 def _had_last(plan: Plan | None, owner: str) -> set[IslandId]:

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from blake3 import blake3
 
-from distevo.cluster import decode_cluster
+from distevo.cluster import decode_cluster, encode_cluster
+from distevo.plan import Plan, decode_plan, encode_plan
 from distevo_ctl.exits import CliError
 from distevo_ctl.offline import Offline, open_reader
 from distevod.store import FolderStore
@@ -355,6 +356,68 @@ def test_results_that_cannot_be_read_or_are_missing(evolving: Home, solved: str,
     assert evolving.ctl("results", solved, "--store", str(copy)).stdout.count("cannot be read") == 2
     view = evolving.json("status", "--store", str(copy), "--lease-seconds", "0")
     assert view["store"]["results"]["missing"] == [names[1]]
+
+
+class Superseding:
+    """A store in which another plan takes the place of the one in force, once, when the first of these is read."""
+
+    def __init__(self, copy: Path, names: set[str | None], change: Callable[[Plan, FolderStore], None]) -> None:
+        self._store, self._names, self._change = FolderStore(copy), names, change
+        self.is_done = False
+
+    def read(self, name: str) -> tuple[bytes, int]:
+        if name in self._names and not self.is_done:
+            self.is_done = True
+            data, token = self._store.read("cluster")
+            record = decode_cluster(data)
+            assert record.plan is not None
+            plan = decode_plan(self._store.read(record.plan)[0])
+            self._change(plan, self._store)
+            plan.version += 1
+            later = {"plan": f"plans/{plan.epoch}-{plan.version}-later", "plan_version": plan.version}
+            self._store.create(str(later["plan"]), encode_plan(plan))
+            self._store.replace("cluster", encode_cluster(msgspec.structs.replace(record, **later)), token)
+        return self._store.read(name)
+
+    def list(self, prefix: str) -> list[str]:
+        return self._store.list(prefix)
+
+
+def test_results_that_others_take_the_place_of_while_they_are_read_are_no_fault(solved: str, copy: Path) -> None:
+    plan = offline(copy).look().plan
+    assert plan is not None
+    names = {entry.result for entry in plan.runs[solved].tasks.values()}
+
+    def renew(plan: Plan, store: FolderStore) -> None:
+        for entry in plan.runs[solved].tasks.values():
+            assert entry.result is not None
+            old, entry.result = entry.result, f"{entry.result}-later"
+            store.create(entry.result, store.read(old)[0])
+            store.delete(old)
+
+    store = Superseding(copy, names, renew)
+    tasks = Offline(store, "here").ask("results", run=solved)["tasks"]
+    assert store.is_done
+    assert [(entry["error"], entry["program"] is None) for entry in tasks] == [(None, False)] * 3
+
+
+@pytest.mark.parametrize("is_run_read", [False, True])
+def test_of_a_run_that_is_deleted_while_its_results_are_read_it_is_said_that_there_is_none(
+    solved: str, copy: Path, is_run_read: bool
+) -> None:
+    plan = offline(copy).look().plan
+    assert plan is not None
+    (name, entry) = next(iter(plan.runs[solved].tasks.items()))
+
+    def delete(plan: Plan, store: FolderStore) -> None:
+        run = plan.runs.pop(solved)
+        for name in (run.object, *(entry.result for entry in run.tasks.values() if entry.result)):
+            store.delete(name)
+
+    store = Superseding(copy, {plan.runs[solved].object if is_run_read else entry.result}, delete)
+    with pytest.raises(CliError, match=f"there is no run '{solved}'"):
+        Offline(store, "here").ask("results", run=solved, task=name)
+    assert store.is_done
 
 
 def test_what_only_a_daemon_can_do_is_refused(copy: Path) -> None:

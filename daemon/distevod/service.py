@@ -234,8 +234,8 @@ class Service:
         command = Command(verb=verb, run=run, first_grant=first_grant, budget=budget, priority=priority)
         await self._carry_out(command, "see distevo-ctl runs")
         if verb is Verb.CANCEL:
-            await self._until(lambda: not is_ending(self._runtime.node, run))
-        plan = self._runtime.node.following.plan.runs.get(run)
+            await self._until(lambda: self._still(run, first_grant) is None or not is_ending(self._runtime.node, run))
+        plan = self._still(run, first_grant)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
 
     async def _carry_out(self, command: Command, hint: str) -> None:
@@ -354,6 +354,11 @@ class Service:
             known = ", ".join(list(runs)[-5:]) or "none"
             raise Refusal("not_found", f"there is no run {name!r}; the latest are: {known}")
         return name
+
+    def _still(self, name: str, first_grant: int) -> RunPlan | None:
+        """A run as the plan in force has it; None once it is deleted, though another may have its name by then."""
+        plan = self._runtime.node.following.plan.runs.get(name)
+        return plan if plan is not None and plan.first_grant == first_grant else None
 
     def _refuse_known(self, name: str | None) -> None:
         if name is not None and (name in self._runtime.node.plan.runs or name in self._pending):

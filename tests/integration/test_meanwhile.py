@@ -1,0 +1,114 @@
+"""Requests, and what happens while they wait: for a thread, for the store, for the plan."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from distevo.events import InboxChanged
+from distevod.runtime import Runtime
+from distevod.service import Service
+from distevod.settings import load_settings
+from distevod.store import FolderStore
+
+EASY = {"reference": "onemax", "spec": "16", "seed": 1}
+SECONDS = 20.0
+
+
+class Store(FolderStore):
+    """A store in which something happens, once, before an object is read or after one was made."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.acts: dict[str, Callable[[], object]] = {}
+        """By "read NAME" or "create NAME", or how that begins."""
+
+    def read(self, name: str) -> tuple[bytes, int]:
+        self._act(f"read {name}")
+        return super().read(name)
+
+    def create(self, name: str, data: bytes) -> int:
+        token = super().create(name, data)
+        self._act(f"create {name}")
+        return token
+
+    def _act(self, what: str) -> None:
+        for begin in [begin for begin in self.acts if what.startswith(begin)]:
+            self.acts.pop(begin)()
+
+
+class Scene:
+    """A daemon's runtime and service on this very loop."""
+
+    def __init__(self, folder: Path) -> None:
+        flags = {"state_dir": folder / "state", "store": folder / "store", "workers": 1, "id": "here"}
+        settings = load_settings(flags, {"HOME": str(folder)})
+        settings.state_dir.mkdir()  # as whoever locks it has done
+        self.store = Store(folder / "store")
+        self.runtime = Runtime(settings, self.store, "0" * 16, random.Random(1), frozenset())
+        self.service = Service(self.runtime, settings.state_dir / "submissions")
+        self._loop = asyncio.get_running_loop()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        ready = asyncio.Event()
+        running = asyncio.create_task(self.runtime.run(ready.set))
+        await ready.wait()
+        try:
+            async with asyncio.timeout(3 * SECONDS):
+                yield
+        finally:
+            self.runtime.stop()
+            await running
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(SECONDS):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    def meanwhile(self, what: str, act: Callable[[], Awaitable[object]]) -> None:
+        """Do this when that happens in the store; who does that waits for it."""
+
+        async def carried_out() -> None:
+            await act()
+
+        self.store.acts[what] = lambda: asyncio.run_coroutine_threadsafe(carried_out(), self._loop).result(SECONDS)
+
+    def is_there(self, run: str) -> bool:
+        return run in self.runtime.node.following.plan.runs
+
+    async def done(self, **request: Any) -> str:
+        """The name of a run that was submitted, and is done."""
+        name = str((await self.service.submit(EASY | {"evaluations": 50} | request))["run"])
+        await self.until(lambda: self.runtime.node.following.plan.runs[name].state == "done")
+        return name
+
+
+def scene(folder: Path, play: Callable[[Scene], Awaitable[None]]) -> None:
+    async def played() -> None:
+        stage = Scene(folder)
+        async with stage.running():
+            await play(stage)
+
+    asyncio.run(played())
+
+
+def test_whoever_deletes_a_run_is_not_told_how_another_is_that_has_its_name_by_then(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        service = stage.service
+        run = await stage.done(run="a")
+
+        async def taken_in_and_followed() -> None:
+            stage.runtime.feed(InboxChanged())
+            await stage.until(lambda: not stage.is_there(run))
+            await service.submit(EASY | {"run": run, "evaluations": 10**9})
+
+        stage.meanwhile("create inbox/command-", taken_in_and_followed)
+        assert await service.command({"verb": "delete", "run": run}) == {"run": run, "state": "deleted"}
+        assert stage.is_there(run)
+
+    scene(tmp_path, play)

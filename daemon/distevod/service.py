@@ -259,20 +259,31 @@ class Service:
                 raise Refusal("not_found", f"run {request['run']!r} has no task {wanted!r}")
             return run
 
-        plan, found = await self._results.of(planned, wanted)
-        name = self._run(request)
-        answer = {
-            "run": run_view(node, name, self._runtime.now()),
-            "tasks": [
-                with_result(task_view(node, name, task), found.get(entry.result or ""), plan.problem)
-                for task, entry in plan.tasks.items()
-                if wanted in {None, task}
-            ],
-        }
-        if wanted is not None:
-            run = decode_run((await self._in_thread(self._runtime.store.read, plan.object))[0])
+        for tries_left in reversed(range(SUPERSEDED_TRIES)):
+            plan, found = await self._results.of(planned, wanted)
+            name = self._run(request)
+            answer = {
+                "run": run_view(node, name, self._runtime.now()),
+                "tasks": [
+                    with_result(task_view(node, name, task), found.get(entry.result or ""), plan.problem)
+                    for task, entry in plan.tasks.items()
+                    if wanted in {None, task}
+                ],
+            }
+            if wanted is None:
+                break
+            try:
+                run = decode_run((await self._in_thread(self._runtime.store.read, plan.object))[0])
+            except NotFound:
+                if not tries_left:
+                    raise
+                if planned().object == plan.object:
+                    # It may be deleted; here the plan that says so comes a moment later.
+                    await asyncio.sleep(SUPERSEDED_WAIT_SECONDS)
+                continue
             answer["problem"] = msgspec.to_builtins(run.problem)
             answer["data"] = msgspec.json.decode(run.tasks[wanted])
+            break
         return answer
 
     async def islands(self, request: dict[str, Any]) -> dict[str, Any]:

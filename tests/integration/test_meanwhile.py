@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from distevo.events import InboxChanged
 from distevod.runtime import Runtime
-from distevod.service import Service
+from distevod.service import Refusal, Service
 from distevod.settings import load_settings
 from distevod.store import FolderStore
 
@@ -110,5 +112,32 @@ def test_whoever_deletes_a_run_is_not_told_how_another_is_that_has_its_name_by_t
         stage.meanwhile("create inbox/command-", taken_in_and_followed)
         assert await service.command({"verb": "delete", "run": run}) == {"run": run, "state": "deleted"}
         assert stage.is_there(run)
+
+    scene(tmp_path, play)
+
+
+@pytest.mark.parametrize("is_submitted_again", [False, True])
+def test_who_asks_for_a_task_of_a_run_that_is_deleted_meanwhile_is_told_of_runs_and_not_of_objects(
+    tmp_path: Path, is_submitted_again: bool
+) -> None:
+    async def play(stage: Scene) -> None:
+        service = stage.service
+        run = await stage.done(run="a")
+        first = stage.runtime.node.following.plan.runs[run].object
+
+        async def deleted() -> None:
+            await service.command({"verb": "delete", "run": run})
+            await stage.until(lambda: first not in stage.store.list("inbox/"))
+            if is_submitted_again:
+                await stage.done(run=run, spec="16,24")
+
+        stage.meanwhile(f"read {first}", deleted)
+        asked = service.results({"run": run, "task": "16"})
+        if not is_submitted_again:
+            with pytest.raises(Refusal, match="there is no run 'a'"):
+                await asked
+            return
+        answer = await asked
+        assert (answer["run"]["tasks_total"], answer["data"]) == (2, {"bits": 16})
 
     scene(tmp_path, play)

@@ -88,7 +88,8 @@ class Service:
         self._trial_mb = max(settings.memory_mb // settings.workers, DEFAULT_MEMORY_MB)
         """What a problem may use when it is tried: as much as in a worker here."""
         self._step_s = step_limit(settings.evaluation_timeout_seconds)
-        self._pending: set[str] = set()
+        self._pending: dict[str, str] = {}
+        """Names of runs that were submitted here, by inbox object, for as long as the plan says nothing of these."""
         self._results = Results(runtime.store, runtime.lanes.reads)
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": self.ping,
@@ -157,6 +158,8 @@ class Service:
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
         plan = self._runtime.node.following.plan.runs.get(run.name)
+        if plan is not None and plan.object != inbox_run(run.name, run.nonce):
+            plan = None  # Another's, of whose name nothing was known here.
         return {
             "run": run.name,
             "tasks": len(run.tasks),
@@ -168,14 +171,31 @@ class Service:
         }
 
     async def _submit(self, run: Run) -> str | None:
-        """Hand a run in; as `_hand_in`."""
-        self._pending.add(run.name)
+        """Hand a run in; as `_hand_in`. Its name is taken until the plan says what came of it."""
+        name = inbox_run(run.name, run.nonce)
+        self._pending[name] = run.name
         try:
             await self._in_thread(self._remember, run.nonce)
             self._runtime.feed(OwnSubmission(run.nonce))
-            return await self._hand_in(inbox_run(run.name, run.nonce), encode_run(run))
-        finally:
-            self._pending.discard(run.name)
+            outcome = await self._hand_in(name, encode_run(run))
+        except BaseException:
+            del self._pending[name]
+            raise
+        if outcome is not None:
+            del self._pending[name]
+        else:
+            self._watch_for(name)
+        return outcome
+
+    def _watch_for(self, name: str) -> None:
+        """Nobody waits any more for what comes of a run's object, but its name is not free before that is known."""
+
+        def watch() -> None:
+            if self._runtime.node.outcome(name) is not None:
+                del self._pending[name]
+                self._runtime.watchers.remove(watch)
+
+        self._runtime.watchers.append(watch)
 
     async def _warm_start(
         self, request: dict[str, Any], checked: CheckedProblem, settings: RunSettings
@@ -372,7 +392,7 @@ class Service:
         return plan if plan is not None and plan.first_grant == first_grant else None
 
     def _refuse_known(self, name: str | None) -> None:
-        if name is not None and (name in self._runtime.node.plan.runs or name in self._pending):
+        if name is not None and self._is_taken(name):
             raise Refusal("refused", f"a run named {name!r} exists already")
 
     def _refuse_foreign(self, reference: object) -> None:
@@ -386,9 +406,12 @@ class Service:
     def _free_name(self, problem: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", problem).lstrip("._-")[:50] or "run"
         number = 1
-        while (name := f"{stem}-{number}") in self._runtime.node.plan.runs or name in self._pending:
+        while self._is_taken(name := f"{stem}-{number}"):
             number += 1
         return name
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self._runtime.node.plan.runs or name in self._pending.values()
 
     def _remember(self, nonce: str) -> None:
         """Write down that this daemon took the submission: what `--allow-problems own` means after a restart."""

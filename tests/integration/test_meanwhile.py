@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from distevo.events import InboxChanged
+from distevod import service
 from distevod.runtime import Runtime
 from distevod.service import Refusal, Service
 from distevod.settings import load_settings
@@ -101,16 +102,15 @@ def scene(folder: Path, play: Callable[[Scene], Awaitable[None]]) -> None:
 
 def test_whoever_deletes_a_run_is_not_told_how_another_is_that_has_its_name_by_then(tmp_path: Path) -> None:
     async def play(stage: Scene) -> None:
-        service = stage.service
         run = await stage.done(run="a")
 
         async def taken_in_and_followed() -> None:
             stage.runtime.feed(InboxChanged())
             await stage.until(lambda: not stage.is_there(run))
-            await service.submit(EASY | {"run": run, "evaluations": 10**9})
+            await stage.service.submit(EASY | {"run": run, "evaluations": 10**9})
 
         stage.meanwhile("create inbox/command-", taken_in_and_followed)
-        assert await service.command({"verb": "delete", "run": run}) == {"run": run, "state": "deleted"}
+        assert await stage.service.command({"verb": "delete", "run": run}) == {"run": run, "state": "deleted"}
         assert stage.is_there(run)
 
     scene(tmp_path, play)
@@ -121,23 +121,46 @@ def test_who_asks_for_a_task_of_a_run_that_is_deleted_meanwhile_is_told_of_runs_
     tmp_path: Path, is_submitted_again: bool
 ) -> None:
     async def play(stage: Scene) -> None:
-        service = stage.service
         run = await stage.done(run="a")
         first = stage.runtime.node.following.plan.runs[run].object
 
         async def deleted() -> None:
-            await service.command({"verb": "delete", "run": run})
+            await stage.service.command({"verb": "delete", "run": run})
             await stage.until(lambda: first not in stage.store.list("inbox/"))
             if is_submitted_again:
                 await stage.done(run=run, spec="16,24")
 
         stage.meanwhile(f"read {first}", deleted)
-        asked = service.results({"run": run, "task": "16"})
+        asked = stage.service.results({"run": run, "task": "16"})
         if not is_submitted_again:
             with pytest.raises(Refusal, match="there is no run 'a'"):
                 await asked
             return
         answer = await asked
         assert (answer["run"]["tasks_total"], answer["data"]) == (2, {"bits": 16})
+
+    scene(tmp_path, play)
+
+
+def test_what_is_submitted_while_nobody_takes_runs_in_has_names_of_its_own_and_is_all_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "TAKE_IN_SECONDS", 0.2)
+    monkeypatch.setattr(service, "FOLLOWER_SECONDS", 0.2)
+
+    async def play(stage: Scene) -> None:
+        await stage.until(lambda: stage.runtime.node.lease.is_held)
+        is_through = asyncio.Event()
+        stage.meanwhile("read inbox/run-", is_through.wait)
+        request = EASY | {"evaluations": 50}
+        answers = [await stage.service.submit(request) for _ in range(2)]
+        assert [(answer["run"], answer["state"]) for answer in answers] == [
+            ("onemax-1", "queued"),
+            ("onemax-2", "queued"),
+        ]
+        with pytest.raises(Refusal, match="exists already"):
+            await stage.service.submit(request | {"run": "onemax-1"})
+        is_through.set()
+        await stage.until(lambda: stage.is_there("onemax-1") and stage.is_there("onemax-2"))
 
     scene(tmp_path, play)

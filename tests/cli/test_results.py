@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from distevo_ctl.commands.results import _show_run
+from distevo_ctl.commands import results
 from tests.cli.conftest import Home
 
 TASK = {"id", "fit", "solved", "program", "program_hex", "key", "fitness", "evaluations", "seconds"}
@@ -99,5 +102,31 @@ def test_what_is_wrong_with_a_run_of_one_task_is_said_once(
         "fit": 0, "solved": None, "evaluations": 3, "duplicates_avoided": 0, "tasks_per_hour": None,
         "budget": {"cpu_seconds": None, "evaluations": 3}, "rungs": [],
     }  # fmt: skip
-    _show_run({"run": run, "tasks": [task | {"seconds": 0.1, "program": program, "error": complaint}]})
+    results._show_run({"run": run, "tasks": [task | {"seconds": 0.1, "program": program, "error": complaint}]})
     assert capsys.readouterr().out.count(complaint) == 1
+
+
+def test_a_task_whose_program_is_elsewhere_by_now_has_no_picture_and_spoils_no_others(
+    platform: Home, solved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, unfit, still = answers = [
+        platform.json("results", solved, "--task", task) for task in ("007bbfb7", "00d62c1b", "025d127b")
+    ]
+    whole = still | {"tasks": [dict(answer["tasks"][0]) for answer in answers]}
+    del whole["data"]
+    gone["tasks"][0] |= {"program": None, "program_hex": None, "fit": False, "solved": None, "state": "open"}
+    unfit["tasks"][0] |= {"fit": False, "solved": None, "state": "working"}
+
+    class Moving:
+        """A daemon whose tasks in hand move on between two questions."""
+
+        def ask(self, _do: str, *, run: str, task: str | None = None) -> dict[str, Any]:
+            assert run == solved
+            return next((answer for answer in answers if answer["tasks"][0]["id"] == task), whole)
+
+    monkeypatch.setattr(results, "connect", lambda *_: contextlib.nullcontext(Moving()))
+    folder = platform.folder / "moving"
+    done = CliRunner().invoke(results.results, [solved, "--svg", str(folder), "--state-dir", str(platform.state_dir)])
+    assert done.exception is None
+    assert sorted(path.name for path in folder.iterdir()) == ["00d62c1b.svg", "025d127b.svg"]
+    assert "00d62c1b: not fit" in (folder / "00d62c1b.svg").read_text()

@@ -168,12 +168,16 @@ def _write_pictures(client: Client | Offline, run: str, answer: dict[str, Any], 
             if entry["program"] is None:
                 continue
             one = answer if "data" in answer else client.ask("results", run=run, task=entry["id"])
+            # What was in hand has gone on since, or is in hand elsewhere, where its program is: all is told of this.
+            drawn = one["tasks"][0]
+            if drawn["program"] is None:
+                continue
             rows = panels_of(one)
             if not rows:
                 raise CliError(ExitCode.REFUSED, f"{answer['run']['problem']} has no pictures that can be drawn here")
-            told = "solved" if entry["solved"] else "fit" if entry["fit"] else "not fit"
+            told = "solved" if drawn["solved"] else "fit" if drawn["fit"] else "not fit"
             path = folder / f"{quote(entry['id'])}.svg"
-            path.write_text(picture(f"{entry['id']}: {told}", one["tasks"][0]["program"], rows), encoding="utf-8")
+            path.write_text(picture(f"{entry['id']}: {told}", drawn["program"], rows), encoding="utf-8")
             written.append(path)
     except OSError as error:
         raise CliError(ExitCode.REFUSED, f"cannot write pictures into {folder}: {error.strerror}") from error

@@ -8,10 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from distevo_ctl.demo.look import looks
+from distevo_ctl.demo.platforms import Platforms
+from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.interrupts import Interrupts
 from tests.cli.conftest import Home
 
@@ -116,3 +121,20 @@ def test_an_interrupt_waits_for_what_is_held() -> None:
             done.append("held")
         done.append("not reached")
     assert done == ["not interrupted", "held twice", "held"]
+
+
+def test_a_run_that_ends_as_its_time_is_up_is_no_fault(tmp_path: Path) -> None:
+    class Ending(Platforms):
+        """A cluster whose run ends between the last look in time and the wish to cancel it."""
+
+        state = "running"
+
+        def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+            if do == "command":
+                self.state = "done"
+                raise CliError(ExitCode.REFUSED, "the run is done already")
+            run = {"state": self.state, "tasks_done": 1, "tasks_total": 2}
+            return {"run": run, "tasks": [], "members": [], "cluster": {"coordinator": None}}
+
+    states = [look.run["state"] for look in looks(Ending(tmp_path, ("one",)), time.monotonic())]
+    assert states == ["running", "done"]

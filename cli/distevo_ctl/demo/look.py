@@ -53,8 +53,17 @@ def looks(platforms: Platforms, deadline: float) -> Iterator[Look]:
                 return
         if time.monotonic() > deadline and not is_cancelled:
             is_cancelled = True
-            platforms.ask("command", verb="cancel", run=RUN)
+            _cancel(platforms)
         time.sleep(INTERVAL_SECONDS)
+
+
+def _cancel(platforms: Platforms) -> None:
+    """End the run, unless it has ended since the last look: the next one shows how. Raises CliError."""
+    try:
+        platforms.ask("command", verb="cancel", run=RUN)
+    except CliError as error:
+        if error.code is not ExitCode.REFUSED:
+            raise
 
 
 def _look(platforms: Platforms, begun: float, deadline: float) -> Look | None:

@@ -275,7 +275,7 @@ class Service:
 
         def planned() -> RunPlan:
             run = node.following.plan.runs[self._run(request)]
-            if wanted is not None and wanted not in run.tasks:
+            if wanted is not None and not (isinstance(wanted, str) and wanted in run.tasks):
                 raise Refusal("not_found", f"run {request['run']!r} has no task {wanted!r}")
             return run
 

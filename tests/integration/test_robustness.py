@@ -286,6 +286,14 @@ def test_bad_requests_get_an_answer(one_daemon: Daemon, request_: dict[str, Any]
     assert refused.value.kind in {"usage", "not_found"}
 
 
+@pytest.mark.parametrize("task", [[1], {"a": 1}, 1])
+def test_a_task_that_is_no_text_is_none_of_a_run(one_daemon: Daemon, task: object) -> None:
+    run = one_daemon.submit(reference="onemax", spec="8", evaluations=10)
+    with pytest.raises(DaemonError, match="has no task") as refused:
+        one_daemon.ask(do="results", run=run, task=task)
+    assert refused.value.kind == "not_found"
+
+
 def test_submitted_code_runs_only_where_it_is_allowed(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     with daemon:

@@ -11,16 +11,23 @@ from distevod.store.base import is_mutable
 LEASE_THREADS = 2
 """For the mutable object alone: one write is in flight at a time, and reads beside it."""
 READ_THREADS = 8
+LOOK_THREADS = 8
+"""People's requests that read many objects, at a time; each of them reads several at once."""
 
 
 class Lanes:
-    """Executors: a lease is renewed however slowly a checkpoint goes out. `reads` is for what people ask, too, and
-    `encoding` for results, however many writes wait: one at a time, since the cores are the workers'."""
+    """Executors: a lease is renewed however slowly a checkpoint goes out.
+
+    `reads` is for what people ask, too, if that is a single object; what reads all of a kind has `looks`, so that the
+    node and submissions never wait for it. `encoding` is for results, however many writes wait: one at a time, since
+    the cores are the workers'.
+    """
 
     def __init__(self, uploads: int) -> None:
         """`uploads`: objects that are written at a time, beside the mutable one."""
         self._lease = ThreadPoolExecutor(LEASE_THREADS, thread_name_prefix="lease")
         self.reads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="reads")
+        self.looks = ThreadPoolExecutor(LOOK_THREADS, thread_name_prefix="looks")
         self.uploads = ThreadPoolExecutor(uploads, thread_name_prefix="uploads")
         self.encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
 
@@ -38,5 +45,5 @@ class Lanes:
 
     def close(self) -> None:
         """Begin nothing more; what has begun is not waited for."""
-        for executor in (self._lease, self.reads, self.uploads, self.encoding):
+        for executor in (self._lease, self.reads, self.looks, self.uploads, self.encoding):
             executor.shutdown(wait=False, cancel_futures=True)

@@ -90,7 +90,7 @@ class Service:
         self._step_s = step_limit(settings.evaluation_timeout_seconds)
         self._pending: dict[str, str] = {}
         """Names of runs that were submitted here, by inbox object, for as long as the plan says nothing of these."""
-        self._results = Results(runtime.store, runtime.lanes.reads)
+        self._results = Results(runtime.store, runtime.lanes.looks)
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": self.ping,
             "status": self.status,
@@ -216,7 +216,7 @@ class Service:
             if refusal is not None:
                 raise Refusal("refused", refusal)
             try:
-                warm: WarmStart = await self._in_thread(
+                warm: WarmStart = await self._look(
                     warm_start_from, source, plan, store, checked.tasks, checked.digest, most, others
                 )
                 break
@@ -349,13 +349,13 @@ class Service:
     async def checkpoints(self, request: dict[str, Any]) -> dict[str, Any]:
         """All checkpoints in the store, read and verified; with what is in them if `verify` is true."""
         look = partial(stock.look, contents=bool(request.get("verify")))
-        return {"checkpoints": await self._in_thread(look, self._runtime.store)}
+        return {"checkpoints": await self._look(look, self._runtime.store)}
 
     async def prune(self, request: dict[str, Any]) -> dict[str, Any]:
         """All checkpoints, with whether they go, and why; they do if `is_meant` is true."""
         store = self._runtime.store
         delete = store.delete if request.get("is_meant") is True else None
-        return {"checkpoints": await self._in_thread(stock.prune, store, delete)}
+        return {"checkpoints": await self._look(stock.prune, store, delete)}
 
     # --- helpers ---------------------------------------------------------------------------------
 
@@ -473,6 +473,10 @@ class Service:
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._runtime.lanes.reads, function, *arguments)
+
+    async def _look(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The same of what reads many objects, for which nothing else has to wait."""
+        return await asyncio.get_running_loop().run_in_executor(self._runtime.lanes.looks, function, *arguments)
 
 
 def kind_of_any(error: Exception) -> str:

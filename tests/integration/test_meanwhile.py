@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from distevo.events import InboxChanged
 from distevod import service
+from distevod.lanes import READ_THREADS
 from distevod.runtime import Runtime
 from distevod.service import Refusal, Service
 from distevod.settings import load_settings
@@ -29,6 +31,9 @@ class Store(FolderStore):
         super().__init__(root)
         self.acts: dict[str, Callable[[], object]] = {}
         """By "read NAME" or "create NAME", or how that begins."""
+        self.lists_checkpoints = threading.Event()
+        self.lists_checkpoints.set()
+        """Cleared: who lists them waits."""
 
     def read(self, name: str) -> tuple[bytes, int]:
         self._act(f"read {name}")
@@ -38,6 +43,11 @@ class Store(FolderStore):
         token = super().create(name, data)
         self._act(f"create {name}")
         return token
+
+    def list(self, prefix: str) -> list[str]:
+        if prefix == "checkpoints/":
+            self.lists_checkpoints.wait(SECONDS)
+        return super().list(prefix)
 
     def _act(self, what: str) -> None:
         for begin in [begin for begin in self.acts if what.startswith(begin)]:
@@ -162,5 +172,18 @@ def test_what_is_submitted_while_nobody_takes_runs_in_has_names_of_its_own_and_i
             await stage.service.submit(request | {"run": "onemax-1"})
         is_through.set()
         await stage.until(lambda: stage.is_there("onemax-1") and stage.is_there("onemax-2"))
+
+    scene(tmp_path, play)
+
+
+def test_however_many_slow_looks_people_take_runs_are_taken_in_and_done(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        await stage.until(lambda: stage.runtime.node.lease.is_held)
+        stage.store.lists_checkpoints.clear()
+        looks = [asyncio.ensure_future(stage.service.checkpoints({})) for _ in range(2 * READ_THREADS)]
+        await stage.done()
+        assert not any(look.done() for look in looks)
+        stage.store.lists_checkpoints.set()
+        await asyncio.gather(*looks)
 
     scene(tmp_path, play)

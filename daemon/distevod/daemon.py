@@ -119,6 +119,14 @@ async def _run(settings: Settings, shard: Shard, socket: Path, lock: StateLock) 
         task.add_done_callback(answers)
         answering.append(task)
 
+    async def over() -> None:
+        notify("STOPPING=1")
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
+        for close in closing:
+            await close()
+
     has_folder = True
 
     def look_for_folder() -> None:
@@ -134,15 +142,9 @@ async def _run(settings: Settings, shard: Shard, socket: Path, lock: StateLock) 
     answering: list[asyncio.Task[None]] = []
     try:
         asyncio.get_running_loop().call_later(LOOK_SECONDS, look_for_folder)
-        end = await runtime.run(begin)
+        end = await runtime.run(begin, over)
         return end if has_folder or end.reason else Exit(GONE, "refused")
     finally:
-        notify("STOPPING=1")
-        for task in answering:
-            task.cancel()
-        await asyncio.gather(*answering, return_exceptions=True)
-        for close in closing:
-            await close()
         log.info("stopped")
 
 

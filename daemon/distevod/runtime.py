@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from distevo.encoding import encoded
@@ -169,8 +169,11 @@ class Runtime:
         """Seconds on a clock that goes on while the machine is suspended."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    async def run(self, ready: Callable[[], None]) -> Exit:
-        """Work until a stop; returns how the node left. Raises whatever ended it instead."""
+    async def run(self, ready: Callable[[], None], over: Callable[[], Awaitable[None]] | None = None) -> Exit:
+        """Work until a stop; returns how the node left. Raises whatever ended it instead.
+
+        `over` is awaited before anything is closed that requests of people need.
+        """
         self._gone = asyncio.get_running_loop().create_future()
         try:
             self._carry_out(self.node.start(self.now()))
@@ -182,8 +185,12 @@ class Runtime:
             self.pool.kill()
             if self._timer is not None:
                 self._timer.cancel()
-            await self.transport.close()
-            self.lanes.close()
+            try:
+                if over is not None:
+                    await over()
+            finally:
+                await self.transport.close()
+                self.lanes.close()
 
     def _look_at_disk(self) -> None:
         if self._is_gone():

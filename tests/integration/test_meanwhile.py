@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from distevo.events import InboxChanged
-from distevod import service
-from distevod.lanes import READ_THREADS
+from distevo_ctl.client import Client
+from distevod import runtime, service
+from distevod.daemon import run_daemon
+from distevod.lanes import READ_THREADS, Lanes
 from distevod.runtime import Runtime
 from distevod.service import Refusal, Service
 from distevod.settings import load_settings
 from distevod.store import FolderStore
+from tests.support.daemon import wait_for
 
 EASY = {"reference": "onemax", "spec": "16", "seed": 1}
 SECONDS = 20.0
@@ -187,3 +192,29 @@ def test_however_many_slow_looks_people_take_runs_are_taken_in_and_done(tmp_path
         await asyncio.gather(*looks)
 
     scene(tmp_path, play)
+
+
+def test_nobody_is_answered_any_more_when_what_answers_need_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, state = tmp_path / "control.sock", tmp_path / "state"
+    there: list[bool] = []
+
+    class Closing(Lanes):
+        def close(self) -> None:
+            there.append(path.exists())
+            super().close()
+
+    monkeypatch.setattr(runtime, "Lanes", Closing)
+
+    def stop() -> None:
+        wait_for(path.exists, "the control socket")
+        with Client(state) as client:
+            client.ask("stop")
+
+    with socket.create_server(("", 0)) as taken, ThreadPoolExecutor(1) as stopping:
+        flags = {"state_dir": state, "store": tmp_path / "store", "workers": 1, "metrics_port": taken.getsockname()[1]}
+        stopped = stopping.submit(stop)
+        run_daemon(load_settings(flags, {"HOME": str(tmp_path)}), path)
+        stopped.result()
+    assert there == [False]

@@ -20,7 +20,7 @@ from distevo.diversity_view import all_islands_view, islands_view
 from distevo.errors import Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
 from distevo.names import inbox_command, inbox_run
-from distevo.orders import ACCEPTED
+from distevo.orders import ACCEPTED, name_taken
 from distevo.plan import MemberPlan, RunPlan
 from distevo.run import (
     DEFAULT_CPU_SECONDS,
@@ -151,10 +151,11 @@ class Service:
         )
         for tries_left in reversed(range(1 if given else NAMES)):
             outcome = await self._submit(run)
-            if outcome in {None, ACCEPTED} or run.name not in self._runtime.node.plan.runs or not tries_left:
+            if outcome != name_taken(run.name) or not tries_left:
                 break
             # Somebody elsewhere was first with this name, which nobody here has asked for.
-            run = msgspec.structs.replace(run, name=self._free_name(checked.name))
+            # With a nonce of its own: it may get the same name again, if the other run is gone by now.
+            run = msgspec.structs.replace(run, name=self._free_name(checked.name), nonce=secrets.token_hex(8))
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
         plan = self._runtime.node.following.plan.runs.get(run.name)
@@ -393,7 +394,7 @@ class Service:
 
     def _refuse_known(self, name: str | None) -> None:
         if name is not None and self._is_taken(name):
-            raise Refusal("refused", f"a run named {name!r} exists already")
+            raise Refusal("refused", name_taken(name))
 
     def _refuse_foreign(self, reference: object) -> None:
         if self._runtime.settings.allow_problems == "none" and str(reference) not in BUILT_IN:

@@ -48,6 +48,11 @@ def check_run(run: Run) -> str | None:
     return fault(run)
 
 
+def name_taken(name: str) -> str:
+    """Why a run is refused whose name another has."""
+    return f"a run named {name!r} exists already"
+
+
 class Orders:
     """Each order returns `accepted`, or why it is refused. Whoever gives it publishes the plan afterwards."""
 
@@ -75,7 +80,7 @@ class Orders:
         """Take a submitted run in, whose object has this name."""
         known = self._ledger.plan.runs.get(run.name)
         if known is not None and known.object != name:
-            return f"a run named {run.name!r} exists already"
+            return name_taken(run.name)
         if known is None:
             refusal = check_run(run)
             if refusal is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from distevo.events import InboxChanged
+from distevo.orders import name_taken
 from distevo_ctl.client import Client
 from distevod import runtime, service
 from distevod.daemon import run_daemon
@@ -30,12 +31,12 @@ SECONDS = 20.0
 
 
 class Store(FolderStore):
-    """A store in which something happens, once, before an object is read or after one was made."""
+    """A store in which something happens, once, before an object is read or made, or after it was made."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.acts: dict[str, Callable[[], object]] = {}
-        """By "read NAME" or "create NAME", or how that begins."""
+        """By "read NAME", "creating NAME" or "create NAME", or how that begins."""
         self.lists_checkpoints = threading.Event()
         self.lists_checkpoints.set()
         """Cleared: who lists them waits."""
@@ -45,6 +46,7 @@ class Store(FolderStore):
         return super().read(name)
 
     def create(self, name: str, data: bytes) -> int:
+        self._act(f"creating {name}")
         token = super().create(name, data)
         self._act(f"create {name}")
         return token
@@ -177,6 +179,33 @@ def test_what_is_submitted_while_nobody_takes_runs_in_has_names_of_its_own_and_i
             await stage.service.submit(request | {"run": "onemax-1"})
         is_through.set()
         await stage.until(lambda: stage.is_there("onemax-1") and stage.is_there("onemax-2"))
+
+    scene(tmp_path, play)
+
+
+def test_a_run_without_a_name_is_taken_in_though_the_one_that_had_its_name_first_is_gone_by_then(
+    tmp_path: Path,
+) -> None:
+    async def play(stage: Scene) -> None:
+        def is_refused() -> bool:
+            handled = stage.runtime.node.following.plan.handled
+            return any(outcome == name_taken("onemax-1") for outcome in handled.values())
+
+        async def another_comes() -> None:
+            # As through another platform, of which nothing is known here when the name is chosen.
+            other = Service(stage.runtime, tmp_path / "submissions")
+            await other.submit(EASY | {"run": "onemax-1", "evaluations": 50})
+            await stage.until(lambda: stage.runtime.node.following.plan.runs["onemax-1"].state == "done")
+            stage.meanwhile("create inbox/run-", and_goes)
+
+        async def and_goes() -> None:
+            stage.runtime.feed(InboxChanged())
+            await stage.until(is_refused)
+            await stage.service.command({"verb": "delete", "run": "onemax-1"})
+
+        stage.meanwhile("creating inbox/run-", another_comes)
+        answer = await stage.service.submit(EASY | {"evaluations": 50})
+        assert (answer["run"], stage.is_there("onemax-1")) == ("onemax-1", True)
 
     scene(tmp_path, play)
 

@@ -51,6 +51,8 @@ FOLLOWER_SECONDS = 30.0
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAMES = 5
 """Tries to name a run that was given none, while others submit at the same moment."""
+TRIALS_AT_ONCE = 4
+"""Problems that are tried at a time: each takes a process, and a core as long as it is not done."""
 WRITES = 5
 """Tries to write what somebody has submitted, while nobody knows whether it was."""
 WRITE_PAUSE_SECONDS = 0.5
@@ -88,6 +90,7 @@ class Service:
         self._trial_mb = max(settings.memory_mb // settings.workers, DEFAULT_MEMORY_MB)
         """What a problem may use when it is tried: as much as in a worker here."""
         self._step_s = step_limit(settings.evaluation_timeout_seconds)
+        self._trials = asyncio.Semaphore(TRIALS_AT_ONCE)
         self._pending: dict[str, str] = {}
         """Names of runs that were submitted here, by inbox object, for as long as the plan says nothing of these."""
         self._results = Results(runtime.store, runtime.lanes.looks)
@@ -362,7 +365,8 @@ class Service:
 
     async def _check(self, request: dict[str, Any]) -> CheckedProblem:
         try:
-            return await in_daemon_thread(check_in_process, request, self._step_s, self._trial_mb)
+            async with self._trials:
+                return await in_daemon_thread(check_in_process, request, self._step_s, self._trial_mb)
         except (ProblemError, TaskError) as error:
             raise Refusal("refused", str(error)) from error
 

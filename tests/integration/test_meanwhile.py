@@ -21,13 +21,50 @@ from distevod import runtime, service
 from distevod.daemon import run_daemon
 from distevod.lanes import READ_THREADS, Lanes
 from distevod.runtime import Runtime
-from distevod.service import Refusal, Service
+from distevod.service import TRIALS_AT_ONCE, Refusal, Service
 from distevod.settings import load_settings
 from distevod.store import FolderStore
 from tests.support.daemon import wait_for
 
 EASY = {"reference": "onemax", "spec": "16", "seed": 1}
 SECONDS = 20.0
+
+
+COUNTING = """
+import pathlib, os, sys, time
+
+if "check" in sys.argv[0]:
+    folder = pathlib.Path(FOLDER)
+    mine = folder / f"{os.getpid()}.here"
+    mine.touch()
+    time.sleep(0.3)
+    with (folder / "counts").open("a") as counts:
+        counts.write(f"{len(list(folder.glob('*.here')))}\\n")
+    mine.unlink()
+
+
+class Counting:
+    name, version = "counting", "1"
+
+    def __init__(self, task):
+        pass
+
+    def random(self, rng):
+        return rng.randrange(9)
+
+    def mutate(self, genome, rng):
+        return rng.randrange(9)
+
+    def evaluate(self, genome):
+        return genome
+
+    def encode(self, genome):
+        return b"%d" % genome
+
+    def decode(self, data):
+        return int(data)
+"""
+"""A problem that notes how many are being tried while it is."""
 
 
 class Store(FolderStore):
@@ -206,6 +243,22 @@ def test_a_run_without_a_name_is_taken_in_though_the_one_that_had_its_name_first
         stage.meanwhile("creating inbox/run-", another_comes)
         answer = await stage.service.submit(EASY | {"evaluations": 50})
         assert (answer["run"], stage.is_there("onemax-1")) == ("onemax-1", True)
+
+    scene(tmp_path, play)
+
+
+def test_of_many_problems_that_are_submitted_at_once_few_are_tried_at_a_time(tmp_path: Path) -> None:
+    folder = tmp_path / "trials"
+    folder.mkdir()
+    source = COUNTING.replace("FOLDER", repr(str(folder)))
+
+    async def play(stage: Scene) -> None:
+        request = {"reference": "counting.py:Counting", "source": source, "evaluations": 1}
+        await asyncio.gather(*(stage.service.submit(request) for _ in range(3 * TRIALS_AT_ONCE)))
+        assert len(stage.runtime.node.following.plan.runs) == 3 * TRIALS_AT_ONCE
+        counts = [int(line) for line in (folder / "counts").read_text().split()]
+        assert len(counts) == 3 * TRIALS_AT_ONCE
+        assert max(counts) <= TRIALS_AT_ONCE
 
     scene(tmp_path, play)
 

@@ -369,6 +369,9 @@ class Service:
                 return await in_daemon_thread(check_in_process, request, self._step_s, self._trial_mb)
         except (ProblemError, TaskError) as error:
             raise Refusal("refused", str(error)) from error
+        except OSError as error:
+            what = f"no process can be started in which to try the problem: {error.strerror}"
+            raise Refusal("refused", f"{what}; submit it again when this platform has room for one") from error
 
     @staticmethod
     def _settings(request: dict[str, Any], default_budget: bool = True) -> RunSettings:

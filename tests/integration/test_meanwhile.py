@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import random
 import socket
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -259,6 +262,23 @@ def test_of_many_problems_that_are_submitted_at_once_few_are_tried_at_a_time(tmp
         counts = [int(line) for line in (folder / "counts").read_text().split()]
         assert len(counts) == 3 * TRIALS_AT_ONCE
         assert max(counts) <= TRIALS_AT_ONCE
+
+    scene(tmp_path, play)
+
+
+def test_where_no_process_can_be_started_a_submission_is_refused_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(stage: Scene) -> None:
+        with monkeypatch.context() as lacking:
+            lacking.setattr(subprocess, "Popen", no_room)
+            with pytest.raises(Refusal, match="Cannot allocate memory; submit it again") as refused:
+                await stage.service.submit(EASY)
+            assert refused.value.kind == "refused"
+        await stage.done()
+
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     scene(tmp_path, play)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.daemon import Daemon, wait_for
+from tests.support.daemon import Daemon, DaemonError, wait_for
 
 TROUBLED = (Path(__file__).parents[1] / "support" / "troubled.py").read_text()
 
@@ -117,3 +118,36 @@ def test_a_stop_gives_up_a_hanging_evaluation_and_is_quick(tmp_path: Path) -> No
     pid = daemon.status()["workers"]["0"]
     assert daemon.stop(5) == 0
     assert not psutil.pid_exists(pid)
+
+
+IGNORING = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+"""What starts a command with the end of its children ignored, as a server does that wants no zombies."""
+ORPHANING = """
+import os, signal, sys, time
+
+class Orphaning:
+    name, version = "orphaning", "1"
+
+    def __init__(self, task): pass
+    def random(self, rng): return rng.randrange(9)
+    def mutate(self, genome, rng): return rng.randrange(9)
+    def encode(self, genome): return b"%d" % genome
+    def decode(self, data): return int(data)
+
+    def evaluate(self, genome):
+        if genome == 7 and "worker" in sys.argv[0]:
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(20)  # and holds the worker's socket open
+            os.kill(os.getpid(), signal.SIGKILL)
+        return genome
+"""
+
+
+def test_how_workers_and_trials_end_is_known_though_whoever_started_the_daemon_ignores_it(tmp_path: Path) -> None:
+    with Daemon(tmp_path, prefix=(sys.executable, "-c", IGNORING)) as daemon:
+        with pytest.raises(DaemonError, match="SIGABRT"):
+            daemon.submit(reference="x.py:X", source="import os; os.abort()", evaluations=1)
+        run = daemon.submit(reference="x.py:Orphaning", source=ORPHANING, evaluations=20, seed=1)
+        wait_for(lambda: daemon.run(run)["evaluations"] > 0, "work that goes on", 60)
+        assert set(daemon.status()["members"][0]["workers_replaced"]) == {"killed"}

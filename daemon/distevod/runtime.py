@@ -134,6 +134,7 @@ class Runtime:
             generation_seconds=settings.generation_seconds,
             evaluation_timeout_seconds=settings.evaluation_timeout_seconds,
             on_event=self.feed,
+            on_fault=self.fail,
             platform=settings.id,
         )
         self.checkpoints = AsyncCheckpointManager(

@@ -35,11 +35,16 @@ class Bench:
             generation_seconds=1.0,
             evaluation_timeout_seconds=TIME_OUT,
             on_event=self._hear,
+            on_fault=self._stumble,
         )
 
     def _hear(self, event: Event) -> None:
         self.events.append(event)
         self._news.set()
+
+    @staticmethod
+    def _stumble(error: BaseException) -> None:
+        raise error
 
     async def next(self, kind: type[E], seconds: float = 20) -> E:
         """Wait for the next event of this kind; those before it are dropped."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from distevo.events import Tick
+from distevod.evolution.pool import Pool
 from distevod.paths import control_socket
 from distevod.runtime import Runtime
 from distevod.settings import load_settings
@@ -109,3 +110,26 @@ def test_a_fault_while_an_event_is_taken_in_ends_the_daemon(tmp_path: Path) -> N
     with pytest.raises(ZeroDivisionError, match="a fault"):
         asyncio.run(scene())
     assert len(calls) == 1
+
+
+def test_a_fault_of_what_watches_the_workers_ends_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would notice any more that a worker hangs, or has ended."""
+    flags = {"state_dir": tmp_path / "state", "store": tmp_path / "store", "workers": 1, "id": "here"}
+    settings = load_settings(flags, {"HOME": str(tmp_path)})
+
+    def stumble(_pool: Pool, _now: float) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(Pool, "look", stumble)
+
+    async def scene() -> None:
+        settings.state_dir.mkdir()  # as whoever locks it has done
+        runtime = Runtime(settings, open_store(settings.store), "0" * 16, random.Random(1), frozenset())
+        try:
+            async with asyncio.timeout(10):
+                await runtime.run(lambda: None)
+        finally:
+            await runtime.pool.finish(5)
+
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        asyncio.run(scene())

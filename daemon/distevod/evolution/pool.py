@@ -139,12 +139,16 @@ class Pool:
         generation_seconds: float,
         evaluation_timeout_seconds: float,
         on_event: Callable[[Event], None],
+        on_fault: Callable[[BaseException], None],
         platform: str = "",
     ) -> None:
-        """`memory_mb` is for each worker; the two times are in seconds; all programs name `platform`."""
+        """`memory_mb` is for each worker; the two times are in seconds; all programs name `platform`.
+
+        `on_fault` is told of an error after which workers that hang or have ended are not noticed any more.
+        """
         self._memory_mb, self._batch_size = memory_mb, batch_size
         self._generation_seconds, self._evaluation_timeout = generation_seconds, evaluation_timeout_seconds
-        self._on_event, self._platform = on_event, platform
+        self._on_event, self._on_fault, self._platform = on_event, on_fault, platform
         self._processes: dict[int, _Process] = {}
         self._numbers = itertools.count(1)
         self._looking: asyncio.Task[None] | None = None
@@ -182,6 +186,7 @@ class Pool:
         connecting.add_done_callback(lambda task: task.result())
         if self._looking is None:
             self._looking = loop.create_task(self._look())
+            self._looking.add_done_callback(self._looked)
 
     def _popen(self, slot: int) -> tuple[_Process, socket.socket]:
         """A new process, and the daemon's end of its socket. Raises OSError where the platform has none left."""
@@ -420,6 +425,10 @@ class Pool:
                 await self._is_owed.wait()
             await asyncio.sleep(LOOK_SECONDS)
             self.look(loop.time())
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_fault(error)
 
     def look(self, now: float) -> None:
         """Kill the workers that have not moved for too long. `now` is in seconds, on the event loop's clock."""

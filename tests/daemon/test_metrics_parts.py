@@ -226,3 +226,14 @@ class Empty:
 
     def collect(self) -> list[Metric]:
         return []
+
+
+def test_the_page_needs_no_name_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_answer(*_: object) -> str:
+        raise UnicodeError("label too long")  # As of a name of 64 letters, which a machine may have; others take long.
+
+    monkeypatch.setattr(socket, "gethostbyaddr", no_answer)
+    monkeypatch.setattr(socket, "getfqdn", no_answer)
+    port = page.MetricsPage(0, Empty()).port
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        assert answer.status == 200

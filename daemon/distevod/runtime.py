@@ -67,8 +67,9 @@ from distevod.logs import fields, keep_bounded
 from distevod.problems.loader import BUILT_IN
 from distevod.settings import Settings
 from distevod.store import Store, folder_of
+from distevod.threads import in_daemon_thread
 from distevod.transport import Transport, load_or_make
-from distevod.usage import LOOK_SECONDS, disk_watches, usage
+from distevod.usage import LOOK_SECONDS, DiskWatch, disk_watches, usage
 
 LOG_SECONDS = 2.0
 """How often the size of the log file is looked at: problems print into it, too."""
@@ -178,7 +179,8 @@ class Runtime:
         self._gone = asyncio.get_running_loop().create_future()
         try:
             self._carry_out(self.node.start(self.now()))
-            self._look_at_disk()
+            for disk in self._disks:
+                self._spawn(self._watch(disk))
             self._look_at_log()
             ready()
             return await self._gone
@@ -193,13 +195,12 @@ class Runtime:
                 await self.transport.close()
                 self.lanes.close()
 
-    def _look_at_disk(self) -> None:
-        if self._is_gone():
-            return
-        for disk in self._disks:
-            if (reason := disk.look()) is not None:
+    async def _watch(self, disk: DiskWatch) -> None:
+        """In threads of its own: a file server that is dead says never how much room it has."""
+        while not self._is_gone():
+            if (reason := await in_daemon_thread(disk.look)) is not None:
                 self.feed(CheckpointWanted(reason))
-        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_at_disk)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _look_at_log(self) -> None:
         if not self._is_gone():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -133,3 +134,34 @@ def test_a_fault_of_what_watches_the_workers_ends_the_daemon(tmp_path: Path, mon
 
     with pytest.raises(ZeroDivisionError, match="a fault"):
         asyncio.run(scene())
+
+
+def test_a_disk_that_does_not_say_how_much_room_it_has_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file server that is dead."""
+    flags = {"state_dir": tmp_path / "state", "store": tmp_path / "store", "workers": 1, "id": "here"}
+    settings = load_settings(flags, {"HOME": str(tmp_path)})
+    is_asked, is_over = threading.Event(), threading.Event()
+
+    def hang(_folder: Path) -> None:
+        is_asked.set()
+        is_over.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(shutil, "disk_usage", hang)
+
+    async def scene() -> None:
+        settings.state_dir.mkdir()  # as whoever locks it has done
+        runtime = Runtime(settings, open_store(settings.store), "0" * 16, random.Random(1), frozenset())
+        asyncio.get_running_loop().call_later(1, runtime.stop)
+        async with asyncio.timeout(10):
+            await runtime.run(lambda: None)
+
+    begun = time.monotonic()
+    try:
+        asyncio.run(scene())
+    finally:
+        is_over.set()
+    assert is_asked.is_set()
+    assert time.monotonic() < begun + 10

@@ -27,6 +27,7 @@ from distevo.events import (
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
 from distevo.program import MAX_GENOME_BYTES
 from distevo.run import Budget, ProblemUse
+from distevod.evolution import pool
 from distevod.evolution.pool import BUSY_SECONDS, LOOK_SECONDS
 from distevod.problems.loader import resolve
 from tests.evolution.bench import ONEMAX, STEP, TIME_OUT, Bench, bench, start, verify
@@ -306,6 +307,21 @@ def test_a_worker_that_never_begins_is_killed(order: StartIsland | VerifyProgram
             assert b.events == []
             b.look_for(BUSY_SECONDS + 3 * STEP)
             assert await b.next(WorkerDied) == WorkerDied(0, Death.TIME_OUT, None, None)
+
+    asyncio.run(scene())
+
+
+def test_an_end_does_not_wait_for_a_worker_that_the_kernel_does_not_let_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a read from a file server that is dead, where SIGKILL waits for the answer."""
+
+    async def scene() -> None:
+        async with bench() as b:
+            os.kill(await b.ready(), signal.SIGSTOP)
+            with monkeypatch.context() as held:
+                held.setattr(pool._Process, "kill", lambda _process: None)
+                async with asyncio.timeout(10):
+                    await b.pool.finish(0.1)
+            assert list(b.pool.pids()) == [0]
 
     asyncio.run(scene())
 

@@ -62,6 +62,8 @@ BUSY_SECONDS = 30.0
 """How long a worker may owe something outside any evaluation without a sign of life: starting, loading, varying."""
 AFTER_SECONDS = 0.2
 """How long what a worker said last is waited for once it has ended, if its socket is still open."""
+KILLED_SECONDS = 1.0
+"""How long the end of a worker that was killed is waited for when the daemon ends: a moment, if it ends at all."""
 UNREAD_BYTES = 1 << 20
 """When a worker in a long evaluation has left so much unread, keys that it could skip are not worth keeping for it."""
 
@@ -281,7 +283,8 @@ class Pool:
         self._send(process, Verify(number, order.problem, order.data, order.genome))
 
     async def finish(self, grace: float) -> None:
-        """Let all workers end their generation and go; kill those that have not after `grace` seconds."""
+        """Let all workers end their generation and go; kill those that have not after `grace` seconds. One that does
+        not even end then is left to the kernel: it asks something of a disk or a file server that does not answer."""
         self._is_finishing = True
         for process in self._processes.values():
             self._send(process, Finish())
@@ -290,7 +293,9 @@ class Pool:
                 await self._gone()
         except TimeoutError:
             self.kill()
-            await self._gone()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KILLED_SECONDS):
+                    await self._gone()
         if self._looking is not None:
             self._looking.cancel()
 

@@ -77,3 +77,15 @@ def test_what_was_asked_of_a_deleted_run_is_not_done_to_the_next_of_its_name(sta
     judge.in_force(a_plan())
     with violates(runs.AS_ASKED):
         judge.in_force(a_plan(run=state))
+
+
+def test_what_was_asked_while_no_run_had_the_name_may_be_done_to_the_next() -> None:
+    judge = runs.RunJudge()
+    judge.asked("r", Verb.CANCEL, is_of_any=True)
+    judge.in_force(a_plan())
+    judge.in_force(a_plan(runs={}))
+    judge.asked("r", Verb.PAUSE, is_of_any=True)
+    judge.renewed("r")
+    judge.in_force(a_plan(run=RunState.PAUSED))
+    with violates(runs.AS_ASKED):  # That was asked of the one before.
+        judge.in_force(a_plan(run=RunState.CANCELLED))

@@ -214,9 +214,9 @@ class Referee:
         """The store said to a user that this run is there."""
         self._runs.confirmed(name, run)
 
-    def asked(self, run: str, verb: Verb) -> None:
-        """A user is about to ask this of a run."""
-        self._runs.asked(run, verb)
+    def asked(self, run: str, verb: Verb, is_of_any: bool) -> None:
+        """A user is about to ask this of a run, or of whichever has that name."""
+        self._runs.asked(run, verb, is_of_any)
 
     def run_renewed(self, run: str) -> None:
         """This run is deleted, and a user is about to submit another of its name."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from distevo.command import Verb
 from distevo.plan import Plan, RunState
 from distevo.simulator.invariants.violation import Violation
@@ -22,23 +24,29 @@ class RunJudge:
         self._taken: set[str] = set()
         self._asked: set[tuple[str, Verb]] = set()
         """What users have asked of the run that has a name now."""
+        self._early: set[tuple[str, Verb]] = set()
+        """Of these, what was asked while no run had the name: whoever comes to have it next may be meant."""
         self._earlier: set[str] = set()
         """Objects of deleted runs whose name another has now."""
         self._named: set[str] = set()
         """Objects of the runs in the plan in force."""
+        self._there: Collection[str] = ()
+        """Names of these runs."""
 
     def confirmed(self, name: str, run: str) -> None:
         """The store said that the object is there."""
         self._confirmed[name] = run
 
-    def asked(self, run: str, verb: Verb) -> None:
-        """A user asks this of the run: from now on it may happen."""
+    def asked(self, run: str, verb: Verb, is_of_any: bool = False) -> None:
+        """A user asks this of the run: from now on it may happen; `is_of_any`: of whichever has the name."""
         self._asked.add((run, verb))
+        if is_of_any and run not in self._there:
+            self._early.add((run, verb))
 
     def renewed(self, run: str) -> None:
-        """Another run of that name is submitted, of which nobody has asked anything."""
+        """Another run of that name is submitted, of which nobody has asked anything but since the last one is gone."""
         self._earlier.update(name for name, of in self._confirmed.items() if of == run)
-        self._asked = {(of, verb) for of, verb in self._asked if of != run}
+        self._asked = {(of, verb) for of, verb in self._asked if of != run} | self._early
 
     def deleted(self, name: str) -> None:
         """The store has deleted this object. Raises Violation."""
@@ -50,6 +58,8 @@ class RunJudge:
     def in_force(self, plan: Plan) -> None:
         """This plan is in force. Raises Violation."""
         self._named = objects = {run.object for run in plan.runs.values()}
+        self._there = plan.runs.keys()
+        self._early = {(of, verb) for of, verb in self._early if of not in plan.runs}
         for name, run in self._confirmed.items():
             if self._may_go(name, run):
                 continue

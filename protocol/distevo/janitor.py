@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 
 from distevo.alarms import NEVER
 from distevo.checkpoint import decode_checkpoint
 from distevo.errors import CheckpointError
-from distevo.events import Outcome, StoreAnswer
-from distevo.keeper import Keeper, Mark, marks_of
-from distevo.names import CHECKPOINTS, MAIL, checkpoint_of, quote
+from distevo.events import IslandId, Outcome, StoreAnswer
+from distevo.keeper import COVERING_SNAPSHOTS, Keeper, Mark, marks_of
+from distevo.names import CHECKPOINTS, MAIL, checkpoint_of, quote, quote_owner
 from distevo.outbox import Outbox
 from distevo.plan import MemberState, Plan
 from distevo.pruning import is_over
@@ -29,6 +29,11 @@ class Janitor:
         that the plan shows or that have left checkpoints."""
         self._owner, self._keeper, self._outbox, self._forget_former = owner, keeper, outbox, forget_former
         self._objects: dict[str, list[Mark]] = {}
+        """What checkpoints of boots that are gone hold, by name."""
+        self._newest: dict[str, list[str]] = {}
+        """By owner that lives, the names of its newest checkpoints, as listed last."""
+        self._covering: dict[str, list[Mark]] = {}
+        """What some of these hold."""
         self._reading: set[str] = set()
         self._strange_since: dict[str, float] = {}
         """When each box of mail of an unknown boot was first seen."""
@@ -62,8 +67,14 @@ class Janitor:
 
     def tidy(self) -> None:
         """Delete what is not needed any more."""
+        if not self._objects:
+            return
+        held: dict[tuple[IslandId, int], list[Mark]] = {}
+        for marks in self._covering.values():
+            for mark in marks:
+                held.setdefault((mark.island, mark.grant), []).append(mark)
         for name, marks in list(self._objects.items()):
-            if not any(self._is_needed(mark) for mark in marks):
+            if not any(self._is_needed(mark, held) for mark in marks):
                 del self._objects[name]
                 self._outbox.delete(name)
 
@@ -75,30 +86,63 @@ class Janitor:
         if not self.is_open:
             return
         living = self._boots({MemberState.ALIVE})
+        numbers: dict[str, list[tuple[int, str]]] = {}
         for name in answer.names:
             at = checkpoint_of(name)
             if at is None:
                 continue
-            known.add(at[0])
-            if at[0] not in living and name not in self._objects and name not in self._reading:
-                self._reading.add(name)
-                self._outbox.read(name, self._reader(name))
+            owner, sequence = at
+            known.add(owner)
+            if owner in living:
+                numbers.setdefault(owner, []).append((sequence, name))
+            elif name not in self._objects:
+                self._read(name, self._objects)
+        self._newest = {owner: [name for _, name in sorted(of)[-COVERING_SNAPSHOTS:]] for owner, of in numbers.items()}
+        newest = {name for names in self._newest.values() for name in names}
+        for name in self._covering.keys() - newest:
+            del self._covering[name]
+        self._look_for_cover()
         self._forget_former(known)
 
-    def _reader(self, name: str) -> Callable[[StoreAnswer, float], None]:
+    def _read(self, name: str, into: dict[str, list[Mark]]) -> None:
+        """Read what a checkpoint holds, once."""
+        if name in self._reading:
+            return
+        self._reading.add(name)
+
         def read(answer: StoreAnswer, _now: float) -> None:
             self._reading.discard(name)
-            if answer.outcome is not Outcome.DONE or not self.is_open:
+            if not self.is_open:
                 return
             try:
-                self._objects[name] = marks_of(decode_checkpoint(answer.data).islands)
+                if answer.outcome is Outcome.DONE:
+                    into[name] = marks_of(decode_checkpoint(answer.data).islands)
             except CheckpointError as error:
-                # Whoever restores from it says so too; it stays for a person, or a newer distevo, to look at.
-                self._outbox.log("warning", "a checkpoint cannot be read", name=name, reason=str(error))
-            else:
-                self.tidy()
+                if into is self._covering:
+                    into[name] = []  # Its owner lives, and has the state: it counts for nothing, and that is all.
+                else:
+                    # Whoever restores from it says so too; it stays for a person, or a newer distevo, to look at.
+                    self._outbox.log("warning", "a checkpoint cannot be read", name=name, reason=str(error))
+            self.tidy()
+            if not self._reading:
+                self._look_for_cover()
 
-        return read
+        self._outbox.read(name, read)
+
+    def _look_for_cover(self) -> None:
+        """See whether others hold by now what boots that are gone have left of islands of theirs. They themselves know
+        of their own checkpoints only, and in a long run with a platform that starts again and again all that its boots
+        had left would stay, and be listed and read by each new owner."""
+        owners = set()
+        for marks in self._objects.values():
+            for mark in marks:
+                place = self._plan.place_of(*mark.island)
+                if place is not None and place.owner not in {"", self._owner}:
+                    owners.add(quote_owner(place.owner))
+        for owner in sorted(owners & self._newest.keys()):
+            for name in self._newest[owner]:
+                if name not in self._covering:
+                    self._read(name, self._covering)
 
     def _mail_listed(self, answer: StoreAnswer, now: float) -> None:
         # One that is thought dead may be heard again, and one that is about to join writes already; what they write is
@@ -110,10 +154,15 @@ class Janitor:
             if now >= since + LOOK_SECONDS:
                 self._outbox.delete(name)
 
-    def _is_needed(self, mark: Mark) -> bool:
+    def _is_needed(self, mark: Mark, held: Mapping[tuple[IslandId, int], Sequence[Mark]]) -> bool:
+        """`held`: what others' newest checkpoints hold, by island and grant, each of another object."""
         if is_over(self._plan, mark.island, mark.grant):
             return False
         if mark.grant >= self._plan.next_grant:
             return True  # Given by a later plan than the one known here: this may be the deed of one that slept.
         place = self._plan.place_of(*mark.island)
-        return place is None or place.owner != self._owner or not self._keeper.covers(mark, place.grant)
+        if place is None or not place.owner:
+            return True
+        if place.owner == self._owner:
+            return not self._keeper.covers(mark, place.grant)
+        return sum(own.covers(mark) for own in held.get((mark.island, place.grant), ())) < COVERING_SNAPSHOTS

@@ -1,4 +1,5 @@
-"""The janitor: clears away what boots that are gone left in the store, once nobody can need it any more."""
+"""The janitor: clears away what is left over in the store, of boots that are gone and of islands that were handed over,
+once nobody can need it any more."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from distevo.plan import MemberState, Plan
 from distevo.pruning import is_over
 
 LOOK_SECONDS = 600.0
-"""How often the coordinator looks for what boots that are gone left behind."""
+"""How often the coordinator looks for what is left over; what lies there for longer may be, though its owner lives."""
 
 
 class Janitor:
@@ -29,7 +30,9 @@ class Janitor:
         that the plan shows or that have left checkpoints."""
         self._owner, self._keeper, self._outbox, self._forget_former = owner, keeper, outbox, forget_former
         self._objects: dict[str, list[Mark]] = {}
-        """What checkpoints of boots that are gone hold, by name."""
+        """What checkpoints hold that are left over, by name: those of boots that are gone, and old ones of others."""
+        self._there_since: dict[str, float] = {}
+        """When each checkpoint of a boot that lives was first seen."""
         self._newest: dict[str, list[str]] = {}
         """By owner that lives, the names of its newest checkpoints, as listed last."""
         self._covering: dict[str, list[Mark]] = {}
@@ -81,11 +84,12 @@ class Janitor:
     def _boots(self, states: Container[MemberState] = tuple(MemberState)) -> set[str]:
         return {f"{quote(name)}-{member.boot}" for name, member in self._plan.members.items() if member.state in states}
 
-    def _listed(self, known: set[str], answer: StoreAnswer, _now: float) -> None:
+    def _listed(self, known: set[str], answer: StoreAnswer, now: float) -> None:
         """`known`: the boots that the plan showed before."""
         if not self.is_open:
             return
-        living = self._boots({MemberState.ALIVE})
+        living, there_since = self._boots({MemberState.ALIVE}), self._there_since
+        self._there_since = {}
         numbers: dict[str, list[tuple[int, str]]] = {}
         for name in answer.names:
             at = checkpoint_of(name)
@@ -95,8 +99,15 @@ class Janitor:
             known.add(owner)
             if owner in living:
                 numbers.setdefault(owner, []).append((sequence, name))
-            elif name not in self._objects:
+                since = self._there_since[name] = there_since.get(name, now)
+                # It may hold what is another's now, of whose checkpoints its owner knows nothing.
+                is_left_over = now >= since + LOOK_SECONDS
+            else:
+                is_left_over = True
+            if is_left_over and name not in self._objects:
                 self._read(name, self._objects)
+        for name in self._objects.keys() - set(answer.names):
+            del self._objects[name]  # Its owner has deleted it.
         self._newest = {owner: [name for _, name in sorted(of)[-COVERING_SNAPSHOTS:]] for owner, of in numbers.items()}
         newest = {name for names in self._newest.values() for name in names}
         for name in self._covering.keys() - newest:
@@ -130,9 +141,9 @@ class Janitor:
         self._outbox.read(name, read)
 
     def _look_for_cover(self) -> None:
-        """See whether others hold by now what boots that are gone have left of islands of theirs. They themselves know
-        of their own checkpoints only, and in a long run with a platform that starts again and again all that its boots
-        had left would stay, and be listed and read by each new owner."""
+        """See whether others hold by now what is left over of islands of theirs. Each owner knows of its own
+        checkpoints only: in a long run with a platform that starts again and again, or with islands that move, all that
+        former owners had left would stay, and be listed and read by each new one."""
         owners = set()
         for marks in self._objects.values():
             for mark in marks:

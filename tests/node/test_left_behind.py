@@ -87,3 +87,26 @@ def test_a_damaged_checkpoint_of_who_lives_holds_nothing() -> None:
     with pytest.raises(AssertionError, match="it has not become so"):
         look(first, again)
     assert not [log for log in first.logs if log.fields.get("name") == newest]
+
+
+def test_what_one_that_lives_has_handed_over_goes_from_its_old_checkpoints_too() -> None:
+    first, second = cluster(islands=4)
+    together([first, second], lambda: left_by(second, "b-b0"))
+    old = set(left_by(second, "b-b0"))
+    term = first.node.term
+    assert term is not None
+    handed = next(iter(second.running))
+    term.ledger.assign(handed, "a-a0")
+    first.node.lease.publish(term.ledger.plan)
+    together([first, second], lambda: handed in first.node.foreman.islands and handed not in second.running)
+    for _ in range(3):
+        for _ in range(5):
+            for world in (first, second):
+                for island in list(world.running):
+                    world.generation(island)
+        for world in (first, second):
+            world.pass_time(6)
+    assert old & set(left_by(second, "b-b0"))  # Its owner knows of nobody else's checkpoints.
+    together([first, second], lambda: not old & set(left_by(second, "b-b0")), seconds=2 * LOOK_SECONDS + 10)
+    assert len(left_by(second, "b-b0")) >= 2
+    assert in_force(first).members["b"].boot == "b0"

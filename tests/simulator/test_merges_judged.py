@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from distevo.closing import Closing
 from distevo.merging import Merging
 from distevo.program import Program
 from distevo.simulator import scenario_of, simulate
@@ -31,6 +32,13 @@ def test_it_is_content() -> None:
 def test_who_never_asks_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Merging, "wishes", lambda *_: {})
     assert found() == merged.SPREADS
+
+
+def test_nobody_need_have_what_is_fit_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Closing, "_consider", lambda *_: None)  # Else the task would be closed in a moment.
+    fit = {"name": "fit", "tasks": 1, "islands_per_task": 1, "evaluations": 10**6, "priority": 1}
+    changes = {"runs": [*SCENARIO["runs"], fit], "work": {"fit": 0.01}}  # type: ignore[misc]
+    assert simulate(scenario_of(SCENARIO | changes), 1).finding is None
 
 
 def test_made_up_fitness_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from distevo.events import TaskId
@@ -38,8 +38,10 @@ class MergeJudge:
     def sweep(self, nodes: Iterable[Node], now: float) -> None:
         """Look at the members. Raises Violation."""
         lacks: dict[tuple[str, TaskId], _Lack] = {}
+        nodes = list(nodes)
+        fits = {node.settings.member: node.news.fits for node in nodes}
         for node in nodes:
-            for task, (told, member) in _told(node).items():
+            for task, (told, member) in _told(node, fits).items():
                 self._look(node, task)
                 best = node.exchange.merging.best(task)
                 held = told_fitness(best.fitness if best is not None else None)
@@ -68,13 +70,17 @@ class MergeJudge:
                 )
 
 
-def _told(node: Node) -> dict[TaskId, tuple[list[float], str]]:
-    """The best fitness that a member has heard of, of each task for which it may ask, and from whom. A fit program
-    comes by itself."""
+def _told(node: Node, fits: Mapping[str, Container[TaskId]]) -> dict[TaskId, tuple[list[float], str]]:
+    """The best fitness that a member has heard of, of each task for which it may ask, and from whom.
+
+    `fits`: by member, the tasks of which it knows a fit program. That comes by itself to whom it concerns, and whoever
+    has one gives nothing else of its task, which for others may last: until a paused run is resumed, say.
+    """
     found: dict[TaskId, tuple[list[float], str]] = {}
     merging = node.exchange.merging
     for island, (member, progress) in node.standing.islands.items():
         task = island[:2]
-        if merging.may_ask(member, task) and progress.best and task not in node.news.fits:
+        is_fit = task in node.news.fits or task in fits.get(member, ())
+        if merging.may_ask(member, task) and progress.best and not is_fit:
             found[task] = max(found.get(task, ([], "")), (progress.best, member))
     return found

@@ -128,6 +128,8 @@ class Janitor:
             try:
                 if answer.outcome is Outcome.DONE:
                     into[name] = marks_of(decode_checkpoint(answer.data).islands)
+                elif into is self._covering:
+                    into[name] = []  # Its owner has deleted it.
             except CheckpointError as error:
                 if into is self._covering:
                     into[name] = []  # Its owner lives, and has the state: it counts for nothing, and that is all.
@@ -135,8 +137,7 @@ class Janitor:
                     # Whoever restores from it says so too; it stays for a person, or a newer distevo, to look at.
                     self._outbox.log("warning", "a checkpoint cannot be read", name=name, reason=str(error))
             self.tidy()
-            if not self._reading:
-                self._look_for_cover()
+            self._look_for_cover()
 
         self._outbox.read(name, read)
 
@@ -144,6 +145,8 @@ class Janitor:
         """See whether others hold by now what is left over of islands of theirs. Each owner knows of its own
         checkpoints only: in a long run with a platform that starts again and again, or with islands that move, all that
         former owners had left would stay, and be listed and read by each new one."""
+        if self._reading:
+            return  # One at a time, and after all else: they may be large, and nobody waits for them.
         owners = set()
         for marks in self._objects.values():
             for mark in marks:
@@ -154,6 +157,7 @@ class Janitor:
             for name in self._newest[owner]:
                 if name not in self._covering:
                     self._read(name, self._covering)
+                    return
 
     def _mail_listed(self, answer: StoreAnswer, now: float) -> None:
         # One that is thought dead may be heard again, and one that is about to join writes already; what they write is

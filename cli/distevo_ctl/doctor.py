@@ -241,12 +241,17 @@ async def _started(settings: Settings, memory_mb: int) -> str | None:
         if isinstance(event, WorkerReady | WorkerDied) and not came.done():
             came.set_result(event.cause.value if isinstance(event, WorkerDied) else None)
 
+    def stumble(error: BaseException) -> None:
+        if not came.done():
+            came.set_exception(error)
+
     pool = Pool(
         memory_mb=memory_mb,
         batch_size=settings.batch_size,
         generation_seconds=settings.generation_seconds,
         evaluation_timeout_seconds=settings.evaluation_timeout_seconds,
         on_event=hear,
+        on_fault=stumble,
     )
     pool.launch(0)
     try:

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
@@ -92,6 +91,8 @@ class ExitCodeGroup(click.Group):
         given = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
             return super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+        import signal
+
         # Whoever ignores the end of its children leaves that to what it starts, and nobody can be told then how a
         # process has ended: neither workers and trials of problems, nor a daemon in the background.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -20,6 +20,7 @@ from distevod.store.sign_in import EMULATOR_VARIABLE, GOOGLE_VARIABLE, VARIABLE,
 from tests.cli.conftest import Home
 from tests.support.gcs import Emulator
 from tests.support.google_server import GoogleServer, service_account_key
+from tests.support.ports import refusing_port
 
 USUAL = ("--metrics-port", "0", "--workers", "1")
 QUICK = (*USUAL, "--problem", "onemax", "--tasks", "8")
@@ -338,8 +339,9 @@ def test_every_verb_in_a_bucket(home: Home) -> None:
 
 
 def test_a_server_that_is_away(home: Home) -> None:
-    home.environ |= {EMULATOR_VARIABLE: f"http://127.0.0.1:{free_port()}"}
-    checks = examined(home, *GS, code=9)
+    with refusing_port() as port:
+        home.environ |= {EMULATOR_VARIABLE: f"http://127.0.0.1:{port}"}
+        checks = examined(home, *GS, code=9)
     assert checks["network"]["state"] == FAILED
     assert "bucket" not in checks
 

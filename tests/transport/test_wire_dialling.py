@@ -17,16 +17,9 @@ from distevo.instructions import Dial
 from distevod.transport import KeyPair, attempt, dialler, options
 from distevod.transport.gate import ADDRESS
 from distevod.transport.socks import host_in
+from tests.support.ports import refusing_port
 from tests.transport.servers import aborted, tcp_server
 from tests.transport.side import Side, hello, until
-
-
-def free_port() -> int:
-    """A port at which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager
@@ -71,8 +64,8 @@ def why(*endpoints: str, key: str = "") -> str:
 
 
 def test_nobody_listens() -> None:
-    port = free_port()
-    assert why(f"tcp://127.0.0.1:{port}") == f"tcp://127.0.0.1:{port}: connection refused"
+    with refusing_port() as port:
+        assert why(f"tcp://127.0.0.1:{port}") == f"tcp://127.0.0.1:{port}: connection refused"
 
 
 def test_a_name_that_is_none() -> None:
@@ -173,18 +166,19 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_long(monkeypatch: pyte
 
 
 def test_each_endpoint_is_tried_and_each_reason_given() -> None:
-    first, second = free_port(), free_port()
-    assert why(f"tcp://127.0.0.1:{first}", f"tcp://127.0.0.1:{second}", "nonsense") == (
-        f"tcp://127.0.0.1:{first}: connection refused; tcp://127.0.0.1:{second}: connection refused; "
-        "'nonsense' is no tcp://HOST:PORT"
-    )
+    with refusing_port() as first, refusing_port() as second:
+        assert why(f"tcp://127.0.0.1:{first}", f"tcp://127.0.0.1:{second}", "nonsense") == (
+            f"tcp://127.0.0.1:{first}: connection refused; tcp://127.0.0.1:{second}: connection refused; "
+            "'nonsense' is no tcp://HOST:PORT"
+        )
 
 
 def test_an_endpoint_that_hangs_does_not_hold_up_the_next() -> None:
     async def main() -> None:
         async with tcp_server(say_nothing) as port, Side() as a, Side(None) as b:
-            b.dial(a, f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{free_port()}", a.endpoint)
-            opened = await b.wait(LinkOpened, seconds=2)
+            with refusing_port() as refusing:
+                b.dial(a, f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{refusing}", a.endpoint)
+                opened = await b.wait(LinkOpened, seconds=2)
             b.send(opened.link, hello())
             await until(a.heads, "the message")
             assert len(b.events) == 1
@@ -335,8 +329,7 @@ def test_through_a_socks_proxy_which_resolves_the_names(host: str) -> None:
 
 
 def test_reasons_of_a_proxy() -> None:
-    async def main() -> None:
-        nowhere = free_port()
+    async def main(nowhere: int) -> None:
         async with Side(None, socks_proxy=f"127.0.0.1:{nowhere}") as b:
             b.dial(b, "tcp://127.0.0.1:1")
             assert await b.failure() == f"no connection to the proxy 127.0.0.1:{nowhere}: connection refused"
@@ -350,7 +343,8 @@ def test_reasons_of_a_proxy() -> None:
             b.dial(b, "tcp://127.0.0.1:1")
             assert (await b.failure()).startswith("no connection to the proxy a..b:1080: ")
 
-    asyncio.run(main())
+    with refusing_port() as port:
+        asyncio.run(main(port))
 
 
 async def say_nothing_good(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -365,8 +365,10 @@ class Closing:
         # What was refuted came with the states that are known: they are no good beginning for a larger budget.
         goes_on = is_unfit and end.may_climb and not end.refuted and not run.state.is_over
         end.rung = next_rung(run, end.task, end.finals.values()) if goes_on else None
-        # What is not the last word needs no second look; what nobody would need again is not evaluated again.
-        if end.guess is None or end.failure is not None or end.rung is not None:
+        # What is not the last word needs no second look, nor what nobody would need again. Of a task that is extended
+        # any result may be the last word: it is what stands should the rest fail.
+        is_last = end.rung is None or run.tasks[end.task].is_extended
+        if end.guess is None or end.failure is not None or not is_last:
             self._record(end, None, now)
             return
         end.stage, guess = Stage.VERIFYING, end.guess

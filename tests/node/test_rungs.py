@@ -8,7 +8,7 @@ from distevo.block import pack, unpack
 from distevo.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from distevo.cluster import decode_cluster
 from distevo.command import Verb
-from distevo.events import IslandId, ResultUnencodable, Verified
+from distevo.events import IslandFailed, IslandId, ResultUnencodable, Verified
 from distevo.names import CHECKPOINTS, RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunState, TaskState
@@ -86,6 +86,36 @@ def test_a_task_whose_states_make_no_object_ends_on_its_rung_since_nobody_could_
     world.pass_time(1)
     entry = world.plan.runs["r"].tasks["t0"]
     assert (entry.state, entry.rung, entry.evaluations) == (TaskState.DONE, 0, 20)
+
+
+def test_what_an_extended_task_has_reached_on_a_rung_is_looked_at_since_it_stands_if_the_rest_fails() -> None:
+    for is_genuine, kept in ((True, 0.7), (False, 0.5)):
+        world = World(workers=1)
+        world.submit(tasks=2, evaluations=100, rungs=RUNGS)
+        world.generation(island(0), fitness=0.5)
+        world.order(Verb.CANCEL)
+        world.verify()
+        world.pass_time(1)
+        assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
+        world.pass_time(1)
+        world.generation(island(0), fitness=0.7)
+        world.pass_time(1)
+        (order,) = world.verifying
+        world.verifying = []
+        found = (0.7,) if is_genuine else (0.6,)
+        world.feed(Verified(order.run, order.task, order.genome, found, False, False))
+        world.pass_time(1)
+        entry = world.plan.runs["r"].tasks["t0"]
+        if is_genuine:
+            assert (entry.state, entry.rung, entry.is_extended) == (TaskState.OPEN, 1, True)
+            while island(0) not in world.running:
+                spend(world, next(iter(world.running)))
+            world.feed(IslandFailed(world.running[island(0)].slot, island(0), "boom"))
+            world.pass_time(3)
+            entry = world.plan.runs["r"].tasks["t0"]
+            assert entry.error == "boom"
+        result, _ = decode_result(world.objects[entry.result or ""][0])
+        assert (entry.state, result.fitness, result.solved) == (TaskState.DONE, [kept], False)
 
 
 def test_a_fit_task_climbs_no_further() -> None:

@@ -347,10 +347,7 @@ class Closing:
         """What was to be done beyond a result that was told already has failed."""
         del self.ends[end.id]
         self._ledger.let_stand(end.id, end.failure)
-        if run.state.is_over:
-            self._outbox.log("info", f"run {run.state}", run=end.run.name, **run.tally())
-        self._publish()
-        self._changed()
+        self._entered(end, run, run.tasks[end.task].result or "")
 
     def _begin(self, end: TaskEnd, run: RunPlan, now: float) -> None:
         end.guess = end.choose(self._merge)
@@ -478,8 +475,12 @@ class Closing:
             self._promoted(end.id)
         else:
             self._ledger.close(end.id, name, result, duplicates, error, end.failure is not None)
+        self._entered(end, run, name)
+
+    def _entered(self, end: TaskEnd, run: RunPlan, name: str) -> None:
+        """The plan in hand says what came of a task, whose result has this name."""
         if run.budget != end.budget and run.state is not RunState.CANCELLED:
-            # Extended while the result was being written.
+            # Extended while its guess was looked at, or its result written.
             self._ledger.reopen(end.run.name, run.budget)
         elif run.state.is_over:
             self._outbox.log("info", f"run {run.state}", run=end.run.name, **run.tally())

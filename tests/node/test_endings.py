@@ -299,6 +299,54 @@ def test_a_task_that_was_done_keeps_its_result_when_its_extension_fails(tasks: i
         assert (task_in_force(world).state, result(world).fitness) == (TaskState.DONE, [0.7])
 
 
+def test_when_a_run_ends_with_an_extension_that_fails_what_others_have_superseded_goes() -> None:
+    world = World(workers=2)
+    world.submit(tasks=2, evaluations=100)
+    ids = list(world.running)
+    for island in ids:
+        world.generation(island, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
+    other = next(island for island in ids if island != ISLAND)
+    world.generation(other, fitness=0.7, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    world.feed(IslandFailed(world.running[ISLAND].slot, ISLAND, "boom"))
+    world.pass_time(3)
+    run = run_in_force(world)
+    assert run.state is RunState.DONE
+    named = {task.result for task in run.tasks.values()}
+    assert {name for name in world.objects if name.startswith(RESULTS)} == named
+
+
+def test_a_run_that_is_extended_once_more_while_an_extension_fails_goes_on() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1, evaluations=100)
+    world.generation(ISLAND, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 200)) == "accepted"
+    start = world.running[ISLAND]
+    programs = [a_program(genome, 0.7) for genome in (b"one", b"another")]
+    counters = Counters(evaluations=200)
+    snapshot = msgspec.structs.replace(start.snapshot, generation=2, population=pack(programs), counters=counters)
+    world.feed(IslandReported(start.slot, ISLAND, snapshot, False, True))
+    world.pass_time(1)
+    for is_last in (False, True):
+        (order,) = world.verifying
+        world.verifying = []
+        if is_last:
+            assert world.command(Verb.EXTEND, budget=Budget(None, 300)) == "accepted"
+        world.feed(Verified(order.run, order.task, order.genome, (0.1,), False, None))
+        world.pass_time(1)
+    run = run_in_force(world)
+    assert (run.state, run.budget, task_in_force(world).state) == (RunState.RUNNING, Budget(None, 300), TaskState.OPEN)
+
+
 def test_a_failure_elsewhere_fails_no_task_that_is_fit() -> None:
     """Whoever tells it has not heard of the fit program yet."""
     for before, after in ((0.3, 1.2), (1.2, 0.0)):

@@ -90,7 +90,8 @@ class TaskPlan(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     seconds: float = 0.0
     """From the first generation to the result, pauses and restarts not counted."""
     error: str | None = None
-    """Why it failed; or, of a task that is done, the first complaint about the problem's code."""
+    """Why it failed; or, of a task that is done, why an extension of it failed, or the first complaint about the
+    problem's code."""
     is_extended: bool = False
     """Whether it was done already, with `result`, and is worked on again: should that fail, the result stands."""
 

@@ -352,7 +352,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {
         "state": "working" if has_turn else entry.state.value,
-        "fit": (name, task) in node.news.fits,
+        "fit": entry.fit or (name, task) in node.news.fits,
         "program": text_of(best.genome) if best else None,
         "program_hex": best.genome.hex() if best else None,
         "key": best.key.hex() if best else None,

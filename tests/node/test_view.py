@@ -21,7 +21,7 @@ from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
 from distevo.speech import heartbeat
 from distevo.standing import Standing
-from distevo.view import run_view, status, task_view
+from distevo.view import Unreadable, run_view, status, task_view, with_result
 from tests.node.world import World
 
 
@@ -83,6 +83,23 @@ def test_a_platform_alone() -> None:
     assert (task["state"], task["fitness"], task["evaluations"]) == ("working", [0.5], 50)
     island = islands_view(world.node)[0]
     assert (island["run"], island["task"], island["generation"], island["is_resting"]) == ("r", "t0", 1, False)
+
+
+def test_a_task_that_is_done_is_fit_though_its_result_cannot_be_read() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    world.generation(next(iter(world.running)), fit=True)
+    world.pass_time(2)
+    world.verify()
+    world.pass_time(1)
+    entry = world.plan.runs["r"].tasks["t0"]
+    lost = Unreadable(entry.result or "", "it is not there", is_missing=True)
+    shown = with_result(task_view(world.node, "r", "t0"), lost, world.plan.runs["r"].problem)
+    assert (shown["state"], shown["fit"], shown["error"]) == (
+        "done",
+        True,
+        f"{entry.result} cannot be read: it is not there",
+    )
 
 
 def test_what_waits_for_another_task_on_its_worker_is_shown_so_here_and_elsewhere() -> None:

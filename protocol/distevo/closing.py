@@ -9,7 +9,8 @@ from enum import StrEnum
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import Checkpoint, IslandSnapshot
+from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint
+from distevo.errors import CheckpointError, ObjectError
 from distevo.events import IslandId, ResultEncoded, ResultUnencodable, StoreAnswer, TaskId, Verified
 from distevo.ledger import Ledger
 from distevo.merge import PopulationMerger
@@ -21,7 +22,7 @@ from distevo.population import Population
 from distevo.program import Program
 from distevo.provenance import provenance_of
 from distevo.reproduction import MAX_REFUTED, Refuted, complaint, guess_of, is_same, smallest
-from distevo.result import Result, finite, text_of
+from distevo.result import Result, decode_result, finite, text_of
 from distevo.run import Budget, Run
 from distevo.rungs import is_spent, next_rung
 from distevo.verifier import TakeVerdict
@@ -61,6 +62,8 @@ class TaskEnd:
     """Of these, the rung up to which each was evolved."""
     empty: set[int] = field(default_factory=set)
     """Islands that are over and never had a generation."""
+    earlier: dict[int, IslandSnapshot] = field(default_factory=dict)
+    """States by island in the result from which it was extended, once it takes the place of that though it fails."""
     fit: dict[bytes, Program] = field(default_factory=dict)
     """Fit programs by key."""
     failure: str | None = None
@@ -343,8 +346,35 @@ class Closing:
             self._unbegun |= set(islands)
         self._publish()
 
+    def _fall_back(self, end: TaskEnd, run: RunPlan) -> None:
+        """What was to be done beyond a result that was told already has failed. That result stands, unless what was
+        found since is better: it may be the work of days, and lies nowhere else."""
+        name, guess = run.tasks[end.task].result, end.guess
+        if name is None or guess is None:
+            self._let_stand(end, run)
+            return
+        end.stage = Stage.RECORDING
+
+        def read(answer: StoreAnswer, now: float) -> None:
+            if self.ends.get(end.id) is not end:
+                return  # Another member decides by now.
+            try:
+                earlier, states = decode_result(answer.data)
+                # Whoever extends it once more goes on with all islands, also with those that have said nothing yet.
+                end.earlier = {state.island: state for state in decode_checkpoint(states).islands}
+            except (ObjectError, CheckpointError):
+                is_better = False  # Nobody knows: it may be of a newer distevo.
+            else:
+                is_better = [finite(number) for number in guess.fitness] > (earlier.fitness or [])
+            if is_better:
+                self._look(end, guess, now)
+            else:
+                self._let_stand(end, run)
+
+        self._outbox.read(name, read)
+
     def _let_stand(self, end: TaskEnd, run: RunPlan) -> None:
-        """What was to be done beyond a result that was told already has failed."""
+        """A task is over with the result that it had before its run was extended."""
         del self.ends[end.id]
         self._ledger.let_stand(end.id, end.failure)
         self._entered(end, run, run.tasks[end.task].result or "")
@@ -356,7 +386,7 @@ class Closing:
         if end.refuted and (end.guess is None or len(end.refuted) >= MAX_REFUTED):
             end.guess, end.failure = None, complaint(end.refuted)
         if end.failure is not None and run.tasks[end.task].is_extended:
-            self._let_stand(end, run)
+            self._fall_back(end, run)
             return
         is_unfit = end.failure is None and (end.guess is None or not end.guess.fit)
         # What was refuted came with the states that are known: they are no good beginning for a larger budget.
@@ -368,7 +398,11 @@ class Closing:
         if end.guess is None or end.failure is not None or not is_last:
             self._record(end, None, now)
             return
-        end.stage, guess = Stage.VERIFYING, end.guess
+        self._look(end, end.guess, now)
+
+    def _look(self, end: TaskEnd, guess: Program, now: float) -> None:
+        """Have the guess evaluated again."""
+        end.stage = Stage.VERIFYING
 
         def looked(verdict: Verified, now: float) -> None:
             # Since then its budget may have been raised, and another program may be the guess.
@@ -381,6 +415,10 @@ class Closing:
         assert end.guess is not None
         # Who could not look says why, and nothing of what it is worth. Where only `verify` raised, there is that too.
         is_unseen = verdict.error is not None and verdict.fitness is None
+        if is_unseen and end.failure is not None:
+            # Its result was looked at, and this was not.
+            self._let_stand(end, self._ledger.plan.runs[end.run.name])
+            return
         if is_unseen or is_same(end.guess.fitness, verdict.fitness):
             self._record(end, verdict, now)
             return
@@ -413,7 +451,8 @@ class Closing:
             seconds=round(counts[2], 3),
             origin=provenance_of(guess.meta) if guess else None,
         )
-        islands = _with([end.finals[index] for index in sorted(end.finals)], guess)
+        states = end.earlier | end.finals
+        islands = _with([states[index] for index in sorted(states)], guess)
         # Who wrote it, and for which run of that name, is part of the content, so that no two ever make the same name:
         # a coordinator that slept, and one that deletes a run, may still delete what it wrote itself.
         state = Checkpoint(
@@ -474,7 +513,8 @@ class Closing:
             self._ledger.promote(end.id, name, result, duplicates, error, end.rung)
             self._promoted(end.id)
         else:
-            self._ledger.close(end.id, name, result, duplicates, error, end.failure is not None)
+            is_failed = end.failure is not None and not run.tasks[end.task].is_extended
+            self._ledger.close(end.id, name, result, duplicates, error, is_failed)
         self._entered(end, run, name)
 
     def _entered(self, end: TaskEnd, run: RunPlan, name: str) -> None:

@@ -299,6 +299,75 @@ def test_a_task_that_was_done_keeps_its_result_when_its_extension_fails(tasks: i
         assert (task_in_force(world).state, result(world).fitness) == (TaskState.DONE, [0.7])
 
 
+def extended(islands: int = 1) -> World:
+    """A task that was done with fitness 0.5 after 100 evaluations of each island, and is worked on again."""
+    world = World(workers=2)
+    world.submit(tasks=1, islands=islands, evaluations=100 * islands)
+    for island in list(world.running):
+        world.generation(island, fitness=0.5, evaluations=100)
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(1)
+    assert world.command(Verb.EXTEND, budget=Budget(None, 1000)) == "accepted"
+    return world
+
+
+def fail(world: World) -> None:
+    """The extension cannot go on."""
+    world.feed(IslandFailed(world.running[ISLAND].slot, ISLAND, "boom"))
+    world.pass_time(1)
+
+
+def test_what_an_extension_found_before_it_failed_is_the_result_and_may_be_extended_once_more() -> None:
+    world = extended(islands=2)
+    world.generation(ISLAND, fitness=0.7)
+    fail(world)
+    world.verify()
+    world.pass_time(1)
+    entry = task_in_force(world)
+    assert (entry.state, entry.error, result(world).fitness) == (TaskState.DONE, "boom", [0.7])
+    assert run_in_force(world).state is RunState.DONE
+    _, states = decode_result(world.objects[entry.result or ""][0])
+    assert [(s.island, s.counters.evaluations) for s in decode_checkpoint(states).islands] == [(0, 110), (1, 100)]
+    assert world.command(Verb.EXTEND, budget=Budget(None, 2000)) == "accepted"
+    assert {i: start.snapshot.counters.evaluations for i, start in world.running.items()} == {
+        ISLAND: 110,
+        IslandId("r", "t0", 1): 100,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(0.4, None), (0.7, ((0.6,), None)), (0.7, (None, None)), (0.7, (None, "nobody looked"))],
+    ids=["worse", "another", "invalid", "unseen"],
+)
+def test_what_a_failed_extension_found_takes_no_place_unless_it_is_better_and_was_looked_at(
+    found: float, said: tuple[tuple[float, ...] | None, str | None] | None
+) -> None:
+    world = extended()
+    before = task_in_force(world).result
+    world.generation(ISLAND, fitness=found)
+    fail(world)
+    for order in world.verifying:
+        assert said is not None
+        fitness, error = said
+        world.feed(Verified(order.run, order.task, order.genome, fitness, False, None, error))
+    assert bool(world.verifying) == (said is not None)
+    world.pass_time(1)
+    entry = task_in_force(world)
+    assert (entry.state, entry.result, result(world).fitness) == (TaskState.DONE, before, [0.5])
+    assert entry.error
+
+
+def test_a_result_that_cannot_be_read_stands_when_its_extension_fails() -> None:
+    world = extended()
+    world.generation(ISLAND, fitness=0.7)
+    before = task_in_force(world).result or ""
+    del world.objects[before]
+    fail(world)
+    assert (task_in_force(world).state, task_in_force(world).result) == (TaskState.DONE, before)
+
+
 def test_when_a_run_ends_with_an_extension_that_fails_what_others_have_superseded_goes() -> None:
     world = World(workers=2)
     world.submit(tasks=2, evaluations=100)

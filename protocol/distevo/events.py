@@ -149,9 +149,11 @@ class Verified(msgspec.Struct, frozen=True):
     genome: bytes
     """The program that was looked at."""
     fitness: tuple[float, ...] | None
+    """None: it is invalid now, as one of which the evaluation raises; or, with an error, nobody knows."""
     fit: bool
     solved: bool | None
     error: str | None = None
+    """Why it could not be looked at; or, beside a fitness, what `verify` raised."""
     is_missing: bool = False
     """Nobody has looked: this platform does not have the problem, or has another version of it."""
 

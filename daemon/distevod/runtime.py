@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -198,8 +199,9 @@ class Runtime:
     async def _watch(self, disk: DiskWatch) -> None:
         """In threads of its own: a file server that is dead says never how much room it has."""
         while not self._is_gone():
-            if (reason := await in_daemon_thread(disk.look)) is not None:
-                self.feed(CheckpointWanted(reason))
+            with contextlib.suppress(BlockingIOError):  # no thread is left for now, and the next look may have one
+                if (reason := await in_daemon_thread(disk.look)) is not None:
+                    self.feed(CheckpointWanted(reason))
             await asyncio.sleep(LOOK_SECONDS)
 
     def _look_at_log(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -15,7 +17,8 @@ T = TypeVar("T")
 async def in_daemon_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """What a blocking call returns or raises; when the awaiting task is cancelled, the call is left to itself.
 
-    `asyncio.to_thread` would keep the process until the call has returned.
+    `asyncio.to_thread` would keep the process until the call has returned. Raises BlockingIOError where the platform
+    has no thread left: to a limit of processes a thread is one, and of these that is the error.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
@@ -39,5 +42,9 @@ async def in_daemon_thread(function: Callable[P, T], *arguments: P.args, **named
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, result)
 
-    threading.Thread(target=work, name=function.__name__, daemon=True).start()
+    thread = threading.Thread(target=work, name=function.__name__, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
     return await answer

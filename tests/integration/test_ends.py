@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from distevo.events import Tick
+from distevod import runtime as shell
 from distevod.evolution.pool import Pool
 from distevod.paths import control_socket
 from distevod.runtime import Runtime
@@ -165,3 +166,33 @@ def test_a_disk_that_does_not_say_how_much_room_it_has_holds_nobody_up(
         is_over.set()
     assert is_asked.is_set()
     assert time.monotonic() < begun + 10
+
+
+def test_a_disk_is_looked_at_again_where_no_thread_was_left_to_look_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = {"state_dir": tmp_path / "state", "store": tmp_path / "store", "workers": 1, "id": "here"}
+    settings = load_settings(flags, {"HOME": str(tmp_path)})
+    start, looks = threading.Thread.start, []
+
+    def lacking(thread: threading.Thread) -> None:
+        if thread.name == "look":
+            looks.append(thread)
+            if len(looks) == 1:
+                raise RuntimeError("can't start new thread")  # As Python says it.
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", lacking)
+    monkeypatch.setattr(shell, "LOOK_SECONDS", 0.1)
+
+    async def scene() -> None:
+        settings.state_dir.mkdir()  # as whoever locks it has done
+        runtime = Runtime(settings, open_store(settings.store), "0" * 16, random.Random(1), frozenset())
+        running = asyncio.ensure_future(runtime.run(lambda: None))
+        async with asyncio.timeout(30):
+            while len(looks) < 2 and not running.done():
+                await asyncio.sleep(0.01)
+            runtime.stop()
+            await running
+
+    asyncio.run(scene())

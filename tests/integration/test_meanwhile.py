@@ -266,19 +266,31 @@ def test_of_many_problems_that_are_submitted_at_once_few_are_tried_at_a_time(tmp
     scene(tmp_path, play)
 
 
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+
+def no_thread(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")  # As Python says it, where a limit of processes is reached.
+
+
+@pytest.mark.parametrize(
+    ("of", "lacks", "instead", "why"),
+    [
+        (subprocess, "Popen", no_room, "Cannot allocate memory"),
+        (threading.Thread, "start", no_thread, "Resource temporarily unavailable"),
+    ],
+)
 def test_where_no_process_can_be_started_a_submission_is_refused_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: object, lacks: str, instead: object, why: str
 ) -> None:
     async def play(stage: Scene) -> None:
         with monkeypatch.context() as lacking:
-            lacking.setattr(subprocess, "Popen", no_room)
-            with pytest.raises(Refusal, match="Cannot allocate memory; submit it again") as refused:
+            lacking.setattr(of, lacks, instead)
+            with pytest.raises(Refusal, match=f"{why}; submit it again") as refused:
                 await stage.service.submit(EASY)
             assert refused.value.kind == "refused"
         await stage.done()
-
-    def no_room(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
     scene(tmp_path, play)
 

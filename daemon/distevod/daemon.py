@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -110,38 +111,39 @@ async def _run(settings: Settings, shard: Shard, socket: Path, lock: StateLock) 
         notify("READY=1", f"MAINPID={os.getpid()}")
         await in_daemon_thread(_serve_metrics, runtime, store, asyncio.get_running_loop())
 
-    def answers(task: asyncio.Task[None]) -> None:
+    has_folder = True
+
+    async def look_for_folder() -> None:
+        nonlocal has_folder
+        while has_folder:
+            await asyncio.sleep(LOOK_SECONDS)
+            # On a file server that is dead the look never returns, and where no thread is left there is none for now.
+            with contextlib.suppress(BlockingIOError):
+                has_folder = await in_daemon_thread(lock.is_found)
+        log.error(GONE, extra=fields(state_dir=settings.state_dir))
+        runtime.stop()
+
+    def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             runtime.fail(error)
 
     def begin() -> None:
-        task = asyncio.get_running_loop().create_task(answer())
-        task.add_done_callback(answers)
-        answering.append(task)
+        for work in (answer(), look_for_folder()):
+            task = asyncio.get_running_loop().create_task(work)
+            task.add_done_callback(ended)
+            tasks.append(task)
 
     async def over() -> None:
         notify("STOPPING=1")
-        for task in answering:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*answering, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for close in closing:
             await close()
 
-    has_folder = True
-
-    def look_for_folder() -> None:
-        nonlocal has_folder
-        has_folder = lock.is_found()
-        if has_folder:
-            asyncio.get_running_loop().call_later(LOOK_SECONDS, look_for_folder)
-        else:
-            log.error(GONE, extra=fields(state_dir=settings.state_dir))
-            runtime.stop()
-
     closing: list[Callable[[], Awaitable[None]]] = []
-    answering: list[asyncio.Task[None]] = []
+    tasks: list[asyncio.Task[None]] = []
     try:
-        asyncio.get_running_loop().call_later(LOOK_SECONDS, look_for_folder)
         end = await runtime.run(begin, over)
         return end if has_folder or end.reason else Exit(GONE, "refused")
     finally:

@@ -42,6 +42,37 @@ def test_a_daemon_without_its_state_folder_ends_and_says_why(tmp_path: Path, is_
     assert daemon.returncode == 4
 
 
+HANGS = """
+import time
+from distevod import daemon
+
+def is_found(_lock):
+    print("looking", flush=True)
+    time.sleep(300)
+
+daemon.LOOK_SECONDS = 0.1
+daemon.StateLock.is_found = is_found
+
+from distevo_ctl.daemon import main
+main(prog_name="distevod")
+"""
+
+
+def test_a_state_folder_on_a_file_server_that_is_dead_holds_up_no_end(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    arguments = ["start", "--workers", "1", "--metrics-port", "0", "--store", str(tmp_path / "elsewhere")]
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS, *arguments], env=home.environ, stdout=subprocess.PIPE, text=True
+    ) as daemon:
+        try:
+            assert daemon.stdout is not None
+            assert daemon.stdout.readline() == "looking\n"
+            daemon.terminate()
+            assert daemon.wait(60) == 0
+        finally:
+            daemon.kill()
+
+
 def test_a_lock_is_found_where_its_folder_is(tmp_path: Path) -> None:
     with StateLock(tmp_path / "state").acquire(tmp_path / "socket") as lock:
         assert lock.is_found()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LAST_STANDARD_FILE = 2
 SETTLE_SECONDS = 0.2
-"""How long threads that have nothing to do any more may take to end."""
+"""How long threads that have nothing to do any more may take to end, all together: dozens may hang."""
 
 
 @click.command()
@@ -91,11 +91,13 @@ def _fill_standard_files() -> None:
 def _is_held_up() -> bool:
     """Whether a thread hangs, in a store that does not answer: the interpreter would wait for it without end."""
     import threading
+    import time
 
     others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
     waited_for = [thread for thread in others if not thread.daemon]
+    end = time.monotonic() + SETTLE_SECONDS
     for thread in waited_for:
-        thread.join(SETTLE_SECONDS)
+        thread.join(max(end - time.monotonic(), 0.0))
     return any(thread.is_alive() for thread in waited_for)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from distevo.events import Tick
+from distevo_ctl import start
 from distevod import runtime as shell
 from distevod.evolution.pool import Pool
 from distevod.paths import control_socket
@@ -53,6 +54,22 @@ def test_a_stop_does_not_wait_for_a_store_that_hangs(tmp_path: Path) -> None:
         daemon.ask(do="results", run=run, task="t", timeout_ms=500)
     assert daemon.stop(5) == 0
     assert daemon.log.read_text().rstrip().endswith("stopped")
+
+
+def test_an_end_takes_no_longer_where_many_threads_hang() -> None:
+    """As where several people have asked for results, each of which is read by some threads of its own."""
+    may_end = threading.Event()
+    threads = [threading.Thread(target=may_end.wait) for _ in range(70)]
+    for thread in threads:
+        thread.start()
+    begun = time.monotonic()
+    try:
+        assert start._is_held_up()
+        assert time.monotonic() < begun + 7  # and not 0.2 s for each
+    finally:
+        may_end.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -274,6 +274,8 @@ def _problems(settings: Settings, reference: str | None, tasks: str | None) -> I
             yield failed("problem", error.message, error.hint or "name files that are there", error.code)
         except DistevoError as error:
             yield failed("problem", str(error), "correct it, and try again")
+        except OSError as error:
+            yield _no_process(error)
         else:
             yield fine("problem", f"{found.name} {found.version} works, on {len(found.tasks)} tasks")
         return
@@ -282,8 +284,16 @@ def _problems(settings: Settings, reference: str | None, tasks: str | None) -> I
             found = check_in_process({"reference": name, "spec": spec})
         except DistevoError as error:
             yield warning("problem", f"{name}: {error}", "its runs will wait for platforms that have it")
+        except OSError as error:
+            yield _no_process(error)
+            return
         else:
             yield fine("problem", f"{found.name} {found.version} works")
+
+
+def _no_process(error: OSError) -> Check:
+    text = f"no process can be started in which to try a problem: {error.strerror}"
+    return failed("problem", text, "make room: memory, processes or open files are used up here")
 
 
 SHIPPED = {"grids": "training:0-0", "onemax": "8", "regression": "nguyen-1"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,11 @@ from typing import Any
 import pytest
 
 from distevo.errors import Conflict
+from distevo_ctl.doctor import _problems
 from distevo_ctl.doctor_store import SKEW_FAILURE, SWAPPED, verbs
 from distevo_ctl.examination import FAILED, OK, WARNING
+from distevo_ctl.exits import ExitCode
+from distevod.settings import load_settings
 from distevod.store import FolderStore
 from distevod.store.gcs import GcsStore, place_of
 from distevod.store.sign_in import EMULATOR_VARIABLE, GOOGLE_VARIABLE, VARIABLE, Problem, sign_in
@@ -149,6 +154,20 @@ def test_a_problem_of_ones_own(home: Home) -> None:
     assert "nowhere.json" in nowhere["text"]
     assert examined(home, *USUAL, "--problem", "onemax", "--tasks", "x", code=4)["problem"]["state"] == FAILED
     assert "--tasks goes with --problem" in home.error("doctor", "--tasks", "x", code=2)["message"]
+
+
+@pytest.mark.parametrize("reference", [None, "onemax"])
+def test_where_no_process_can_be_started_that_is_said_and_the_rest_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str | None
+) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", no_room)
+    settings = load_settings({"state_dir": tmp_path / "state"}, {"HOME": str(tmp_path)})
+    (check,) = _problems(settings, reference, None)
+    assert (check.name, check.state, check.code) == ("problem", FAILED, ExitCode.REFUSED)
+    assert "Cannot allocate memory" in check.text
 
 
 def test_a_store_that_cannot_be_used(home: Home) -> None:

@@ -92,7 +92,9 @@ class Service:
         self._step_s = step_limit(settings.evaluation_timeout_seconds)
         self._trials = asyncio.Semaphore(TRIALS_AT_ONCE)
         self._pending: dict[str, str] = {}
-        """Names of runs that were submitted here, by inbox object, for as long as the plan says nothing of these."""
+        """Names of runs that are being submitted here, by inbox object."""
+        self._queued: dict[str, str] = {}
+        """The same of those that were confirmed as queued, for as long as the plan says nothing of them."""
         self._results = Results(runtime.store, runtime.lanes.looks)
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": self.ping,
@@ -136,13 +138,13 @@ class Service:
         given = request.get("run")
         if given is not None and not (isinstance(given, str) and RUN_NAME.fullmatch(given)):
             raise Refusal("usage", f"run name {given!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
-        self._refuse_known(given)
+        await self._refuse_known(given)
         self._refuse_foreign(request.get("reference"))
         # Of a task file null may be the whole content; of the others it is nothing.
         has = {key for key in CHECK_FIELDS if request.get(key) is not None} | ({"data"} & request.keys())
         checked = await self._check({key: request[key] for key in CHECK_FIELDS if key in has})
         settings = self._settings(request)
-        self._refuse_known(given)
+        await self._refuse_known(given)
         run = Run(
             name=given or self._free_name(checked.name),
             nonce=secrets.token_hex(8),
@@ -182,12 +184,10 @@ class Service:
             await self._in_thread(self._remember, run.nonce)
             self._runtime.feed(OwnSubmission(run.nonce))
             outcome = await self._hand_in(name, encode_run(run))
-        except BaseException:
+        finally:
             del self._pending[name]
-            raise
-        if outcome is not None:
-            del self._pending[name]
-        else:
+        if outcome is None:
+            self._queued[name] = run.name
             self._watch_for(name)
         return outcome
 
@@ -196,7 +196,8 @@ class Service:
 
         def watch() -> None:
             if self._runtime.node.outcome(name) is not None:
-                del self._pending[name]
+                self._queued.pop(name, None)
+            if name not in self._queued:
                 self._runtime.watchers.remove(watch)
 
         self._runtime.watchers.append(watch)
@@ -399,7 +400,11 @@ class Service:
         plan = self._runtime.node.following.plan.runs.get(name)
         return plan if plan is not None and plan.first_grant == first_grant else None
 
-    def _refuse_known(self, name: str | None) -> None:
+    async def _refuse_known(self, name: str | None) -> None:
+        # The plan says for a minute only what came of an object that is gone, which a machine that sleeps misses.
+        for queued in [queued for queued, run in self._queued.items() if run == name]:
+            if queued not in await self._in_thread(self._runtime.store.list, queued):
+                self._queued.pop(queued, None)
         if name is not None and self._is_taken(name):
             raise Refusal("refused", name_taken(name))
 
@@ -419,7 +424,8 @@ class Service:
         return name
 
     def _is_taken(self, name: str) -> bool:
-        return name in self._runtime.node.plan.runs or name in self._pending.values()
+        names = self._runtime.node.plan.runs.keys(), self._pending.values(), self._queued.values()
+        return any(name in known for known in names)
 
     def _remember(self, nonce: str) -> None:
         """Write down that this daemon took the submission: what `--allow-problems own` means after a restart."""

@@ -223,6 +223,24 @@ def test_what_is_submitted_while_nobody_takes_runs_in_has_names_of_its_own_and_i
     scene(tmp_path, play)
 
 
+def test_a_name_is_free_again_once_the_object_of_the_run_that_waited_is_gone_whoever_missed_what_came_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(stage: Scene) -> None:
+        await stage.until(lambda: stage.runtime.node.lease.is_held)
+        is_through = asyncio.Event()
+        stage.meanwhile("read inbox/run-", is_through.wait)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(service, "TAKE_IN_SECONDS", 0.2)
+            assert (await stage.service.submit(EASY | {"run": "a", "evaluations": 50}))["state"] == "queued"
+        (waiting,) = stage.store.list("inbox/run-")
+        stage.store.delete(waiting)
+        is_through.set()
+        assert await stage.done(run="a") == "a"
+
+    scene(tmp_path, play)
+
+
 def test_a_run_without_a_name_is_taken_in_though_the_one_that_had_its_name_first_is_gone_by_then(
     tmp_path: Path,
 ) -> None:

@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from distevo.errors import BadName, Conflict, NotFound, StoreUnavailable, StoreUrlError
 from distevo.names import MAX_ID_BYTES, MAX_SEGMENT_BYTES, result_name
-from distevod import lanes
+from distevod import lanes, reading
 from distevod.settings.table import SETTINGS
 from distevod.settings.value import Whole
 from distevod.store import Store, gcs, open_store
@@ -258,7 +258,8 @@ def test_a_list_asks_for_page_after_page(bucket: str, monkeypatch: pytest.Monkey
 def test_every_thread_that_may_ask_keeps_a_connection(bucket: str, caplog: pytest.LogCaptureFixture) -> None:
     """Else each answer closes one, and the next request shakes hands anew."""
     assert isinstance(UPLOADS.value, Whole)
-    most = UPLOADS.value.high + lanes.READ_THREADS + lanes.LEASE_THREADS
+    looks = lanes.LOOK_THREADS * reading.AT_ONCE
+    most = UPLOADS.value.high + lanes.READ_THREADS + lanes.LEASE_THREADS + looks
     store, gate = open_store(f"gs://{bucket}"), threading.Barrier(most)
 
     def create(number: int) -> None:

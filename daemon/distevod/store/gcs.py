@@ -59,8 +59,9 @@ from distevod.store.sign_in import SignIn, refusal, sign_in
 
 MAX_PREFIX_BYTES = 500
 """Leaves room for the longest name that a cluster makes, that of a result, whose run and task may have long ids."""
-CONNECTIONS = 80
-"""Kept open at most: as many as threads may ask at once, 64 of them with uploads where somebody wants that."""
+CONNECTIONS = 144
+"""Kept open at most: as many as threads may ask at once, 64 of them with uploads where somebody wants that, and 64 for
+people who look at all that is stored."""
 PAGE = 1000
 """Names in one answer to a list: the most that Google gives, so what it gives by itself; an emulator gives all."""
 PATIENCE_SECONDS = 8.0

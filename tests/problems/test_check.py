@@ -123,6 +123,19 @@ def test_prints_do_not_spoil_the_answer() -> None:
     assert check(source).name == "mine"
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("'no file b\\udc80.csv'", r"ValueError: no file b\\udc80\.csv \(mine\.py, line 1"),
+        ("'x' * 10**7", r"ValueError: xxx.* \.\.\. xxx.*\(mine\.py, line 1: raise ValueError\('x' \* 10\*\*7\)\)$"),
+    ],
+)
+def test_what_a_problem_says_is_told_whatever_is_in_it_and_not_all_of_it(text: str, says: str) -> None:
+    with pytest.raises(ProblemError, match=says) as refused:
+        check(f"raise ValueError({text})\n{GOOD}")
+    assert len(str(refused.value)) < 5_000
+
+
 def test_a_hundred_thousand_tasks() -> None:
     checked = check(data={str(number): number for number in range(100_000)})
     assert len(checked.tasks) == 100_000

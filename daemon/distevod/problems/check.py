@@ -50,6 +50,8 @@ TASKS_LIMIT_BYTES = 64 << 20
 """Largest task file, and largest set of tasks as JSON: every platform reads it."""
 ANSWER_LIMIT_BYTES = 2 * TASKS_LIMIT_BYTES
 STDERR_TAIL_BYTES = 2000
+SAID_LIMIT, SAID_END = 4000, 500
+"""Characters that are told of what went wrong, and how many of these are its last, which say where."""
 
 MOST_RAISING = 20
 """Programs that are tried until the evaluation of one does not raise."""
@@ -545,6 +547,13 @@ def _blame(contract: Contract, member: str, file: str | None) -> Iterator[None]:
         raise ProblemError(f"{contract.name}: {member} raised {described(error, file)}") from error
 
 
+def _said(text: str) -> str:
+    """What went wrong as it may be sent and shown, whatever the problem's own code put into it: UTF-8, and no book."""
+    if len(text) > SAID_LIMIT:
+        text = f"{text[: SAID_LIMIT - SAID_END]} ... {text[-SAID_END:]}"
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _die_with_parent(parent: int) -> None:
     """So that a daemon that is killed leaves no check behind. Linux only; elsewhere the time-out is the bound."""
     if sys.platform == "linux":
@@ -583,9 +592,9 @@ def main() -> NoReturn:
             tasks={name: msgspec.Raw(data) for name, data in tasks.items()},
         )
     except TaskError as error:
-        answer = _Answer(ok=False, error=_Failure("task", str(error)))
+        answer = _Answer(ok=False, error=_Failure("task", _said(str(error))))
     except ProblemError as error:
-        answer = _Answer(ok=False, error=_Failure("problem", str(error)))
+        answer = _Answer(ok=False, error=_Failure("problem", _said(str(error))))
     except MemoryError:
         answer = _Answer(ok=False, error=_Failure("problem", f"needs more than {memory_mb} MB while {phase}"))
     answers.write(msgspec.json.encode(answer) + b"\n")

@@ -214,6 +214,21 @@ def test_slow_clients_take_neither_threads_without_end_nor_the_page(monkeypatch:
         connection.close()
 
 
+def test_requests_for_which_no_thread_was_left_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{page.MetricsPage(0, Empty()).port}/metrics"
+
+    def lacking(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")  # As Python says it.
+
+    with monkeypatch.context() as starved:
+        starved.setattr(threading.Thread, "start", lacking)
+        for _ in range(2 * page.MOST_REQUESTS):
+            with pytest.raises(OSError, match=r"closed|reset|Broken pipe"):
+                urllib.request.urlopen(url, timeout=30)
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert answer.status == 200
+
+
 def test_the_page_is_served_at_addresses_of_both_families() -> None:
     port = page.MetricsPage(0, Empty()).port
     for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):

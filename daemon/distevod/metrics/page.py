@@ -66,7 +66,11 @@ class _Server(ThreadingWSGIServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._room.acquire(blocking=False):
             self._ends[request] = time.monotonic() + REQUEST_SECONDS
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except RuntimeError:  # no thread is left for it
+                self._leave(request)
+                self.shutdown_request(request)
         else:
             self.shutdown_request(request)
 
@@ -74,8 +78,11 @@ class _Server(ThreadingWSGIServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            del self._ends[request]
-            self._room.release()
+            self._leave(request)
+
+    def _leave(self, request: Any) -> None:
+        del self._ends[request]
+        self._room.release()
 
     def service_actions(self) -> None:
         """Hang up on whoever is not done by now; called twice a second."""

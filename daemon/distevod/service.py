@@ -19,7 +19,7 @@ from distevo.command import Command, Verb, encode_command
 from distevo.diversity_view import all_islands_view, islands_view
 from distevo.errors import Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
-from distevo.names import inbox_command, inbox_run
+from distevo.names import INBOX_RUNS, inbox_command, inbox_run
 from distevo.orders import ACCEPTED, name_taken
 from distevo.plan import MemberPlan, RunPlan
 from distevo.run import (
@@ -93,8 +93,6 @@ class Service:
         self._trials = asyncio.Semaphore(TRIALS_AT_ONCE)
         self._pending: dict[str, str] = {}
         """Names of runs that are being submitted here, by inbox object."""
-        self._queued: dict[str, str] = {}
-        """The same of those that were confirmed as queued, for as long as the plan says nothing of them."""
         self._results = Results(runtime.store, runtime.lanes.looks)
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": self.ping,
@@ -144,15 +142,16 @@ class Service:
         has = {key for key in CHECK_FIELDS if request.get(key) is not None} | ({"data"} & request.keys())
         checked = await self._check({key: request[key] for key in CHECK_FIELDS if key in has})
         settings = self._settings(request)
+        warm_start = await self._warm_start(request, checked, settings)
         await self._refuse_known(given)
         run = Run(
-            name=given or self._free_name(checked.name),
+            name=given or await self._free_name(checked.name),
             nonce=secrets.token_hex(8),
             problem=ProblemUse(checked.reference, checked.digest, checked.name, checked.version, checked.source),
             settings=settings,
             tasks=checked.tasks,
             submitted_through=f"{self._runtime.settings.id}-{self._runtime.boot}",
-            warm_start=await self._warm_start(request, checked, settings),
+            warm_start=warm_start,
         )
         for tries_left in reversed(range(1 if given else NAMES)):
             outcome = await self._submit(run)
@@ -160,7 +159,8 @@ class Service:
                 break
             # Somebody elsewhere was first with this name, which nobody here has asked for.
             # With a nonce of its own: it may get the same name again, if the other run is gone by now.
-            run = msgspec.structs.replace(run, name=self._free_name(checked.name), nonce=secrets.token_hex(8))
+            name = await self._free_name(checked.name)
+            run = msgspec.structs.replace(run, name=name, nonce=secrets.token_hex(8))
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
         plan = self._runtime.node.following.plan.runs.get(run.name)
@@ -177,30 +177,15 @@ class Service:
         }
 
     async def _submit(self, run: Run) -> str | None:
-        """Hand a run in; as `_hand_in`. Its name is taken until the plan says what came of it."""
+        """Hand a run in; as `_hand_in`. Its name is taken here from now on, and everywhere once its object is there."""
         name = inbox_run(run.name, run.nonce)
         self._pending[name] = run.name
         try:
             await self._in_thread(self._remember, run.nonce)
             self._runtime.feed(OwnSubmission(run.nonce))
-            outcome = await self._hand_in(name, encode_run(run))
+            return await self._hand_in(name, encode_run(run))
         finally:
             del self._pending[name]
-        if outcome is None:
-            self._queued[name] = run.name
-            self._watch_for(name)
-        return outcome
-
-    def _watch_for(self, name: str) -> None:
-        """Nobody waits any more for what comes of a run's object, but its name is not free before that is known."""
-
-        def watch() -> None:
-            if self._runtime.node.outcome(name) is not None:
-                self._queued.pop(name, None)
-            if name not in self._queued:
-                self._runtime.watchers.remove(watch)
-
-        self._runtime.watchers.append(watch)
 
     async def _warm_start(
         self, request: dict[str, Any], checked: CheckedProblem, settings: RunSettings
@@ -401,11 +386,7 @@ class Service:
         return plan if plan is not None and plan.first_grant == first_grant else None
 
     async def _refuse_known(self, name: str | None) -> None:
-        # The plan says for a minute only what came of an object that is gone, which a machine that sleeps misses.
-        for queued in [queued for queued, run in self._queued.items() if run == name]:
-            if queued not in await self._in_thread(self._runtime.store.list, queued):
-                self._queued.pop(queued, None)
-        if name is not None and self._is_taken(name):
+        if name is not None and self._is_taken(name, await self._waiting()):
             raise Refusal("refused", name_taken(name))
 
     def _refuse_foreign(self, reference: object) -> None:
@@ -416,16 +397,22 @@ class Service:
                 f"it runs {', '.join(sorted(BUILT_IN))} only",
             )
 
-    def _free_name(self, problem: str) -> str:
+    async def _free_name(self, problem: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", problem).lstrip("._-")[:50] or "run"
-        number = 1
-        while self._is_taken(name := f"{stem}-{number}"):
+        waiting, number = await self._waiting(), 1
+        while self._is_taken(name := f"{stem}-{number}", waiting):
             number += 1
         return name
 
-    def _is_taken(self, name: str) -> bool:
-        names = self._runtime.node.plan.runs.keys(), self._pending.values(), self._queued.values()
-        return any(name in known for known in names)
+    async def _waiting(self) -> set[str]:
+        """The objects of runs in the store, without their nonces, wherever these were submitted: whoever waits to be
+        taken in has its name, though no plan says so yet. What was refused or deleted has it no more."""
+        names = await self._in_thread(self._runtime.store.list, INBOX_RUNS)
+        return {name.rpartition("-")[0] for name in names if name not in self._runtime.node.following.plan.handled}
+
+    def _is_taken(self, name: str, waiting: set[str]) -> bool:
+        is_waiting = inbox_run(name, "").removesuffix("-") in waiting
+        return is_waiting or name in self._runtime.node.plan.runs or name in self._pending.values()
 
     def _remember(self, nonce: str) -> None:
         """Write down that this daemon took the submission: what `--allow-problems own` means after a restart."""

@@ -210,15 +210,18 @@ def test_what_is_submitted_while_nobody_takes_runs_in_has_names_of_its_own_and_i
         is_through = asyncio.Event()
         stage.meanwhile("read inbox/run-", is_through.wait)
         request = EASY | {"evaluations": 50}
-        answers = [await stage.service.submit(request) for _ in range(2)]
+        others = Service(stage.runtime, tmp_path / "submissions")  # As on another platform.
+        answers = [await through.submit(request) for through in (stage.service, stage.service, others)]
         assert [(answer["run"], answer["state"]) for answer in answers] == [
             ("onemax-1", "queued"),
             ("onemax-2", "queued"),
+            ("onemax-3", "queued"),
         ]
-        with pytest.raises(Refusal, match="exists already"):
-            await stage.service.submit(request | {"run": "onemax-1"})
+        for through in (stage.service, others):
+            with pytest.raises(Refusal, match="exists already"):
+                await through.submit(request | {"run": "onemax-1"})
         is_through.set()
-        await stage.until(lambda: stage.is_there("onemax-1") and stage.is_there("onemax-2"))
+        await stage.until(lambda: all(stage.is_there(str(answer["run"])) for answer in answers))
 
     scene(tmp_path, play)
 

@@ -36,7 +36,7 @@ SECONDS = 20.0
 COUNTING = """
 import pathlib, os, sys, time
 
-if "check" in sys.argv[0]:
+if sys.argv[0].endswith("check.py"):
     folder = pathlib.Path(FOLDER)
     mine = folder / f"{os.getpid()}.here"
     mine.touch()

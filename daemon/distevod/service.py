@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from distevo.command import Command, Verb, encode_command
 from distevo.diversity_view import all_islands_view, islands_view
 from distevo.errors import Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
-from distevo.names import INBOX_RUNS, inbox_command, inbox_run
+from distevo.names import inbox_command, inbox_run
 from distevo.orders import ACCEPTED, name_taken
 from distevo.plan import MemberPlan, RunPlan
 from distevo.run import (
@@ -41,6 +40,7 @@ from distevod.logs import fields
 from distevod.problems.check import DEFAULT_MEMORY_MB, CheckedProblem, check_in_process, step_limit
 from distevod.problems.loader import BUILT_IN
 from distevod.results import SUPERSEDED_TRIES, SUPERSEDED_WAIT_SECONDS, Results
+from distevod.run_names import RunNames, is_run_name
 from distevod.runtime import Runtime
 from distevod.threads import in_daemon_thread
 
@@ -48,7 +48,6 @@ TAKE_IN_SECONDS = 10.0
 """How long a request to the coordinator waits for the plan to hold what it asked for."""
 FOLLOWER_SECONDS = 30.0
 """The same where another coordinates: mail there, its look into the inbox, and this platform's look at the plan."""
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAMES = 5
 """Tries to name a run that was given none, while others submit at the same moment."""
 TRIALS_AT_ONCE = 4
@@ -91,8 +90,7 @@ class Service:
         """What a problem may use when it is tried: as much as in a worker here."""
         self._step_s = step_limit(settings.evaluation_timeout_seconds)
         self._trials = asyncio.Semaphore(TRIALS_AT_ONCE)
-        self._pending: dict[str, str] = {}
-        """Names of runs that are being submitted here, by inbox object."""
+        self._names = RunNames(runtime.store, runtime.lanes.reads, runtime.node)
         self._results = Results(runtime.store, runtime.lanes.looks)
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": self.ping,
@@ -134,7 +132,7 @@ class Service:
     async def submit(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a problem and its tasks, and put the run into the store; it is durable when this returns."""
         given = request.get("run")
-        if given is not None and not (isinstance(given, str) and RUN_NAME.fullmatch(given)):
+        if given is not None and not (isinstance(given, str) and is_run_name(given)):
             raise Refusal("usage", f"run name {given!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
         await self._refuse_known(given)
         self._refuse_foreign(request.get("reference"))
@@ -145,7 +143,7 @@ class Service:
         warm_start = await self._warm_start(request, checked, settings)
         await self._refuse_known(given)
         run = Run(
-            name=given or await self._free_name(checked.name),
+            name=given or await self._names.free(checked.name),
             nonce=secrets.token_hex(8),
             problem=ProblemUse(checked.reference, checked.digest, checked.name, checked.version, checked.source),
             settings=settings,
@@ -159,7 +157,7 @@ class Service:
                 break
             # Somebody elsewhere was first with this name, which nobody here has asked for.
             # With a nonce of its own: it may get the same name again, if the other run is gone by now.
-            name = await self._free_name(checked.name)
+            name = await self._names.free(checked.name)
             run = msgspec.structs.replace(run, name=name, nonce=secrets.token_hex(8))
         if outcome not in {None, ACCEPTED}:
             raise Refusal("refused", outcome)
@@ -178,14 +176,10 @@ class Service:
 
     async def _submit(self, run: Run) -> str | None:
         """Hand a run in; as `_hand_in`. Its name is taken here from now on, and everywhere once its object is there."""
-        name = inbox_run(run.name, run.nonce)
-        self._pending[name] = run.name
-        try:
+        with self._names.submitting(run):
             await self._in_thread(self._remember, run.nonce)
             self._runtime.feed(OwnSubmission(run.nonce))
-            return await self._hand_in(name, encode_run(run))
-        finally:
-            del self._pending[name]
+            return await self._hand_in(inbox_run(run.name, run.nonce), encode_run(run))
 
     async def _warm_start(
         self, request: dict[str, Any], checked: CheckedProblem, settings: RunSettings
@@ -386,7 +380,7 @@ class Service:
         return plan if plan is not None and plan.first_grant == first_grant else None
 
     async def _refuse_known(self, name: str | None) -> None:
-        if name is not None and self._is_taken(name, await self._waiting()):
+        if name is not None and await self._names.is_taken(name):
             raise Refusal("refused", name_taken(name))
 
     def _refuse_foreign(self, reference: object) -> None:
@@ -396,23 +390,6 @@ class Service:
                 f"{reference!r} does not ship with distevo, and this platform was started with --allow-problems none: "
                 f"it runs {', '.join(sorted(BUILT_IN))} only",
             )
-
-    async def _free_name(self, problem: str) -> str:
-        stem = re.sub(r"[^A-Za-z0-9._-]", "-", problem).lstrip("._-")[:50] or "run"
-        waiting, number = await self._waiting(), 1
-        while self._is_taken(name := f"{stem}-{number}", waiting):
-            number += 1
-        return name
-
-    async def _waiting(self) -> set[str]:
-        """The objects of runs in the store, without their nonces, wherever these were submitted: whoever waits to be
-        taken in has its name, though no plan says so yet. What was refused or deleted has it no more."""
-        names = await self._in_thread(self._runtime.store.list, INBOX_RUNS)
-        return {name.rpartition("-")[0] for name in names if name not in self._runtime.node.following.plan.handled}
-
-    def _is_taken(self, name: str, waiting: set[str]) -> bool:
-        is_waiting = inbox_run(name, "").removesuffix("-") in waiting
-        return is_waiting or name in self._runtime.node.plan.runs or name in self._pending.values()
 
     def _remember(self, nonce: str) -> None:
         """Write down that this daemon took the submission: what `--allow-problems own` means after a restart."""

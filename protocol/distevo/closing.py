@@ -360,12 +360,12 @@ class Closing:
                 return  # Another member decides by now.
             try:
                 earlier, states = decode_result(answer.data)
-                # Whoever extends it once more goes on with all islands, also with those that have said nothing yet.
-                end.earlier = {state.island: state for state in decode_checkpoint(states).islands}
+                is_better = [finite(number) for number in guess.fitness] > (earlier.fitness or [])
+                if is_better:
+                    # Whoever extends it once more goes on with all islands, also with those that have said nothing yet.
+                    end.earlier = {state.island: state for state in decode_checkpoint(states).islands}
             except (ObjectError, CheckpointError):
                 is_better = False  # Nobody knows: it may be of a newer distevo.
-            else:
-                is_better = [finite(number) for number in guess.fitness] > (earlier.fitness or [])
             if is_better:
                 self._look(end, guess, now)
             else:

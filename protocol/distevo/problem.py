@@ -66,6 +66,9 @@ OPTIONAL = {
 }
 """The methods that a problem may have."""
 
+ALIKE_BYTES = 40
+"""Of two encodings that begin with so many equal bytes an error shows the rest: cut short they would look the same."""
+
 OUTCOME_KEYS = ("fitness", "fit", "behaviour", "metrics")
 """What a mapping returned by `evaluate` may hold."""
 
@@ -238,7 +241,7 @@ class Contract:
         if again != data:
             raise self._broken(
                 "encode",
-                f"is not canonical: {_shown(data)} decodes to a genome that encodes to {_shown(again)}",
+                f"is not canonical: {_shown(data)} decodes to a genome that encodes to {_shown_beside(again, data)}",
                 "decode then encode must give the same bytes, for every genome",
             )
         return genome
@@ -460,3 +463,11 @@ def _shown(value: Any) -> str:
     if len(text) > 80:
         text = text[:77] + "..."
     return text if value is None else f"{text} ({type(value).__name__})"
+
+
+def _shown_beside(value: bytes, other: bytes) -> str:
+    """Bytes beside others that are shown before them: if both begin alike for long, what they differ in."""
+    at = next((at for at, (a, b) in enumerate(zip(value, other, strict=False)) if a != b), min(len(value), len(other)))
+    if at < ALIKE_BYTES:
+        return _shown(value)
+    return f"other bytes: from byte {at} on {_shown(value[at:])} in place of {_shown(other[at:])}"

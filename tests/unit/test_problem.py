@@ -121,6 +121,12 @@ def test_an_encoding_that_is_not_canonical_is_found() -> None:
         contract.decode_canonical(b"0.501")
 
 
+def test_encodings_that_begin_alike_are_shown_from_where_they_differ() -> None:
+    contract = with_member("encode", lambda genome: b"0" * 100 + f"{genome:.2f}".encode())
+    with pytest.raises(ProblemError, match=r"bytes: from byte 103 on b'1' \(bytes\) in place of b'09' \(bytes\);"):
+        contract.decode_canonical(b"0" * 100 + b"0.509")
+
+
 @pytest.mark.parametrize(
     ("outcome", "fitness"),
     [

@@ -172,6 +172,10 @@ def test_a_hundred_thousand_tasks() -> None:
          .replace("-abs(genome)", "-abs(genome[0])").replace("repr(genome)", "repr(genome[0])")
          .replace("float(data)", "[float(data)]"), "mine: mutate changes its parent in place"),
         (changed("repr(genome)", "f'{genome:.9f}'"), "mutate makes another child of a genome than of the same genome"),
+        (changed("rng.random()", "__import__('random').random()"), "mine: random makes something else when"),
+        (changed("rng.gauss(0, 1)", "__import__('random').random()"), "mine: mutate makes something else when"),
+        (with_member("def crossover(self, a, b, rng):\n    return a + __import__('random').random()"),
+         "mine: crossover makes something else when it is asked again with the same rng; take chance from rng alone"),
         (changed("float(data)", "float(data) + 1"), "Mine.encode is not canonical"),
         (with_member("def crossover(self, a, b, rng):\n    raise SystemExit"), "mine: crossover raised SystemExit"),
         (with_member("seeds = 3"), "seeds: is 3 (int), not a method"),
@@ -181,6 +185,24 @@ def test_a_broken_problem_is_explained(source: str, message: str) -> None:
     with pytest.raises(ProblemError) as caught:
         check(source)
     assert message in str(caught.value)
+
+
+def test_a_crossover_that_changes_a_parent_is_found() -> None:
+    source = """
+class Mine:
+    name, version = "mine", "1"
+    def __init__(self, task): pass
+    def random(self, rng): return [rng.random()]
+    def mutate(self, genome, rng): return [rng.random()]
+    def crossover(self, a, b, rng):
+        a[0] += b[0]
+        return list(a)
+    def evaluate(self, genome): return genome[0]
+    def encode(self, genome): return repr(genome[0]).encode()
+    def decode(self, data): return [float(data)]
+"""
+    with pytest.raises(ProblemError, match="mine: crossover changes a parent in place; change a copy and return it"):
+        check(source)
 
 
 def test_many_programs_at_once_may_be_worth_what_rounding_makes_of_it() -> None:

@@ -468,6 +468,9 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
     say("trying encode and decode")
     with _blame(contract, "encode or decode", file):
         contract.decode_canonical(contract.encode(genome))
+    say("trying random again")
+    with _blame(contract, "random", file):
+        _repeat(contract, "random", contract.random)
     say("trying mutate")
     with _blame(contract, "mutate", file):
         before = contract.encode(genome)
@@ -476,6 +479,7 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
             raise ProblemError(f"{contract.name}: mutate changes its parent in place; change a copy and return it")
         decoded = contract.decode_canonical(contract.encode(other))
         if any(_child(contract, other, seed) != _child(contract, decoded, seed) for seed in range(8)):
+            _repeat(contract, "mutate", lambda rng: contract.mutate(other, rng))
             raise ProblemError(
                 f"{contract.name}: mutate makes another child of a genome than of the same genome decoded from its "
                 "bytes; a genome must hold nothing beyond its bytes, or a restarted island takes another way"
@@ -483,7 +487,11 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
     if contract.has_crossover:
         say("trying crossover")
         with _blame(contract, "crossover", file):
+            parents = [contract.encode(genome), contract.encode(other)]
             contract.decode_canonical(contract.encode(contract.crossover(genome, other, rng)))
+            if [contract.encode(genome), contract.encode(other)] != parents:
+                raise ProblemError(f"{contract.name}: crossover changes a parent in place; change a copy and return it")
+            _repeat(contract, "crossover", lambda rng: contract.crossover(genome, other, rng))
     with _blame(contract, "evaluate", file):
         _try_evaluate(contract, [genome, other], rng, say)
 
@@ -531,6 +539,19 @@ def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say)
 
 def _worth(evaluation: Evaluation) -> str:
     return f"{evaluation.fitness}, fit" if evaluation.fit else str(evaluation.fitness)
+
+
+def _repeat(contract: Contract, member: str, make: Callable[[Random], Any]) -> None:
+    """See that a member makes the same of the same `rng`, since that is what an island does that goes on elsewhere."""
+    begun = time.monotonic()
+    for seed in range(4):
+        if contract.encode(make(Random(seed))) != contract.encode(make(Random(seed))):
+            raise ProblemError(
+                f"{contract.name}: {member} makes something else when it is asked again with the same rng; take chance "
+                "from rng alone, and keep nothing from one call to the next, or a restarted island takes another way"
+            )
+        if time.monotonic() - begun > LONGEST_REPEATED_S:
+            return
 
 
 def _child(contract: Contract, genome: Any, seed: int) -> bytes:

@@ -25,7 +25,8 @@ What an instance has (a `genome` is whatever the problem likes; distevo never lo
 What the class may have, each a class method that returns task data by id, in the order in which tasks are worked on:
 
 - `tasks(spec)`: the text behind `--tasks`, a named set say.
-- `tasks_from_file(data)`: the content of a JSON task file, of any form; without it that is task data by id itself.
+- `tasks_from_file(data)`: the content of a JSON task file, of any form; without it that is task data by id itself. Of a
+  folder it is a mapping: the content of each file by the file's name without its ending.
 - `tasks_from_csv(text, name)`: a CSV file's text, and the file's name without its ending.
 
 An optional member that is None counts as absent, so an instance can say that its own task has nothing to

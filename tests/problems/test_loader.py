@@ -156,6 +156,7 @@ def test_a_file_needs_its_text_and_only_a_file_takes_one() -> None:
         ("x = (\n", "SyntaxError: '(' was never closed (mine.py, line 1)"),
         ("x = '\x00'\n", "importing mine.py failed: "),
         ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module' (mine.py, line 1"),
+        ("import beside\n", "import beside); the file travels alone: what it imports has to be installed, not to lie"),
         (
             "class Panic(BaseException):\n def __str__(self): return 1 / 0\nraise Panic\n",
             "importing mine.py failed: Panic: its words raised (mine.py, line 3: raise Panic)",

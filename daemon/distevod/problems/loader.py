@@ -233,7 +233,10 @@ def _execute(name: str, source: str, digest: str) -> ModuleType:
         raise
     except BaseException as error:
         del sys.modules[module.__name__]
-        raise ProblemError(f"importing {name} failed: {described(error, name)}") from error
+        what = f"importing {name} failed: {described(error, name)}"
+        if isinstance(error, ModuleNotFoundError):
+            what += "; the file travels alone: what it imports has to be installed, not to lie beside it"
+        raise ProblemError(what) from error
     return module
 
 

@@ -178,7 +178,7 @@ def test_numpy_scalars_and_arrays_are_numbers() -> None:
         ({"fitness": math.nan}, "NaN"),
         ({"fitness": [1.0, math.nan]}, "NaN"),
         ("1.0", "returned fitness = '1.0' (str); it must be a number"),
-        ((1.0,), "it must be a number"),
+        ((1.0,), "returned (1.0,) (tuple); return a number, or of several {'fitness': (first, second)}"),
         (1j, "it must be a number"),
         (10**400, "scale it down"),
         ({}, "a mapping without 'fitness'"),

@@ -220,8 +220,12 @@ def _first_error(run: RunPlan) -> str | None:
     """The first complaint of a task, with its id if the run has others."""
     for task, entry in run.tasks.items():
         if entry.error is not None:
-            return f"{task}: {entry.error}" if len(run.tasks) > 1 else entry.error
+            return _of_task(run, task, entry.error)
     return None
+
+
+def _of_task(run: RunPlan, task: str, complaint: str) -> str:
+    return f"{task}: {complaint}" if len(run.tasks) > 1 else complaint
 
 
 def _on_rungs(run: RunPlan) -> list[int]:
@@ -377,10 +381,11 @@ def is_ending(node: Node, name: str) -> bool:
 
 
 def _first_complaint(node: Node, name: str, run: RunPlan) -> str | None:
+    """The same as far as it is known here, of tasks that evolve, too."""
     for task, entry in run.tasks.items():
         complaint = node.news.warning((name, task)) or entry.error
         if complaint is not None:
-            return complaint
+            return _of_task(run, task, complaint)
     return None
 
 

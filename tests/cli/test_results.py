@@ -106,6 +106,19 @@ def test_what_is_wrong_with_a_run_of_one_task_is_said_once(
     assert capsys.readouterr().out.count(complaint) == 1
 
 
+def test_what_is_wrong_with_one_of_several_tasks_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    complaint = "evaluate raised ValueError"
+    task = {"state": "done", "fit": False, "solved": None, "fitness": [0.5], "evaluations": 3, "seconds": 0.1}
+    run = {
+        "id": "ones", "state": "done", "note": f"8: {complaint}", "tasks_done": 2, "tasks_total": 2, "tasks_failed": 0,
+        "fit": 0, "solved": None, "evaluations": 6, "duplicates_avoided": 0, "tasks_per_hour": None,
+        "budget": {"cpu_seconds": None, "evaluations": 3}, "rungs": [],
+    }  # fmt: skip
+    tasks = [task | {"id": "8", "program": "x", "error": complaint}, task | {"id": "9", "program": "x", "error": None}]
+    results._show_run({"run": run, "tasks": tasks})
+    assert capsys.readouterr().out.count(f"8: {complaint}") == 1
+
+
 def test_a_task_whose_program_is_elsewhere_by_now_has_no_picture_and_spoils_no_others(
     platform: Home, solved: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

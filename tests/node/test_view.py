@@ -65,6 +65,15 @@ def change(node: Node, apply: Callable[[Plan], object]) -> None:
     node.following.outline = Outline(plan)
 
 
+def test_a_complaint_names_its_task_where_the_run_has_several() -> None:
+    world = World(workers=1)
+    for name, tasks in (("one", 1), ("two", 2)):
+        world.submit(name, tasks=tasks, nonce=name)
+        world.node.news.warn((name, f"t{tasks - 1}"), "evaluate raised ValueError")
+    notes = {run["id"]: run["note"] for run in status(world.node, world.now)["runs"]}
+    assert notes == {"one": "evaluate raised ValueError", "two": "t1: evaluate raised ValueError"}
+
+
 def test_a_platform_alone() -> None:
     world = World(workers=1)
     world.submit(tasks=3)

@@ -137,11 +137,12 @@ def _show_run(answer: dict[str, Any]) -> None:
         f"{count(run['duplicates_avoided'])} repeats avoided"
     )
     show(out, table(COLUMNS, rows, out.width), total)
-    if run["note"]:
+    complaints = [f"{entry['id']}: {entry['error']}" for entry in tasks if entry["error"] and entry["program"]]
+    # The note may be the first of them.
+    if run["note"] and run["note"] not in complaints[:MOST_COMPLAINTS]:
         show(out, Text(plain(run["note"]), "yellow"))
-    complaints = [entry for entry in tasks if entry["error"] and entry["program"]]
-    for entry in complaints[:MOST_COMPLAINTS]:
-        show(out, Text(f"{plain(entry['id'])}: {plain(entry['error'])}", "yellow"))
+    for complaint in complaints[:MOST_COMPLAINTS]:
+        show(out, Text(plain(complaint), "yellow"))
     if len(complaints) > MOST_COMPLAINTS:
         show(out, Text(f"and {len(complaints) - MOST_COMPLAINTS} more; --task ID shows each", "yellow"))
 

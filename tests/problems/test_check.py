@@ -72,6 +72,14 @@ def test_without_tasks_there_is_one_called_default() -> None:
     assert tasks_of(check()) == {"default": {}}
 
 
+def test_a_problem_that_cannot_be_made_without_tasks_says_that_none_were_given() -> None:
+    source = changed("self.task = task", "self.goal = task['goal']")
+    with pytest.raises(TaskError, match=r"KeyError: 'goal' .*\); its data is \{\}, since no tasks were given"):
+        check(source)
+    with pytest.raises(TaskError, match=r"\)$"):
+        check(source, data={"one": {}})
+
+
 def test_a_file_of_tasks_by_id_keeps_its_order() -> None:
     assert list(tasks_of(check(data={"b": 1, "a": None, "c": [{}]})).items()) == [("b", 1), ("a", None), ("c", [{}])]
 

@@ -360,7 +360,7 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
             raise
         except BaseException as error:
             raise TaskError(
-                f"task {name!r}: {problem.__name__}() failed: {described(error, file)}{_data_hint(data)}"
+                f"task {name!r}: {problem.__name__}() failed: {described(error, file)}{_data_hint(data, request)}"
             ) from error
         if first is None:
             first = Contract(instance)
@@ -413,8 +413,11 @@ def _is_task_id(name: str) -> bool:
 
 def _needs_tasks(problem: Any, request: CheckRequest) -> bool:
     """Whether a problem with named sets refused to be made without any task."""
-    is_given = request.spec is not None or request.csv is not None or request.data is not msgspec.UNSET
-    return not is_given and hasattr(problem, "tasks")
+    return not _has_tasks(request) and hasattr(problem, "tasks")
+
+
+def _has_tasks(request: CheckRequest) -> bool:
+    return request.spec is not None or request.csv is not None or request.data is not msgspec.UNSET
 
 
 def _tasks_hint(problem: Any) -> str:
@@ -422,8 +425,10 @@ def _tasks_hint(problem: Any) -> str:
     return f"; give {help_text}" if isinstance(help_text, str) else ""
 
 
-def _data_hint(data: bytes) -> str:
-    """What may be wrong where a task's data is no mapping, as in a file that holds one task's data itself."""
+def _data_hint(data: bytes, request: CheckRequest) -> str:
+    """What may be wrong: there were no tasks, or a task's data is no mapping, as where a file holds one task's data."""
+    if not _has_tasks(request):
+        return "; its data is {}, since no tasks were given: give --tasks"
     if data.startswith(b"{"):
         return ""
     return f'; its data is {data[:40].decode(errors="replace")}: a task file is {{"id": data of that task, ...}}'

@@ -246,6 +246,7 @@ def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
             "raise __import__('distevo.errors').errors.ProgramError(type('O', (), {'__str__': lambda self: 1 / 0})())",
             "its words raised",
         ),
+        ("raise AssertionError", "evaluate raised AssertionError ("),
         ("raise ValueError('\\udc80')", "ValueError: \\udc80"),
         ("raise ValueError('x' * 10**7)", "ValueError: xxx"),
     ],

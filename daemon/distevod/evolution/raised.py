@@ -30,4 +30,5 @@ def words(error: BaseException) -> str:
         return told(said_by(error))
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = told(f"{last.name} in {last.filename.rpartition('/')[2]}")[:200] + f", line {last.lineno}"
-    return told(f"{type(error).__name__}: {said_by(error)}") + f" ({where})"
+    said = said_by(error)  # Nothing, of a bare assert.
+    return told(f"{type(error).__name__}: {said}" if said else type(error).__name__) + f" ({where})"

@@ -173,12 +173,15 @@ def test_each_endpoint_is_tried_and_each_reason_given() -> None:
         )
 
 
-def test_an_endpoint_that_hangs_does_not_hold_up_the_next() -> None:
+def test_an_endpoint_that_hangs_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "HANDSHAKE_MS", 600_000)  # it hangs for ever
+    monkeypatch.setattr(dialler, "DIAL_SECONDS", 600.0)
+
     async def main() -> None:
         async with tcp_server(say_nothing) as port, Side() as a, Side(None) as b:
             with refusing_port() as refusing:
                 b.dial(a, f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{refusing}", a.endpoint)
-                opened = await b.wait(LinkOpened, seconds=2)
+                opened = await b.wait(LinkOpened)
             b.send(opened.link, hello())
             await until(a.heads, "the message")
             assert len(b.events) == 1

@@ -11,6 +11,9 @@ from distevo.errors import CheckpointError, CheckpointReplaced, Conflict, StoreE
 from distevo.names import checkpoint_name
 from distevod.store import Store
 
+FAST_LEVEL = 1
+"""Takes a sixth of the time of level 6, and a third more bytes."""
+
 
 class AsyncCheckpointManager:
     """Encodes, compresses and stores the checkpoints of one platform in an executor's threads.
@@ -44,6 +47,10 @@ class AsyncCheckpointManager:
         """Processor time of that."""
         self.loop_seconds = 0.0
         """At most so much processor time of the event loop went into checkpoints; whoever runs the loop counts it."""
+
+    def hasten(self) -> None:
+        """An end waits for what is saved from now on: it is compressed fast."""
+        self._level = min(self._level, FAST_LEVEL)
 
     async def save_checkpoint_async(self, checkpoint: Checkpoint) -> str:
         """Make the checkpoint durable and return its name.

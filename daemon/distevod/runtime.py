@@ -272,6 +272,7 @@ class Runtime:
             case VerifyProgram():
                 self.pool.verify(instruction)
             case FinishWorkers():
+                self.checkpoints.hasten()
                 self._spawn(self._finish(instruction))
             case SaveCheckpoint():
                 self._spawn(self._save(instruction))

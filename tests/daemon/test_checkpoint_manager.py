@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from distevo.checkpoint import Checkpoint, decode_checkpoint
+from distevo.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from distevo.errors import CheckpointReplaced, StoreUnavailable
 from distevo.instructions import CreateObject, ListObjects, ReadObject, ReplaceObject
 from distevo.names import CHECKPOINTS, CLUSTER
@@ -96,6 +96,18 @@ def test_one_that_fails_makes_room(tmp_path: Path, executor: ThreadPoolExecutor)
     asyncio.run(main())
     assert written(store) == [2]
     assert (manager.saved, manager.failed) == (1, 3)
+
+
+@pytest.mark.parametrize(("set_to", "level"), [({}, 1), ({"enable_compression": False}, 0)])
+def test_what_an_end_waits_for_is_compressed_fast(
+    tmp_path: Path, executor: ThreadPoolExecutor, set_to: dict[str, bool], level: int
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    manager = AsyncCheckpointManager("m", store, executor, **set_to)
+    manager.hasten()
+    name = asyncio.run(manager.save_checkpoint_async(checkpoint(1)))
+    assert store.read(name)[0] == encode_checkpoint(checkpoint(1), level)
+    assert encode_checkpoint(checkpoint(1), level) != encode_checkpoint(checkpoint(1))
 
 
 def test_one_that_is_given_up_while_it_waits_takes_no_place(tmp_path: Path, executor: ThreadPoolExecutor) -> None:

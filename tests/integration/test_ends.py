@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from distevo.checkpoint import decode_checkpoint
 from distevo.events import Tick
 from distevo_ctl import start
 from distevod import runtime as shell
@@ -24,6 +25,9 @@ from distevod.runtime import Runtime
 from distevod.settings import load_settings
 from distevod.store import open_store
 from tests.support.daemon import Daemon, wait_for
+
+HEADER_BYTES = 50
+"""Of a checkpoint."""
 
 
 def test_a_stop_does_not_wait_for_a_problem_that_is_being_checked(tmp_path: Path) -> None:
@@ -41,6 +45,18 @@ def test_a_stop_does_not_wait_for_a_problem_that_is_being_checked(tmp_path: Path
     assert daemon.stop(5) == 0
     assert daemon.log.read_text().rstrip().endswith("stopped")
     thread.join()
+
+
+def test_the_last_checkpoint_is_compressed_fast(tmp_path: Path) -> None:
+    """An end waits for it, and for no more than some seconds."""
+    with Daemon(tmp_path, "--batch-size", "5") as daemon:
+        daemon.submit(reference="onemax", data={"t": {"bits": 8192, "cost_us": 500}}, evaluations=10**9)
+        wait_for(lambda: daemon.status()["checkpoints"]["saved"] > 1, "checkpoints")
+        daemon.stop()
+    *_, before, last = sorted((daemon.state_dir / "store/checkpoints").glob("*/*"), key=lambda file: int(file.name))
+    # How hard zlib tried stands in its stream's second byte (RFC 1950: FLEVEL), which follows the header.
+    assert [file.read_bytes()[HEADER_BYTES + 1] >> 6 for file in (before, last)] == [2, 0]
+    assert decode_checkpoint(last.read_bytes()).islands
 
 
 def test_a_stop_does_not_wait_for_a_store_that_hangs(tmp_path: Path) -> None:

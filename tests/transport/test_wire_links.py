@@ -103,13 +103,20 @@ def test_the_largest_payload_passes() -> None:
     asyncio.run(main())
 
 
+@pytest.fixture
+def hints_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inbox hears of ends where libzmq tells of them, and not as it looks at what is new."""
+    monkeypatch.setattr("distevod.transport.listener.FIRST_PROBES", (600.0,))
+
+
+@pytest.mark.usefixtures("hints_alone")
 def test_a_dialler_that_hangs_up_is_missed_at_once_and_its_last_message_came_first() -> None:
     async def main() -> None:
         async with Side() as a, Side(None) as b:
             here, there = await b.link(a)
             b.send(here, hello("last"))
             b.hang_up(here)
-            await closed_within(a, 1, 0.5)
+            await closed_within(a, 1, 2.0)
             assert a.events[1:] == [Received(there, hello("last")), LinkClosed(there, "the connection closed")]
             await until(lambda: is_empty(a), "the inbox to be empty")
             b.send(here, hello())
@@ -127,7 +134,7 @@ def test_an_inbox_hangs_up_after_its_last_message_and_hears_no_more() -> None:
             a.send(there, hello("last"))
             a.hang_up(there)
             b.send(here, hello("too late"))
-            await closed_within(b, 1, 2.0)
+            await closed_within(b, 1, 5.0)
             assert b.heads() == [hello("last")]
             await until(lambda: is_empty(a), "the inbox to be empty")
             assert a.count("dropped_hung_up") == 1
@@ -136,13 +143,14 @@ def test_an_inbox_hangs_up_after_its_last_message_and_hears_no_more() -> None:
     asyncio.run(main())
 
 
-def test_a_killed_peer_is_missed_within_a_second() -> None:
+@pytest.mark.usefixtures("hints_alone")
+def test_a_killed_peer_is_missed_at_once() -> None:
     async def main() -> None:
         async with Side() as a:
             with peer(a, links=5) as process:
                 await a.wait(LinkOpened, 5)
                 process.kill()
-                await closed_within(a, 5, 1.0)
+                await closed_within(a, 5, 2.0)
                 await until(lambda: is_empty(a), "the inbox to be empty")
 
     asyncio.run(main())
@@ -166,7 +174,7 @@ def test_an_end_of_a_listening_side_is_seen_by_who_dialled() -> None:
             async with Side() as a:
                 here, there = await b.link(a)
                 a.send(there, hello("goodbye"))
-            await closed_within(b, 1, 1.0)
+            await closed_within(b, 1, 5.0)
             assert b.heads(here) == [hello("goodbye")]
             assert not a.closed()
 
@@ -180,7 +188,7 @@ def test_what_is_sent_before_close_arrives() -> None:
                 here, _ = await b.link(a)
                 for number in range(100):  # more than libzmq takes at once
                     b.send(here, numbered(number))
-            await closed_within(a, 1, 1.0)
+            await closed_within(a, 1, 5.0)
             assert a.heads() == [numbered(number) for number in range(100)]
 
     asyncio.run(main())
@@ -196,7 +204,7 @@ def test_what_is_sent_before_a_hang_up_and_close_arrives(is_ours: bool) -> None:
                 a.send(to_b, numbered(number))
             a.hang_up(to_b)
             await a.transport.close()
-            await closed_within(b, 1, 2.0)
+            await closed_within(b, 1, 5.0)
             assert b.heads(to_a) == [numbered(number) for number in range(100)]
 
     asyncio.run(main())

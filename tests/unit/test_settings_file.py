@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from distevod import hardware
 from distevod.settings import Settings, SettingsError, load_settings
 from distevod.settings.file import MAX_BYTES
 
@@ -92,7 +93,8 @@ def test_an_entry_may_give_the_kind_whose_preset_fills_the_rest(path: Path) -> N
     assert (found.kind, found.workers, found.memory_mb) == ("paperspace", 1, 1024)
 
 
-def test_a_file_for_others_is_a_warning(path: Path) -> None:
+def test_a_file_for_others_is_a_warning(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "usable_cores", lambda: 2)  # as many workers as it wants; with one it says so, too
     (warning,) = loaded(path, GUIDE, id="kaggle-2").warnings
     assert warning == "no entry under platforms: is for the id 'kaggle-2', only for kaggle-1, colab-1; give --id"
     assert loaded(path, GUIDE, id="kaggle-1", memory_mb=200).warnings == ()

@@ -20,7 +20,8 @@ from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.interrupts import Interrupts
 from tests.cli.conftest import Home
 
-SHORT = ("demo", "--tasks", "training:0-1", "--cpu-seconds", "0.3")
+SHORT = ("demo", "--tasks", "training:0-1", "--cpu-seconds", "5")
+"""Two tasks that are solved within a tenth of that."""
 LONG_ENOUGH = ("demo", "--tasks", "training:0-5", "--cpu-seconds", "2")
 """Half of these tasks are not fit within the budget, so the rest of the run outlasts the kill."""
 

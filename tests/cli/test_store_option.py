@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,11 +111,13 @@ def test_it_shows_what_the_daemon_shows_and_null_for_what_only_that_knows(evolvi
 
 
 def test_a_living_holder_is_seen_by_its_renewal(evolving: Home) -> None:
+    begun = time.monotonic()
     store = evolving.json("status", "--store", str(store_of(evolving)))["store"]
+    taken = time.monotonic() - begun
     assert store["lease"]["state"] == "held"
     assert store["lease"]["has_moved"]
-    assert store["lease"]["unmoved_s"] < 1
-    assert store["age_s"] < 1
+    assert store["lease"]["unmoved_s"] < taken
+    assert store["age_s"] < taken
     assert store["unreadable"] == []
     assert store["results"]["missing"] == []
     assert store["results"]["named"] >= 3
@@ -202,17 +206,19 @@ def test_a_holder_that_is_gone(evolving: Home, copy: Path) -> None:
     patient.watch_lease(0.3)
     lease = patient.ask("status")["store"]["lease"]
     assert (lease["state"], lease["has_moved"]) == (None, False)
-    assert 0.3 <= lease["unmoved_s"] < 3
+    assert lease["unmoved_s"] >= 0.3
     _rewrite_cluster(copy, ttl=0.06)
     patient = offline(copy)
     patient.watch_lease(None)  # what a holder may take: a third of that, and a second
     assert patient.ask("status")["store"]["lease"]["state"] == "expired"
-    _rewrite_cluster(copy, ttl=3.0)
+    _rewrite_cluster(copy, ttl=6.0)  # 4 s are between "silent" and "expired", for a busy machine
     patient = offline(copy)
     patient.watch_lease(None)
     assert patient.ask("status")["store"]["lease"]["state"] == "silent"
-    shown = evolving.ctl("status", "--store", str(copy), "--lease-seconds", "2.1").stdout
-    assert "lease   not renewed in 2." in shown
+    shown = evolving.ctl("status", "--store", str(copy), "--lease-seconds", "3.1").stdout
+    found = re.search(r"lease   not renewed in (\d+\.\d)", shown)
+    assert found
+    assert float(found[1]) >= 3.1
     _rewrite_cluster(copy, holder="")
     view = evolving.json("status", "--store", str(copy))
     assert (view["store"]["lease"]["state"], view["cluster"]["coordinator"]) == ("released", None)

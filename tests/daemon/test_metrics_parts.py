@@ -101,7 +101,7 @@ def test_a_loop_that_hangs_does_not_hang_the_scrape(loop: asyncio.AbstractEventL
     for least in (PATIENCE, 2 * PATIENCE):
         begun = time.monotonic()
         stale = collected(collector)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20  # and not the half minute for which it hangs
         assert stale["reads"] == 1
         assert stale["metrics_age_seconds"] >= least
         assert stale["event_loop_lag_seconds"] >= PATIENCE
@@ -232,7 +232,7 @@ def test_requests_for_which_no_thread_was_left_take_no_room(monkeypatch: pytest.
 def test_the_page_is_served_at_addresses_of_both_families() -> None:
     port = page.MetricsPage(0, Empty()).port
     for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
-        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=30) as answer:
             assert b"process_cpu_seconds_total" in answer.read()
 
 
@@ -250,5 +250,5 @@ def test_the_page_needs_no_name_of_the_machine(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(socket, "gethostbyaddr", no_answer)
     monkeypatch.setattr(socket, "getfqdn", no_answer)
     port = page.MetricsPage(0, Empty()).port
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         assert answer.status == 200

@@ -26,7 +26,7 @@ BITS = {"bits": 64}
 class Bench:
     """A pool, and what it has said so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, time_out: float) -> None:
         self.events: list[Event] = []
         self.faults: list[BaseException] = []
         """What ended the watch over the workers; asyncio would only log it."""
@@ -35,7 +35,7 @@ class Bench:
             memory_mb=400,
             batch_size=20,
             generation_seconds=1.0,
-            evaluation_timeout_seconds=TIME_OUT,
+            evaluation_timeout_seconds=time_out,
             on_event=self._hear,
             on_fault=self.faults.append,
         )
@@ -69,9 +69,9 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    """A pool that is gone afterwards."""
-    made = Bench()
+async def bench(time_out: float = TIME_OUT) -> AsyncIterator[Bench]:
+    """A pool that is gone afterwards, whose evaluations may take `time_out` seconds."""
+    made = Bench(time_out)
     try:
         yield made
     finally:

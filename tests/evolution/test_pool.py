@@ -227,7 +227,7 @@ def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
             await b.next(IslandReported)
             begun = time.monotonic()
             await b.pool.finish(20)
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 15
             await gone(int(note.read_text()))
 
     asyncio.run(scene())
@@ -268,7 +268,7 @@ def test_processes_that_a_problem_starts_are_paid_for() -> None:
     code = "subprocess.run([sys.executable, '-S', '-c', 'import time\\nwhile time.process_time() < 0.1: pass'])"
 
     async def scene() -> None:
-        async with bench() as b:
+        async with bench(time_out=60) as b:
             await b.ready()
             b.pool.start_island(obedient(code, evaluations=5))
             counters = (await b.next(IslandReported)).snapshot.counters
@@ -516,18 +516,18 @@ def test_a_worker_with_nothing_to_do_is_idle_before_it_says_so_and_that_counts_o
             await b.ready()
             loop = asyncio.get_running_loop()
             begun, idle = loop.time(), [b.pool.spent().idle]
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
             idle.append(b.pool.spent().idle)
             b.pool.verify(verify())  # The answer does not say how long it was idle.
             await b.next(Verified)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
             b.pool.start_island(start())
             idle.append(b.pool.spent().idle)
             await b.next(IslandReported)
             idle.append(b.pool.spent().idle)
             assert idle == sorted(idle)
-            assert idle[1] - idle[0] > 0.45
+            assert idle[1] - idle[0] > 0.95
             # A worker is idle from its first word on, which is underway a moment before the pool hears it.
-            assert 0.9 < idle[2] - idle[0] <= idle[3] - idle[0] < loop.time() - begun + 0.3
+            assert 1.9 < idle[2] - idle[0] <= idle[3] - idle[0] < loop.time() - begun + 0.8
 
     asyncio.run(scene())

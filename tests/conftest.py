@@ -1,8 +1,10 @@
 """Counts which rows of the state tables the tests take, so that one of them can see to it that all are; marks the
-tests of whole clusters as long; and sees to it that Ctrl-C reaches what tests start."""
+tests of whole clusters as long; and sees to it that Ctrl-C reaches what tests start, and that what whoever runs the
+tests has set up for themselves does not."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import Counter
 from enum import StrEnum
@@ -35,6 +37,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+# Settings, the kind of platform, a bucket, and a proxy, through which no server of a test is found.
+PLATFORMS = ("KAGGLE_", "COLAB_", "PAPERSPACE_")
+USERS_OWN = ("DISTEVO_", *PLATFORMS, "GOOGLE_", "STORAGE_EMULATOR_HOST", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+for name in list(os.environ):
+    if name.startswith(USERS_OWN) or name.lower().endswith("_proxy"):
+        del os.environ[name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

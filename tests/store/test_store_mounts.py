@@ -89,7 +89,8 @@ def test_refusal_says_what_to_do_and_makes_nothing(tmp_path: Path, monkeypatch: 
     """With a list of mounts in which this very folder is a stick."""
     stick = tmp_path / "stick"
     stick.mkdir()
-    (tmp_path / "mountinfo").write_text(f"{MOUNTS}40 28 8:9 / {stick} rw - vfat /dev/sde1 rw\n")
+    written = str(stick).replace(" ", r"\040")
+    (tmp_path / "mountinfo").write_text(f"{MOUNTS}40 28 8:9 / {written} rw - vfat /dev/sde1 rw\n")
     monkeypatch.setattr(mounts, "MOUNTINFO", tmp_path / "mountinfo")
     check_file_system(tmp_path / "beside")
     (tmp_path / "link").symlink_to(stick)

@@ -33,11 +33,11 @@ def test_values_and_their_sources(home: Path) -> None:
     assert (shown.exit_code, shown.stderr) == (0, "")
     lines = {line.split()[0]: line.split()[1:] for line in shown.stdout.splitlines()}
     assert list(lines) == [setting.name for setting in SETTINGS]
-    assert lines["batch_size"] == ["7", str(file), "line", "1:", "batch_size"]
+    assert lines["batch_size"] == f"7 {file} line 1: batch_size".split()
     assert lines["workers"] == ["1", "flag", "--workers"]
     assert lines["enable_compression"] == ["false", "flag", "--enable-compression"]
     assert lines["lease_ttl"] == ["20", "environment", "DISTEVO_LEASE_TTL"]
-    assert lines["state_dir"] == [str(home / ".local/state/distevo"), "default"]
+    assert lines["state_dir"] == f"{home}/.local/state/distevo default".split()
 
 
 def test_explain(home: Path) -> None:

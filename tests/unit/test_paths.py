@@ -4,6 +4,8 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,8 +69,15 @@ def test_a_runtime_folder_of_another_user_is_passed_over(tmp_path: Path) -> None
     assert paths.runtime_folder({"XDG_RUNTIME_DIR": str(runtime)}, tmp_path) == tmp_path / "run"
 
 
-def test_each_state_folder_has_a_socket_of_its_own(tmp_path: Path) -> None:
-    runtime = tmp_path / "r"
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket, wherever those of tests are."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_each_state_folder_has_a_socket_of_its_own(tmp_path: Path, short_path: Path) -> None:
+    runtime = short_path / "r"
     runtime.mkdir()
     environ = {"XDG_RUNTIME_DIR": str(runtime)}
     one = paths.control_socket(tmp_path / "a", environ)
@@ -89,11 +98,11 @@ def test_a_state_folder_that_is_a_link_to_itself_has_none(tmp_path: Path) -> Non
         paths.control_socket(loop, {})
 
 
-def test_a_socket_is_never_longer_than_a_socket_can_be(tmp_path: Path) -> None:
+def test_a_socket_is_never_longer_than_a_socket_can_be(short_path: Path) -> None:
     context = zmq.Context.instance()
     seen = set()
     for depth in range(1, 60):
-        state = tmp_path / ("ü" * depth)
+        state = short_path / ("ü" * depth)
         socket = paths.control_socket(state, {})
         assert len(os.fsencode(socket)) <= 107
         seen.add(socket.parent == state / "run")
@@ -105,9 +114,9 @@ def test_a_socket_is_never_longer_than_a_socket_can_be(tmp_path: Path) -> None:
     assert seen == {True, False}, "no folder was too deep, or every one"
 
 
-def test_a_socket_of_the_longest_path_binds(tmp_path: Path) -> None:
-    room = paths.SOCKET_PATH_LIMIT - len(os.fsencode(tmp_path)) - 1
-    longest = tmp_path / ("s" * room)
+def test_a_socket_of_the_longest_path_binds(short_path: Path) -> None:
+    room = paths.SOCKET_PATH_LIMIT - len(os.fsencode(short_path)) - 1
+    longest = short_path / ("s" * room)
     with zmq.Context.instance().socket(zmq.ROUTER) as server:
         server.bind(f"ipc://{longest}")
         assert longest.is_socket()

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def test_a_second_daemon_is_refused_and_told_who_runs(tmp_path: Path, processes:
     with pytest.raises(AlreadyRunning) as caught:
         StateLock(tmp_path).acquire(SOCKET)
     assert str(caught.value) == (
-        f"another distevod (pid {first.pid}) runs on {tmp_path}; stop it with `distevod stop --state-dir {tmp_path}`"
+        f"another distevod (pid {first.pid}) runs on {tmp_path}; "
+        f"stop it with `distevod stop --state-dir {shlex.quote(str(tmp_path))}`"
     )
     assert caught.value.holder == holder(tmp_path) == Holder(first.pid, SOCKET)
     with StateLock(tmp_path / "another").acquire(SOCKET):

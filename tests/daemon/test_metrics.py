@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def test_figures_of_a_run_are_those_of_the_status(daemon: Daemon) -> None:
 
 
 def test_a_run_that_goes_on(daemon: Daemon) -> None:
+    begun, sent = time.monotonic(), scrape(daemon).figure("worker_seconds_total", doing="sending")
     run = daemon.submit(reference="onemax", data=HARD, islands_per_task=2, evaluations=10**9)
     wait_for(lambda: daemon.ask(do="islands")["islands"], "islands in hand")
     saved = daemon.status()["checkpoints"]["saved"]
@@ -160,7 +162,8 @@ def test_a_run_that_goes_on(daemon: Daemon) -> None:
     assert page.figure("checkpoint_cpu_seconds_total", part="event_loop") > 0
     for doing in ("idle", "packing", "merging"):  # Two islands here exchange programs.
         wait_for(lambda: scrape(daemon).figure("worker_seconds_total", doing=doing) > 0, doing)  # noqa: B023
-    assert 0 <= page.figure("worker_seconds_total", doing="sending") < 1  # Nobody waits for a daemon that is well.
+    # A daemon that is well keeps its two workers from little of their time.
+    assert 0 <= page.figure("worker_seconds_total", doing="sending") - sent < 2 * (time.monotonic() - begun) / 4
     assert page.figure("checkpoint_age_seconds") < 5
     daemon.ask(do="command", verb="cancel", run=run)
     wait_for(lambda: run not in runs_named(scrape(daemon)), "the run to be over")

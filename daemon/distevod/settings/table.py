@@ -289,7 +289,7 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(1, 9),
         6,
         "",
-        "The zlib level of checkpoints.",
+        "The zlib level of checkpoints; the last before an end has 1.",
         "6, a balance of time and size.",
         "1 to 3 are fast, for frequent checkpoints; 9 is smallest and slowest, for large populations.",
     ),

@@ -25,7 +25,11 @@ class Emulator:
 
     def __enter__(self) -> Self:
         self._start()
-        wait_for(self._answers, "the emulator to answer")
+        try:
+            wait_for(self._answers, "the emulator to answer")
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def _start(self) -> None:
@@ -46,6 +50,9 @@ class Emulator:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         self._process.kill()
         self._process.wait()
 

@@ -56,6 +56,8 @@ class Merging:
         self._foreman, self._standing, self._news, self._send = foreman, standing, news, send
         self._plan = Plan(epoch=0, version=0)
         self._merged: dict[TaskId, Population] = {}
+        self._unlooked: set[TaskId] = set()
+        """Merged since `validate` looked last: a population does not change."""
         self._wished_at: dict[str, float] = {}
         """When each member was last sent wishes."""
         self._wishing: set[str] = set()
@@ -183,6 +185,7 @@ class Merging:
             self.received += len(programs)
             self.known += sum(program.key in here for program in programs)
             self._merged[task] = distinct([here, programs], self.limit)
+            self._unlooked.add(task)
 
     # --- the plan --------------------------------------------------------------------------------
 
@@ -207,7 +210,12 @@ class Merging:
 
     def validate(self) -> None:
         """Raises LocalProtocolError when more is held than may be, or one thing twice."""
+        most = self.limit
         for task, population in self._merged.items():
+            if len(population) > most or not self._is_open(task):
+                raise LocalProtocolError(f"{len(population)} programs of {task} merged, of which {most} are wanted")
+        for population in map(self.of, self._unlooked):
             behaviours = {program.behaviour or program.key for program in population}
-            if len(population) > self.limit or len(behaviours) < len(population) or not self._is_open(task):
-                raise LocalProtocolError(f"{len(population)} programs of {task} merged, {len(behaviours)} behaviours")
+            if len(behaviours) < len(population):
+                raise LocalProtocolError(f"{len(population)} programs merged of {len(behaviours)} behaviours")
+        self._unlooked.clear()

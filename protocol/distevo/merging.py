@@ -82,7 +82,8 @@ class Merging:
 
     def best(self, task: TaskId) -> Program | None:
         """The best that is known here of a task, whoever found it."""
-        return min((best for p in (*self._own(task), self.of(task)) if (best := p.best) is not None), default=None)
+        found = [best for population in (*self._own(task), self.of(task)) if (best := population.best) is not None]
+        return min(found, default=None)
 
     def all(self, task: TaskId) -> Population:
         """All that is known here of a task: its islands that are in hand, and what came from others."""
@@ -141,13 +142,14 @@ class Merging:
         held: dict[TaskId, list[float]] = {}
         found: dict[TaskId, str] = {}
         for island, (member, progress) in self._standing.islands.items():
-            task = island[:2]
-            if not progress.best or not self.may_ask(member, task):
+            if not progress.best:
                 continue
+            task = island[:2]
             if task not in held:
                 best = self.best(task)
                 held[task] = told_fitness(best.fitness if best is not None else None)
-            if progress.best > held[task]:
+            # Few have better, and most of these may be asked.
+            if progress.best > held[task] and self.may_ask(member, task):
                 held[task], found[task] = progress.best, member
         return found
 

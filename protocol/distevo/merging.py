@@ -197,6 +197,7 @@ class Merging:
         for task in list(self._merged):
             if not self._is_open(task) or task[0] in anew:
                 del self._merged[task]
+                self._unlooked.discard(task)
         for member in [member for member in self._wished_at if member not in plan.members]:
             del self._wished_at[member]
             self._wishing.discard(member)

@@ -379,11 +379,11 @@ class Contract:
         """Check one outcome of `evaluate`, `evaluate_batch` or `sweep`."""
         if outcome is None:
             return INVALID
-        if isinstance(outcome, (tuple, list)):
-            raise self._spoilt(
-                member, f"returned {_shown(outcome)}", "return a number, or of several {'fitness': (first, second)}"
-            )
         if not isinstance(outcome, Mapping):
+            if isinstance(outcome, (tuple, list)):
+                raise self._spoilt(
+                    member, f"returned {_shown(outcome)}", "return a number, or of several {'fitness': (first, second)}"
+                )
             return Evaluation(self._fitness(member, (outcome,)), False, b"", None)
         if "fitness" not in outcome:
             raise self._spoilt(

@@ -119,7 +119,7 @@ class Merging:
             return {}
         made: dict[str, list[Wish]] = {}
         with self.stopwatch.of("periodic"):
-            better = list(self._better().items())
+            better = list(self._better(name for name in members if name in due).items())
             # Beginning where the last wishes ended, so that no task waits for ever behind those that improve.
             first = self.wished_for % len(better) if better else 0
             for task, member in better[first:] + better[:first]:
@@ -137,20 +137,20 @@ class Merging:
     def _is_due(self, member: str, now: float) -> bool:
         return now + self._early >= self._wished_at.get(member, -self._interval) + self._interval
 
-    def _better(self) -> dict[TaskId, str]:
-        """By task, who has a better program of it than is known here: of these, who has the best."""
-        held: dict[TaskId, list[float]] = {}
+    def _better(self, members: Iterable[str]) -> dict[TaskId, str]:
+        """By task that one of these members works on, who has a better program of it than is known here: of all members
+        that have one, who has the best."""
         found: dict[TaskId, str] = {}
-        for island, (member, progress) in self._standing.islands.items():
-            if not progress.best:
+        for task in dict.fromkeys(island[:2] for name in members for island in self._standing.named(name)):
+            if (entry := self._plan.open_task(*task)) is None:
                 continue
-            task = island[:2]
-            if task not in held:
-                best = self.best(task)
-                held[task] = told_fitness(best.fitness if best is not None else None)
-            # Few have better, and most of these may be asked.
-            if progress.best > held[task] and self.may_ask(member, task):
-                held[task], found[task] = progress.best, member
+            best = self.best(task)
+            held = told_fitness(best.fitness if best is not None else None)
+            told = (self._standing.islands.get(IslandId(*task, index)) for index in range(len(entry.islands)))
+            for member, progress in filter(None, told):
+                # Few have better, and most of these may be asked.
+                if progress.best > held and self.may_ask(member, task):
+                    held, found[task] = progress.best, member
         return found
 
     def wished(self, sender: str, wishes: list[Wish], now: float) -> None:

@@ -51,7 +51,7 @@ class Standing:
         """By member and run, what it told of its pace; other members only."""
         self.pace = Pace()
         self.tally = Tally()
-        self._told: dict[str, tuple[str, set[IslandId]]] = {}
+        self._told: dict[str, tuple[str, tuple[IslandId, ...]]] = {}
         """By member, its boot and the islands that it last named."""
         self._progress: dict[str, Progress] = {}
         self._has_followed = False
@@ -66,15 +66,15 @@ class Standing:
         else:
             self.generation_time.pop(member, None)
         named = {IslandId(progress.run, progress.task, progress.island): progress for progress in heartbeat.islands}
-        spoke, named_before = self._told.get(member, (boot, set()))
-        for island in named_before - named.keys():
-            if island in self.islands and self.islands[island][0] == member:
+        spoke, named_before = self._told.get(member, (boot, ()))
+        for island in named_before:
+            if island not in named and island in self.islands and self.islands[island][0] == member:
                 if spoke == boot:
                     del self.islands[island]
                 else:
                     # What its last boot had begun nobody has, until somebody names it.
                     self.islands[island] = NOBODY, self.islands[island][1]
-        self._told[member] = boot, set(named)
+        self._told[member] = boot, tuple(named)
         self.waiting[member] = set(list(named)[max(len(named) - heartbeat.waiting, 0) :])
         diversity = dict(zip(named, heartbeat.diversity, strict=False))
         is_complete = len(heartbeat.diversity) == len(heartbeat.islands)
@@ -94,6 +94,10 @@ class Standing:
         is_new = self.refusals.get(member, {}) != heartbeat.refuses
         self.refusals[member] = dict(heartbeat.refuses)
         return is_new
+
+    def named(self, member: str) -> tuple[IslandId, ...]:
+        """The islands that another member named last."""
+        return self._told[member][1] if member in self._told else ()
 
     def own(self, member: str, work: IslandWork, before: Counters, now: float) -> None:
         """An island here has finished a generation; `before`: what it had done until then."""

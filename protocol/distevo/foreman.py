@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from distevo.alarms import NEVER
 from distevo.block import pack
 from distevo.checkpoint import Counters, IslandSnapshot, latest, restore
 from distevo.convergence import SWEEP_OVER
@@ -26,6 +25,7 @@ from distevo.resting import Resting
 from distevo.result import text_of
 from distevo.run import Budget, Run
 from distevo.rungs import climb, is_spent
+from distevo.set_aside import STORE_AWAY, SetAside
 from distevo.slots import Slot, Slots
 from distevo.warm_start import seeds
 from distevo.work import (
@@ -40,7 +40,6 @@ from distevo.work import (
     states_of,
 )
 
-STORE_AWAY = "its store does not answer"
 REREAD_SECONDS = 300.0
 """After which the object of a run is read again that could not be read."""
 ISLANDS_AHEAD = 2
@@ -74,22 +73,23 @@ class Foreman:
         tells one that nothing was done here; `refused` is told of a run that cannot be worked on here, and `given_up`
         of each island whose state is let go of.
         """
-        self._owner, self._room, self._patience = owner, room, patience
+        self._owner, self._room = owner, room
         self._slots, self._outbox, self._library, self._news = slots, outbox, library, news
         self._next_sequence, self._may_run = next_sequence, may_run
         self._intake = Intake(outbox, library, is_alive, self._fetched)
         self._resting = Resting(library, news, next_sequence=next_sequence, fit=self.fit, refuse=self._refuse)
-        self._part, self._tell_unbegun, self._tell_refused, self._given_up = part, unbegun, refused, given_up
+        self._aside = SetAside(outbox, patience, refused)
+        self.next_deadline = self._aside.next_deadline
+        """When `tick` has something to do."""
+        self._part, self._tell_unbegun, self._given_up = part, unbegun, given_up
         self.islands: dict[IslandId, IslandWork] = {}
-        self.refused: dict[str, str] = {}
+        self.refused = self._aside.reasons
         """Runs that this platform cannot work on, and why."""
         self.generated: Callable[[IslandWork, Counters, float], None] = lambda _work, _before, _now: None
         """Told of each generation that an island had, with what had been done before it."""
         self.is_working = False
         self._plan = Plan(epoch=0, version=0)
         self._queue: dict[IslandId, IslandPlace] = {}
-        self._waits_until: dict[str, float] = {}
-        """How long the objects of runs are waited for that are being read: for ever, once others may have the run."""
         self._held: dict[IslandId, tuple[str, str | None]] = {}
         """Islands of which this boot had a state at some time, which its checkpoints may hold, and in which life."""
         self._passed_on: dict[IslandId, int] = {}
@@ -113,8 +113,7 @@ class Foreman:
         self._passed_on = {
             island: grant for island, grant in self._passed_on.items() if self._place_of(island) is not None
         }
-        for name in [name for name in self.refused if name not in plan.runs or name in anew]:
-            del self.refused[name]
+        self._aside.keep(plan.runs.keys() - anew)
         mine = outline.owned(self._owner)
         # Theirs now, and ours before, but under no plan that was followed here: whoever has them need not wait for us.
         missed = [island for island in outline.given_away(self._owner) if not self._knows(island)]
@@ -302,12 +301,12 @@ class Foreman:
         # Of a run that was cancelled and goes on, it may have been told that there was nothing to tell.
         self._news.take_back(island)
         name = self._plan.runs[island.run].object
-        self._waits_until.setdefault(name, now + self._patience)
+        self._aside.wait(name, now)
         self._library.run(name, lambda run, reason, now: self._has_run(work, name, run, reason, now), now)
 
     def _has_run(self, work: IslandWork, object_name: str, run: Run | None, reason: str, now: float) -> None:
         name = work.id.run
-        if self._waits_until.pop(object_name, None) is not None and self._life_of(work.id)[0] == object_name:
+        if self._aside.came(object_name) and self._life_of(work.id)[0] == object_name:
             self._take_back(name, STORE_AWAY, now)
         if work.stage is not Stage.FETCHING:
             return
@@ -322,32 +321,20 @@ class Foreman:
 
     def _take_back(self, name: str, refusal: str, now: float) -> None:
         """The object of a run that could not be read may have been mended."""
-        if self.refused.get(name) == refusal:
-            del self.refused[name]
-            self._tell_refused()
+        if self._aside.take_back(name, refusal):
             self.fill(now)
 
     def somebody_is_gone(self, now: float) -> None:
         """Another member is dead, or has left: nothing is waited for from it."""
         self._intake.look(now)
 
-    def next_deadline(self) -> float:
-        """When `tick` has something to do."""
-        if not self._waits_until:
-            return NEVER  # As nearly always, and it is asked after every event.
-        return min(self._waits_until.values())
-
     def tick(self, now: float) -> None:
         """What cannot even be begun here, others may have: the store has not given the run's object for long."""
-        if now < self.next_deadline():
-            return
-        for name, until in self._waits_until.items():
-            if until <= now:
-                self._waits_until[name] = NEVER
-                for work in list(self.islands.values()):
-                    if work.life[0] == name and work.is_fetching and work.run is None:
-                        self._refuse(work.id.run, STORE_AWAY)
-        self.fill(now)
+        if overdue := self._aside.overdue(now):
+            for work in list(self.islands.values()):
+                if work.life[0] in overdue and work.is_fetching and work.run is None:
+                    self._refuse(work.id.run, STORE_AWAY)
+            self.fill(now)
 
     def handed_over(self, owner: str, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""
@@ -424,11 +411,7 @@ class Foreman:
 
     def _refuse(self, name: str, reason: str) -> None:
         """This platform cannot work on a run: take no island of it, and say why."""
-        if name not in self.refused:
-            self.refused[name] = reason
-            self._tell_refused()
-            level = "warning" if reason == STORE_AWAY else "error"
-            self._outbox.log(level, "a run is set aside", run=name, reason=reason)
+        self._aside.add(name, reason)
         for work in [work for work in self.islands.values() if work.id.run == name]:
             if work.stage is not Stage.PARTING:
                 place = self._place_of(work.id)

@@ -12,7 +12,6 @@ from distevo.cluster import decode_cluster, encode_cluster
 from distevo.codec import decode, encode
 from distevo.command import Verb
 from distevo.events import IslandId, LinkOpened, Outcome, Received
-from distevo.foreman import STORE_AWAY
 from distevo.instructions import CreateObject, DeleteObject, ListObjects, ReadObject, StoreInstruction
 from distevo.intake import HAND_OVER_SECONDS
 from distevo.keeper import RETRY_SECONDS
@@ -22,6 +21,7 @@ from distevo.names import INBOX
 from distevo.news import Report
 from distevo.plan import MemberPlan, MemberState, Plan, RunState
 from distevo.run import Budget
+from distevo.set_aside import STORE_AWAY
 from distevo.speech import heartbeat
 from distevo.work import Stage
 from tests.node.test_leavers import together

@@ -608,6 +608,11 @@ class Foreman:
         """The states for a checkpoint, without those that hold nothing yet."""
         return [work.settle_immigrants() for work in self.islands.values() if work.is_begun]
 
+    @property
+    def handed_on(self) -> set[IslandId]:
+        """The islands that are on their way to another owner, each in its last state."""
+        return {work.id for work in self.islands.values() if work.stage is Stage.PARTING}
+
     def validate(self) -> None:
         """Raises LocalProtocolError when slots, places and stages contradict each other."""
         live = sum(work.is_live for work in self.islands.values())

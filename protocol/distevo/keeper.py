@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -142,11 +142,23 @@ class Keeper:
         return max(soonest, self._changed_at + self._seconds)
 
     def save(
-        self, cluster: str, islands: Iterable[IslandSnapshot], resource_usage: dict[str, float], now: float
+        self,
+        cluster: str,
+        islands: Iterable[IslandSnapshot],
+        resource_usage: dict[str, float],
+        now: float,
+        handed: Container[IslandId] = (),
     ) -> int:
-        """Write a checkpoint of these islands, or of those of them that one object has room for; returns its number."""
+        """Write a checkpoint of these islands, or of those of them that one object has room for; returns its number.
+
+        `handed`: islands that are on their way to another owner. Their last states keep the number under which they are
+        sent: under a later one nobody would know of this object that all that it holds is in hand elsewhere.
+        """
         sequence = self.next_sequence()
-        stamped = [msgspec.structs.replace(island, sequence=sequence) for island in self._next_of(list(islands))]
+        stamped = [
+            island if id_of(island) in handed else msgspec.structs.replace(island, sequence=sequence)
+            for island in self._next_of(list(islands))
+        ]
         self._writing, self._last_at = (sequence, marks_of(stamped)), now
         checkpoint = Checkpoint(
             cluster=cluster,
@@ -244,7 +256,8 @@ class Keeper:
     def _forget(self, marks: list[Mark]) -> None:
         """An object with these marks goes: it covers nothing any more."""
         for mark in marks:
-            held = self._held[mark.island, mark.grant]
-            del held[mark.sequence]
+            held = self._held.get((mark.island, mark.grant), {})
+            # A state that was handed over has one number in several objects.
+            held.pop(mark.sequence, None)
             if not held:
-                del self._held[mark.island, mark.grant]
+                self._held.pop((mark.island, mark.grant), None)

@@ -537,7 +537,8 @@ class Node:
     def _checkpoint(self, now: float) -> None:
         record = self.lease.record
         cluster = record.cluster if record else ""
-        sequence = self.keeper.save(cluster, self.foreman.snapshots(), self._resource_usage, now)
+        handed = self.foreman.handed_on
+        sequence = self.keeper.save(cluster, self.foreman.snapshots(), self._resource_usage, now, handed)
         self.exchange.saving(sequence, self.keeper.on_its_way)
 
     def may_run(self, run: Run) -> str | None:

@@ -7,16 +7,16 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from distevo.checkpoint import decode_checkpoint
+from distevo.checkpoint import IslandSnapshot, decode_checkpoint, restore
 from distevo.cluster import ClusterRecord, decode_cluster
 from distevo.command import Verb
 from distevo.events import IslandId, Outcome
 from distevo.handover import HandOver
 from distevo.instructions import CreateObject, ReadObject, ReplaceObject, StoreInstruction
-from distevo.keeper import Mark
+from distevo.keeper import Mark, id_of
 from distevo.ledger import Ledger
 from distevo.member import Announcement
-from distevo.names import CHECKPOINTS, MAIL, PLANS
+from distevo.names import CHECKPOINTS, MAIL, PLANS, checkpoint_of
 from distevo.orders import MAX_DENIED
 from distevo.phase import Phase
 from distevo.plan import MemberPlan, MemberState, Plan, decode_plan
@@ -165,6 +165,22 @@ def test_who_is_drained_waits_for_what_is_durable_and_not_for_whoever_takes_it()
     assert all(saved(first, island)[-1] == 1 for island in theirs)
     together([first, second], lambda: theirs <= first.running.keys(), 30)
     assert all(first.running[island].snapshot.generation == 1 for island in theirs)
+
+
+def test_whoever_takes_what_was_handed_over_has_all_that_the_last_checkpoint_of_it_holds() -> None:
+    """Else that would lie in the store until the task is closed, and be listed and read by each new owner."""
+    first, second = cluster()
+    sent: dict[IslandId, IslandSnapshot] = {}
+    second.node.handover._send = lambda _, state: sent.update({id_of(state): state})
+    first.order(Verb.DRAIN, member="b", boot="b0")
+    together([first, second], lambda: second.exit is not None)
+    last = max((name for name in first.objects if name.startswith(f"{CHECKPOINTS}b-b0/")), key=checkpoint_of)
+    left = {id_of(state): state for state in decode_checkpoint(first.objects[last][0]).islands}
+    assert len(sent) == 2
+    for island, state in sent.items():
+        taken = restore([state], state.grant + 1)
+        assert taken is not None
+        assert left[island].sequence <= taken.cover[left[island].grant]
 
 
 def test_the_coordinator_hands_over_its_islands_and_then_the_lease() -> None:

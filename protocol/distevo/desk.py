@@ -66,8 +66,8 @@ class Desk:
         """Since when each object is being read."""
         self._cleared: set[str] = set()
         """Handled objects of which that is durable."""
-        self._read: dict[str, bytes] = {}
-        """What was read while others of the same listing are still being read."""
+        self._read: dict[str, tuple[float, bytes]] = {}
+        """What was read while others of the same listing are still being read, and when that listing came."""
         self._left_alone: set[str] = set()
         """Objects of a newer distevo, and what somebody else has put there."""
         self.is_open = False
@@ -139,16 +139,17 @@ class Desk:
             self.look(now)
 
     def _arrived(self, name: str, answer: StoreAnswer, now: float) -> None:
-        del self._reading[name]
+        since = self._reading.pop(name)
         if answer.outcome is Outcome.DONE:
-            self._read[name] = answer.data
+            self._read[name] = since, answer.data
         self._take_in_read(now)
 
     def _take_in_read(self, now: float) -> None:
-        """Take in what was read, unless more may be read soon."""
-        if any(now < since + READ_SECONDS for since in self._reading.values()):
-            return
-        read, self._read = self._read, {}
+        """Take in what was read, unless more of the same listing, or of one before it, may be read soon."""
+        awaited = min((since for since in self._reading.values() if now < since + READ_SECONDS), default=NEVER)
+        # Nothing waits for what was listed later: where something always comes, it would wait for ever.
+        read = {name: data for name, (since, data) in self._read.items() if since < awaited}
+        self._read = {name: found for name, found in self._read.items() if name not in read}
         for known in sorted(read, key=in_order):
             handled = self._ledger.plan.handled
             if self.is_open and known not in handled and self.take_in(known, read[known], now):

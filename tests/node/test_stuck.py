@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from distevo.checkpoint import Counters
-from distevo.command import Verb
+from distevo.command import Command, Verb, encode_command
 from distevo.events import Death, InboxChanged, IslandId, Outcome, WorkerDied
 from distevo.foreman import REREAD_SECONDS
-from distevo.instructions import DeleteObject, ReadObject, StoreInstruction
+from distevo.instructions import DeleteObject, Instruction, ReadObject, StoreInstruction
 from distevo.joining import ANNOUNCE_SECONDS
-from distevo.names import INBOX_MEMBERS, inbox_run
+from distevo.names import INBOX_COMMANDS, INBOX_MEMBERS, inbox_command, inbox_run
 from distevo.news import Report
 from distevo.orders import check_run
 from distevo.plan import RunState
@@ -50,6 +50,38 @@ def test_what_was_read_with_one_that_cannot_be_waits_a_moment_only() -> None:
     name = world.order(Verb.PAUSE)
     world.pass_time(20)
     assert world.node.outcome(name) == "accepted"
+
+
+class SlowInbox(World):
+    """A store that takes longer to give what lies in the inbox than passes from one listing to the next."""
+
+    late: list[ReadObject]
+
+    def do(self, instructions: list[Instruction]) -> None:
+        for order in instructions:
+            if isinstance(order, ReadObject) and order.name.startswith(INBOX_COMMANDS):
+                self.late.append(order)
+            else:
+                super().do([order])
+
+
+def test_what_comes_without_end_holds_up_nothing_that_was_read() -> None:
+    world = SlowInbox(workers=1)
+    world.late = []
+    world.submit(tasks=1)
+    first = inbox_command("00")
+    world.objects[first] = encode_command(Command(verb=Verb.PAUSE, run="r")), 1
+    for second in range(20):
+        world.feed(InboxChanged())
+        world.pass_time(1)
+        # One is read when the next has been listed.
+        for order in world.late[:-1] if second else ():
+            world.feed(world._carry_out(order))
+        del world.late[:-1]
+        another = Command(verb=Verb.PRIORITY, run="r", priority=second)
+        world.objects[inbox_command(f"{second + 1:02x}")] = encode_command(another), 1
+    assert world.node.outcome(first) == "accepted"
+    assert world.plan.runs["r"].priority > 10
 
 
 def test_an_inbox_object_that_cannot_be_read_holds_up_no_takeover() -> None:

@@ -316,7 +316,8 @@ class Dispatch:
         """A link is open."""
         table = self._node.table
         table.link_made(greeting.member, now)
-        table.heard(greeting.member, greeting.boot, now, incarnation=greeting.incarnation)
+        # Its first heartbeat comes an interval later, and that is a setting of its own.
+        table.heard(greeting.member, greeting.boot, now, greeting.heartbeat_interval, greeting.incarnation)
 
     def unlinked(self, member: str, boot: str, is_evidence: bool, behind: list[str], now: float) -> None:
         """A link is gone."""

@@ -35,6 +35,9 @@ LONGEST_INTERVAL = 600.0
 """Seconds that a path's interval counts for at most: members state their own, and none may ask to be immortal."""
 LAG_SECONDS = 1.0
 """A loop that was late by more than this may have missed what it was told."""
+LAG_TIMEOUTS = 2
+"""Whoever was silent for so many timeouts, without the time by which we were late, is not excused by that any more: a
+loop that is late again and again would find nobody dead."""
 MAX_INCARNATION = 2**53
 """The largest that a message can carry."""
 
@@ -133,6 +136,8 @@ class _Member:
     """The latest of all (heard + the path's timeout): a word through a quick path takes nothing from a slow one."""
     graced_until: float = -NEVER
     """Until then silence does not count, whatever was heard."""
+    late: float = 0.0
+    """Seconds by which our loop was late since the member was heard."""
     redial_at: float = NEVER
     """When a closed link counts as lost; never, if the link is open or the member was heard since it closed."""
     suspected_at: float = 0.0
@@ -144,7 +149,7 @@ class _Member:
     def begin(self, boot: str, now: float, timeout: float) -> None:
         """Forget the life of the boot before, if there was one."""
         self.boot, self.incarnation, self.heard_at, self.followed_at, self.timeout = boot, 0, None, now, timeout
-        self.heard_until, self.graced_until, self.redial_at = -NEVER, now + timeout, NEVER
+        self.heard_until, self.graced_until, self.redial_at, self.late = -NEVER, now + timeout, NEVER, 0.0
 
     def due(self) -> float:
         """When time alone changes its state."""
@@ -226,7 +231,7 @@ class MemberTable:
         if incarnation is not None and is_higher:
             entry.incarnation = incarnation
         timeout = self._timeout if interval == 0.0 else self._path_timeout(interval)
-        entry.heard_at, entry.timeout, entry.redial_at = now, timeout, NEVER
+        entry.heard_at, entry.timeout, entry.redial_at, entry.late = now, timeout, NEVER, 0.0
         if now + timeout > entry.heard_until:
             entry.heard_until = now + timeout
         if entry.heard_until < entry.queued_at:  # it was dead, or its timeout is shorter than a suspicion
@@ -293,9 +298,18 @@ class MemberTable:
             self._schedule(entry)
 
     def lagged(self, seconds: float, now: float) -> None:
-        """Our loop was late by so much: beyond `LAG_SECONDS` all members have grace. To be called before `tick`."""
+        """Our loop was late by so much: beyond `LAG_SECONDS` all have grace, but for those who were silent for long.
+
+        To be called before `tick`.
+        """
         if seconds > LAG_SECONDS:
-            self.grace(self.members, now)
+            for entry in self.members.values():
+                entry.late += seconds
+            self.grace([member for member in self.members if self._is_excused(member, now)], now)
+
+    def _is_excused(self, member: str, now: float) -> bool:
+        entry = self.members[member]
+        return self.silence(member, now) - entry.late < LAG_TIMEOUTS * entry.timeout
 
     def healthy(self, now: float) -> None:
         """This node is not cut off: a peer spoke, or the store answered. `heard` implies it."""

@@ -193,6 +193,14 @@ EXAMPLES: dict[str, tuple[Script, Timeline]] = {
         [(29.0, lagged(1.5))],
         [(59.0, "a", SUSPECT), (60.0, "a", DEAD)],
     ),
+    "our own lag, again and again: who is dead all the same is found so": (
+        [(29.0, lagged(1.5)), (58.0, lagged(1.5)), (87.0, lagged(1.5))],
+        [(88.0, "a", SUSPECT), (89.0, "a", DEAD)],
+    ),
+    "however long we slept: a full timeout for everybody": (
+        [(29.0, lagged(1.5)), (58.0, lagged(1.5)), (87.0, lagged(9000.0))],
+        [(117.0, "a", SUSPECT), (118.0, "a", DEAD)],
+    ),
     "a lag that may be anybody's is none": (
         [(29.0, lagged(1.0))],
         [(30.0, "a", SUSPECT), (31.0, "a", DEAD)],

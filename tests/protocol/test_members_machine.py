@@ -43,8 +43,15 @@ class Life:
     """Until when."""
     cut: float | None = None
     """When its link closed, or grace began that wait anew."""
+    lags: list[tuple[float, float]] = field(default_factory=list)
+    """(when, by how many seconds we were late)."""
     suspected: float = 0.0
     verdict: float | None = None
+
+    def is_excused(self, now: float) -> bool:
+        """Whether our lag may be why it is silent."""
+        heard, timeout = self.words[-1] if self.words else (self.since, TIMEOUT)
+        return now - heard - sum(seconds for at, seconds in self.lags if at >= heard) < 2 * timeout
 
     @property
     def due(self) -> float | None:
@@ -174,8 +181,10 @@ class MemberMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 1.0, 1.25, 9.0]))
     def lagged(self, seconds: float) -> None:
         self.both("lagged", seconds, self.now)
-        for member in self.lives if seconds > 1.0 else ():
-            self.give_grace(member, 0.0)
+        for member, life in self.lives.items() if seconds > 1.0 else ():
+            life.lags.append((self.now, seconds))
+            if life.is_excused(self.now):
+                self.give_grace(member, 0.0)
 
     @rule()
     def healthy(self) -> None:

@@ -47,6 +47,19 @@ def test_a_coordinator_that_dies_is_replaced_within_seconds() -> None:
         assert report.elections[-1] < 5
 
 
+def test_a_coordinator_that_stands_still_again_and_again_finds_a_dead_member_all_the_same() -> None:
+    members = [{"kind": "server", "workers": 1}, {"kind": "laptop", "workers": 1, "count": 2, "starts_at": 5}]
+    stalls = [{"fault": "suspend", "at": 20 + 14 * at, "member": "server-1", "seconds": 3} for at in range(20)]
+    crash = {"fault": "crash", "at": 100, "member": "laptop-1", "is_silent": True}
+    times = {"heartbeat_interval": 5, "heartbeat_timeout": 15}
+    faults = sorted([*stalls, crash], key=lambda fault: fault["at"])  # type: ignore[arg-type, return-value]
+    report = simulate(scenario_of(SERVERS | {"minutes": 5, "members": members, "times": times, "faults": faults}), 1)
+    assert report.finding is None
+    assert report.takeovers == 1
+    assert report.adoptions
+    assert max(report.adoptions) < 75
+
+
 def test_a_daemon_that_was_started_twice_within_seconds_is_taken_in_at_once() -> None:
     late = SERVERS["members"] + [{"kind": "laptop", "starts_at": 60}]
     crash = {"fault": "crash", "at": 66, "member": "laptop-1", "back_after": 1}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint
+from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, restore
 from distevo.errors import CheckpointError, ObjectError
 from distevo.events import IslandId, ResultEncoded, ResultUnencodable, StoreAnswer, TaskId, Verified
 from distevo.ledger import Ledger
+from distevo.library import TakeSnapshots
 from distevo.merge import PopulationMerger
 from distevo.names import RESULTS, epoch_in, result_name, run_results
 from distevo.news import Report
@@ -26,7 +27,7 @@ from distevo.result import Result, decode_result, finite, text_of
 from distevo.run import Budget, Run
 from distevo.rungs import is_spent, next_rung
 from distevo.verifier import TakeVerdict
-from distevo.work import is_of, population_of
+from distevo.work import is_of, population_of, states_of
 
 FIT_SECONDS = 1.0
 """How long a fit task waits for the last states of its other islands: for their counts and a smaller fit program."""
@@ -36,6 +37,9 @@ REFUTED_SECONDS = 10.0
 Verify = Callable[[Run, str, bytes, TakeVerdict, float], None]
 """Has a guess looked at, by some platform that has the problem: (run, task, genome, then, now)."""
 
+
+Saved = Callable[[Sequence[str], TakeSnapshots, float], None]
+"""Reads all that these owners have in their checkpoints."""
 
 Merge = Callable[[TaskId, Iterable[Iterable[Program]]], Population]
 """Merges the last states of a task's islands, and what is known of the task beside them."""
@@ -79,6 +83,10 @@ class TaskEnd:
     """Whether its states can be written down, for others to go on from."""
     is_due: bool = False
     """It has waited long enough for the states of its other islands."""
+    has_looked: bool = False
+    """Whether what its islands have saved was asked for, since it fails,"""
+    is_looking: bool = False
+    """and is not there yet."""
 
     @property
     def id(self) -> TaskId:
@@ -114,16 +122,18 @@ class Closing:
         verify: Verify,
         withdraw: Callable[[TaskId], None],
         merge: Merge,
+        saved: Saved,
         counted: Callable[[IslandId], tuple[int, int, float]],
         changed: Callable[[], None],
         promoted: Callable[[TaskId], None],
     ) -> None:
-        """`withdraw`: nobody waits any more for a verdict on a task's guess; `counted`: (evaluations, duplicates,
-        seconds) of an island as last heard; `changed`: a task was closed, or `promoted` to a higher rung before that.
+        """`withdraw`: nobody waits any more for a verdict on a task's guess; `saved`: what owners have in their
+        checkpoints; `counted`: (evaluations, duplicates, seconds) of an island as last heard; `changed`: a task was
+        closed, or `promoted` to a higher rung before that.
         """
         self._member, self._boot = member, boot
         self._ledger, self._outbox, self._publish = ledger, outbox, publish
-        self._verify, self._withdraw, self._merge = verify, withdraw, merge
+        self._verify, self._withdraw, self._merge, self._saved = verify, withdraw, merge, saved
         self._counted, self._changed, self._promoted = counted, changed, promoted
         self.ends: dict[TaskId, TaskEnd] = {}
         self._unbegun: set[IslandId] = set()
@@ -309,18 +319,47 @@ class Closing:
             self._consider(end, now)
 
     def _consider(self, end: TaskEnd, now: float) -> None:
-        if not self.is_open or end.stage is not Stage.COLLECTING:
+        if not self.is_open or end.stage is not Stage.COLLECTING or end.is_looking:
             return
         run = self._ledger.plan.runs[end.run.name]
         if run.state is RunState.PAUSED and not end.fit:
             return
         task = run.tasks[end.task]
         if self._is_complete(end, task, run.state is RunState.CANCELLED) or end.is_due or end.failure is not None:
+            if end.failure is not None and not end.has_looked and self._look_for_saved(end, task, now):
+                return
             if end.has_any:
                 end.budget = run.budget
                 self._begin(end, run, now)
             elif run.state is RunState.CANCELLED:
                 self._never_begun(end, task)
+
+    def _look_for_saved(self, end: TaskEnd, task: TaskPlan, now: float) -> bool:
+        """One island's failure ends the task, whose others tell nothing more: what they have saved is read. Whether
+        there is any."""
+        end.has_looked = True
+        islands = [IslandId(*end.id, index) for index in range(len(task.islands)) if index not in end.finals]
+        lacking = {island: task.islands[island.island] for island in islands if self._counted(island)[0]}
+        if not lacking:
+            return False
+        end.is_looking = True
+
+        def read(found: list[IslandSnapshot], _refusal: str, now: float) -> None:
+            if self.ends.get(end.id) is not end:
+                return  # Another member decides by now.
+            end.is_looking = False
+            run = self._ledger.plan.runs[end.run.name]
+            since = run.first_grant_of(end.task)
+            for island, place in lacking.items():
+                states = [state for state in states_of(island, found, run) if state.grant >= since]
+                state = restore(states, place.grant)
+                if state is not None and island.island not in end.finals:
+                    end.finals[island.island], end.rungs[island.island] = state, 0
+            self._consider(end, now)
+
+        owners = (owner for place in lacking.values() for owner in (*place.former, place.owner) if owner)
+        self._saved(list(dict.fromkeys(owners)), read, now)
+        return True
 
     def _is_complete(self, end: TaskEnd, task: TaskPlan, is_cancelled: bool) -> bool:
         for index, place in enumerate(task.islands):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from distevo.alarms import NEVER
 from distevo.attic import Attic
 from distevo.balance import Balance
-from distevo.closing import Closing, Merge, Verify
+from distevo.closing import Closing, Merge, Saved, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId, TaskId
@@ -67,6 +67,7 @@ class Coordinator:
         verify: Verify,
         withdraw: Callable[[TaskId], None],
         merge: Merge,
+        saved: Saved,
         refusals: Mapping[str, str],
         weigher: Weigher,
         threshold: float | None,
@@ -89,6 +90,7 @@ class Coordinator:
             verify,
             withdraw,
             merge,
+            saved,
             standing.counted,
             self._change,
             standing.begins_again,

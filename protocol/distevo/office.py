@@ -106,6 +106,7 @@ class Office:
             verify=node.dispatch.verdicts.verify,
             withdraw=node.dispatch.verdicts.withdraw,
             merge=node.exchange.merging.final,
+            saved=node.library.snapshots,
             refusals=node.foreman.refused,
             weigher=self._weigher,
             threshold=node.settings.avg_generation_time_threshold,

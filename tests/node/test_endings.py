@@ -13,7 +13,7 @@ from distevo.command import Verb
 from distevo.desk import ANSWER_SECONDS
 from distevo.events import IslandFailed, IslandId, IslandReported, Outcome, ResultUnencodable, Verified
 from distevo.instructions import CreateObject, StoreInstruction
-from distevo.messages import PopulationKind, PopulationState
+from distevo.messages import Heartbeat, IslandProgress, PopulationKind, PopulationState
 from distevo.names import PLANS, RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
@@ -207,6 +207,40 @@ def test_a_failure_comes_with_its_state_and_never_before_it() -> None:
     world.pass_time(3)
     assert (task_in_force(world, theirs).state, task_in_force(world, theirs).error) == (TaskState.FAILED, "boom")
     assert result(world, theirs).program == "best"
+
+
+@pytest.mark.parametrize("fit", [False, True])
+def test_a_failure_of_one_island_costs_nothing_that_another_had_saved(fit: bool) -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1, islands=2)
+    places = task_in_force(world).islands
+    ours, theirs = (
+        IslandId("r", "t0", next(index for index, at in enumerate(places) if at.owner == owner))
+        for owner in ("m-b0", "n-c0")
+    )
+    state = msgspec.structs.replace(
+        world.running[ours].snapshot,
+        island=theirs.island,
+        grant=places[theirs.island].grant,
+        generation=7,
+        population=pack([a_program(b"theirs", 0.8, fit)]),
+    )
+    saved = Checkpoint(cluster="", member="n", boot="c0", sequence=1, islands=[state], resource_usage={})
+    world.objects[checkpoint_name("n", "c0", 1)] = encode_checkpoint(saved), 1
+    told = IslandProgress(*theirs, state.grant, 7, 70, 0, 1.0, False, [0.8])
+    world.hear("n", Heartbeat(incarnation=0, progress=1, interval=10.0, islands=[told]))
+    world.generation(ours, fitness=0.5)
+    world.feed(IslandFailed(world.running[ours].slot, ours, "boom"))
+    world.pass_time(1)
+    world.verify()
+    world.pass_time(2)
+    entry = task_in_force(world)
+    assert (entry.state, entry.fit) == ((TaskState.DONE, True) if fit else (TaskState.FAILED, False))
+    assert result(world).program == "theirs"
+    # Whoever submits it anew begins with both.
+    states = decode_checkpoint(decode_result(world.objects[entry.result or ""][0])[1]).islands
+    assert [len(population_of(state)) for state in states] == [1, 1]
 
 
 def test_what_a_former_owner_writes_after_the_cancel_counts_when_the_run_goes_on() -> None:

@@ -98,6 +98,17 @@ def test_the_mutable_object_is_in_no_cache(bucket: str) -> None:
     assert blob.cache_control == "no-store"
 
 
+@pytest.mark.parametrize("behind", ["/", "/storage/v1/"])
+def test_the_address_of_an_emulator_may_end_as_other_clients_want_it(
+    behind: str, emulator: Emulator, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url + behind)
+    store = open_store(f"gs://{bucket}", is_doubted=True)
+    token = store.create("cluster", b"x")
+    assert store.read("cluster") == (b"x", token)
+    assert store.list("") == ["cluster"]
+
+
 def test_read_only_finds_a_store_and_makes_none(bucket: str) -> None:
     open_store(f"gs://{bucket}/p").create("plans/1", b"what somebody else has there")
     with pytest.raises(NotFound, match=f"there is no store in gs://{bucket}/p"):

@@ -108,6 +108,13 @@ def test_an_emulators_address_may_have_any_usual_form(host: str) -> None:
     assert host.strip() in str(sign_in({EMULATOR_VARIABLE: host}).endpoint)
 
 
+@pytest.mark.parametrize("behind", ["/", "//", "/storage/v1", "/storage/v1/"])
+def test_what_other_clients_want_behind_an_emulators_address_is_left_out(behind: str) -> None:
+    for host in ("http://127.0.0.1:9", "127.0.0.1:9", "https://[::1]:9/path"):
+        found = sign_in({EMULATOR_VARIABLE: host + behind})
+        assert found.endpoint == sign_in({EMULATOR_VARIABLE: host}).endpoint
+
+
 @pytest.mark.parametrize("is_file", [False, True])
 def test_key_in_the_variable_or_in_the_file_that_it_names(
     is_file: bool, any_key: dict[str, str], tmp_path: Path

@@ -48,6 +48,8 @@ SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 ROLE = "roles/storage.objectAdmin"
 """Has all that a platform does in a bucket, and nothing of the bucket itself."""
 GOOGLE = "https://storage.googleapis.com/"
+API_PATH = "/storage/v1"
+"""What comes behind the address of a storage server in each request."""
 LONGEST_PATH = 500
 """Letters in the path of a file with a key. A key itself has 2,000 and more."""
 CLOCK_SECONDS = 3.0
@@ -204,7 +206,9 @@ def _first_way(environ: Mapping[str, str]) -> SignIn:
 def _anonymous(host: str) -> SignIn:
     from google.auth.credentials import AnonymousCredentials
 
-    endpoint = host if "://" in host else f"http://{host}"
+    # Google's clients in other languages take the address with the path of the API behind it; that for Python, which
+    # adds the path, would ask below it once more, where no bucket is.
+    endpoint = (host if "://" in host else f"http://{host}").rstrip("/").removesuffix(API_PATH).rstrip("/")
     if not _is_address(endpoint):
         message = f"{EMULATOR_VARIABLE}={host!r} is no address: give HOST:PORT or http://HOST:PORT"
         raise AccessError(Problem.ADDRESS, message)

@@ -203,6 +203,20 @@ def test_a_list_that_never_ends_does(proxy: Proxy, store: Store, monkeypatch: py
         store.list("")
 
 
+def test_a_list_ends_with_a_page_whose_token_is_empty(proxy: Proxy, store: Store) -> None:
+    page = b'{"items": [{"name": "p/plans/1"}], "nextPageToken": ""}'
+    proxy.fault("refuse", method="GET", status=200, body=page, times=10**9)
+    assert store.list("plans/") == ["plans/1"]
+
+
+def test_a_name_on_two_pages_is_listed_once(proxy: Proxy, store: Store) -> None:
+    """A server that counts pages off shows one again when another before it has come meanwhile."""
+    for names, token in ((b'{"name": "p/plans/1"}, {"name": "p/plans/2"}', b"2"), (b'{"name": "p/plans/2"}', b"")):
+        page = b'{"items": [%s], "nextPageToken": "%s"}' % (names, token)
+        proxy.fault("refuse", method="GET", status=200, body=page)
+    assert store.list("plans/") == ["plans/1", "plans/2"]
+
+
 def test_a_slow_line_has_the_whole_upload_timeout(proxy: Proxy, bucket: str) -> None:
     """Not only the time that a connection may take, which is a second here."""
     store = open_store(f"gs://{bucket}/p", upload_seconds=30.0)

@@ -267,7 +267,8 @@ class GcsStore:
     def list(self, prefix: str) -> list[str]:
         check_prefix(prefix)
         names = self._repeat(lambda: self._names(prefix), PATIENCE_SECONDS)
-        return sorted(name for name in names if _is_name(name))
+        # Each once: a server whose pages are counted off shows a name again when one before it has come meanwhile.
+        return sorted({name for name in names if _is_name(name)})
 
     def delete(self, name: str) -> None:
         check_written_once(name)
@@ -302,6 +303,8 @@ class GcsStore:
         names: list[str] = []
         for page in found.pages:
             names += (blob.name.removeprefix(self.prefix) for blob in page)
+            if not found.next_page_token:
+                break  # Google's client takes an empty one for that of another page: the first, again and again.
             if time.monotonic() > end:
                 raise TimeoutError(f"{len(names)} names were listed in {LIST_SECONDS:g} s, and more were to come")
         return names

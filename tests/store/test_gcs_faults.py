@@ -186,6 +186,30 @@ def test_the_token_is_found_without_googles_headers(proxy: Proxy, store: Store) 
         assert store.read(name) == (b"content", token)
 
 
+METADATA = "^/storage/v1/.*/o/"
+
+
+@pytest.mark.parametrize("name", ["cluster", "plans/1"])
+def test_the_token_is_found_where_a_server_gives_no_checksum_either(name: str, proxy: Proxy, store: Store) -> None:
+    """As a server that stands in for Google's may: then two looks at the generation have to agree."""
+    store.create(name, b"content")
+    proxy.fault("strip", method="GET", path="alt=media", times=10**6)
+
+    def generations(*said: int) -> None:
+        for generation in said:
+            body = json.dumps({"generation": str(generation)}).encode()
+            proxy.fault("refuse", method="GET", path=METADATA, status=200, body=body)
+
+    generations(7, 7)
+    assert store.read(name) == (b"content", 7)
+    generations(7, 8, 9, 9)
+    assert store.read(name) == (b"content", 9)
+    if name == "cluster":
+        generations(1, 2, 3, 4, 5)
+        with pytest.raises(StoreUnavailable, match="changed while it was read"):
+            store.read(name)
+
+
 def test_a_proxy_that_compresses_answers_changes_none(proxy: Proxy, store: Store) -> None:
     proxy.fault("gzip", method="GET", times=10**6)
     for name in ("cluster", "plans/1"):

@@ -70,6 +70,8 @@ LIST_SECONDS = 60.0
 """How long all pages of a list may take: 100 ms for a thousand names is usual."""
 FIRST_PAUSE_SECONDS = 0.2
 """The longest pause before the second try; then twice as long each time. Each pause is drawn at random below that."""
+LOOKS = 5
+"""At an object that came without its generation, and was replaced before that was asked for."""
 PROBED, NO_GENERATION = "doctor", 2**62
 """An object on which nothing hangs, and a generation that none ever has."""
 SEEN_SECONDS = 10.0
@@ -234,22 +236,29 @@ class GcsStore:
 
     def read(self, name: str) -> tuple[bytes, int]:
         check_name(name)
-        blob = self._blob(name)
         timeout = MUTABLE if is_mutable(name) else OTHERS
 
         def get() -> tuple[bytes, int]:
+            before = None
             try:
-                # One request: the generation comes with the bytes, whose checksum is compared.
-                data = blob.download_as_bytes(timeout=timeout, retry=None)
-                if blob.generation is None:
-                    # Somebody between has dropped the header.
-                    blob.reload(timeout=timeout, retry=None)
-                    if blob.crc32c != _checksum(data):
-                        raise InvalidResponse(None, f"{name!r} changed while it was read")
+                for _ in range(LOOKS):
+                    blob = self._blob(name)  # Anew each time: one that knows a generation asks for that one alone.
+                    # One request: the generation comes with the bytes, whose checksum is compared.
+                    data = blob.download_as_bytes(timeout=timeout, retry=None)
+                    if blob.generation is None:
+                        # Somebody between has dropped the header, or the server is not Google's and gives none. One
+                        # without checksums either has given what came between two looks at the same generation.
+                        blob.reload(timeout=timeout, retry=None)
+                        has_sum = blob.crc32c is not None
+                        is_whole = blob.crc32c == _checksum(data) if has_sum else blob.generation == before
+                        before = blob.generation
+                        if not is_whole:
+                            continue
+                    return data, _generation(blob)
             except api.NotFound as error:
                 self._check_missing(name, error)
                 raise NotFound(f"there is no object {name!r}") from None
-            return data, _generation(blob)
+            raise InvalidResponse(None, f"{name!r} changed while it was read")
 
         return self._repeat(get, 0.0 if is_mutable(name) else PATIENCE_SECONDS)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from distevo.errors import Conflict, DistevoError, NotFound, StoreError, StoreUrlError
+from distevo.errors import Conflict, DistevoError, NotFound, StoreError, StoreUnavailable, StoreUrlError
 from distevo_ctl.examination import FAILED, Check, disk, failed, fine, warning
 from distevo_ctl.exits import ExitCode
 from distevo_ctl.screen import delay
@@ -79,13 +79,16 @@ def _bucket_checks(url: str) -> Iterator[Check]:
     except DistevoError as error:
         yield _failure("bucket", error)
         return
-    ahead = clock_ahead(signed_in)
-    if ahead is None:
-        server = urlsplit(signed_in.clock).netloc
+    try:
+        ahead = clock_ahead(signed_in)
+    except StoreUnavailable as error:
         hint = "see that this machine reaches it, or set HTTPS_PROXY"
-        yield failed("network", f"{server} does not answer", hint, ExitCode.STORE_UNAVAILABLE)
+        yield failed("network", str(error), hint, ExitCode.STORE_UNAVAILABLE)
         return
-    yield _clock(ahead)
+    if ahead is None:
+        yield warning("clock", f"{urlsplit(signed_in.clock).netloc} does not tell the time to compare with")
+    else:
+        yield _clock(ahead)
     is_lost = False
     for check in bucket_settings(place.bucket, signed_in):
         yield check
@@ -209,7 +212,7 @@ def _failure(name: str, error: DistevoError) -> Check:
 def bucket_settings(name: str, signed_in: SignIn) -> Iterator[Check]:
     """Where the bucket is, and which of its settings do harm to a cluster, or cost for nothing."""
     from google.cloud import storage
-    from google.cloud.exceptions import Forbidden, GoogleCloudError
+    from google.cloud.exceptions import Forbidden, GoogleCloudError, MethodNotAllowed, MethodNotImplemented
 
     from distevod.store.sign_in import AccessError, Problem, grant, refusal
 
@@ -226,6 +229,12 @@ def bucket_settings(name: str, signed_in: SignIn) -> Iterator[Check]:
         else:
             what = "its settings cannot be seen, so that they are not checked; the rest needs none of this"
             yield warning("bucket", what, grant(name, signed_in, "roles/storage.legacyBucketReader"))
+        return
+    except (MethodNotAllowed, MethodNotImplemented):
+        # A server that stands in for Google's need not have what no daemon asks for.
+        yield warning(
+            "bucket", "its settings are not told here, so that they are not checked; the rest needs none of this"
+        )
         return
     except Exception as error:
         refused = refusal(error, name, signed_in)

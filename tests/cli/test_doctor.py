@@ -341,6 +341,22 @@ def test_no_bucket(emulated: Home, server: GoogleServer) -> None:
     assert not {"store", "store verbs"} & checks.keys()
 
 
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_server_that_tells_neither_the_time_nor_settings_is_tried_all_the_same(
+    emulated: Home, server: GoogleServer, status: int
+) -> None:
+    """As one that stands in for Google's may: a daemon needs neither."""
+    server.tells_time = False
+    server.refuses("/b/bucket-x", status, "no such method")
+    server.answers["/b/bucket-x/o"] = 403, {"error": {"code": 403, "message": "as far as this"}}
+    checks = examined(emulated, *GS, code=9)
+    assert "network" not in checks
+    assert (checks["clock"]["state"], checks["bucket"]["state"]) == (WARNING, WARNING)
+    assert "does not tell the time" in checks["clock"]["text"]
+    assert "its settings are not told" in checks["bucket"]["text"]
+    assert checks["store"]["state"] == FAILED, "it is asked for what a daemon needs"
+
+
 def test_every_verb_in_a_bucket(home: Home) -> None:
     """Against the emulator, whose buckets have few settings; twice, since the second finds what the first left."""
     with Emulator() as emulator:

@@ -499,5 +499,8 @@ def test_the_clock_of_the_server(any_key: dict[str, str], server: GoogleServer) 
     ahead = clock_ahead(signed_in)
     assert ahead is not None
     assert 118 < ahead < 122
+    server.tells_time = False
+    assert clock_ahead(signed_in) is None
     away: Any = signed_in._replace(endpoint="http://127.0.0.1:1")
-    assert clock_ahead(away) is None
+    with pytest.raises(StoreUnavailable, match=r"127.0.0.1:1 does not answer"):
+        clock_ahead(away)

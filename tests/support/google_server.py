@@ -22,6 +22,8 @@ class GoogleServer:
         """JSON by the end of the path, without the query."""
         self.clock_ahead = 0.0
         """Seconds that the `Date` in its answers is ahead of this machine's clock."""
+        self.tells_time = True
+        """Whether there is a `Date` in them at all."""
         self.requests: list[tuple[str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -66,7 +68,10 @@ class GoogleServer:
                 found = (answer for end, answer in served.answers.items() if path.endswith(end))
                 status, content = next(found, (404, {"error": {"code": 404, "message": "Not Found"}}))
                 body = json.dumps(content).encode()
-                self.send_response(status)
+                if served.tells_time:
+                    self.send_response(status)
+                else:
+                    self.send_response_only(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

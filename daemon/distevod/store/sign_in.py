@@ -18,6 +18,7 @@ in a message.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -165,7 +166,7 @@ def refusal(error: Exception, bucket: str, signed_in: SignIn) -> AccessError | N
 def clock_ahead(signed_in: SignIn) -> float | None:
     """Seconds by which this machine's clock is ahead of the server's; None where the server does not tell.
 
-    The server tells whole seconds, so it is right to about one.
+    The server tells whole seconds, so it is right to about one. Raises StoreUnavailable where nobody answers.
     """
     from google.auth.exceptions import TransportError
     from google.auth.transport.requests import Request
@@ -174,8 +175,11 @@ def clock_ahead(signed_in: SignIn) -> float | None:
     try:
         # Whatever the status is, the answer has a date.
         answer = Request()(signed_in.clock, method="HEAD", timeout=CLOCK_SECONDS)
+    except TransportError as error:
+        raise StoreUnavailable(f"{urlsplit(signed_in.clock).netloc} does not answer") from error
+    try:
         told = parsedate_to_datetime(answer.headers["Date"]).timestamp() + 0.5
-    except (TransportError, KeyError, ValueError):
+    except (KeyError, ValueError):
         return None
     return (before + time.time()) / 2 - told
 
@@ -408,7 +412,9 @@ def _wrong_kind(info: Mapping[str, Any], source: str) -> AccessError:
 
 
 def _token_refusal(text: str, signed_in: SignIn) -> AccessError:
-    ahead = clock_ahead(signed_in)
+    ahead = None
+    with contextlib.suppress(StoreUnavailable):
+        ahead = clock_ahead(signed_in)
     told = f"Google gives no token to {signed_in.account} from {signed_in.source} ({_first_line(text)})"
     if "reasonable timeframe" in text or (ahead is not None and abs(ahead) > SKEW_SECONDS):
         return AccessError(Problem.CLOCK, f"{told}: {clock_words(ahead)}")

@@ -146,6 +146,29 @@ def test_read_error_is_not_absence(store: FolderStore, fail: Fail) -> None:
         store.list("plans/")
 
 
+@pytest.mark.parametrize("name", ["plans/1", "cluster"])
+def test_what_another_machine_removes_while_it_is_read_is_looked_at_again(
+    name: str, store: FolderStore, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a network file system such a look ends with a stale handle, which says nothing of the store."""
+    real, is_stale = Path.read_bytes, [True]
+
+    def read_bytes(path: Path) -> bytes:
+        if is_stale.pop():
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    is_stale[:] = [False, True]
+    assert store.read(name)[0] == b"old"
+    is_stale[:] = [True] * 100
+    with pytest.raises(StoreUnavailable, match="mount it again"):
+        store.read(name)
+    for number in (1, 2, 3):
+        fail("scandir", errno.ESTALE, number=number)
+        assert store.list("") == ["cluster", "plans/1"]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_leftover_that_cannot_be_removed_does_not_spoil_the_success(
     verb: str, store: FolderStore, fail: Fail, tmp_path: Path, caplog: pytest.LogCaptureFixture

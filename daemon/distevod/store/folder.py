@@ -25,8 +25,9 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from distevo.errors import Conflict, NotFound, StoreUnavailable, Unknown
 from distevod.store.base import (
@@ -47,6 +48,8 @@ KEEP_SECONDS = 600.0
 """How old a version must be to be pruned.  It spares the slow an `Unknown`; safety does not rest on it."""
 PRUNE_EVERY = 64
 """Swaps between two prunings."""
+STALE_LOOKS = 4
+"""Looks that a stale handle may spoil, one after another, before the file server itself is in trouble."""
 LEFTOVER_SECONDS = 3600.0
 """How old a file below `tmp/` must be to be a dead process's leftover."""
 
@@ -70,10 +73,13 @@ _REMEDIES = {
     errno.ENOTDIR: "a file stands where a folder should be: move it away or choose another folder",
     errno.EEXIST: "a file stands where a folder should be: move it away or choose another folder",
     errno.ENOENT: "a folder above it is missing and cannot be made: choose another folder",
+    errno.ESTALE: "the file server has lost the folder: mount it again",
     errno.EIO: "the disk fails: look at the system's log",
 }
 _MAYBE_DONE = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT})
 """Errors after which a link may exist nevertheless: a failing disk, a network that lost the answer."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +133,7 @@ class FolderStore:
             if is_mutable(name):
                 return self._read_head(name)
             try:
-                return (self._root / name).read_bytes(), 1
+                return _looked_at((self._root / name).read_bytes), 1
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 self._check_root()
                 raise NotFound(f"there is no object {name!r}") from None
@@ -148,12 +154,17 @@ class FolderStore:
 
     def list(self, prefix: str) -> list[str]:
         check_prefix(prefix)
-        names: list[str] = []
         above, _, _ = prefix.rpartition("/")
-        with self._available():
+
+        def look() -> list[str]:
+            names: list[str] = []
             if not above:
                 names += (name for name in self._mutable_names() if name.startswith(prefix))
             _walk(str(self._root / above), above, prefix, names)
+            return names
+
+        with self._available():
+            names = _looked_at(look)
             if not names:
                 self._check_root()
         return sorted(names)
@@ -174,10 +185,10 @@ class FolderStore:
     # --- mutable objects -------------------------------------------------------------------------
 
     def _read_head(self, name: str) -> tuple[bytes, int]:
-        while versions := self._versions(name):
+        while versions := _looked_at(lambda: self._versions(name)):
             head = max(versions)
             try:
-                return self._version(name, head).read_bytes(), head
+                return _looked_at(self._version(name, head).read_bytes), head
             except FileNotFoundError:
                 # Superseded and pruned since the list, so the next list shows a higher one.
                 continue
@@ -357,6 +368,18 @@ def _doubtful(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unknown(f"{what}: {error}") from error
+
+
+def _looked_at(look: Callable[[], T]) -> T:
+    """What a look shows. On a network file system one ends with a stale handle where another machine removes the file
+    or folder between its opening and its reading: the next look shows that it is gone."""
+    for _ in range(STALE_LOOKS):
+        try:
+            return look()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return look()
 
 
 def _make_root(root: Path) -> None:

@@ -212,8 +212,9 @@ def _failure(name: str, error: DistevoError) -> Check:
 def bucket_settings(name: str, signed_in: SignIn) -> Iterator[Check]:
     """Where the bucket is, and which of its settings do harm to a cluster, or cost for nothing."""
     from google.cloud import storage
-    from google.cloud.exceptions import Forbidden, GoogleCloudError, MethodNotAllowed, MethodNotImplemented
+    from google.cloud.exceptions import Forbidden, MethodNotAllowed, MethodNotImplemented
 
+    from distevod.store.gcs import FAILURES, first_line
     from distevod.store.sign_in import AccessError, Problem, grant, refusal
 
     options = {"api_endpoint": signed_in.endpoint} if signed_in.endpoint else None
@@ -222,6 +223,7 @@ def bucket_settings(name: str, signed_in: SignIn) -> Iterator[Check]:
     )
     try:
         bucket = client.get_bucket(name, timeout=10, retry=None)
+        found = list(_settings_of(bucket))
     except Forbidden as error:
         refused = refusal(error, name, signed_in)
         if isinstance(refused, AccessError) and refused.problem is not Problem.NO_PERMISSION:
@@ -236,20 +238,23 @@ def bucket_settings(name: str, signed_in: SignIn) -> Iterator[Check]:
             "bucket", "its settings are not told here, so that they are not checked; the rest needs none of this"
         )
         return
-    except Exception as error:
+    except (*FAILURES, OSError) as error:
         refused = refusal(error, name, signed_in)
-        if refused is None and not isinstance(error, GoogleCloudError | OSError):
-            raise
         yield (
-            failed("bucket", str(error), "", ExitCode.STORE_UNAVAILABLE)
+            failed("bucket", first_line(error), "", ExitCode.STORE_UNAVAILABLE)
             if refused is None
             else _failure("bucket", refused)
         )
         return
-    where = f"{bucket.location or 'somewhere'} ({(bucket.location_type or 'region').lower()})"
-    yield fine("bucket", f"{name} in {where}, class {bucket.storage_class}", {"location": bucket.location})
-    yield from _harmful(bucket)
+    yield from found
     yield from _public(bucket)
+
+
+def _settings_of(bucket: Any) -> Iterator[Check]:
+    where = f"{bucket.location or 'somewhere'} ({(bucket.location_type or 'region').lower()})"
+    kept = f", class {bucket.storage_class}" if bucket.storage_class else ""
+    yield fine("bucket", f"{bucket.name} in {where}{kept}", {"location": bucket.location})
+    yield from _harmful(bucket)
 
 
 def _harmful(bucket: Any) -> Iterator[Check]:
@@ -280,14 +285,14 @@ def _harmful(bucket: Any) -> Iterator[Check]:
 
 
 def _public(bucket: Any) -> Iterator[Check]:
-    from google.cloud.exceptions import GoogleCloudError
+    from distevod.store.gcs import FAILURES
 
     if bucket.iam_configuration.public_access_prevention == "enforced":
         return
     prevent = f"gcloud storage buckets update gs://{bucket.name} --public-access-prevention"
     try:
         policy = bucket.get_iam_policy(timeout=10, retry=None)
-    except GoogleCloudError:  # Few may see it; the setting itself is then the only word.
+    except FAILURES:  # Few may see it; the setting itself is then the only word.
         yield warning("bucket", "public access is not ruled out: whoever may write there may have code run", prevent)
         return
     open_to = sorted({member for binding in policy.bindings for member in binding["members"]} & PUBLIC)

@@ -326,6 +326,18 @@ def test_a_bucket_that_is_open_to_all(emulated: Home, server: GoogleServer) -> N
     assert list(bucket_lines(emulated)) == ["ok: bucket-x in EUROPE-WEST4 (region), class STANDARD"]
 
 
+@pytest.mark.parametrize("said", [[], None, "<html>Please sign in</html>"])
+def test_an_answer_about_a_bucket_that_is_none_of_googles(emulated: Home, server: GoogleServer, said: object) -> None:
+    server.answers["/b/bucket-x/iam"] = 200, said
+    server.answers["/b/bucket-x"] = 200, {"name": "bucket-x", "iamConfiguration": {}}
+    fine, unknown = bucket_lines(emulated)
+    assert fine == "ok: bucket-x in somewhere (region)"
+    assert unknown.startswith(f"{WARNING}: public access is not ruled out")
+    server.answers["/b/bucket-x"] = 200, said
+    (failure,) = bucket_lines(emulated)
+    assert failure.startswith(f"{FAILED}: the answer was none of Google Cloud Storage")
+
+
 def test_a_bucket_whose_settings_cannot_be_seen(emulated: Home, server: GoogleServer) -> None:
     server.refuses("/b/bucket-x", 403, "x does not have storage.buckets.get access to the Google Cloud Storage bucket.")
     ((line, hint),) = bucket_lines(emulated).items()

@@ -12,7 +12,7 @@ reads and decides. Only what changes nothing when it is done twice (reading, lis
 `_repeat`.
 
 Nor is any other answer believed for its status alone. Google's client reads answers unchecked, so that a login page of
-some network between, or half an answer, comes out of it as a TypeError: `_FAILURES` has these too. A 404 says that an
+some network between, or half an answer, comes out of it as a TypeError: `FAILURES` has these too. A 404 says that an
 object is missing only in Google's own words, or where a list does not show it.
 
 Importing Google's packages takes 150 ms and 24 MB: this module is imported by `open_store` when a bucket is asked for,
@@ -90,7 +90,7 @@ OTHERS: Timeout = (3.0, 10.0)
 uploads._MAX_MULTIPART_SIZE = sys.maxsize
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-_FAILURES = (
+FAILURES = (
     api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException, HTTPError, DataCorruption, InvalidResponse,
     ConnectionError, TimeoutError,
     AttributeError, LookupError, TypeError, ValueError,
@@ -338,8 +338,8 @@ class GcsStore:
             is_there = name in self._repeat(lambda: self._names(name, most=1), 0.0)
             if token and not is_there:
                 raise Conflict(f"there is no object {name!r}") from None
-            raise Unknown(f"{doing} in {self.place}: {_first_line(error)}") from error
-        except _FAILURES as error:
+            raise Unknown(f"{doing} in {self.place}: {first_line(error)}") from error
+        except FAILURES as error:
             raise self._trouble(error, doing, is_in_doubt=_may_be_done(error)) from error
         self._seen_at = time.monotonic()
         if blob.crc32c not in {None, _checksum(data)}:
@@ -353,7 +353,7 @@ class GcsStore:
         while True:
             try:
                 found = ask()
-            except _FAILURES as error:
+            except FAILURES as error:
                 is_in_doubt = is_in_doubt or (is_write and _may_be_done(error))
                 pause = random.uniform(0.0, longest)
                 if refusal(error, self.bucket, self.signed_in) is not None or time.monotonic() + pause > end:
@@ -379,7 +379,7 @@ class GcsStore:
         refused = refusal(error, self.bucket, self.signed_in)
         if refused is not None:
             return refused
-        reason = f"{doing} in {self.place}: {_first_line(error)}"
+        reason = f"{doing} in {self.place}: {first_line(error)}"
         if is_in_doubt:
             return Unknown(reason)
         return StoreUnavailable(f"{reason}; is this machine online?" if _was_never_sent(error) else reason)
@@ -427,7 +427,8 @@ def _is_name(name: str) -> bool:
     return True
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What is told of one of `FAILURES`."""
     while (wrapped := _wrapped(error)) is not None:
         error = wrapped
     is_odd = isinstance(error, AttributeError | LookupError | TypeError | ValueError)

@@ -21,7 +21,7 @@ from typing import Annotated
 
 import msgspec
 
-from distevo.errors import BlockError
+from distevo.errors import BlockError, BlockTooLarge
 from distevo.program import (
     BEHAVIOUR_BYTES,
     MAX_FITNESS_NUMBERS,
@@ -94,10 +94,13 @@ def best_fitness(data: bytes) -> tuple[float, ...] | None:
     return (0.0 - cost, *[0.0 - other for other in others])
 
 
-def unpack(data: bytes, key_of: Keyer) -> list[Program]:
+def unpack(
+    data: bytes, key_of: Keyer, most: int = MAX_PROGRAMS, most_bytes: int = MAX_PROGRAMS * MAX_GENOME_BYTES
+) -> list[Program]:
     """The programs of a block, in its order, their keys made by `key_of`.
 
-    Any other bytes raise `BlockError`; memory stays within a small multiple of `len(data)`, whatever they claim.
+    Any other bytes raise `BlockError`; memory stays within a small multiple of `len(data)`, whatever they claim. More
+    than `most` programs, or than `most_bytes` of genomes, raise `BlockTooLarge` before any program is made of them.
     """
     try:
         columns = _decode(data)
@@ -112,6 +115,8 @@ def unpack(data: bytes, key_of: Keyer) -> list[Program]:
         raise BlockError(f"a behaviour has neither {BEHAVIOUR_BYTES} bytes nor none")
     if any(map(isnan, columns.costs)) or any(map(isnan, chain.from_iterable(other_costs))):
         raise BlockError("a fitness number is NaN")
+    if len(genomes) > most or sum(map(len, genomes)) > most_bytes:
+        raise BlockTooLarge(f"{len(genomes)} programs; at most {most} are taken, of {most_bytes} bytes together")
     keys = [key_of(genome) for genome in genomes]
     return list(
         map(

@@ -35,6 +35,9 @@ MAX_PAYLOAD_BYTES = 16 * 2**20
 """Before compression and after. A checkpoint is compressed already; one that is larger travels by the store alone."""
 MAX_PROGRAM_BYTES = MAX_PAYLOAD_BYTES // 2
 """Genomes in one payload: what else a block has of each program takes no more than they do."""
+MAX_TOLD_PROGRAMS = 1024
+"""Programs in one MIGRANTS or FIT. More than any sender has a reason for: of a block that is tiny when compressed a
+receiver would make a million, for seconds in which it hears nobody."""
 MAX_INNER_BYTES = HEADER_BYTES + MAX_HEAD_BYTES + MAX_PAYLOAD_BYTES
 """A frame within a FORWARD: whatever can be sent directly can be relayed."""
 MAX_FRAME_BYTES = HEADER_BYTES + MAX_HEAD_BYTES + MAX_INNER_BYTES

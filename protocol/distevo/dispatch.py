@@ -502,7 +502,7 @@ class Dispatch:
         if (run.problem.name, run.problem.version) != (head.problem, head.problem_version):
             return
         if node.plan.open_task(head.run, head.task) is not None:
-            programs = programs_in(head, payload)
+            programs = programs_in(head.command, payload, head.problem, head.problem_version)
             if fit := [program for program in programs if program.fit]:
                 node.foreman.fit((head.run, head.task), fit, now)
             elif programs:

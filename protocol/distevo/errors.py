@@ -37,6 +37,10 @@ class BlockError(DistevoError):
     """Bytes that should be a block of programs are not one, or programs that do not fit into one."""
 
 
+class BlockTooLarge(BlockError):
+    """A sound block of more programs, or longer ones, than are taken from where it comes."""
+
+
 class CheckpointError(DistevoError):
     """A checkpoint cannot be read (or, as `CheckpointMalformed`, not be written)."""
 

@@ -13,20 +13,20 @@ from blake3 import blake3
 
 from distevo import seen
 from distevo.alarms import Clock
-from distevo.block import fitting, pack, unpack
+from distevo.block import fitting, pack
 from distevo.codec import MAX_PROGRAM_BYTES
-from distevo.errors import BlockError, RemoteProtocolError
 from distevo.events import IslandId
 from distevo.foreman import Foreman
 from distevo.instructions import SkipKeys
 from distevo.merging import Merging
-from distevo.messages import Code, Head, Migrants, MigrantsAck, Seen
+from distevo.messages import Head, Migrants, MigrantsAck, Seen
 from distevo.migration import Arrivals, Edge, EdgeStatus, Migration
 from distevo.outbox import Outbox
 from distevo.plan import IslandPlace, Plan, renewed
 from distevo.policies import select
-from distevo.program import Program, keyer
+from distevo.program import Program
 from distevo.slots import Slots
+from distevo.speech import programs_in
 from distevo.topology import targets
 from distevo.work import IslandWork, Stage
 
@@ -160,10 +160,7 @@ class Exchange:
         if self._owner_of(*island) != self._owner:
             return self._arrivals.took(head, 0, 0, "the island is not here, by the plan known here")
         problem = self._plan.runs[head.run].problem
-        try:
-            programs = unpack(payload, keyer(problem.name, problem.version))
-        except BlockError as error:
-            raise RemoteProtocolError(Code.MALFORMED, str(error)) from error
+        programs = programs_in(head.command, payload, problem.name, problem.version)
         counts = self._immigrate_or_wait(island, head.source, programs)
         if counts is None:
             return self._arrivals.took(head, 0, 0, "the island takes none now")

@@ -8,9 +8,9 @@ import msgspec
 
 from distevo.block import pack, unpack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, content_bytes, decode_checkpoint, encode_checkpoint
-from distevo.codec import MAX_PROGRAM_BYTES
+from distevo.codec import MAX_PROGRAM_BYTES, MAX_TOLD_PROGRAMS
 from distevo.diversity import diversity_of
-from distevo.errors import BlockError, CheckpointError, RemoteProtocolError
+from distevo.errors import BlockError, BlockTooLarge, CheckpointError, RemoteProtocolError
 from distevo.events import IslandId, TaskId, Verified
 from distevo.foreman import Foreman
 from distevo.lease import InForce
@@ -19,6 +19,7 @@ from distevo.messages import (
     MAX_MEMBERS,
     MAX_TEXT_BYTES,
     Code,
+    Command,
     Control,
     ControlVerb,
     Fit,
@@ -196,12 +197,13 @@ def report_in(head: PopulationState, payload: bytes) -> Report:
     )
 
 
-def programs_in(head: Fit, payload: bytes) -> list[Program]:
-    """The programs that a FIT brings, their keys made anew. Raises RemoteProtocolError."""
+def programs_in(command: Command, payload: bytes, problem: str, version: str) -> list[Program]:
+    """The programs that a FIT or MIGRANTS brings, their keys made anew. Raises RemoteProtocolError."""
     try:
-        return unpack(payload, keyer(head.problem, head.problem_version))
+        return unpack(payload, keyer(problem, version), MAX_TOLD_PROGRAMS, MAX_PROGRAM_BYTES)
     except BlockError as error:
-        raise RemoteProtocolError(Code.MALFORMED, f"FIT: {error}") from error
+        code = Code.TOO_LARGE if isinstance(error, BlockTooLarge) else Code.MALFORMED
+        raise RemoteProtocolError(code, f"{command.name}: {error}") from error
 
 
 def verdict_in(head: Control, payload: bytes) -> Verified:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from distevo.block import MAX_PROGRAMS, best_fitness, pack, unpack
-from distevo.errors import BlockError
+from distevo.errors import BlockError, BlockTooLarge
 from distevo.population import Population
 from distevo.program import MAX_FITNESS_NUMBERS, MAX_GENOME_BYTES, MAX_META_BYTES, Program
 from tests.support.programs import key_of, program, program_lists
@@ -67,6 +67,18 @@ def test_a_negative_zero_becomes_the_only_zero() -> None:
 def test_too_many_programs_are_refused() -> None:
     with pytest.raises(BlockError, match="1048577 programs"):
         pack([SAMPLE[0]] * (MAX_PROGRAMS + 1))
+
+
+def test_no_more_is_made_of_a_block_than_its_reader_takes() -> None:
+    data, size = pack(SAMPLE), sum(len(program.genome) for program in SAMPLE)
+    assert unpack(data, key_of, len(SAMPLE), size) == SAMPLE
+    for most, most_bytes in ((len(SAMPLE) - 1, size), (len(SAMPLE), size - 1)):
+        with pytest.raises(BlockTooLarge, match=f"{len(SAMPLE)} programs; at most {most} are taken"):
+            unpack(data, _never, most, most_bytes)
+
+
+def _never(_genome: bytes) -> bytes:
+    raise AssertionError("a key was made")
 
 
 def test_every_truncation_is_an_error() -> None:

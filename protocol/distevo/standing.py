@@ -27,6 +27,8 @@ class Tally:
 
 
 NOBODY = ""
+MAX_AHEAD = 64
+"""Most runs that no plan here has yet of which rates are kept until the next plan: a member may name any number."""
 
 
 class Standing:
@@ -118,6 +120,9 @@ class Standing:
 
     def evaluated(self, run: str, count: int, seconds: float, now: float) -> None:
         """So many more evaluations of a run were made somewhere, and took so long."""
+        is_ahead = run not in self._progress and run not in self._plan.runs
+        if is_ahead and len(self._progress) >= len(self._plan.runs) + MAX_AHEAD:
+            return
         self.progress(run).evaluated(count, seconds, now)
 
     def counted(self, island: IslandId) -> tuple[int, int, float]:

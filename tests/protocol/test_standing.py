@@ -7,7 +7,7 @@ import pytest
 from distevo.events import IslandId
 from distevo.messages import Heartbeat, IslandProgress
 from distevo.progress import Progress
-from distevo.standing import NOBODY, Standing
+from distevo.standing import MAX_AHEAD, NOBODY, Standing
 
 HERE, THERE = IslandId("r", "t", 0), IslandId("r", "t", 1)
 
@@ -60,6 +60,14 @@ def test_what_an_evaluation_of_a_run_takes_is_the_mean_over_its_islands() -> Non
     standing.heard("b", "b1", heartbeat(THERE, evaluations=30, seconds=5.0), 1.0)
     standing.heard("c", "c1", heartbeat(IslandId("other", "t", 0), evaluations=0, seconds=0.0), 1.0)
     assert standing.seconds_per_evaluation() == {"r": pytest.approx(0.25)}
+
+
+def test_of_runs_that_no_plan_has_few_are_measured() -> None:
+    standing = Standing()
+    for number in range(10 * MAX_AHEAD):
+        standing.heard("a", "a1", heartbeat(IslandId(f"r{number}", "t", 0)), float(number))
+    assert len(standing._progress) == MAX_AHEAD
+    assert len(standing.islands) == 1
 
 
 def test_a_run_that_goes_on_is_measured_from_there() -> None:

@@ -14,6 +14,10 @@ from distevo.slots import Slots
 MAX_DEATHS = 2
 """Workers that may die while they look at a guess before it stands unverified."""
 
+MAX_ASKED, MAX_ASKED_BYTES = 1024, 32 * 2**20
+"""Guesses of one other member that wait here at a time, and of how many bytes together; what it asks beyond that is
+not looked at, and it asks somebody else."""
+
 TakeVerdict = Callable[[Verified, float], None]
 
 
@@ -25,6 +29,8 @@ class _Look:
     then: TakeVerdict
     slot: int
     deaths: int = 0
+    later: _Look | None = None
+    """What its asker wants to know of the task by now."""
 
 
 class Verifier:
@@ -37,10 +43,30 @@ class Verifier:
 
     def look(self, run: Run, task: str, genome: bytes, then: TakeVerdict, asker: str = "") -> None:
         """Look at the guess of a task, for another member if there is an `asker`; what the same one wanted to know of
-        the task before no longer counts."""
+        the task before no longer counts. Of what another asks one guess of a task is with a worker at a time: however
+        often it asks, no more than these waits before the worker."""
         look = _Look(run, task, genome, then, self._slots.least_loaded().number)
-        self._looks[asker, run.name, task] = look
+        known = self._looks.get((asker, run.name, task)) if asker else None
+        if known is not None and self._slots.slots[known.slot].is_ready:
+            known.later = look
+        elif not asker or known is not None or self._has_room(asker, genome):
+            self._begin((asker, run.name, task), look)
+
+    def _has_room(self, asker: str, genome: bytes) -> bool:
+        waiting = [look for asked, look in self._looks.items() if asked[0] == asker]
+        size = len(genome) + sum(len(look.genome) for look in waiting)
+        return len(waiting) < MAX_ASKED and size <= MAX_ASKED_BYTES
+
+    def _begin(self, asked: tuple[str, str, str], look: _Look) -> None:
+        self._looks[asked] = look
         self._order(look)
+
+    def _end(self, asked: tuple[str, str, str], look: _Look, verdict: Verified, now: float) -> None:
+        del self._looks[asked]
+        if look.later is None:
+            look.then(verdict, now)
+        else:
+            self._begin(asked, look.later)
 
     def ready(self, slot: int) -> None:
         """A worker is there: give it the guesses that wait for it, or for one that is not there yet."""
@@ -66,8 +92,7 @@ class Verifier:
         """A worker has looked."""
         for asked, look in self._of(event.run, event.task, event.genome):
             self._slots.worked(look.slot)
-            del self._looks[asked]
-            look.then(event, now)
+            self._end(asked, look, event, now)
 
     def died(self, event: WorkerDied, now: float) -> str | None:
         """Judge a worker's death while it looked at a guess; None if it did not."""
@@ -80,9 +105,8 @@ class Verifier:
             if not event.cause.convicts and look.deaths < MAX_DEATHS:
                 told = "the guess is verified once more"
                 continue
-            del self._looks[asked]
             error = f"the worker that verified the guess died ({event.cause.value})"
-            look.then(Verified(look.run.name, look.task, look.genome, None, False, None, error), now)
+            self._end(asked, look, Verified(look.run.name, look.task, look.genome, None, False, None, error), now)
             told = "its task keeps an unverified guess"
         return told
 

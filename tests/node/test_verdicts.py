@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from distevo.command import Verb
 from distevo.events import Death, IslandId, ProblemMissing, Verified, WorkerDied, WorkerReady
 from distevo.instructions import Instruction, StartWorker
@@ -11,6 +13,7 @@ from distevo.messages import Control, ControlVerb, Heartbeat
 from distevo.plan import MemberState, TaskPlan, TaskState
 from distevo.program import Program
 from distevo.verdicts import ANSWER_SECONDS
+from distevo.verifier import MAX_ASKED_BYTES
 from tests.node.world import KEY_OF, World
 
 ISLAND = IslandId("r", "t0", 0)
@@ -122,6 +125,37 @@ def test_what_another_asks_of_a_task_replaces_no_look_of_ours() -> None:
     world.feed(ours)
     world.pass_time(2)
     assert task(world).state is TaskState.DONE
+
+
+def test_who_asks_without_end_has_one_guess_of_a_task_with_a_worker_and_hears_of_the_last() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    for number in range(100):
+        world.hear("n", about(world, ControlVerb.VERIFY), b"guess %d" % number)
+    first = verdict(world, 0.5)
+    assert first.genome == b"guess 0"
+    sent = world.node.router.counts()["sent_control"]
+    world.feed(first)
+    last = verdict(world, 0.5)
+    assert last.genome == b"guess 99"
+    world.feed(last)
+    assert world.node.router.counts()["sent_control"] == sent + 1
+    assert world.verifying == []
+
+
+def test_one_member_has_only_so_much_looked_at_at_a_time() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=6)
+    heads = [msgspec.structs.replace(about(world, ControlVerb.VERIFY), task=f"t{number}") for number in range(6)]
+    for head in heads:
+        world.hear("n", head, bytes(MAX_ASKED_BYTES // 5))
+    assert [order.task for order in world.verifying] == ["t0", "t1", "t2", "t3", "t4"]
+    assert world.node.term is not None
+    world.node.term.fit(("r", "t5"), [FIT], world.now)
+    world.pass_time(2)
+    assert world.verifying[-1].genome == FIT.genome  # What this platform asks itself is looked at.
 
 
 def test_a_look_that_nobody_waits_for_asks_nobody() -> None:

@@ -17,7 +17,6 @@ from distevo.listener import Delivery
 from distevo.members import State
 from distevo.messages import (
     MAX_ISLANDS,
-    MAX_TEXT_BYTES,
     VERSION,
     Code,
     Control,
@@ -352,8 +351,7 @@ class Dispatch:
             self._act(delivery, head, now)
         except RemoteProtocolError as error:
             self._complain("a message is refused", delivery.sender, error.code, str(error), now)
-            answer = ErrorReport(code=error.code, reason=str(error)[:MAX_TEXT_BYTES], about=head.command)
-            self.send(delivery.sender, answer, b"", now)
+            self.router.refuse(delivery, error.code, str(error), now)
 
     def _complain(self, what: str, member: str, code: int, reason: str, now: float) -> None:
         """Log it, unless that member has just filled a line with the same."""

@@ -169,6 +169,11 @@ class Links:
             self._counts["malformed"] += 1
             self._fault(link, LinkEvent.MALFORMED, (Code(event.code), event.reason), 0, now)
 
+    def unreadable(self, link: Link, head: Head, fault: Fault, now: float) -> None:
+        """Complain of a message of which only its reader could see that its payload is none."""
+        self._counts["malformed"] += 1
+        self._fault(link, LinkEvent.MALFORMED, fault, head.command, now)
+
     def unexpected(self, link: Link, head: Head, reason: str, now: float) -> None:
         """Complain of a message that the state of things does not allow."""
         self._counts["unexpected"] += 1

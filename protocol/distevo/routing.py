@@ -203,6 +203,18 @@ class Router:
         self._now = now
         self._links.hang_up(member, now)
 
+    def refuse(self, delivery: Delivery, code: int, reason: str, now: float) -> None:
+        """A message that came cannot be used, as only its reader could see: tell its sender. Over a link of its own it
+        is a fault like any other, of which only so many are answered."""
+        self._now = now
+        sender, head = delivery.sender, delivery.head
+        link = self._open.get(sender)
+        if delivery.path.kind is PathKind.DIRECT and link is not None:
+            self._links.unreadable(link, head, (Code(code), reason), now)
+        else:
+            self._counts["malformed"] += 1
+            self.send(sender, ErrorReport(code=code, reason=reason[:MAX_TEXT_BYTES], about=head.command), b"", now)
+
     def relay(self, member: str) -> str | None:
         """Through whom a member without a link was heard, as long as that is the path to it."""
         return None if member in self._open else self._routes.proven(member)

@@ -149,7 +149,7 @@ class Verified(msgspec.Struct, frozen=True):
     genome: bytes
     """The program that was looked at."""
     fitness: tuple[float, ...] | None
-    """None: it is invalid now, as one of which the evaluation raises; or, with an error, nobody knows."""
+    """None: it is invalid now, as one that cannot be decoded or evaluated; or, with an error, nobody knows."""
     fit: bool
     solved: bool | None
     error: str | None = None

@@ -473,6 +473,22 @@ def test_a_guess_of_which_the_evaluation_raises_is_invalid_unless_this_machine_m
     asyncio.run(scene())
 
 
+def test_a_guess_that_the_problem_cannot_read_is_invalid() -> None:
+    source = OBEDIENT.replace("        return data\n", "        raise ValueError('no program of ours')\n")
+    ref = resolve("obedient.py:Obedient", source)
+    problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.verify(verify(problem, b"made up"))
+            looked = await b.next(Verified)
+            # With an error it would stand, as one that nobody could look at.
+            assert (looked.genome, looked.fitness, looked.fit, looked.error) == (b"made up", None, False, None)
+
+    asyncio.run(scene())
+
+
 def test_a_budget_lowered_below_what_is_used_ends_the_island() -> None:
     async def scene() -> None:
         async with bench() as b:

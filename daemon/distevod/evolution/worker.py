@@ -229,9 +229,8 @@ class Worker:
         key = (message.problem.reference + message.problem.digest, message.data)
         try:
             contract = self._contract(key, message.problem, message.data)
-            genome = contract.decode(message.genome)
             self._page.begin(message.genome)
-            answer = self._look(message.number, contract, genome)
+            answer = self._look(message.number, contract, message.genome)
         except MemoryError:
             raise
         except RAISED as error:  # its words go to the user
@@ -241,10 +240,11 @@ class Worker:
         self._forget(key)
 
     @staticmethod
-    def _look(number: int, contract: Contract, genome: Any) -> Looked:
-        """What a genome is worth. As in an island, one of which the evaluation raises is invalid; not so where this
-        machine may lack something, of which no program is to blame."""
+    def _look(number: int, contract: Contract, data: bytes) -> Looked:
+        """What a program is worth. As in an island, one that cannot be decoded, or of which the evaluation raises, is
+        invalid; not so where this machine may lack something, of which no program is to blame."""
         try:
+            genome = contract.decode(data)
             evaluation = contract.evaluate(genome)
         except (OSError, ImportError):
             raise

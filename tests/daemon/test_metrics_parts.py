@@ -214,6 +214,15 @@ def test_slow_clients_take_neither_threads_without_end_nor_the_page(monkeypatch:
         connection.close()
 
 
+@pytest.mark.parametrize("accepted", ["text/plain;version=abc", "application/openmetrics-text; version=1.x"])
+def test_whatever_a_stranger_accepts_is_no_fault(accepted: str, capfd: pytest.CaptureFixture[str]) -> None:
+    url = f"http://127.0.0.1:{page.MetricsPage(0, Empty()).port}/metrics"
+    asked = urllib.request.Request(url, headers={"Accept": accepted})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        assert b"process_cpu_seconds_total" in answer.read()
+    assert capfd.readouterr().err == ""
+
+
 def test_requests_for_which_no_thread_was_left_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"http://127.0.0.1:{page.MetricsPage(0, Empty()).port}/metrics"
 

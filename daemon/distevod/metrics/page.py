@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from socketserver import TCPServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer
+from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder
 from prometheus_client.registry import Collector
 
 MOST_REQUESTS = 16
@@ -36,11 +37,25 @@ class MetricsPage:
         GCCollector(registry=registry)
         registry.register(collector)
         try:
-            server = make_server("", port, make_wsgi_app(registry), _Server, _Handler)
+            server = make_server("", port, _for_anybody(make_wsgi_app(registry)), _Server, _Handler)
         except OSError as error:
             raise PortTaken(f"port {port} cannot be listened on: {error.strerror}") from error
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
         self.port: int = server.server_port
+
+
+def _for_anybody(app: Callable[..., Any]) -> Callable[..., Any]:
+    """The same page, in its plain form for who accepts a version that is no number: of these the client library raises,
+    and each such request of a stranger would put a traceback into the log."""
+
+    def page(environ: dict[str, Any], start_response: Any) -> Any:
+        try:
+            choose_encoder(environ.get("HTTP_ACCEPT", ""))
+        except (TypeError, ValueError):
+            del environ["HTTP_ACCEPT"]
+        return app(environ, start_response)
+
+    return page
 
 
 class _Server(ThreadingWSGIServer):

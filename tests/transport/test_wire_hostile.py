@@ -13,8 +13,9 @@ import zmq
 
 from distevo.codec import MAX_FRAME_BYTES, encode
 from distevo.events import LinkClosed, LinkOpened, Malformed, Received
+from distevo.instructions import Dial
 from distevo.messages import Code, Welcome
-from distevod.transport import KeyPair, arrivals, listener, options
+from distevod.transport import KeyPair, arrivals, dialled, listener, options
 from tests.transport.servers import aborted, tcp_server
 from tests.transport.side import Side, hello, until
 
@@ -250,8 +251,8 @@ def test_with_too_many_connections_the_newest_is_cut(monkeypatch: pytest.MonkeyP
 
 
 @contextlib.asynccontextmanager
-async def stalling_relay(port: int, most: int) -> AsyncIterator[str]:
-    """The endpoint of a relay to a port that passes on so many bytes and then no more."""
+async def stalling_relay(port: int, most: float, most_back: float = float("inf")) -> AsyncIterator[str]:
+    """The endpoint of a relay to a port that passes on so many bytes, there and back, and then no more."""
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: float) -> None:
         with contextlib.suppress(ConnectionError):
@@ -264,7 +265,7 @@ async def stalling_relay(port: int, most: int) -> AsyncIterator[str]:
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", port)
         async with aborted(back):
-            await asyncio.gather(pump(reader, back, most), pump(there, writer, float("inf")))
+            await asyncio.gather(pump(reader, back, most), pump(there, writer, most_back))
 
     async with tcp_server(relay) as at:
         yield f"tcp://127.0.0.1:{at}"
@@ -299,6 +300,32 @@ def test_a_message_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, fir
             await until(lambda: a.heads(link), "the member to be heard")
             assert link not in a.closed()
             assert not a.of(Malformed)
+
+    asyncio.run(main())
+
+
+def test_a_message_that_does_not_end_is_cut_on_a_link_that_was_dialled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialled, "MAX_UNFINISHED_BYTES", 2**20)
+    monkeypatch.setattr(dialled, "WATCH_SECONDS", 0.05)
+    keys = KeyPair.make()
+
+    async def main() -> None:
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as member:
+            member.setsockopt(zmq.LINGER, 0)
+            member.setsockopt(zmq.CURVE_SERVER, 1)
+            member.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode())
+            port = member.bind_to_random_port("tcp://127.0.0.1")
+            async with Side(None) as a, stalling_relay(port, float("inf"), 2**21) as endpoint:
+                a.transport.carry_out(Dial("other", (endpoint,), keys.public))
+                link = (await a.wait(LinkOpened)).link
+                await until(lambda: member.poll(0), "the connection to be known there")
+                routing_id, _ = member.recv_multipart()
+                for _ in range(10):
+                    member.send_multipart([routing_id, WORD])
+                await a.wait(Received, 10)
+                member.send_multipart([routing_id, bytes(2**22)])
+                await a.wait(LinkClosed)
+                assert (a.closed(), a.count("connections_cut")) == ([link], 1)
 
     asyncio.run(main())
 

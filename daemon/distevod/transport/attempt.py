@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import zmq
 
+from distevod.transport import tcp
 from distevod.transport.monitor import Monitor, handshake_failure
 from distevod.transport.options import CONNECT_MS, HANDSHAKE_MS
 
@@ -29,6 +30,9 @@ class Attempt:
         self.is_lost = False
         self.is_complete = False
         """Lost, and all that came before is there to be read."""
+        self.fd = -1
+        self.ends: tcp.Ends | None = None
+        """The descriptor and the ends of the TCP connection, once it is there."""
         self._begun = time.monotonic()
         try:
             self.monitor = Monitor(socket, self._noticed)
@@ -47,7 +51,9 @@ class Attempt:
         self.socket.close()
 
     def _noticed(self, event: int, value: int) -> None:
-        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+        if event == zmq.EVENT_CONNECTED:
+            self.fd, self.ends = value, tcp.ends(value)
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._settle("")
         elif event == zmq.EVENT_CLOSED:
             is_late = time.monotonic() > self._begun + 0.9 * CONNECT_MS / 1000

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import zmq
 
 from distevod.transport import in_flight, tcp
+from distevod.transport.arrivals import MAX_UNFINISHED_BYTES
 from distevod.transport.attempt import Attempt
+from distevod.transport.listener import FRAME_OVERHEAD_BYTES, HEARTBEAT_BYTES, WATCH_SECONDS
 from distevod.transport.options import LINGER_MS
 from distevod.transport.reader import Reader
 from distevod.transport.wire import Wire, Wires
@@ -27,7 +30,12 @@ class DialledWire(Wire):
         self._attempt, self._socket, self._on_closed = attempt, attempt.socket, on_closed
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._is_hung_up = False
+        self._is_hung_up = self._has_caught_up = False
+        self.fd, self.ends = attempt.fd, attempt.ends
+        self._opened_at = time.monotonic()
+        self._bytes_read = self._bytes_come = 0
+        """The latter when last looked at."""
+        self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch)
         self._reader = Reader(self._socket, self._take)
         attempt.on_lost = self._lost
         if attempt.is_lost:
@@ -58,6 +66,7 @@ class DialledWire(Wire):
     def close(self) -> None:
         """End the connection; what libzmq has taken may still leave."""
         if not self._socket.closed:
+            self._watcher.cancel()
             if self._timer is not None:
                 self._timer.cancel()
             self.queue.clear()
@@ -69,21 +78,36 @@ class DialledWire(Wire):
         try:
             frame = self._socket.recv(zmq.NOBLOCK, copy=False)
         except zmq.Again:
+            self._has_caught_up = True
             if self.queue and self._reader.news():
                 self._drain()
             if self._attempt.is_complete:
                 self._finish()
             return False
+        self._bytes_read += len(frame) + FRAME_OVERHEAD_BYTES
         if frame.more:
             while frame.more:
                 frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+                self._bytes_read += len(frame) + FRAME_OVERHEAD_BYTES
             self.received_parts()
         elif data := frame.bytes:
-            if self.ends is None:
-                self.fd = int(frame.get(zmq.SRCFD))
-                self.ends = tcp.ends(self.fd)
             self.received(data)
         return True
+
+    def _watch(self) -> None:
+        """End a connection on which a message does not end: as at the inbox, libzmq gathers its parts without a limit.
+        (Not one through a proxy, of which the kernel does not say what has come.)"""
+        self._reader.wake()
+        has_caught_up, self._has_caught_up = self._has_caught_up, False
+        unfinished = self._bytes_come - self._bytes_read - HEARTBEAT_BYTES * (time.monotonic() - self._opened_at)
+        if has_caught_up and unfinished > MAX_UNFINISHED_BYTES:
+            self._wires.complaints.warn("a message does not end; its connection is cut", address=str(self.ends))
+            self._wires.counts["connections_cut"] += 1
+            self._finish()
+            return
+        if self.ends is not None:
+            self._bytes_come = tcp.received_bytes(self.fd, self.ends)
+        self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch)
 
     def _drain(self) -> None:
         if self._timer is not None:

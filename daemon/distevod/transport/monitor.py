@@ -17,6 +17,7 @@ _numbers = itertools.count()
 _WATCHED = (
     # No ACCEPT_FAILED: when file descriptors run out it comes without end, faster than anybody can read.
     zmq.EVENT_ACCEPTED
+    | zmq.EVENT_CONNECTED
     | zmq.EVENT_CONNECT_RETRIED
     | zmq.EVENT_CLOSED
     | zmq.EVENT_DISCONNECTED

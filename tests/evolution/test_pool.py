@@ -264,6 +264,23 @@ def test_whatever_a_program_raises_it_alone_is_invalid(code: str, words: str) ->
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("end", ["pass", "sys.exit(0)", "raise ValueError('lost')"])
+def test_a_copy_that_a_problem_has_forked_does_not_evolve_beside_its_worker(end: str) -> None:
+    code = f"pid = os.fork()\nif not pid:\n    {end}\nelse:\n    os.waitpid(pid, 0)"
+
+    async def scene() -> None:
+        async with bench(time_out=20) as b:
+            await b.ready()
+            order = obedient(code, evaluations=60)
+            b.pool.start_island(order)
+            for generation in range(1, 4):
+                reported = await b.next(IslandReported)
+                assert reported.snapshot.generation == generation
+                assert (reported.snapshot.counters.evaluations, reported.warning) == (20 * generation, None)
+
+    asyncio.run(scene())
+
+
 def test_processes_that_a_problem_starts_are_paid_for() -> None:
     code = "subprocess.run([sys.executable, '-S', '-c', 'import time\\nwhile time.process_time() < 0.1: pass'])"
 

@@ -44,6 +44,7 @@ class Page:
         self._memory = mmap.mmap(descriptor, PAGE_BYTES)
         self._counter = 0
         self._island = 0
+        self._is_copy = False
 
     @classmethod
     def create(cls) -> Page:
@@ -56,6 +57,16 @@ class Page:
             os.close(descriptor)
             raise
 
+    def end_copies(self) -> None:
+        """From now on a process that is forked here ends when it would write to this page: it is one that a problem has
+        forked, and that comes back to what evolves. Else there were two workers, which say different things on one
+        socket, and each goes on with what the other was given."""
+
+        def copied() -> None:
+            self._is_copy = True
+
+        os.register_at_fork(after_in_child=copied)
+
     def close(self) -> None:
         """Give the memory back."""
         self._memory.close()
@@ -63,6 +74,8 @@ class Page:
 
     def busy(self, island: int) -> None:
         """The worker works on this island, outside any evaluation."""
+        if self._is_copy:
+            os._exit(0)
         self._island = island
         self._counter += 1
         _HEAD.pack_into(self._memory, 0, self._counter, island, BUSY, 0)
@@ -77,12 +90,16 @@ class Page:
 
     def begin(self, genome: bytes) -> None:
         """The evaluation of this program begins."""
+        if self._is_copy:
+            os._exit(0)
         self._counter = counter = self._counter + 1
         length = len(genome)
         self._memory[: _HEAD_BYTES + length] = _pack(counter, self._island, EVALUATING, length) + genome
 
     def end(self) -> None:
         """The evaluation is over."""
+        if self._is_copy:
+            os._exit(0)
         self._memory[_STATE_AT] = BUSY
 
     def read(self) -> Reading:

@@ -337,7 +337,7 @@ def _die_with(parent: int) -> None:
 
 def main() -> None:
     """Entry of the process."""
-    descriptor, page, parent, memory_mb = (int(argument) for argument in sys.argv[1:5])
+    descriptor, page_descriptor, parent, memory_mb = (int(argument) for argument in sys.argv[1:5])
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     never_raise()
@@ -349,7 +349,9 @@ def main() -> None:
     # Python does by default costs several percent, since populations are many small containers.
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
-    worker = Worker(socket.socket(fileno=descriptor), Page(page))
+    page = Page(page_descriptor)
+    page.end_copies()
+    worker = Worker(socket.socket(fileno=descriptor), page)
     try:
         with profiled("worker"):
             worker.run()

@@ -281,6 +281,20 @@ def test_a_copy_that_a_problem_has_forked_does_not_evolve_beside_its_worker(end:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("garbage", ["hello, all of you", "\x05\x00\x00\x00hello"])
+def test_a_worker_whose_problem_writes_to_its_socket_is_replaced(garbage: str) -> None:
+    code = f"os.write(int(sys.argv[1]), {garbage.encode()!r})\ntime.sleep(0.01)"
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(obedient(code))
+            died = await b.next(WorkerDied)
+            assert died.culprit is not None
+
+    asyncio.run(scene())
+
+
 def test_processes_that_a_problem_starts_are_paid_for() -> None:
     code = "subprocess.run([sys.executable, '-S', '-c', 'import time\\nwhile time.process_time() < 0.1: pass'])"
 

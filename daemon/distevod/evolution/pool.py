@@ -37,6 +37,7 @@ from distevod.evolution.wire import (
     Failed,
     Finish,
     Frames,
+    Garbled,
     Limit,
     Looked,
     Missing,
@@ -480,8 +481,14 @@ class _Link(asyncio.Protocol):
         self._process.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        for body in self._frames.feed(data):
-            self._pool.heard(self._process, body)
+        try:
+            for body in self._frames.feed(data):
+                self._pool.heard(self._process, body)
+        except (Garbled, msgspec.MsgspecError) as error:
+            # A problem has written to the socket: nothing that comes after it means anything.
+            log.error("a worker garbles what it says", extra=fields(slot=self._process.slot, reason=str(error)))
+            if self._process.transport is not None:
+                self._process.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._pool.lost(self._process)

@@ -17,6 +17,12 @@ LENGTH = struct.Struct("<I")
 
 EXIT_MEMORY = 86
 """Exit status of a worker whose memory was used up."""
+MAX_BODY_BYTES = 1 << 29
+"""Longer is no message: of a text that a problem has written to the socket the first letters claim more."""
+
+
+class Garbled(Exception):  # noqa: N818 - says what is wrong
+    """What came is no message."""
 
 
 class _Message(msgspec.Struct, array_like=True, tag=True):
@@ -167,12 +173,14 @@ class Frames:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The bodies that are complete with these bytes."""
+        """The bodies that are complete with these bytes. Raises Garbled."""
         self._buffer += data
         bodies = []
         start = 0
         while len(self._buffer) - start >= LENGTH.size:
             (length,) = LENGTH.unpack_from(self._buffer, start)
+            if length > MAX_BODY_BYTES:
+                raise Garbled(f"a message of {length} bytes")
             end = start + LENGTH.size + length
             if len(self._buffer) < end:
                 break

@@ -295,6 +295,17 @@ def test_a_worker_whose_problem_writes_to_its_socket_is_replaced(garbage: str) -
     asyncio.run(scene())
 
 
+def test_a_worker_that_has_joined_another_group_is_killed_when_it_hangs() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            pid = await b.ready()
+            b.pool.start_island(obedient("os.setpgid(0, os.getpgid(os.getppid()))\ntime.sleep(60)"))
+            assert (await b.next(WorkerDied)).cause is Death.TIME_OUT
+            await gone(pid)
+
+    asyncio.run(scene())
+
+
 def test_processes_that_a_problem_starts_are_paid_for() -> None:
     code = "subprocess.run([sys.executable, '-S', '-c', 'import time\\nwhile time.process_time() < 0.1: pass'])"
 

@@ -113,8 +113,10 @@ class _Process:
     def kill(self) -> None:
         """End it at once, with whatever a problem has started in it."""
         if self.popen.returncode is None:  # Else its number may be another's.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.popen.pid, signal.SIGKILL)
+            # It may have joined another group. Not by `popen`, which would reap it if it has ended.
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    kill(self.popen.pid, signal.SIGKILL)
 
     @property
     def owes_nothing(self) -> bool:

@@ -31,13 +31,17 @@ MAX_WISH_KEYS = 256
 SEEN_KEY_BYTES = 16
 """Of each key: two programs of a task that agree in so many bytes are not to be expected in any lifetime."""
 
+MAX_COUNT, MAX_SECONDS = 2**53, 1e9
+"""Largest numbers that a head holds. A checkpoint may hold larger ones: of a state that came from elsewhere no more is
+told than these."""
+
 Id = Annotated[str, Meta(min_length=1, max_length=2 * MAX_ID_BYTES)]
 Boot = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,16}\Z")]
 Cluster = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,32}\Z")]
 Task = Annotated[str, Meta(max_length=MAX_TASK_BYTES)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 Bits = Annotated[float, Meta(ge=0, le=64)]
 IslandRef = tuple[Id, Task, Count, Count]
 """(run, task, island, grant)."""

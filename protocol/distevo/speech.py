@@ -15,8 +15,10 @@ from distevo.events import IslandId, TaskId, Verified
 from distevo.foreman import Foreman
 from distevo.lease import InForce
 from distevo.messages import (
+    MAX_COUNT,
     MAX_ISLANDS,
     MAX_MEMBERS,
+    MAX_SECONDS,
     MAX_TEXT_BYTES,
     Code,
     Command,
@@ -80,10 +82,10 @@ def progress_of(work: IslandWork) -> IslandProgress:
         task=work.id.task,
         island=work.id.island,
         grant=work.grant,
-        generation=state.generation,
-        evaluations=state.counters.evaluations,
-        duplicates=state.counters.duplicates,
-        seconds=state.counters.cpu_seconds,
+        generation=min(state.generation, MAX_COUNT),
+        evaluations=min(state.counters.evaluations, MAX_COUNT),
+        duplicates=min(state.counters.duplicates, MAX_COUNT),
+        seconds=min(state.counters.cpu_seconds, MAX_SECONDS),
         is_final=work.stage is Stage.FINAL,
         best=told_fitness(work.best_fitness),
     )

@@ -9,9 +9,10 @@ import pytest
 
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, Counters, IslandSnapshot, encode_checkpoint
+from distevo.codec import decode, encode
 from distevo.command import Verb
 from distevo.events import IslandId
-from distevo.messages import PopulationKind, PopulationState
+from distevo.messages import MAX_COUNT, MAX_SECONDS, Heartbeat, PopulationKind, PopulationState
 from distevo.names import checkpoint_name
 from distevo.plan import IslandPlace
 from distevo.program import Program
@@ -98,6 +99,16 @@ def test_a_run_takes_nothing_of_an_earlier_one_of_its_name() -> None:
     world.generation(ISLAND)
     hears(world, handed(world))
     assert b"theirs" not in genomes(world)
+
+
+def test_larger_numbers_than_a_heartbeat_holds_are_told_as_the_largest_that_it_does() -> None:
+    world, island = waiting("n-c0")
+    saved(world, handed(world, island, generation=2**63 - 1, counters=Counters(cpu_seconds=1e300)), "n")
+    assert begun(world, island).generation == 2**63 - 1
+    told, _ = decode(encode(world.node.dispatch._heartbeat(is_answer=False)))
+    assert isinstance(told, Heartbeat)
+    (progress,) = (each for each in told.islands if (each.run, each.task, each.island) == island)
+    assert (progress.generation, progress.seconds) == (MAX_COUNT, MAX_SECONDS)
 
 
 # --- before the island is begun -------------------------------------------------------------------

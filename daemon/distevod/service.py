@@ -18,7 +18,7 @@ from distevo.command import Command, Verb, encode_command
 from distevo.diversity_view import all_islands_view, islands_view
 from distevo.errors import Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
 from distevo.events import InboxChanged, OwnSubmission
-from distevo.names import inbox_command, inbox_run
+from distevo.names import MAX_ID_BYTES, inbox_command, inbox_run
 from distevo.orders import ACCEPTED, name_taken
 from distevo.plan import MemberPlan, RunPlan
 from distevo.run import (
@@ -302,6 +302,9 @@ class Service:
         if member is None and verb is not Verb.UNREVOKE:  # which may name a key whose owner left the plan long ago
             known = ", ".join(self._runtime.node.following.plan.members) or "none"
             raise Refusal("not_found", f"there is no platform {name!r}; there are: {known}")
+        if len(name) > MAX_ID_BYTES:
+            # As an object that no coordinator can read it would lie in the inbox, and in all plans, for ever.
+            raise Refusal("not_found", f"{name[:MAX_ID_BYTES]!r}... is longer than any platform's id or key")
         boot = member.boot if member is not None and verb is Verb.DRAIN else ""
         await self._carry_out(Command(verb=verb, member=name, boot=boot), "see distevo-ctl status")
         return await self.member(request)

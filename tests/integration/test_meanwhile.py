@@ -353,3 +353,13 @@ def test_nobody_is_answered_any_more_when_what_answers_need_is_closed(
         run_daemon(load_settings(flags, {"HOME": str(tmp_path)}), path)
         stopped.result()
     assert there == [False]
+
+
+def test_a_key_that_nobody_can_have_leaves_nothing_in_the_inbox(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        with pytest.raises(Refusal, match="longer than any platform's id or key") as refused:
+            await stage.service.command({"verb": "unrevoke", "member": "x" * 65})
+        assert refused.value.kind == "not_found"
+        assert stage.store.list("inbox/command-") == []
+
+    scene(tmp_path, play)

@@ -11,7 +11,7 @@ import zmq
 
 from distevo.codec import encode
 from distevo.events import LinkOpened
-from distevo.messages import Head, Heartbeat, Migrants, PopulationKind, PopulationState
+from distevo.messages import Forward, Head, Heartbeat, Migrants, PopulationKind, PopulationState
 from distevod.transport import KeyPair, listener, options, send_queue
 from distevod.transport.send_queue import SendQueue
 from tests.transport.side import Side, hello, numbered, until
@@ -88,6 +88,21 @@ def test_a_full_queue_drops_heartbeats_first_then_batches_then_what_is_new(monke
     pipe.put(numbered(4), numbered(5), heartbeat(2))
     assert pipe.rest() == frames(*map(numbered, range(1, 5)))
     assert pipe.counts == {"dropped_queue_full": 4}
+
+
+def test_what_is_relayed_for_others_takes_the_place_of_nothing_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send_queue, "MAX_FRAMES", 5)
+    pipe = Pipe()
+    relayed = [Forward(to="b", origin="c", boot=f"{number:x}") for number in range(9)]
+    inner = encode(numbered(0))
+    pipe.put(heartbeat(1), migrants(1, 1))
+    for head in relayed:
+        pipe.queue.put(head, encode(head, inner))
+    assert pipe.counts == {"dropped_queue_full": 6}
+    pipe.put(numbered(1), numbered(2), heartbeat(2), numbered(3))
+    for head in relayed:
+        pipe.queue.put(head, encode(head, inner))
+    assert pipe.rest() == frames(heartbeat(2), migrants(1, 1), numbered(1), numbered(2), numbered(3))
 
 
 def test_bytes_are_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:

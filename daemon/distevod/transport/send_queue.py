@@ -6,7 +6,7 @@ import itertools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 
-from distevo.messages import Command, Head, Migrants
+from distevo.messages import Command, Forward, Head, Migrants
 
 MAX_FRAMES = 1024
 MAX_BYTES = 64 * 2**20
@@ -15,7 +15,9 @@ MAX_BYTES = 64 * 2**20
 
 class SendQueue:
     """Sends frames in order. What blocks waits, within bounds: of heartbeats, and of the migrants along one edge, only
-    the newest; if room is wanted those go first, and what still finds none is dropped and counted."""
+    the newest. If room is wanted, what is relayed for others goes first, then those; and what still finds none is
+    dropped and counted. What is relayed has nothing make room for it: whoever sends much through here is not to
+    silence us."""
 
     def __init__(self, write: Callable[[bytes], bool], counts: Counter[str]) -> None:
         """`write` sends a frame without waiting; False: not now."""
@@ -41,8 +43,10 @@ class SendQueue:
                 self._bytes += len(frame) - len(old)
                 return
             self._drop(place)
-        if self._make_room(len(frame)):
-            self._waiting[next(self._numbers) if place is None else place] = frame
+        is_relayed = isinstance(head, Forward) and head.origin is not None
+        if self._fits(len(frame)) if is_relayed else self._make_room(len(frame)):
+            number = next(self._numbers)
+            self._waiting[place or ((number,) if is_relayed else number)] = frame
             self._bytes += len(frame)
         else:
             self._counts["dropped_queue_full"] += 1
@@ -62,10 +66,11 @@ class SendQueue:
         self._bytes = 0
 
     def _make_room(self, size: int) -> bool:
-        """Whether a frame of this size fits, if need be without those that are sent again anyway."""
+        """Whether a frame of this size fits, if need be without what is of others or is sent again anyway."""
         if self._fits(size):
             return True
-        for place in sorted((place for place in self._waiting if isinstance(place, tuple)), key=len):
+        spare = [place for place in self._waiting if isinstance(place, tuple)]
+        for place in sorted(spare, key=lambda place: (not isinstance(place[0], int), len(place))):
             self._drop(place)
             self._counts["dropped_queue_full"] += 1
             if self._fits(size):

@@ -158,8 +158,12 @@ def delay(seconds: float | None) -> str:
 
 
 def fitness(numbers: Sequence[float] | None) -> str:
-    """A fitness as people compare it: six digits, several numbers behind each other."""
-    return "-" if numbers is None else " ".join(f"{number:.6g}" for number in numbers)
+    """A fitness as people compare it: six digits, several numbers behind each other. The largest number there is stands
+    for an infinite one, which JSON does not hold."""
+    if numbers is None:
+        return "-"
+    largest = sys.float_info.max
+    return " ".join(f"{number:.6g}" if abs(number) < largest else "-inf" if number < 0 else "inf" for number in numbers)
 
 
 def print_json(value: Any) -> None:

@@ -17,6 +17,7 @@ from distevo.events import IslandId
 from distevo.messages import IslandProgress
 from distevo.node import Node
 from distevo.population import Population
+from distevo.result import finite
 from distevo.work import IslandWork, Stage
 
 
@@ -50,7 +51,7 @@ def island_view(
         "is_waiting": None,
         "is_converged": has_converged(snapshot, list(population), restart_after or WINDOW_GENERATIONS),
         "evaluations": snapshot.counters.evaluations,
-        "best_fitness": list(best.fitness) if best else None,
+        "best_fitness": [finite(number) for number in best.fitness] if best else None,
         **of_population(population),
     }
 

@@ -21,7 +21,7 @@ from distevo.lease import PATIENCE, RENEWALS_PER_TTL
 from distevo.merge import PopulationMerger
 from distevo.plan import MemberState, Plan, TaskPlan
 from distevo.provenance import origin_view
-from distevo.result import Result, text_of
+from distevo.result import Result, finite, text_of
 from distevo.view import Counted, Unreadable, planned_member, planned_run, planned_task, with_result
 from distevo.work import population_of
 
@@ -185,7 +185,7 @@ def _best(found: Found, run: str, name: str) -> dict[str, Any]:
             "program": text_of(best.genome),
             "program_hex": best.genome.hex(),
             "key": best.key.hex(),
-            "fitness": list(best.fitness),
+            "fitness": [finite(number) for number in best.fitness],
             "origin": origin_view(best.meta),
         }
     return told

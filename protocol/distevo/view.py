@@ -22,7 +22,7 @@ from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, RunPlan, TaskPlan, TaskState
 from distevo.program import keyer
 from distevo.provenance import origin_view
-from distevo.result import Result, hex_of, text_of
+from distevo.result import Result, finite, hex_of, text_of
 from distevo.run import ProblemUse
 from distevo.speech import member_of
 from distevo.work import Stage
@@ -360,7 +360,7 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
         "program": text_of(best.genome) if best else None,
         "program_hex": best.genome.hex() if best else None,
         "key": best.key.hex() if best else None,
-        "fitness": list(best.fitness) if best else fitness,
+        "fitness": [finite(number) for number in best.fitness] if best else fitness,
         "origin": origin_view(best.meta) if best else None,
         "diversity": of_population(node.exchange.merging.all((name, task))) if is_worked_on else None,
         "evaluations": sum(p.evaluations for p in progress) if is_worked_on else 0,

@@ -33,6 +33,7 @@ def test_what_a_terminal_would_obey_is_written_out() -> None:
     assert plain("two\nlines, ünïcode ✓") == "two\nlines, ünïcode ✓"
     assert fitness([1.0, -0.25]) == "1 -0.25"
     assert fitness(None) == "-"
+    assert fitness([-1.7976931348623157e308, 1.7976931348623157e308]) == "-inf inf"
 
 
 @pytest.mark.parametrize("name", ["a\nserver-9  alive", Text("a\nserver-9  alive", "bold")], ids=["text", "styled"])

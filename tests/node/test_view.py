@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from distevo.node import Node
 from distevo.outline import Outline
 from distevo.phase import Phase
 from distevo.plan import MemberState, Plan, decode_plan, encode_plan
+from distevo.result import LARGEST
 from distevo.simulator import scenario_of
 from distevo.simulator.world import _World
 from distevo.speech import heartbeat
@@ -92,6 +94,18 @@ def test_a_platform_alone() -> None:
     assert (task["state"], task["fitness"], task["evaluations"]) == ("working", [0.5], 50)
     island = islands_view(world.node)[0]
     assert (island["run"], island["task"], island["generation"], island["is_resting"]) == ("r", "t0", 1, False)
+
+
+def test_an_infinite_fitness_is_shown_as_json_can_hold_it() -> None:
+    world = World(workers=1)
+    world.submit(tasks=1)
+    for fitness, shown in ((-inf, -LARGEST), (inf, LARGEST)):
+        world.generation(next(iter(world.running)), fitness=fitness)
+        for view, field in (
+            (task_view(world.node, "r", "t0"), "fitness"),
+            (islands_view(world.node)[0], "best_fitness"),
+        ):
+            assert msgspec.json.decode(msgspec.json.encode(view[field])) == [shown]
 
 
 def test_a_task_that_is_done_is_fit_though_its_result_cannot_be_read() -> None:

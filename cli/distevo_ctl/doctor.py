@@ -109,8 +109,8 @@ def _state_folder(settings: Settings) -> Check:
     import tempfile
 
     folder = settings.state_dir
-    is_new = not folder.exists()
     try:
+        is_new = not folder.exists()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")

@@ -47,7 +47,7 @@ def _folder_checks(url: str) -> Iterator[Check]:
     from distevod.store import open_store
 
     root = Path(unquote(urlsplit(url).path) if "://" in url else url)
-    is_new = not root.exists()
+    is_new = not os.path.lexists(root)  # False also where it cannot be seen, which opening it tells
     try:
         store = open_store(url)
     except DistevoError as error:

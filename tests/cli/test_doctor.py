@@ -9,13 +9,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from distevo.errors import Conflict
-from distevo_ctl.doctor import _problems
-from distevo_ctl.doctor_store import SKEW_FAILURE, SWAPPED, verbs
+from distevo_ctl.doctor import _problems, _state_folder
+from distevo_ctl.doctor_store import SKEW_FAILURE, SWAPPED, store_checks, verbs
 from distevo_ctl.examination import FAILED, OK, WARNING
 from distevo_ctl.exits import ExitCode
 from distevod.settings import load_settings
@@ -127,6 +127,19 @@ def test_ports_that_others_have(home: Home) -> None:
     assert checks["listen"]["hint"].startswith("give another with --listen")
     assert checks["metrics port"]["state"] == WARNING
     assert "--metrics-port 0" in checks["metrics port"]["hint"]
+
+
+def test_folders_that_may_not_be_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(path: Path, **_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    settings = load_settings({"state_dir": tmp_path / "a", "store": tmp_path / "b"}, {})
+    for name in ("stat", "mkdir"):  # which root may do everywhere
+        monkeypatch.setattr(Path, name, refuse)
+    assert "Permission denied" in _state_folder(settings).text
+    (store,) = store_checks(settings)
+    assert (store.name, store.state) == ("store", FAILED)
+    assert "Permission denied" in store.text
 
 
 def test_the_first_failure_gives_the_exit_code(home: Home) -> None:

@@ -1,8 +1,10 @@
 """The YAML file: the guide's sections, the line of every mistake, and files that mean harm."""
 
+import errno
 import os
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -233,6 +235,14 @@ def test_which_file_is_read(path: Path) -> None:
     environ["DISTEVO_CONFIG"] = str(path) + ".missing"
     with pytest.raises(SettingsError, match="cannot read"):
         load_settings({}, environ)
+
+
+def test_a_home_that_cannot_be_looked_into_has_no_file_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "stat", refuse)  # which root may do everywhere
+    assert load_settings({"store": "/s", "state_dir": "/s"}, {"HOME": "/another"}).sources["workers"] == "default"
 
 
 def test_a_pipe_is_a_file_too(path: Path) -> None:

@@ -135,9 +135,11 @@ class _Loader:
             return paths.absolute(named, here, self.environ)
         try:
             path = paths.config_file(self.environ)
+            return path if path.exists() else None
         except paths.PathError:  # no home, so nothing can be in it
             return None
-        return path if path.exists() else None
+        except PermissionError:  # the home is another's, as after `runuser`: nothing in it is meant for this user
+            return None
 
     def _take_file(self, file: "SettingsFile", folder: Path) -> None:
         own = self._agreed(file.values, folder)

@@ -10,6 +10,8 @@ from typing import Any
 from distevo_ctl.exits import CliError, ExitCode
 
 MIB = 1 << 20
+TABLES = (".csv", ".tsv")
+"""Endings of files with a table of numbers; by what its columns are separated, their reader finds out."""
 
 
 def problem_request(reference: str) -> dict[str, Any]:
@@ -28,14 +30,14 @@ def problem_request(reference: str) -> dict[str, Any]:
 def tasks_request(tasks: str | None) -> dict[str, Any]:
     """What `--tasks` gives, as fields of a request: `spec` for a named set, `data` or `csv`, and `name`, for a file.
 
-    It is a file when it is written like one (a slash in it, or .json or .csv at its end), or when there is a file of
-    that name; and with a slash in it, it may be a folder of JSON files, each of them one task, called after its file.
-    Raises CliError when it is not there or cannot be read, TaskError when it is not JSON.
+    It is a file when it is written like one (a slash in it, or .json, .csv or .tsv at its end), or when there is a file
+    of that name; and with a slash in it, it may be a folder of JSON files, each of them one task, called after its
+    file. Raises CliError when it is not there or cannot be read, TaskError when it is not JSON.
     """
     if tasks is None:
         return {}
     path = Path(tasks)
-    if not (path.suffix.lower() in (".json", ".csv") or "/" in tasks or _is_file(path)):
+    if not (path.suffix.lower() in (".json", *TABLES) or "/" in tasks or _is_file(path)):
         return {"spec": tasks}
     from distevod.problems.check import TASKS_LIMIT_BYTES
 
@@ -43,7 +45,7 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     if "/" in tasks and _is_folder(path):
         return {"data": _tasks_in(path, TASKS_LIMIT_BYTES), "name": path.name}
     content = read(path, "task file", TASKS_LIMIT_BYTES)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in TABLES:
         return {"csv": _text(content, tasks), "name": path.stem}
     data = _parsed(content, path)
     if data is None:  # which a request would leave out, as if there were no file
@@ -86,7 +88,9 @@ def _tasks_in(folder: Path, limit: int) -> dict[str, Any]:
             )
         tasks[file.stem] = _parsed(content, file)
     if not tasks:
-        raise CliError(ExitCode.NOT_FOUND, f"there is no task file (*.json) in the folder {folder}")
+        below = sorted({file.parent for file in folder.glob("*/*.json")})
+        hint = f"give one of those below it, as {below[0]}/" if below else None
+        raise CliError(ExitCode.NOT_FOUND, f"there is no task file (*.json) in the folder {folder}", hint)
     return tasks
 
 

@@ -33,6 +33,8 @@ def test_what_is_written_like_a_file_or_is_there_is_one(tmp_path: Path) -> None:
     assert tasks_request("t.json") == {"data": {"a": [1, 2.5, None]}, "name": "t"}
     assert tasks_request("./plain") == tasks_request("plain") == {"data": [True], "name": "plain"}
     assert tasks_request(str(tmp_path / "x y.csv")) == {"csv": "x,y\n1,2\n", "name": "x y"}
+    (tmp_path / "t.TSV").write_text("x\ty\n1\t2\n")
+    assert tasks_request("t.TSV") == {"csv": "x\ty\n1\t2\n", "name": "t"}
 
 
 def test_a_folder_of_task_files_is_a_task_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +55,19 @@ def test_a_folder_of_task_files_is_a_task_for_each(tmp_path: Path, monkeypatch: 
     monkeypatch.undo()
     with pytest.raises(TaskError, match=r"arc/c\.JSON: the task file is not JSON"):
         tasks_request(str(tmp_path / "arc/"))
+
+
+def test_a_folder_of_folders_of_task_files_names_one_of_these(tmp_path: Path) -> None:
+    for name in ("b", "a", "none"):
+        (tmp_path / "corpus" / name).mkdir(parents=True)
+        if name != "none":
+            (tmp_path / "corpus" / name / "1.json").write_text("1")
+    with pytest.raises(CliError, match=r"there is no task file \(\*\.json\) in the folder corpus") as caught:
+        tasks_request("corpus/")
+    assert caught.value.hint == "give one of those below it, as corpus/a/"
+    with pytest.raises(CliError) as caught:
+        tasks_request("corpus/none/")
+    assert caught.value.hint is None
 
 
 def test_two_task_files_of_one_name_are_not_taken_for_one_task(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
 @click.option(
     "--tasks",
     metavar="SET|ID,ID|FILE|FOLDER/",
-    help="The problem's named tasks (for grids training, evaluation, training:0-39, ids), a JSON or CSV file, or a "
-    "folder of JSON files, each of them one task.",
+    help="The problem's named tasks (for grids training, evaluation, training:0-39, ids), a JSON, CSV or TSV file, "
+    "or a folder of JSON files, each of them one task.",
 )
 @click.option(
     "--islands-per-task", type=click.IntRange(1, LIMITS["islands_per_task"]), metavar="N",

@@ -114,6 +114,21 @@ def test_a_file_of_one_task_that_it_does_not_name_gives_it_its_own_name() -> Non
         assert list(check_in_process({"reference": "grids", "data": data, "name": name}).tasks) == ids
 
 
+def test_grid_tasks_are_called_as_published_files_are() -> None:
+    """As some of Mini-ARC are."""
+    pair = {"input": [[0]], "output": [[1]]}
+    names = [
+        "2x2_grid_at_the_bottom-right_indicates_the_rotation_for_the_3x3_grid_on_the_upper-left_l6aajdd8e987ucg7wmp",
+        "1,_3,_5,_...__l6aejqqqc1b47pjr5g4",
+        "Eunji_Delete all except blocks in pink's view_l6aekdd9ag9d5758ucw",
+        "Tetris_(edit)_l6ae0g871owxvc1baq3",
+    ]
+    data = {name: {"train": [pair], "test": [pair]} for name in names}
+    assert list(check_in_process({"reference": "grids", "data": data}).tasks) == names
+    with pytest.raises(TaskError, match=r"task id 'a\\nb': use letters"):
+        check_in_process({"reference": "grids", "data": {"a\nb": data[names[0]]}})
+
+
 @pytest.mark.parametrize("data", [[5], {"n": 5}, 5, None, "default"])
 def test_so_does_a_file_that_holds_no_object(data: Any) -> None:
     source = with_member("@classmethod\ndef tasks_from_file(cls, data):\n    return {'default': {}}")

@@ -134,7 +134,7 @@ def test_bad_content_is_named_with_task_pair_and_place(task: dict[str, Any], mes
         Grids(task)
 
 
-@pytest.mark.parametrize("data", [None, [], 3, "x", {}, {"a": 1}, {"a": []}, {"A b": GOOD}, {"": GOOD}, [GOOD]])
+@pytest.mark.parametrize("data", [None, [], 3, "x", {}, {"a": 1}, {"a": []}, [GOOD]])
 def test_a_file_that_is_no_tasks_is_refused(data: Any) -> None:
     with pytest.raises(TaskError):
         tasks_from_json(data)

@@ -37,7 +37,7 @@ from distevo.view import is_ending, run_view, status, task_view, with_result
 from distevod import stock
 from distevod.earlier import counted, misfit, warm_start_from
 from distevod.logs import fields
-from distevod.problems.check import DEFAULT_MEMORY_MB, CheckedProblem, check_in_process, step_limit
+from distevod.problems.check import CheckedProblem, check_in_process, memory_limit, step_limit
 from distevod.problems.loader import BUILT_IN
 from distevod.results import SUPERSEDED_TRIES, SUPERSEDED_WAIT_SECONDS, Results
 from distevod.run_names import RunNames, is_run_name
@@ -86,9 +86,8 @@ class Service:
     def __init__(self, runtime: Runtime, submissions: Path) -> None:
         self._runtime, self._submissions = runtime, submissions
         settings = runtime.settings
-        self._trial_mb = max(settings.memory_mb // settings.workers, DEFAULT_MEMORY_MB)
-        """What a problem may use when it is tried: as much as in a worker here."""
-        self._step_s = step_limit(settings.evaluation_timeout_seconds)
+        self._trial_mb = memory_limit(settings.memory_mb, settings.workers)
+        self._evaluation_timeout_s = settings.evaluation_timeout_seconds
         self._trials = asyncio.Semaphore(TRIALS_AT_ONCE)
         self._names = RunNames(runtime.store, runtime.lanes.reads, runtime.node)
         self._results = Results(runtime.store, runtime.lanes.looks)
@@ -349,7 +348,9 @@ class Service:
     async def _check(self, request: dict[str, Any]) -> CheckedProblem:
         try:
             async with self._trials:
-                return await in_daemon_thread(check_in_process, request, self._step_s, self._trial_mb)
+                request |= {"evaluation_timeout_s": self._evaluation_timeout_s}
+                step_s = step_limit(self._evaluation_timeout_s)
+                return await in_daemon_thread(check_in_process, request, step_s, self._trial_mb)
         except (ProblemError, TaskError) as error:
             raise Refusal("refused", str(error)) from error
         except OSError as error:

@@ -169,6 +169,25 @@ def test_a_problem_of_ones_own(home: Home) -> None:
     assert "--tasks goes with --problem" in home.error("doctor", "--tasks", "x", code=2)["message"]
 
 
+def test_a_problem_is_tried_as_submit_tries_it(tmp_path: Path) -> None:
+    """With the memory that a worker would have, and its time."""
+    problem = 'import time\nclass P:\n    name, version = "p", "1"\n'
+    problem += "    def __init__(self, task): self.data = bytearray(1200 << 20)\n"
+    problem += "    def random(self, rng): return 'a'\n    def mutate(self, g, rng): return g\n"
+    problem += "    def evaluate(self, g):\n        time.sleep(0.1)\n        return 1.0\n"
+    problem += "    def encode(self, g): return g.encode()\n    def decode(self, d): return d.decode()\n"
+    (tmp_path / "p.py").write_text(problem)
+    found = {}
+    for memory_mb, timeout in ((2000, 10), (1100, 10), (2000, 0.05)):
+        flags = {"memory_mb": memory_mb, "workers": 1, "evaluation_timeout_seconds": timeout}
+        (found[memory_mb, timeout],) = _problems(
+            load_settings(flags, {"HOME": str(tmp_path)}), f"{tmp_path}/p.py:P", None
+        )
+    assert [check.state for check in found.values()] == [OK, FAILED, FAILED]
+    assert "needs more than 1100 MB" in found[1100, 10].text
+    assert "longer than evaluation_timeout_seconds (0.05) is invalid" in found[2000, 0.05].text
+
+
 @pytest.mark.parametrize("reference", [None, "onemax"])
 def test_where_no_process_can_be_started_that_is_said_and_the_rest_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str | None

@@ -271,6 +271,37 @@ def test_many_tasks_may_take_longer_than_one_step_and_slow_evaluations_longer_st
     assert (step_limit(10), step_limit(1000)) == (30, 3000)
 
 
+SLOW = [
+    (
+        changed("return -abs(genome)", "import time; time.sleep(0.3); return -abs(genome)"),
+        r"evaluate took 0\.3.* s or more for each of 5 programs",
+    ),
+    (
+        changed(
+            "return -abs(genome)",
+            "self.data = getattr(self, 'data', None) or __import__('time').sleep(0.3) or 1; return -abs(genome)",
+        ),
+        r"the first evaluation in a process took 0\.3.* s, the same again .*: load in __init__",
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "says"), SLOW, ids=["each", "the first"])
+def test_evaluations_with_which_no_worker_gets_anywhere_are_refused(source: str, says: str) -> None:
+    with pytest.raises(ProblemError, match=says):
+        check(source, evaluation_timeout_s=0.2)
+    assert check(source, evaluation_timeout_s=20).name == "mine"
+    batch = "\n    def evaluate_batch(self, genomes):\n        return [self.evaluate(genome) for genome in genomes]\n"
+    assert check(source + batch, evaluation_timeout_s=0.2).name == "mine", "what holds for many is another limit"
+
+
+def test_some_programs_that_take_long_are_no_reason_to_refuse_a_problem() -> None:
+    source = changed("return -abs(genome)", "import time; time.sleep(0.3 * (genome > 0.8)); return -abs(genome)")
+    assert check(source, evaluation_timeout_s=0.2).name == "mine"
+    first_alone = source.replace("genome > 0.8", "genome == 0.8444218515250481")
+    assert check(first_alone, evaluation_timeout_s=0.2).name == "mine"
+
+
 HANGING = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.pause()"
 
 

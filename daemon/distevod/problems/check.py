@@ -55,6 +55,8 @@ SAID_LIMIT, SAID_END = 4000, 500
 
 MOST_RAISING = 20
 """Programs that are tried until the evaluation of one does not raise."""
+MOST_SLOW = 3
+"""Further programs that are tried where the evaluation of the first took too long."""
 LONGEST_REPEATED_S = 5.0
 """Evaluations that took longer are not made twice."""
 
@@ -80,6 +82,8 @@ class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A CSV file's text."""
     name: str | None = None
     """What to call the task of a file that names none."""
+    evaluation_timeout_s: float | None = None
+    """Seconds after which a worker that evaluates a program is ended; None: it does not matter."""
 
 
 class CheckedProblem(msgspec.Struct, frozen=True):
@@ -140,6 +144,11 @@ def _whole_number(text: str) -> int:
 def step_limit(evaluation_timeout_s: float) -> float:
     """Seconds that each step may take where an evaluation may take so many."""
     return max(LEAST_STEP_S, STEP_EVALUATIONS * evaluation_timeout_s)
+
+
+def memory_limit(memory_mb: int, workers: int) -> int:
+    """MiB that a problem may use when it is tried where so many workers share so much: no less than one of them may."""
+    return max(memory_mb // workers, DEFAULT_MEMORY_MB)
 
 
 def check_in_process(
@@ -365,7 +374,7 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
         if first is None:
             first = Contract(instance)
     assert first is not None
-    _try_members(first, say, file)
+    _try_members(first, say, file, request.evaluation_timeout_s)
     return ref, first, tasks
 
 
@@ -464,7 +473,7 @@ def _as_json(name: str, data: Any) -> bytes:
         raise TaskError(f"task {name!r} is not JSON data: {error}") from error
 
 
-def _try_members(contract: Contract, say: Say, file: str | None) -> None:
+def _try_members(contract: Contract, say: Say, file: str | None, timeout_s: float | None) -> None:
     """One round of what the engine does, so that a broken member is found before the run."""
     rng = Random(0)
     say("trying random")
@@ -498,10 +507,10 @@ def _try_members(contract: Contract, say: Say, file: str | None) -> None:
                 raise ProblemError(f"{contract.name}: crossover changes a parent in place; change a copy and return it")
             _repeat(contract, "crossover", lambda rng: contract.crossover(genome, other, rng))
     with _blame(contract, "evaluate", file):
-        _try_evaluate(contract, [genome, other], rng, say)
+        _try_evaluate(contract, [genome, other], rng, say, timeout_s)
 
 
-def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say) -> None:
+def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say, timeout_s: float | None) -> None:
     """See that some programs can be evaluated, and are worth the same when they are evaluated again.
 
     One whose evaluation raises is invalid, so that a few of these are no reason to refuse the problem.
@@ -510,7 +519,7 @@ def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say)
         say("trying evaluate")
         begun, encoded = time.monotonic(), [contract.encode(genome) for genome in genomes]
         try:
-            found = contract.evaluate_batch(genomes)
+            found, took = _evaluated(contract, genomes)
         except DistevoError:
             raise
         except BaseException:  # as in workers: a cancelled coroutine or a panic in Rust is no `Exception`
@@ -521,6 +530,8 @@ def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say)
             break
     if [contract.encode(genome) for genome in genomes] != encoded:
         raise ProblemError(f"{contract.name}: evaluate changes the genome in place; work on a copy")
+    if timeout_s is not None and took and took[0] > timeout_s:
+        _refuse_slow(contract, genomes[0], took, timeout_s, rng, say)
     if time.monotonic() - begun > LONGEST_REPEATED_S:
         return
     for before, after in zip(found, contract.evaluate_batch(genomes), strict=True):
@@ -540,6 +551,51 @@ def _try_evaluate(contract: Contract, genomes: list[Any], rng: Random, say: Say)
                     f"{contract.name}: evaluate_batch gave one program {_worth(together)}, and evaluate "
                     f"{_worth(alone)}; both have to say the same"
                 )
+
+
+def _evaluated(contract: Contract, genomes: list[Any]) -> tuple[list[Evaluation], list[float]]:
+    """What they are worth, and the seconds that each took; none where they are evaluated together, which has a limit
+    of its own."""
+    if contract.has_batch:
+        return contract.evaluate_batch(genomes), []
+    found, took = [], []
+    for genome in genomes:
+        begun = time.monotonic()
+        found.append(contract.evaluate(genome))
+        took.append(time.monotonic() - begun)
+    return found, took
+
+
+def _refuse_slow(contract: Contract, first: Any, took: list[float], timeout_s: float, rng: Random, say: Say) -> None:
+    """Refuse a problem with which no worker gets anywhere: it is ended with an evaluation that takes too long, and so
+    is the next. `first` took too long here, in a process as new as a worker's."""
+    limit = f"evaluation_timeout_seconds ({timeout_s:g})"
+    if min(took) <= timeout_s:
+        again = _seconds(contract, first)
+        if again > timeout_s:  # it is that program alone
+            return
+        raise ProblemError(
+            f"{contract.name}: the first evaluation in a process took {took[0]:.3g} s, the same again {again:.3g} s; "
+            f"what takes longer than {limit} is ended with its process, so that none gets beyond its first: load in "
+            "__init__, or when the file is imported, what evaluate needs"
+        )
+    for _ in range(MOST_SLOW):
+        say("trying evaluate")
+        took.append(_seconds(contract, contract.random(rng)))
+        if took[-1] <= timeout_s:
+            return
+    raise ProblemError(
+        f"{contract.name}: evaluate took {min(took):.3g} s or more for each of {len(took)} programs, and what takes "
+        f"longer than {limit} is invalid; start the platforms with a longer --evaluation-timeout-seconds"
+    )
+
+
+def _seconds(contract: Contract, genome: Any) -> float:
+    """How long its evaluation takes, whatever comes of it."""
+    begun = time.monotonic()
+    with suppress(BaseException):
+        contract.evaluate(genome)
+    return time.monotonic() - begun
 
 
 def _worth(evaluation: Evaluation) -> str:

@@ -16,7 +16,7 @@ What an instance has (a `genome` is whatever the problem likes; distevo never lo
 - `crossover(a, b, rng)`, optional: one child.
 - `seeds(rng)`, optional: the genomes to begin with.
 - `evaluate_batch(genomes)`, optional: one outcome for each genome, in order; the same as `evaluate` gives, by which
-  results are evaluated again.
+  results are evaluated again. It is given one at first, and more as long as they take a few seconds together.
 - `verify(genome)`, optional: True or False, judged on data that evolution never saw. Asked once, of a task's last
   guess, if that is fit.
 - `sweep(share, shares)`, optional: an exhaustive start; `Contract.sweep` says how.

@@ -15,8 +15,9 @@ from distevo.errors import ProblemError
 from distevo.problem import Contract
 from distevo.program import MAX_GENOME_BYTES
 from distevo.provenance import Provenance, provenance_of
-from distevod.evolution.island import Island
+from distevod.evolution.island import LONG_PART_SECONDS, Island
 from distevod.evolution.page import EVALUATING, Page
+from distevod.evolution.pool import BUSY_SECONDS
 from distevod.problems.grids import Grids
 from distevod.problems.onemax import OneMax
 from distevod.problems.regression import Regression
@@ -237,6 +238,37 @@ def test_a_problem_that_evaluates_many_at_once_takes_the_same_way(page: Page) ->
         assert trajectory(together.generation().snapshot) == trajectory(single.generation().snapshot)
     assert sum(calls) == together._snapshot.counters.evaluations
     assert max(calls) > 20
+
+
+@pytest.mark.parametrize(
+    ("each", "all_together", "largest"),
+    [(3.0, 0.0, 2), (12.0, 0.0, 1), (0.7, 0.0, 8), (0.0, 2.0, 16), (0.0, 0.01, 64)],
+    ids=["3 s each", "12 s each", "0.7 s each", "2 s however many", "fast"],
+)
+def test_so_many_are_evaluated_at_once_as_do_not_take_long(
+    each: float, all_together: float, largest: int, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon ends a worker of which it sees nothing for half a minute."""
+    now = 0.0
+    calls: list[int] = []
+
+    class Slow(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate_batch(self, genomes: list[int]) -> list[float | None]:
+            nonlocal now
+            calls.append(len(genomes))
+            now += all_together + each * len(genomes)
+            return [self.evaluate(genome) for genome in genomes]
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    contract = Contract(Slow())
+    island = Island(contract, SETTINGS._replace(batch_size=190, generation_seconds=1e9), fresh(contract), page)
+    for _ in range(3):
+        island.generation()
+    assert calls[:1] == [1]
+    assert max(calls) == largest
+    assert LONG_PART_SECONDS < BUSY_SECONDS
 
 
 def test_what_a_deadline_cuts_off_is_not_taken_for_tried(page: Page) -> None:

@@ -29,7 +29,11 @@ from distevod.evolution.trace import Trace
 from distevod.evolution.tried import LONG_KNOWN_SECONDS, Tried
 
 FIRST_PART, PART_SECONDS = 16, 0.1
-"""Programs in the first part of those that are evaluated together; parts grow while one takes less than this."""
+"""Programs in the first part of those that are evaluated together, unless that takes long; parts grow while one takes
+less than this."""
+LONG_PART_SECONDS = 10.0
+"""Parts take less than that, unless they are of one program: the daemon ends a worker of which it sees nothing for
+`pool.BUSY_SECONDS`, and cannot tell which of many programs took so long."""
 SWEEP_ATTEMPTS = 2
 """Workers that may die in one round of a sweep before the island goes on without it."""
 
@@ -109,6 +113,8 @@ class Island:
         self._is_restarting = False
         self._optimizer: Optimizer = self._genetic
         self._attempt = settings.attempt
+        self._part = 1
+        """Programs to evaluate together first in a generation; one, as long as nobody knows how long they take."""
         self._cursor = snapshot.cursor
         if self._attempt >= SWEEP_ATTEMPTS:
             self._cursor = SWEEP_OVER
@@ -435,7 +441,7 @@ class Island:
     def _together(self, genomes: list[Any], encoded: list[bytes]) -> list[Evaluation | None]:
         """The same for a problem that evaluates many at once, in growing parts: each is a sign of life."""
         evaluations: list[Evaluation | None] = []
-        size = FIRST_PART
+        size = self._part
         while len(evaluations) < len(genomes) and (not evaluations or time.perf_counter() < self._deadline):
             start = len(evaluations)
             self._page.step()
@@ -449,8 +455,9 @@ class Island:
                 return evaluations + self._one_by_one(genomes[start:], encoded[start:])
             evaluations += part
             self._tally.evaluations += len(part)
-            if time.perf_counter() - begun < PART_SECONDS:
-                size *= 2
+            if len(part) == size:  # else it was the rest, which says little of that many
+                size = _next_part(size, time.perf_counter() - begun)
+                self._part = min(size, FIRST_PART)
         return evaluations
 
     def _seeds(self) -> list[Any]:
@@ -485,6 +492,15 @@ class _Tally:
         if self.complaint is None:
             said = words(error) if isinstance(error, ProgramError) else f"{what} {words(error)}"
             self.complaint = said if genome is None else f"{said}; the program was {genome[:80]!r}"
+
+
+def _next_part(size: int, seconds: float) -> int:
+    """How many programs to evaluate together after so many, which took these seconds."""
+    if seconds < PART_SECONDS:
+        return max(2 * size, FIRST_PART)
+    if size < FIRST_PART and 2 * seconds < LONG_PART_SECONDS:
+        return 2 * size
+    return max(size // 2, 1) if seconds > LONG_PART_SECONDS else size
 
 
 def _cpu_seconds() -> float:

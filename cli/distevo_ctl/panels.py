@@ -33,16 +33,23 @@ def panels_of(answer: dict[str, Any]) -> list[PanelRow]:
     """The panels of the guess in a daemon's answer about one task; none where there is no guess, or the problem came
     as a file (whose code this process does not run), or it has none to show.
 
-    Raises ProblemError when the problem is not installed here, or is other code.
+    Raises ProblemError when the problem is not installed here, is other code, or its code raises.
     """
+    from distevo.errors import ProblemError
     from distevo.problem import Contract
-    from distevod.problems.loader import ProblemRef, load
+    from distevod.problems.loader import ProblemRef, described, load
 
     problem, program = answer["problem"], answer["tasks"][0]["program_hex"]
     if program is None or problem["source"] is not None:
         return []
-    contract = Contract(load(ProblemRef(problem["reference"], None, problem["digest"]))(answer["data"]))
-    return _rows(contract.panels(contract.decode(bytes.fromhex(program))))
+    try:
+        contract = Contract(load(ProblemRef(problem["reference"], None, problem["digest"]))(answer["data"]))
+        panels = contract.panels(contract.decode(bytes.fromhex(program)))
+    except (KeyboardInterrupt, ProblemError):
+        raise
+    except BaseException as error:  # this machine may lack what a task needs, and pictures are no reason to fail
+        raise ProblemError(f"{problem['reference']}: {described(error)}") from error
+    return _rows(panels)
 
 
 def _rows(panels: list[tuple[str, list[list[int]]]]) -> list[PanelRow]:

@@ -231,7 +231,9 @@ class Contract:
                 raise self._broken("panels", f"gave {_shown(panel)}", "give pairs (title, rows of colours 0-9)")
             title, rows = panel[0], _plain(panel[1])
             if not _is_grid(rows):
-                raise self._broken("panels", f"gave {title!r} with {_shown(rows)}", "rows hold whole numbers 0-9")
+                raise self._broken(
+                    "panels", f"gave {title!r} with {_shown(rows)}", "give rows of equal length of whole numbers 0-9"
+                )
             panels.append((title, [list(row) for row in rows]))
         return panels
 
@@ -457,9 +459,11 @@ def _plain(value: Any) -> Any:
 
 
 def _is_grid(rows: Any) -> bool:
-    return isinstance(rows, (list, tuple)) and all(
-        isinstance(row, (list, tuple)) and all(type(cell) is int and 0 <= cell <= 9 for cell in row) for row in rows
-    )
+    if not isinstance(rows, (list, tuple)) or not rows or not all(isinstance(row, (list, tuple)) for row in rows):
+        return False
+    if not rows[0] or any(len(row) != len(rows[0]) for row in rows):
+        return False
+    return all(type(cell) is int and 0 <= cell <= 9 for row in rows for cell in row)
 
 
 def _shown(value: Any) -> str:

@@ -342,7 +342,17 @@ def test_a_sweep_that_is_no_iterator_and_shares_that_do_not_exist() -> None:
 
 def test_panels() -> None:
     assert with_member("panels", lambda genome: [("in", ((0, 9),))]).panels(1.0) == [("in", [[0, 9]])]
-    for wrong in (None, [("in",)], [(1, [[0]])], [("in", [[10]])], [("in", [["0"]])], [("in", 3)]):
+    for wrong in (
+        None,
+        [("in",)],
+        [(1, [[0]])],
+        [("in", [[10]])],
+        [("in", [["0"]])],
+        [("in", 3)],
+        [("in", [])],
+        [("in", [[]])],
+        [("in", [[1], [1, 2]])],
+    ):
         with pytest.raises(ProblemError, match=r"Changed\.panels"):
             with_member("panels", lambda genome, wrong=wrong: wrong).panels(1.0)
 

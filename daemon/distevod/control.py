@@ -6,6 +6,7 @@ A request is `{"do": NAME, ...}`, its answer `{"ok": {...}}` or `{"error": {"kin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -15,7 +16,9 @@ import orjson
 import zmq
 import zmq.asyncio
 
+from distevod.paths import PathError
 from distevod.service import Service, kind_of_any
+from distevod.transport.errors import in_words
 
 MAX_REQUEST_BYTES = 128 * 2**20
 LINGER_MS = 500
@@ -35,11 +38,17 @@ class Control:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def bind(self) -> None:
-        """Listen. The umask makes the socket's mode 0600 from its first moment."""
-        self._path.unlink(missing_ok=True)
+        """Listen. The umask makes the socket's mode 0600 from its first moment. Raises PathError."""
         old = os.umask(0o177)
         try:
+            self._path.unlink(missing_ok=True)
             self._socket.bind(f"ipc://{self._path}")
+        except (OSError, zmq.ZMQError) as error:
+            reason = in_words(error) if isinstance(error, zmq.ZMQError) else error.strerror
+            raise PathError(
+                f"cannot make the control socket {self._path}: {reason}; not every file system has sockets: give a "
+                "--state-dir on a local disk, or set XDG_RUNTIME_DIR to a folder on one"
+            ) from error
         finally:
             os.umask(old)
         self._spawn(self._serve())
@@ -51,7 +60,8 @@ class Control:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._socket.close()
         self._context.term()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it could not be made
+            self._path.unlink()
 
     async def _serve(self) -> None:
         while True:

@@ -1,5 +1,6 @@
 """The file with a member's key pair."""
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -92,3 +93,17 @@ def test_is_key() -> None:
     assert keys.is_key(KeyPair.make().public)
     for text in ("", "a" * 39, "a" * 41, "~" * 40, "é" * 40, "#" * 40, " " * 40):
         assert not keys.is_key(text)
+
+
+def test_a_file_system_without_hard_links_is_named_as_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(
+        TransportError, match="Operation not permitted; not every file system has hard links: give a --s"
+    ):
+        load_or_make(tmp_path / "key")
+    assert not list(tmp_path.iterdir())

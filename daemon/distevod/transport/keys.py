@@ -85,6 +85,11 @@ def save(path: Path, keys: KeyPair) -> None:
             os.link(partial, path)  # unlike rename, it never replaces a key that others know already
         except FileExistsError:
             return
+        except OSError as error:
+            raise TransportError(
+                f"cannot make the key file {path}: {error.strerror}; not every file system has hard links: give a "
+                "--state-dir on a local disk"
+            ) from error
         finally:
             partial.unlink()
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

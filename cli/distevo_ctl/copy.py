@@ -50,7 +50,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
     if here is not None and there is not None and here.resolve() in there.resolve().parents:
         raise CliError(ExitCode.REFUSED, f"{target} lies in {source}", "choose a folder outside of it")
     is_alive = _is_alive(Offline(reader, source))
-    if is_alive:
+    if is_alive and not as_json:  # which says so with what it prints, and nothing but JSON
         click.echo(
             f"{click.style('warning:', fg='yellow')} the cluster is alive: what it does from now on stays in {source}",
             err=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,8 @@ def test_a_cluster_that_is_alive(home: Home) -> None:
         copied = hard(home.folder / "target")
         assert all(copied[island] >= count for island, count in before.items())
         assert daemon.run("live")["state"] == "running"
+        done = home.ctl("copy", "store", "another", "--json")
+        assert (done.stderr, json.loads(done.stdout)["was_alive"]) == ("", True)
 
 
 class Moving(FolderStore):

@@ -335,6 +335,11 @@ def test_memory_is_limited(source: str, message: str) -> None:
         check(source, memory_mb=300)
 
 
+def test_tasks_are_not_all_in_memory_at_once() -> None:
+    source = changed("self.task = task", "self.data = bytearray(100 << 20)")
+    assert len(check(source, memory_mb=300, data={name: {} for name in "abcdef"}).tasks) == 6
+
+
 @pytest.mark.parametrize(
     "written",
     ["b'garbage\\n'", "b'[' * 10_000 + b'\\n'", """b'{"ok":true}\\n'""", """b'{"phase":3}\\n{"phase":\\n'"""],

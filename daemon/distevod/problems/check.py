@@ -373,6 +373,7 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
             ) from error
         if first is None:
             first = Contract(instance)
+        del instance  # It may be large, and a worker has two at most: the next one, too.
     assert first is not None
     _try_members(first, say, file, request.evaluation_timeout_s)
     return ref, first, tasks

@@ -451,6 +451,25 @@ def test_a_platform_that_lacks_what_a_task_needs_says_so(needs: str) -> None:
     asyncio.run(scene())
 
 
+def test_a_platform_whose_workers_have_too_little_memory_for_a_task_says_so() -> None:
+    """A larger one may have enough, and the task does not fail."""
+    ref = resolve("large.py:Obedient", OBEDIENT.replace("self.task = task", "self.data = bytearray(10**9)"))
+    problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
+
+    async def scene() -> None:
+        async with bench() as b:
+            await b.ready()
+            b.pool.start_island(start(problem))
+            missing = await b.next(ProblemMissing)
+            assert missing.error.endswith("needs: more memory than the 400 MB that a worker has here")
+            b.pool.verify(verify(problem))
+            assert (await b.next(Verified)).is_missing
+            b.pool.start_island(start())
+            await b.next(IslandReported)
+
+    asyncio.run(scene())
+
+
 def test_a_problem_that_is_there_and_breaks_has_not_gone_missing() -> None:
     async def scene() -> None:
         async with bench() as b:

@@ -118,7 +118,37 @@ def _state_folder(settings: Settings) -> Check:
             os.fsync(file.fileno())
     except OSError as error:
         return failed("state folder", f"{folder}: {error.strerror}", "give another with --state-dir")
+    if (lacking := _lacking(folder)) is not None:
+        return failed("state folder", f"{folder}: {lacking}", "give another, on a local disk, with --state-dir")
     return disk("state folder", folder, f"{folder}{', made now' if is_new else ''}")
+
+
+def _lacking(folder: Path) -> str | None:
+    """What a daemon needs and cannot have there: a hard link, for its key, and beside it or where else it makes it, the
+    control socket."""
+    import tempfile
+
+    from distevod.paths import PathError, control_socket, make_private
+
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as tried:
+            file = Path(tried, "file")
+            file.touch()
+            Path(tried, "link").hardlink_to(file)
+    except OSError as error:
+        return f"no hard link can be made in it: {error.strerror}"
+    try:
+        path = control_socket(folder, os.environ).with_suffix(".try")
+        make_private(path.parent)
+        path.unlink(missing_ok=True)  # of a doctor that was killed
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.bind(str(path))
+        path.unlink()
+    except PathError as error:
+        return str(error)
+    except OSError as error:
+        return f"no socket can be made in {path.parent}: {error.strerror}"
+    return None
 
 
 def _daemon(settings: Settings) -> tuple[int, Check | None]:

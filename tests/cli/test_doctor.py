@@ -142,6 +142,25 @@ def test_folders_that_may_not_be_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "Permission denied" in store.text
 
 
+def test_a_state_folder_without_links_or_sockets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in Google Drive, where all else works."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/nowhere")
+    settings = load_settings({"state_dir": tmp_path / "a"}, {})
+    assert _state_folder(settings).state == OK
+    assert [path.name for path in settings.state_dir.iterdir()] == ["run"]
+    assert not list((settings.state_dir / "run").iterdir())
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert f"no socket can be made in {tmp_path}/a/run: Operation not permitted" in _state_folder(settings).text
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    found = _state_folder(settings)
+    assert (found.state, found.hint) == (FAILED, "give another, on a local disk, with --state-dir")
+    assert "no hard link can be made in it: Operation not permitted" in found.text
+
+
 def test_the_first_failure_gives_the_exit_code(home: Home) -> None:
     nowhere = ("--listen", "tcp://192.0.2.1:0")
     (home.folder / "file").write_text("")

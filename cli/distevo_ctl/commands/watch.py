@@ -44,7 +44,9 @@ FRAME_LINES = 9
 
 @click.command()
 @click.option("--until-done", is_flag=True, help="End by itself when all runs are over.")
-@click.option("--interval", type=Number(0.1, 3600), metavar="S", help="Seconds between two looks.")
+@click.option(
+    "--interval", type=Number(0.1, 3600), metavar="S", help="Seconds between two looks. [0.5 on a terminal, else 2]"
+)
 @store_option
 @target_options
 def watch(until_done: bool, interval: float | None, store: str | None, state_dir: Path, as_json: bool) -> None:

@@ -385,7 +385,9 @@ class Coordinator:
                         # Of one that lost its owner nobody can say that it was not begun.
                         is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)
                         seconds = self._seconds_left(run, island, forecast, costs.get(name))
-                        islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting=is_final))
+                        # What is paused keeps no worker: where it lies, there is room for others.
+                        is_resting = is_final or run.state is RunState.PAUSED
+                        islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting))
         return islands
 
     def _seconds_left(self, run: RunPlan, island: IslandId, forecast: Forecast, cost: float | None) -> float | None:

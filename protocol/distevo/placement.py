@@ -45,7 +45,7 @@ class OpenIsland:
     is_begun: bool
     """Whether anybody holds a state of it, so that a new owner has to take that over."""
     is_resting: bool = False
-    """Whether its own work is over and only its task is not: it needs an owner and no worker."""
+    """Whether its own work is over and only its task is not, or its run is paused: it needs an owner and no worker."""
 
 
 def place(hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> dict[IslandId, str]:

@@ -273,7 +273,8 @@ class Foreman:
                 at_work.add((island.run, island.task))
                 self._begin(island, self._queue.pop(island), now)
         self._is_filling = False
-        if not self._queue:
+        # What is in the queue still may not begin, or has no room; what is on its way goes to an idle slot by itself.
+        if not self._queue or self._live == self._slots.placed:
             self._level()
 
     def _is_due(self, island: IslandId) -> bool:
@@ -284,7 +285,7 @@ class Foreman:
         return run.state is not RunState.PAUSED or bool(self._queue[island].former)
 
     def _level(self) -> None:
-        """With nothing left to begin, give a worker without islands one that waits elsewhere."""
+        """With nothing that can begin, give a worker without islands one that waits elsewhere."""
         while (pair := self._slots.uneven()) is not None:
             fullest, idle = pair
             island = fullest.islands.pop()

@@ -61,7 +61,7 @@ def warm_start_from(
     changed = [task for task in wanted if task in tasks and not _is_same(known.get(task), tasks[task])]
     with ThreadPoolExecutor(AT_ONCE) as executor:
         states = dict(zip(wanted, executor.map(read, wanted.values()), strict=True))
-    return inherit(name, earlier.problem, states, tasks, most, others, changed)
+    return inherit(name, earlier.problem, states, tasks, most, others, changed, earlier.islands_per_task)
 
 
 def _tasks_of(earlier: RunPlan, store: Reader) -> Mapping[str, msgspec.Raw]:

@@ -26,12 +26,13 @@ from distevo.run import ProblemUse, Run, WarmStart
 
 def inherit(
     run: str, problem: ProblemUse, results: Mapping[str, Sequence[IslandSnapshot]], tasks: Iterable[str],
-    most: int, others: int, changed: Collection[str] = (),
+    most: int, others: int, changed: Collection[str] = (), islands: int = 1,
 ) -> WarmStart:  # fmt: skip
     """What `tasks` begin with: the best `most` programs of the task of the same id in `results` of `run`, by task.
 
     And, for each of them, the `others` smallest programs that fit some task of `results`. Those of `changed` tasks are
-    to be evaluated anew. The states are verified ones of `problem`; raises BlockError for others.
+    to be evaluated anew. `islands`: of each task of `run`; of some there may be no state, since they had not begun when
+    it was cancelled or failed. The states are verified ones of `problem`; raises BlockError for others.
     """
     key_of = keyer(problem.name, problem.version)
     wanted = set(tasks)
@@ -46,7 +47,8 @@ def inherit(
         if task in wanted and len(best):
             # A fit one may have a low rank, and without it the task would have to be solved again.
             programs[task] = pack([_earlier(p) for rank, p in enumerate(best) if rank < most or p.fit])
-            if task not in changed and all(state.cursor == SWEEP_OVER for state in states):
+            swept_by = {state.island for state in states if state.cursor == SWEEP_OVER}
+            if task not in changed and len(swept_by) == islands:
                 swept.append(task)
     smallest = sorted(fit.values(), key=lambda program: (program.size, program.key))[:others]
     return WarmStart(

@@ -69,6 +69,13 @@ def test_under_the_same_version_they_are_the_first_population_and_the_sweep_is_o
     assert (begun.population, begun.cursor, begun.generation) == (block, -1, 0)
 
 
+def test_a_sweep_is_over_only_if_each_island_of_the_earlier_run_says_so_of_its_share() -> None:
+    states = [msgspec.structs.replace(state("t", program(b"%d" % index, 3)), island=index) for index in range(2)]
+    assert inherit("old", OLD, {"t": states}, ["t"], 9, 0, islands=2).swept == ["t"]
+    # Of a run that was cancelled, say, before its other islands had begun.
+    assert inherit("old", OLD, {"t": states}, ["t"], 9, 0, islands=4).swept == []
+
+
 def test_under_another_version_they_are_to_be_evaluated() -> None:
     warm = inherit("old", OLD, {"t": [state("t", program(b"a", 3))]}, ["t"], 9, 0)
     new = run(warm, version="2")

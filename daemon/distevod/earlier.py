@@ -11,9 +11,9 @@ import msgspec
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot, decode_checkpoint
 from distevo.errors import NotFound, ObjectError
-from distevo.plan import RunPlan
+from distevo.plan import RunPlan, TaskState
 from distevo.program import keyer
-from distevo.result import decode_result
+from distevo.result import Result, decode_result
 from distevo.run import WarmStart, decode_run
 from distevo.warm_start import inherit
 from distevod.reading import AT_ONCE, Reader
@@ -43,7 +43,7 @@ def warm_start_from(
     """What `distevo.warm_start.inherit` makes of the results that the plan names; only those it needs are read.
 
     `tasks`: data by id; `digest`: of the problem's code. Programs of tasks for which one of these was another are to be
-    evaluated anew.
+    evaluated anew; so are those of a failed task that has none as its result: its best were not worth that again.
 
     Raises StoreError (NotFound where the run was deleted meanwhile), and ObjectError or CheckpointError for a result
     that cannot be read.
@@ -54,13 +54,22 @@ def warm_start_from(
         if entry.result is not None and (task in tasks or (others and entry.fit))
     }
 
-    def read(result: str) -> list[IslandSnapshot]:
-        return decode_checkpoint(decode_result(store.read(result)[0])[1]).islands
+    def read(name: str) -> tuple[Result, list[IslandSnapshot]]:
+        result, states = decode_result(store.read(name)[0])
+        return result, decode_checkpoint(states).islands
 
     known = _tasks_of(earlier, store) if earlier.problem.digest == digest else {}
-    changed = [task for task in wanted if task in tasks and not _is_same(known.get(task), tasks[task])]
     with ThreadPoolExecutor(AT_ONCE) as executor:
-        states = dict(zip(wanted, executor.map(read, wanted.values()), strict=True))
+        found = dict(zip(wanted, executor.map(read, wanted.values()), strict=True))
+    refuted = {
+        task
+        for task, (result, _) in found.items()
+        if result.key is None and earlier.tasks[task].state is TaskState.FAILED
+    }
+    changed = [
+        task for task in found if task in tasks and (task in refuted or not _is_same(known.get(task), tasks[task]))
+    ]
+    states = {task: islands for task, (_, islands) in found.items()}
     return inherit(name, earlier.problem, states, tasks, most, others, changed, earlier.islands_per_task)
 
 

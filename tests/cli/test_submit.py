@@ -390,7 +390,7 @@ def test_what_was_found_for_other_data_under_the_same_id_is_evaluated_anew(platf
     platform.ctl(*few, "--name", "line", "--wait")
     data.write_text(data.read_text() + "".join(f"{x},{3 * x}\n" for x in range(20, 29)))
     said = platform.ctl(*few, "--name", "bent", "--from", "line").stdout
-    assert "those of 1 changed since, and are evaluated anew" in said
+    assert "those of 1 changed since or were refuted, and are evaluated anew" in said
     wait_for(lambda: _state(platform, "bent") == "done", "the run to be done")
     (task,) = platform.json("results", "bent")["tasks"]
     assert (task["fit"], task["evaluations"]) == (False, 3000)

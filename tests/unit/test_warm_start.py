@@ -169,3 +169,26 @@ def test_a_result_is_a_beginning_though_the_object_of_its_run_is_damaged(tmp_pat
         assert (list(warm.programs), warm.anew) == (["t"], anew)
     other_code = warm_start_from("old", earlier, store, {"t": msgspec.Raw(b"{}")}, "another", 5, 0)
     assert other_code.anew == ["t"]
+
+
+@pytest.mark.parametrize(("shown", "anew"), [(None, ["t"]), ("a", [])])
+def test_what_a_task_has_of_which_nothing_could_be_had_again_is_evaluated_anew(
+    tmp_path: Path, shown: str | None, anew: list[str]
+) -> None:
+    """Without a program: its best were refuted. A task that failed otherwise has a result with its best."""
+    store = open_store(str(tmp_path))
+    result = Result(
+        run="old", task="t", fit=False, solved=None, program=shown, key=shown and KEY_OF(b"a").hex(),
+        fitness=None if shown is None else [3.0], evaluations=1, seconds=1.0,
+    )  # fmt: skip
+    states = Checkpoint(
+        cluster="", member="m", boot="b", sequence=0, islands=[state("t", program(b"a", 3))], resource_usage={}
+    )
+    store.create("results/t", encode_result(result, encode_checkpoint(states)))
+    store.create("inbox/run-old", encode_run(run(None)))
+    earlier = RunPlan(
+        object="inbox/run-old", first_grant=1, state=RunState.FAILED, problem=OLD, islands_per_task=1,
+        budget=Budget(None, 10), tasks={"t": TaskPlan(state=TaskState.FAILED, result="results/t")},
+    )  # fmt: skip
+    warm = warm_start_from("old", earlier, store, {"t": msgspec.Raw(b"{}")}, OLD.digest, 5, 0)
+    assert (genomes(warm.programs["t"]), warm.anew) == ([b"a"], anew)

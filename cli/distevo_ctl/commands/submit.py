@@ -245,7 +245,8 @@ def _inherited(given: dict[str, Any]) -> str:
     """What a run takes over from an earlier one."""
     said = f"{given['programs']:,} programs of {given['tasks']:,} task{'s' * (given['tasks'] != 1)} of {given['run']}"
     said += f", and {given['others']:,} that fit any of its tasks" if given["others"] else ""
-    return said + (f"; those of {given['anew']:,} changed since, and are evaluated anew" if given["anew"] else "")
+    anew = f"; those of {given['anew']:,} changed since or were refuted, and are evaluated anew"
+    return said + (anew if given["anew"] else "")
 
 
 def _has_others(client: Client) -> bool:

@@ -104,8 +104,10 @@ class Merging:
 
     def _here(self, task: TaskId) -> Population:
         """The best of what is known here, one for each behaviour."""
-        own = PopulationMerger.merge_populations(self._own(task), self._top_n)
-        return distinct([own, self.of(task)], self.limit)
+        own = self._own(task)
+        if not isinstance(self._top_n, int):  # A share is of each island; a count, of different behaviours.
+            own = [PopulationMerger.merge_populations(own, self._top_n)]
+        return distinct([*own, self.of(task)], self.limit)
 
     # --- wishes ----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from distevo.checkpoint import IslandSnapshot
 from distevo.convergence import SWEEP_OVER
 from distevo.errors import BlockError
 from distevo.events import IslandId
-from distevo.merge import PopulationMerger
+from distevo.merge import PopulationMerger, distinct
 from distevo.population import Population
 from distevo.program import Keyer, Program, keyer
 from distevo.provenance import meta_of, provenance_of
@@ -28,7 +28,7 @@ def inherit(
     run: str, problem: ProblemUse, results: Mapping[str, Sequence[IslandSnapshot]], tasks: Iterable[str],
     most: int, others: int, changed: Collection[str] = (), islands: int = 1,
 ) -> WarmStart:  # fmt: skip
-    """What `tasks` begin with: the best `most` programs of the task of the same id in `results` of `run`, by task.
+    """What `tasks` begin with: `most` programs of the task of the same id in `results` of `run`, by task.
 
     And, for each of them, the `others` smallest programs that fit some task of `results`. Those of `changed` tasks are
     to be evaluated anew. `islands`: of each task of `run`; of some there may be no state, since they had not begun when
@@ -45,8 +45,7 @@ def inherit(
         if guess is not None:
             fit[guess.key] = guess
         if task in wanted and len(best):
-            # A fit one may have a low rank, and without it the task would have to be solved again.
-            programs[task] = pack([_earlier(p) for rank, p in enumerate(best) if rank < most or p.fit])
+            programs[task] = pack([_earlier(program) for program in _chosen(best, most)])
             swept_by = {state.island for state in states if state.cursor == SWEEP_OVER}
             if task not in changed and len(swept_by) == islands:
                 swept.append(task)
@@ -120,6 +119,17 @@ def _earlier(program: Program) -> Program:
     if made is None:
         return program
     return msgspec.structs.replace(program, meta=meta_of(msgspec.structs.replace(made, generation=0)))
+
+
+def _chosen(best: Population, most: int) -> list[Program]:
+    """So many of these, and all that are fit: without one, whatever its rank, the task would have to be solved again.
+
+    First the best of each behaviour. Islands find the same in other words, and what they differ in is worth more.
+    """
+    chosen = distinct([best], most)
+    copies = [program for program in best if program.key not in chosen]
+    kept = {program.key for program in (*chosen, *copies[: most - len(chosen)])}
+    return [program for program in best if program.key in kept or program.fit]
 
 
 def _merged(states: Iterable[IslandSnapshot], key_of: Keyer) -> Population:

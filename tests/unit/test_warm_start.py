@@ -28,8 +28,8 @@ OLD = ProblemUse("toy", "", "toy", "1")
 KEY_OF = keyer("toy", "1")
 
 
-def program(genome: bytes, fitness: float, fit: bool = False) -> Program:
-    return Program.of(genome, KEY_OF(genome), (fitness,), fit)
+def program(genome: bytes, fitness: float, fit: bool = False, behaviour: bytes = b"") -> Program:
+    return Program.of(genome, KEY_OF(genome), (fitness,), fit, behaviour)
 
 
 def run(warm: WarmStart | None, version: str = "1", islands: int = 1) -> Run:
@@ -55,6 +55,14 @@ def test_the_best_of_all_islands_are_taken_each_once_and_all_that_are_fit() -> N
     assert genomes(warm.programs["t"]) == [b"a", b"b", b"fit"]
     assert set(warm.programs) == {"t"}
     assert (warm.run, warm.version, warm.swept, warm.others) == ("old", "1", ["t"], b"")
+
+
+def test_of_what_islands_have_found_in_other_words_the_best_is_taken_and_all_that_are_fit() -> None:
+    same, solved, other = b"the same", b"all done", b"another."
+    one = state("t", program(b"a", 3, True, solved), program(b"b", 2, behaviour=same), program(b"c", 1))
+    two = state("t", program(b"aa", 3, True, solved), program(b"bb", 2, behaviour=same), program(b"d", 0, False, other))
+    warm = inherit("old", OLD, {"t": [one, msgspec.structs.replace(two, island=1)]}, ["t"], 4, 0)
+    assert genomes(warm.programs["t"]) == [b"a", b"aa", b"b", b"c", b"d"]
 
 
 def test_under_the_same_version_they_are_the_first_population_and_the_sweep_is_over() -> None:

@@ -59,7 +59,7 @@ WRITE_PAUSE_SECONDS = 0.5
 
 log = logging.getLogger("distevod.service")
 
-CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "name")
+CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "made", "name")
 SETTING_FIELDS = (
     "seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size", "migration", "restart_after", "rungs",
     "priority",

@@ -183,8 +183,8 @@ def test_runs_are_whole_rounds_of_copies_that_are_never_the_same() -> None:
     work = Work({"reference": "onemax"}, "onemax 1", {"a": 1, "b": 2, "c": 3}, 2, 100, None)
     assert [name for name, _ in islice(work.copies(), 7)] == ["1.1", "2.1", "3.1", "1.2", "2.2", "3.2", "1.3"]
     first, second = islice(work.runs(), 2)
-    assert len(first["data"]) == len(second["data"]) == work.run_size == RUN_SIZE // 3 * 3
-    assert not first["data"].keys() & second["data"].keys()
+    assert len(first["made"]) == len(second["made"]) == work.run_size == RUN_SIZE // 3 * 3
+    assert not first["made"].keys() & second["made"].keys()
     assert first["run"] != second["run"]
     assert Work({}, "", dict.fromkeys(map(str, range(RUN_SIZE + 1))), 1, 1, None).run_size == RUN_SIZE + 1
     assert Work({}, "", dict.fromkeys("abc"), MAX_ISLANDS, 10**6, None).run_size * MAX_ISLANDS <= MAX_PLACES
@@ -195,8 +195,55 @@ def test_any_id_and_any_number_of_islands_that_submit_takes_is_worked_on(tmp_pat
     path.write_text(json.dumps({"problem": "onemax", "islands_per_task": MAX_ISLANDS, "tasks": {"a" * 64: {}}}))
     work = read_work(path, {})
     request = next(work.runs())
-    again = check_in_process({"reference": "onemax", "data": request["data"]})
+    again = check_in_process({"reference": "onemax", "made": request["made"]})
     assert len(again.tasks) == work.run_size == MAX_PLACES // MAX_ISLANDS
+
+
+WORDS = """
+class Words:
+    name, version = "words", "1"
+
+    @classmethod
+    def tasks(cls, spec):
+        return {word: {"word": word} for word in spec.split("+")}
+
+    @classmethod
+    def tasks_from_file(cls, data):
+        return {word: {"word": word} for word in data["words"]}
+
+    def __init__(self, task):
+        self.word = task["word"]
+
+    def random(self, rng):
+        return "".join(rng.choice("abcd") for _ in self.word)
+
+    def mutate(self, genome, rng):
+        at = rng.randrange(len(genome))
+        return genome[:at] + rng.choice("abcd") + genome[at + 1 :]
+
+    def evaluate(self, genome):
+        return sum(one == other for one, other in zip(genome, self.word))
+
+    def encode(self, genome):
+        return genome.encode()
+
+    def decode(self, data):
+        return data.decode()
+"""
+
+
+@pytest.mark.parametrize("content", [{"words": ["abcdabcd", "dcbadcba"]}, {"tasks": "abcdabcd+dcbadcba"}])
+def test_tasks_that_a_problem_makes_of_a_file_or_a_set_are_made_once(tmp_path: Path, content: dict[str, Any]) -> None:
+    (tmp_path / "words.py").write_text(WORDS)
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps(content))
+    request = next(read_work(path, {"problem": f"{tmp_path}/words.py:Words"}).runs())
+    checked = check_in_process({key: request[key] for key in ("reference", "source", "made")})
+    assert [msgspec.json.decode(data) for data in list(checked.tasks.values())[:3]] == [
+        {"word": "abcdabcd"},
+        {"word": "dcbadcba"},
+        {"word": "abcdabcd"},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Work(msgspec.Struct, frozen=True):
     problem: str
     """Its name and version."""
     tasks: dict[str, Any]
-    """Task data by id, each as the problem's own file would have it."""
+    """Task data by id, as the problem has made it of the file."""
     islands_per_task: int
     evaluations: int | None
     cpu_seconds: float | None
@@ -74,7 +74,7 @@ class Work(msgspec.Struct, frozen=True):
             yield {
                 **self.request,
                 "run": f"benchmark-{number}",
-                "data": dict(islice(copies, self.run_size)),
+                "made": dict(islice(copies, self.run_size)),
                 "islands_per_task": self.islands_per_task,
                 "seed": SEED,
                 **self.budget,

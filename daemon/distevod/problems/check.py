@@ -69,7 +69,7 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
 class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to try. At most one of `spec`, `data` and `csv` is given; without any there is the task `default`."""
+    """What to try. At most one of `spec`, `data`, `csv` and `made` is given; without any the task is `default`."""
 
     reference: str
     source: str | None = None
@@ -80,6 +80,8 @@ class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A task file's content, as JSON values; null is one, and not the same as none given."""
     csv: str | None = None
     """A CSV file's text."""
+    made: dict[str, Any] | None = None
+    """Task data by id, as the problem has made it of one of these before: it is not asked to do so again."""
     name: str | None = None
     """What to call the task of a file that names none."""
     evaluation_timeout_s: float | None = None
@@ -393,6 +395,8 @@ def _tasks(problem: Any, request: CheckRequest, file: str | None) -> dict[str, A
             made = _named(_called(problem, "tasks_from_file", file, made, otherwise=""), request)
         elif not isinstance(made, dict):
             raise TaskError(f"the task file holds no object of tasks by id; {_FILE_FORM}")
+    elif request.made is not None:
+        made = request.made
     else:
         made = {DEFAULT_TASK: {}}
     if not isinstance(made, dict):
@@ -427,7 +431,8 @@ def _needs_tasks(problem: Any, request: CheckRequest) -> bool:
 
 
 def _has_tasks(request: CheckRequest) -> bool:
-    return request.spec is not None or request.csv is not None or request.data is not msgspec.UNSET
+    given = request.spec, request.csv, request.made
+    return request.data is not msgspec.UNSET or any(each is not None for each in given)
 
 
 def _tasks_hint(problem: Any) -> str:

@@ -35,7 +35,7 @@ from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.hosts.tools import ToolError
 from distevod.evolution import trace
 from distevod.evolution.trace import Trace
-from distevod.problems.check import check_in_process
+from distevod.problems.check import TASKS_LIMIT_BYTES, check_in_process
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,15 @@ def test_runs_are_whole_rounds_of_copies_that_are_never_the_same() -> None:
     assert first["run"] != second["run"]
     assert Work({}, "", dict.fromkeys(map(str, range(RUN_SIZE + 1))), 1, 1, None).run_size == RUN_SIZE + 1
     assert Work({}, "", dict.fromkeys("abc"), MAX_ISLANDS, 10**6, None).run_size * MAX_ISLANDS <= MAX_PLACES
+
+
+def test_a_run_of_large_tasks_is_no_larger_than_submit_takes() -> None:
+    tasks = {"a": "x" * 400_000, "b": "y" * 200_000}
+    request = next(Work({}, "", tasks, 1, 100, None).runs())
+    assert len(request["made"]) % 2 == 0
+    assert TASKS_LIMIT_BYTES / 8 < sum(map(len, request["made"].values())) < TASKS_LIMIT_BYTES / 2
+    whole = dict.fromkeys("abc", "z" * (TASKS_LIMIT_BYTES // 4))
+    assert Work({}, "", whole, 1, 100, None).run_size == 3
 
 
 def test_any_id_and_any_number_of_islands_that_submit_takes_is_worked_on(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ DEFAULT_ISLANDS = 2
 SEED = 1
 RUN_SIZE = 200
 """Tasks in one run at most, unless the file has more: the plan, which is written with each change, holds them all."""
+RUN_BYTES = TASKS_LIMIT_BYTES // 4
+"""Of their data, about, unless the file has more: all of them are tried when the run is submitted."""
 
 
 class TaskFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,7 +58,8 @@ class Work(msgspec.Struct, frozen=True):
     def run_size(self) -> int:
         """Tasks in one run: whole rounds of those of the file."""
         most = min(RUN_SIZE, MAX_PLACES // self.islands_per_task)
-        return max(most // len(self.tasks), 1) * len(self.tasks)
+        rounds = min(most // len(self.tasks), RUN_BYTES // len(msgspec.json.encode(self.tasks)))
+        return max(rounds, 1) * len(self.tasks)
 
     def copies(self) -> Iterator[tuple[str, Any]]:
         """All tasks, then all again, without end. So whoever does more of them does the same mixture.

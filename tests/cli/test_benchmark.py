@@ -169,6 +169,28 @@ def test_what_was_measured_is_shown_also_where_a_file_can_no_longer_be_written(h
     assert json.loads((home.folder / "found.json").read_text())["verdict"]
 
 
+@pytest.mark.parametrize("ends", ["a file in the way", "Ctrl-C"])
+def test_what_was_measured_is_shown_also_where_the_profile_comes_to_nothing(home: Home, tasks: str, ends: str) -> None:
+    command = ("benchmark", tasks, "found.json", *QUICK, "--platforms", "1", "--profile")
+    before = "counting\n" if ends == "a file in the way" else "profile: starting\n"
+    with home.popen("main", *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=1) as running:
+        assert running.stderr is not None
+        while not running.stderr.readline().endswith(before):
+            assert running.poll() is None
+        if ends == "Ctrl-C":
+            running.send_signal(signal.SIGINT)
+        else:
+            (home.folder / "found.profile").touch()
+        out, err = running.communicate(timeout=100)
+    assert "error: " in err
+    assert "Traceback" not in err
+    assert running.returncode == 130 or (ends != "Ctrl-C" and running.returncode != 0)
+    assert "verdict: " in out
+    assert out.endswith("  found.json\n  found.svg\n")
+    assert json.loads((home.folder / "found.json").read_text())["verdict"]
+    assert left(home) == []
+
+
 def test_a_problem_file_and_a_store_of_ones_own_which_is_as_it_was_afterwards(home: Home, tasks: str) -> None:
     (home.folder / "store").mkdir()
     (home.folder / "store" / "mine").touch()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,6 @@ def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_jso
     from distevo_ctl.benchmark.series import Series
     from distevo_ctl.benchmark.shown import progress, show
     from distevo_ctl.benchmark.work import read_work
-    from distevo_ctl.hosts.tools import ToolError
     from distevo_ctl.interrupts import Interrupts
     from distevo_ctl.screen import console, print_json
 
@@ -117,6 +117,7 @@ def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_jso
     work = read_work(tasks, {name: given[name] for name in above_file})
     isolation = _isolation(given["wanted"], counts[-1], given["cpus"], given["store"])
     series = Series(counts)
+    unprofiled: BaseException | None = None
     with Interrupts() as interrupts, tempfile.TemporaryDirectory(prefix="distevo-benchmark-") as folder:
         setup = Setup(
             work=work,
@@ -130,18 +131,20 @@ def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_jso
         )
         with progress(as_json) as say, interrupts.let_in():
             say(f"{isolation.told()}; {_minutes(setup, counts, repeats)}")
-            try:
+            with _kept_apart():
                 series.run(setup, repeats, say)
-                if profiles is not None:
-                    profile(setup, counts[-1], lambda what: say(f"profile: {what}"), profiles)
-            except (OSError, ToolError) as error:
-                raise CliError(ExitCode.REFUSED, f"the platforms cannot be kept apart or looked at: {error}") from error
+            if profiles is not None:
+                try:
+                    with _kept_apart():
+                        profile(setup, counts[-1], lambda what: say(f"profile: {what}"), profiles)
+                except (CliError, KeyboardInterrupt) as error:
+                    unprofiled = error  # What took minutes does not depend on it.
     found = document(setup, series, repeats)
     texts = {
         output: orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode(),
         picture: curve(series, f"{work.problem}; {isolation.told()}"),
     }
-    written = [] if profiles is None else [profiles]
+    written = [] if profiles is None or unprofiled is not None else [profiles]
     try:
         for path, text in texts.items():
             write_text(path, text)
@@ -156,6 +159,19 @@ def benchmark(tasks: Path, output: Path, counts: list[int], repeats: int, as_jso
             out = console()
             out.print(isolation.told(), style="dim")
             show(out, found, [str(path) for path in written])
+    if unprofiled is not None:
+        raise unprofiled
+
+
+@contextlib.contextmanager
+def _kept_apart() -> Iterator[None]:
+    """Platforms are started, asked and ended in here. Raises CliError."""
+    from distevo_ctl.hosts.tools import ToolError
+
+    try:
+        yield
+    except (OSError, ToolError) as error:
+        raise CliError(ExitCode.REFUSED, f"the platforms cannot be kept apart or looked at: {error}") from error
 
 
 def _other_outputs(output: Path, tasks: Path, with_profile: bool) -> tuple[Path, Path | None]:

@@ -81,6 +81,9 @@ def test_platforms_on_hosts_of_their_own(home: Home, tasks: str) -> None:
 
 
 def test_platforms_as_processes_with_a_profile_of_each(home: Home, tasks: str) -> None:
+    for earlier in ("platform-1/worker-1.pstats", "platform-3/daemon-1.pstats"):
+        (home.folder / "found.profile" / earlier).parent.mkdir(parents=True)
+        (home.folder / "found.profile" / earlier).touch()
     shown = home.ctl("benchmark", tasks, "found.json", *QUICK, "--isolation", "processes", "--profile").stdout
     assert "platforms in loopback, each bound to a core (as asked for)\n" in shown
     assert "onemax 1, 1,000 evaluations and 2 islands for each task; of " in shown

@@ -133,7 +133,12 @@ def measure(setup: Setup, count: int, say: Say, *, with_recovery: bool) -> Measu
 
 
 def profile(setup: Setup, count: int, say: Say, folder: Path) -> None:
-    """Let such a cluster work once more, under cProfile, for at most as long as a measurement takes."""
+    """Let such a cluster work once more, under cProfile, for at most as long as a measurement takes.
+
+    Its profiles take the place of what an earlier one left in the folder. Raises CliError, OSError and ToolError.
+    """
+    for old in folder.glob("platform-*/*.pstats"):
+        old.unlink()
     own = setup.folder / secrets.token_hex(4)
     say("starting")
     with (

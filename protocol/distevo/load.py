@@ -60,8 +60,8 @@ class Load:
     """A host with the islands that it owns so far."""
 
     __slots__ = (
-        "begun", "fresh", "hands", "keep", "known", "limit", "most_known", "most_unknown", "movable", "owned", "owner",
-        "refuses", "slowness", "unknown", "weight", "work",
+        "begun", "fresh", "hands", "held", "keep", "known", "limit", "most_known", "most_unknown", "movable", "owned",
+        "owner", "refuses", "slowness", "unknown", "weight", "work",
     )  # fmt: skip
 
     def __init__(self, host: Host) -> None:
@@ -74,6 +74,8 @@ class Load:
         """What fills its queue: milliseconds of islands with an estimate, or so many without one."""
         self.owned = self.begun = self.unknown = 0
         """Islands: all of them, those that are begun, and those without an estimate."""
+        self.held = 0
+        """Islands that rest here, and count for nothing else."""
         self.work = self.known = 0
         """Milliseconds: of all islands, and of those with an estimate."""
         self.fresh: dict[str, list[Piece]] = {}
@@ -111,6 +113,7 @@ class Load:
     def add(self, piece: Piece) -> None:
         """Own this island."""
         if piece.is_resting:
+            self.held += 1
             return
         self._count(piece, 1)
         lines = self._lines(piece)

@@ -54,8 +54,8 @@ def place(hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> dict[IslandId
     `islands` in the order of the plan. The rules, the earlier ones first:
 
     - An island whose host lives and does not refuse its run stays, unless it is levelled away.
-    - Begun islands that lost their host go to another at once, whatever waits there. So do resting ones, which from
-      then on stay and count for nothing.
+    - Begun islands that lost their host go to another at once, whatever waits there. So do resting ones, to each host
+      in proportion to its weight; from then on they stay and count for nothing.
     - The rest goes, in the plan's order, to hosts with room in their queues: first where a worker is idle, then where
       it could be live, then where the task has less than its share of islands, then where the queue is not worth
       `FEED_SECONDS` yet, then to the least loaded host for its weight.
@@ -160,9 +160,11 @@ class _Placing:
     def place(self) -> bool:
         """Give islands without a place one, where there is room; whether any got one."""
         before = len(self._waiting)
-        at_once = [piece for piece in self._waiting if piece.is_begun or piece.is_resting]
+        resting = [piece for piece in self._waiting if piece.is_resting]
+        at_once = [piece for piece in self._waiting if piece.is_begun and not piece.is_resting]
         others = [piece for piece in self._waiting if not (piece.is_begun or piece.is_resting)]
-        self._waiting = self._assign(at_once, is_bounded=False) + self._assign(others, is_bounded=True)
+        left = self._assign_resting(resting) + self._assign(at_once, is_bounded=False)
+        self._waiting = left + self._assign(others, is_bounded=True)
         return len(self._waiting) < before
 
     def feed(self) -> bool:
@@ -296,6 +298,22 @@ class _Placing:
                     left.append(piece)
                 else:
                     self.owners[piece.order] = owner
+        return left
+
+    def _assign_resting(self, pieces: list[Piece]) -> list[Piece]:
+        """The same for islands that need no worker: they are spread, since their runs may go on some day."""
+        left = []
+        for run, of_run in groupby(pieces, key=attrgetter("run")):
+            line = [(load.held / load.weight, load.owner, load) for load in self._loads if run not in load.refuses]
+            heapq.heapify(line)
+            for piece in of_run:
+                if not line:
+                    left.append(piece)
+                    continue
+                load = line[0][-1]
+                load.add(piece)
+                self.owners[piece.order] = load.owner
+                heapq.heapreplace(line, (load.held / load.weight, load.owner, load))
         return left
 
     def _count_tasks(self) -> dict[tuple[str, str], dict[str, int]]:

@@ -164,6 +164,14 @@ def test_resting_islands_need_an_owner_and_no_worker() -> None:
     assert counts(after(hosts_like(1), [*resting, *tasks(9, seconds=5000.0)])) == {"m000-b": 12, "": 6}
 
 
+def test_what_rests_is_spread_though_it_makes_nobody_busy() -> None:
+    lost = [dataclasses.replace(one, is_resting=True) for one in owned_by("gone-b", 40, begun=40)]
+    three = [host("a-b", 1.0), host("b-b", 1.0), host("c-b", 2.0)]
+    assert counts(after(three, lost)) == {"a-b": 10, "b-b": 10, "c-b": 20}
+    lost += owned_by("c-b", 2, begun=2)
+    assert counts(after(three[:2], lost)) == {"a-b": 21, "b-b": 21}
+
+
 def test_what_a_host_refuses_goes_to_another_or_waits() -> None:
     picky, other = host("picky-b", refuses=("r",)), host("other-b")
     placed = after([picky, other], owned_by("picky-b", 2))

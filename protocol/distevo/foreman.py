@@ -191,10 +191,6 @@ class Foreman:
                 self._end(work, now)
             elif run.state is RunState.PAUSED:
                 self._suspend(work)
-            elif work.stage is Stage.SUSPENDED:
-                work.step(Turn.RESUMED)
-                self._live += 1
-                self._place(work)
 
     def _regrant(self, work: IslandWork, place: IslandPlace, now: float) -> None:
         """It left and came back, or was given to this very platform anew, maybe under plans that were skipped here."""
@@ -263,6 +259,7 @@ class Foreman:
         if not self.is_working or self._is_filling:
             return
         self._is_filling = True  # An island that ends as soon as it begins comes back here.
+        self._resume()
         at_work = {(work.id.run, work.id.task) for work in self.islands.values() if work.is_live}
         for island in list(self._queue):
             if self._live >= self._room:
@@ -276,6 +273,17 @@ class Foreman:
         # What is in the queue still may not begin, or has no room; what is on its way goes to an idle slot by itself.
         if not self._queue or self._live == self._slots.placed:
             self._level()
+
+    def _resume(self) -> None:
+        """Go on, while there is room, with what was begun of a run that is paused no more: others had its places."""
+        for work in [work for work in self.islands.values() if self._may_resume(work)]:
+            if self._live < self._room:
+                work.step(Turn.RESUMED)
+                self._live += 1
+                self._place(work)
+
+    def _may_resume(self, work: IslandWork) -> bool:
+        return work.stage is Stage.SUSPENDED and self._plan.runs[work.id.run].state is not RunState.PAUSED
 
     def _is_due(self, island: IslandId) -> bool:
         run = self._plan.runs[island.run]
@@ -534,6 +542,7 @@ class Foreman:
     def _climbs(self, work: IslandWork) -> bool:
         """Whether it goes on where it is: its run has a larger budget, and its worker nothing else to do."""
         has_more = self._live > self._slots.placed or any(self._is_due(island) for island in self._queue)
+        has_more = has_more or any(map(self._may_resume, self.islands.values()))
         return not has_more and climb(work, self._plan.runs[work.id.run], self.islands, self._slots.of(work.id))
 
     def _end(self, work: IslandWork, now: float) -> None:

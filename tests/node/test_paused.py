@@ -55,3 +55,21 @@ def test_workers_that_a_paused_run_leaves_go_on_with_what_others_have_begun_else
     world.command(Verb.RESUME, "p")
     world.pass_time(5)
     assert (owners(world, "p"), owners(world, "q")) == (["m-b0"] * 2, ["n-c0"] * 4)
+
+
+def test_a_run_that_goes_on_takes_no_more_places_than_there_are() -> None:
+    world = World(islands=2)
+    world.submit("p", tasks=2, evaluations=LONG)
+    for number in range(2):
+        world.generation(IslandId("p", f"t{number}", 0))
+    world.command(Verb.PAUSE, "p")
+    world.submit("q", tasks=2, nonce="n1", evaluations=LONG)
+    assert {island.run for island in world.running} == {"q"}
+    world.command(Verb.RESUME, "p")
+    assert sorted(island.run for island in world.running) == ["q", "q"]
+    world.generation(IslandId("q", "t0", 0), fit=True)
+    assert sorted(world.running) == [IslandId("p", "t0", 0), IslandId("q", "t1", 0)]
+    assert world.running[IslandId("p", "t0", 0)].snapshot.generation == 1
+    world.command(Verb.PAUSE, "q")
+    assert {island.run for island in world.running} == {"p"}
+    assert len(world.running) == 2

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 from distevo.messages import Command, Forward, Head, Migrants
 
 MAX_FRAMES = 1024
 MAX_BYTES = 64 * 2**20
 """At least three of the largest frames."""
+
+Place = int | tuple[str | int, ...]
+"""Where a frame waits: a number, a number in a tuple for what is relayed for others, or a name with what else tells of
+which frames only the newest waits."""
 
 
 class SendQueue:
@@ -22,7 +26,7 @@ class SendQueue:
     def __init__(self, write: Callable[[bytes], bool], counts: Counter[str]) -> None:
         """`write` sends a frame without waiting; False: not now."""
         self._write, self._counts = write, counts
-        self._waiting: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._waiting: OrderedDict[Place, bytes] = OrderedDict()
         self._numbers = itertools.count()
         self._bytes = 0
 
@@ -34,8 +38,7 @@ class SendQueue:
         if not self._waiting and self._write(frame):
             return
         place = _place(head)
-        old = self._waiting.get(place)
-        if old is not None:
+        if place is not None and (old := self._waiting.get(place)) is not None:
             self._counts["dropped_replaced"] += 1
             if self._bytes - len(old) + len(frame) <= MAX_BYTES:
                 # In the place of the old one, so that those that come after it need not wait longer for it.
@@ -80,11 +83,11 @@ class SendQueue:
     def _fits(self, size: int) -> bool:
         return len(self._waiting) < MAX_FRAMES and self._bytes + size <= MAX_BYTES
 
-    def _drop(self, place: Hashable) -> None:
+    def _drop(self, place: Place) -> None:
         self._bytes -= len(self._waiting.pop(place))
 
 
-def _place(head: Head) -> Hashable:
+def _place(head: Head) -> tuple[str | int, ...] | None:
     """Where a frame waits if only the newest of its kind does."""
     if head.command is Command.HEARTBEAT:
         return ("heartbeat",)

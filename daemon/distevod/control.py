@@ -43,12 +43,13 @@ class Control:
         try:
             self._path.unlink(missing_ok=True)
             self._socket.bind(f"ipc://{self._path}")
-        except OSError as error:
+        except IsADirectoryError as error:
             raise PathError(f"cannot replace {self._path}: {error.strerror}; move away what is there") from error
-        except zmq.ZMQError as error:
+        except (OSError, zmq.ZMQError) as error:
+            reason = in_words(error) if isinstance(error, zmq.ZMQError) else error.strerror
             raise PathError(
-                f"cannot make the control socket {self._path}: {in_words(error)}; not every file system has sockets: "
-                "give a --state-dir on a local disk, or set XDG_RUNTIME_DIR to a folder on one"
+                f"cannot make the control socket {self._path}: {reason}; not every file system has sockets: give a "
+                "--state-dir on a local disk, or set XDG_RUNTIME_DIR to a folder on one"
             ) from error
         finally:
             os.umask(old)

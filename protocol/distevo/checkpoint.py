@@ -68,7 +68,7 @@ class IslandSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     grant: Natural
     """The grant under which its owner evolved it."""
     sequence: Natural
-    """Rises by one with each snapshot under one grant."""
+    """Rises with each snapshot under one grant; a last state keeps it in whatever holds that."""
     cover: Annotated[dict[Natural, Natural], Meta(max_length=10_000)]
     """Grant to highest sequence of the snapshots whose programs went into this one.  Lower sequences of its own grant
     are covered without being named."""

@@ -33,6 +33,8 @@ FIT_SECONDS = 1.0
 """How long a fit task waits for the last states of its other islands: for their counts and a smaller fit program."""
 REFUTED_SECONDS = 10.0
 """How long a task waits for them that is not fit after all."""
+SAVED_SECONDS = 60.0
+"""How long a task that fails waits for what its islands have saved: what cannot be read keeps no run from its end."""
 
 Verify = Callable[[Run, str, bytes, TakeVerdict, float], None]
 """Has a guess looked at, by some platform that has the problem: (run, task, genome, then, now)."""
@@ -258,7 +260,7 @@ class Closing:
 
     def _collect(self, end: TaskEnd) -> None:
         """The guess that is being looked at is none any more."""
-        end.stage = Stage.COLLECTING
+        end.stage, end.has_looked = Stage.COLLECTING, False
         self._withdraw(end.id)
 
     def drop(self, run: str) -> None:
@@ -339,14 +341,19 @@ class Closing:
         there is any."""
         end.has_looked = True
         islands = [IslandId(*end.id, index) for index in range(len(task.islands)) if index not in end.finals]
-        lacking = {island: task.islands[island.island] for island in islands if self._counted(island)[0]}
+        # Of one that had another owner nobody here need have heard anything.
+        lacking = {
+            island: place
+            for island in islands
+            if (place := task.islands[island.island]).former or self._counted(island)[0]
+        }
         if not lacking:
             return False
         end.is_looking = True
 
         def read(found: list[IslandSnapshot], _refusal: str, now: float) -> None:
-            if self.ends.get(end.id) is not end:
-                return  # Another member decides by now.
+            if self.ends.get(end.id) is not end or not end.is_looking:
+                return  # Another member decides by now, or it was waited for long enough.
             end.is_looking = False
             run = self._ledger.plan.runs[end.run.name]
             since = run.first_grant_of(end.task)
@@ -358,6 +365,7 @@ class Closing:
             self._consider(end, now)
 
         owners = (owner for place in lacking.values() for owner in (*place.former, place.owner) if owner)
+        self._outbox.later(now + SAVED_SECONDS, lambda now: read([], "", now))
         self._saved(list(dict.fromkeys(owners)), read, now)
         return True
 

@@ -73,6 +73,7 @@ class Standing:
             if island not in named and island in self.islands and self.islands[island][0] == member:
                 if spoke == boot:
                     del self.islands[island]
+                    self.diversity.pop(island, None)
                 else:
                     # What its last boot had begun nobody has, until somebody names it.
                     self.islands[island] = NOBODY, self.islands[island][1]

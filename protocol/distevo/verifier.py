@@ -45,15 +45,20 @@ class Verifier:
         """Look at the guess of a task, for another member if there is an `asker`; what the same one wanted to know of
         the task before no longer counts. Of what another asks one guess of a task is with a worker at a time: however
         often it asks, no more than these waits before the worker."""
+        asked = asker, run.name, task
+        if asker and not self._has_room(asked, genome):
+            return
         look = _Look(run, task, genome, then, self._slots.least_loaded().number)
-        known = self._looks.get((asker, run.name, task)) if asker else None
+        known = self._looks.get(asked) if asker else None
         if known is not None and self._slots.slots[known.slot].is_ready:
             known.later = look
-        elif not asker or known is not None or self._has_room(asker, genome):
-            self._begin((asker, run.name, task), look)
+        else:
+            self._begin(asked, look)
 
-    def _has_room(self, asker: str, genome: bytes) -> bool:
-        waiting = [look for asked, look in self._looks.items() if asked[0] == asker]
+    def _has_room(self, asked: tuple[str, str, str], genome: bytes) -> bool:
+        """What it wants to know of this task takes the place of what it wanted to know before."""
+        known = [look for other, look in self._looks.items() if other[0] == asked[0] and other != asked]
+        waiting = [look for one in known for look in (one, one.later) if look is not None]
         size = len(genome) + sum(len(look.genome) for look in waiting)
         return len(waiting) < MAX_ASKED and size <= MAX_ASKED_BYTES
 
@@ -63,10 +68,12 @@ class Verifier:
 
     def _end(self, asked: tuple[str, str, str], look: _Look, verdict: Verified, now: float) -> None:
         del self._looks[asked]
-        if look.later is None:
-            look.then(verdict, now)
+        later = look.later
+        if later is None or (later.run, later.genome) == (look.run, look.genome):
+            (later or look).then(verdict, now)
         else:
-            self._begin(asked, look.later)
+            later.slot = self._slots.least_loaded().number
+            self._begin(asked, later)
 
     def ready(self, slot: int) -> None:
         """A worker is there: give it the guesses that wait for it, or for one that is not there yet."""

@@ -9,10 +9,11 @@ import pytest
 
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, Counters, decode_checkpoint, encode_checkpoint
+from distevo.closing import SAVED_SECONDS
 from distevo.command import Verb
 from distevo.desk import ANSWER_SECONDS
 from distevo.events import IslandFailed, IslandId, IslandReported, Outcome, ResultUnencodable, Verified
-from distevo.instructions import CreateObject, StoreInstruction
+from distevo.instructions import CreateObject, ReadObject, StoreInstruction
 from distevo.messages import Heartbeat, IslandProgress, PopulationKind, PopulationState
 from distevo.names import PLANS, RESULTS, checkpoint_name
 from distevo.news import Report
@@ -241,6 +242,30 @@ def test_a_failure_of_one_island_costs_nothing_that_another_had_saved(fit: bool)
     # Whoever submits it anew begins with both.
     states = decode_checkpoint(decode_result(world.objects[entry.result or ""][0])[1]).islands
     assert [len(population_of(state)) for state in states] == [1, 1]
+
+
+def test_what_cannot_be_read_keeps_no_run_from_its_end() -> None:
+    saved = checkpoint_name("n", "c0", 1)
+
+    def unreadable(order: StoreInstruction) -> Outcome | None:
+        return Outcome.UNAVAILABLE if isinstance(order, ReadObject) and order.name == saved else None
+
+    world = World(workers=1, fault=unreadable)
+    world.join("n")
+    world.submit(tasks=1, islands=2)
+    world.objects[saved] = b"on a bad sector", 1
+    (ours,) = world.running
+    (theirs,) = [index for index, at in enumerate(task_in_force(world).islands) if at.owner == "n-c0"]
+    told = IslandProgress("r", "t0", theirs, task_in_force(world).islands[theirs].grant, 7, 70, 0, 1.0, False, [0.8])
+    world.hear("n", Heartbeat(incarnation=0, progress=1, interval=10.0, islands=[told]))
+    world.generation(ours, fitness=0.5)
+    world.feed(IslandFailed(world.running[ours].slot, ours, "boom"))
+    world.pass_time(SAVED_SECONDS - 5)
+    assert task_in_force(world).state is TaskState.OPEN
+    world.pass_time(10)
+    world.verify()
+    world.pass_time(2)
+    assert (task_in_force(world).state, world.plan.runs["r"].state) == (TaskState.FAILED, RunState.FAILED)
 
 
 def test_what_a_former_owner_writes_after_the_cancel_counts_when_the_run_goes_on() -> None:

@@ -158,6 +158,31 @@ def test_one_member_has_only_so_much_looked_at_at_a_time() -> None:
     assert world.verifying[-1].genome == FIT.genome  # What this platform asks itself is looked at.
 
 
+def test_nor_is_there_more_of_what_it_asks_of_them_anew() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=6)
+    heads = [msgspec.structs.replace(about(world, ControlVerb.VERIFY), task=f"t{number}") for number in range(6)]
+    for genome in (b"small", bytes(MAX_ASKED_BYTES // 5)):
+        for head in heads:
+            world.hear("n", head, genome)
+    looks = world.node.verifier._looks.values()
+    waiting = [look.later for look in looks if look.later is not None]
+    assert sum(len(look.genome) for look in waiting) <= MAX_ASKED_BYTES
+
+
+def test_what_is_asked_once_more_meanwhile_is_not_looked_at_twice() -> None:
+    world = World(workers=1)
+    world.join("n")
+    world.submit(tasks=1)
+    for _ in range(2):
+        world.hear("n", about(world, ControlVerb.VERIFY), b"guess")
+    sent = world.node.router.counts()["sent_control"]
+    world.feed(verdict(world, 0.5))
+    assert world.node.router.counts()["sent_control"] == sent + 1
+    assert world.verifying == []
+
+
 def test_a_look_that_nobody_waits_for_asks_nobody() -> None:
     world = World(workers=1)
     world.join("n")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from distevo.events import IslandId
-from distevo.messages import Heartbeat, IslandProgress
+from distevo.messages import Heartbeat, IslandDiversity, IslandProgress
 from distevo.progress import Progress
 from distevo.standing import MAX_AHEAD, NOBODY, Standing
 
@@ -65,9 +66,11 @@ def test_what_an_evaluation_of_a_run_takes_is_the_mean_over_its_islands() -> Non
 def test_of_runs_that_no_plan_has_few_are_measured() -> None:
     standing = Standing()
     for number in range(10 * MAX_AHEAD):
-        standing.heard("a", "a1", heartbeat(IslandId(f"r{number}", "t", 0)), float(number))
+        told = heartbeat(IslandId(f"r{number}", "t", 0))
+        told = msgspec.structs.replace(told, diversity=[IslandDiversity(1, 0.0, 0.0, False)])
+        standing.heard("a", "a1", told, float(number))
     assert len(standing._progress) == MAX_AHEAD
-    assert len(standing.islands) == 1
+    assert len(standing.islands) == len(standing.diversity) == 1
 
 
 def test_a_run_that_goes_on_is_measured_from_there() -> None:

@@ -294,13 +294,13 @@ async def _started(settings: Settings, memory_mb: int) -> str | None:
 def _problems(settings: Settings, reference: str | None, tasks: str | None) -> Iterator[Check]:
     """The problem that is named, or else those that ship, each tried in a process of its own."""
     from distevo_ctl.files import problem_request, tasks_request
-    from distevod.problems.check import check_in_process, memory_limit, step_limit
+    from distevod.problems.check import check_in_process, step_limit
 
     if reference is not None:
         try:
             timeout_s = settings.evaluation_timeout_seconds
             request = problem_request(reference) | tasks_request(tasks) | {"evaluation_timeout_s": timeout_s}
-            memory_mb = memory_limit(settings.memory_mb, settings.workers)
+            memory_mb = max(settings.memory_mb // settings.workers, 1)
             found = check_in_process(request, step_limit(timeout_s), memory_mb)
         except CliError as error:
             yield failed("problem", error.message, error.hint or "name files that are there", error.code)

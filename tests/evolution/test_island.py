@@ -242,8 +242,8 @@ def test_a_problem_that_evaluates_many_at_once_takes_the_same_way(page: Page) ->
 
 @pytest.mark.parametrize(
     ("each", "all_together", "largest"),
-    [(3.0, 0.0, 2), (12.0, 0.0, 1), (0.7, 0.0, 8), (0.0, 2.0, 16), (0.0, 0.01, 64)],
-    ids=["3 s each", "12 s each", "0.7 s each", "2 s however many", "fast"],
+    [(3.0, 0.0, 4), (12.0, 0.0, 1), (0.7, 0.0, 16), (0.0, 2.0, 16), (0.0, 6.0, 16), (0.0, 0.01, 64)],
+    ids=["3 s each", "12 s each", "0.7 s each", "2 s however many", "6 s however many", "fast"],
 )
 def test_so_many_are_evaluated_at_once_as_do_not_take_long(
     each: float, all_together: float, largest: int, page: Page, monkeypatch: pytest.MonkeyPatch
@@ -268,7 +268,7 @@ def test_so_many_are_evaluated_at_once_as_do_not_take_long(
         island.generation()
     assert calls[:1] == [1]
     assert max(calls) == largest
-    assert LONG_PART_SECONDS < BUSY_SECONDS
+    assert 2 * LONG_PART_SECONDS < BUSY_SECONDS
 
 
 def test_what_a_deadline_cuts_off_is_not_taken_for_tried(page: Page) -> None:

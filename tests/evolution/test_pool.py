@@ -39,7 +39,7 @@ class Obedient:
     name, version = "obedient", "1"
 
     def __init__(self, task):
-        self.task = task
+        self.task = task; exec(task.get("begin", ""))
 
     def random(self, rng):
         return rng.randbytes(self.task["length"])
@@ -59,11 +59,11 @@ class Obedient:
 """
 
 
-def obedient(code: str, length: int = 8, evaluations: int = 10**6) -> StartIsland:
-    """An island whose programs, of so many bytes, do this when they are evaluated."""
+def obedient(code: str, length: int = 8, evaluations: int = 10**6, begin: str = "") -> StartIsland:
+    """An island whose programs, of so many bytes, do this when they are evaluated; `begin`: when the task is made."""
     ref = resolve("obedient.py:Obedient", OBEDIENT)
     problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
-    return start(problem, {"code": code, "length": length}, evaluations=evaluations)
+    return start(problem, {"code": code, "length": length, "begin": begin}, evaluations=evaluations)
 
 
 def stubborn(sign: Path, seconds: float = 60, length: int = 8) -> StartIsland:
@@ -264,14 +264,15 @@ def test_whatever_a_program_raises_it_alone_is_invalid(code: str, words: str) ->
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("place", ["code", "begin"])
 @pytest.mark.parametrize("end", ["pass", "sys.exit(0)", "raise ValueError('lost')"])
-def test_a_copy_that_a_problem_has_forked_does_not_evolve_beside_its_worker(end: str) -> None:
-    code = f"pid = os.fork()\nif not pid:\n    {end}\nelse:\n    os.waitpid(pid, 0)"
+def test_a_copy_that_a_problem_has_forked_does_not_evolve_beside_its_worker(end: str, place: str) -> None:
+    code = {"code": "", place: f"pid = os.fork()\nif not pid:\n    {end}\nelse:\n    os.waitpid(pid, 0)"}
 
     async def scene() -> None:
         async with bench(time_out=20) as b:
             await b.ready()
-            order = obedient(code, evaluations=60)
+            order = obedient(**code, evaluations=60)
             b.pool.start_island(order)
             for generation in range(1, 4):
                 reported = await b.next(IslandReported)
@@ -281,7 +282,7 @@ def test_a_copy_that_a_problem_has_forked_does_not_evolve_beside_its_worker(end:
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("garbage", ["hello, all of you", "\x05\x00\x00\x00hello"])
+@pytest.mark.parametrize("garbage", ["hello, all of you", "yes\n", "\x05\x00\x00\x00hello"])
 def test_a_worker_whose_problem_writes_to_its_socket_is_replaced(garbage: str) -> None:
     code = f"os.write(int(sys.argv[1]), {garbage.encode()!r})\ntime.sleep(0.01)"
 
@@ -447,25 +448,6 @@ def test_a_platform_that_lacks_what_a_task_needs_says_so(needs: str) -> None:
             assert "nowhere" in (await b.next(ProblemMissing)).error
             b.pool.verify(verify(problem))
             assert (await b.next(Verified)).is_missing
-
-    asyncio.run(scene())
-
-
-def test_a_platform_whose_workers_have_too_little_memory_for_a_task_says_so() -> None:
-    """A larger one may have enough, and the task does not fail."""
-    ref = resolve("large.py:Obedient", OBEDIENT.replace("self.task = task", "self.data = bytearray(10**9)"))
-    problem = ProblemUse(ref.reference, ref.digest, "obedient", "1", ref.source)
-
-    async def scene() -> None:
-        async with bench() as b:
-            await b.ready()
-            b.pool.start_island(start(problem))
-            missing = await b.next(ProblemMissing)
-            assert missing.error.endswith("needs: more memory than the 400 MB that a worker has here")
-            b.pool.verify(verify(problem))
-            assert (await b.next(Verified)).is_missing
-            b.pool.start_island(start())
-            await b.next(IslandReported)
 
     asyncio.run(scene())
 

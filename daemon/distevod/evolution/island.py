@@ -29,11 +29,11 @@ from distevod.evolution.trace import Trace
 from distevod.evolution.tried import LONG_KNOWN_SECONDS, Tried
 
 FIRST_PART, PART_SECONDS = 16, 0.1
-"""Programs in the first part of those that are evaluated together, unless that takes long; parts grow while one takes
-less than this."""
+"""Programs in the second part of those that are evaluated together, if the first, of one, took less than this; parts
+grow as long as they do."""
 LONG_PART_SECONDS = 10.0
-"""Parts take less than that, unless they are of one program: the daemon ends a worker of which it sees nothing for
-`pool.BUSY_SECONDS`, and cannot tell which of many programs took so long."""
+"""A part that takes longer is followed by smaller ones: the daemon ends a worker of which it sees nothing for
+`pool.BUSY_SECONDS`, and cannot tell which of many programs took so long. Below it twice as many are tried."""
 SWEEP_ATTEMPTS = 2
 """Workers that may die in one round of a sweep before the island goes on without it."""
 
@@ -498,7 +498,7 @@ def _next_part(size: int, seconds: float) -> int:
     """How many programs to evaluate together after so many, which took these seconds."""
     if seconds < PART_SECONDS:
         return max(2 * size, FIRST_PART)
-    if size < FIRST_PART and 2 * seconds < LONG_PART_SECONDS:
+    if size < FIRST_PART and seconds < LONG_PART_SECONDS:
         return 2 * size
     return max(size // 2, 1) if seconds > LONG_PART_SECONDS else size
 

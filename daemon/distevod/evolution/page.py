@@ -58,14 +58,21 @@ class Page:
             raise
 
     def end_copies(self) -> None:
-        """From now on a process that is forked here ends when it would write to this page: it is one that a problem has
-        forked, and that comes back to what evolves. Else there were two workers, which say different things on one
-        socket, and each goes on with what the other was given."""
+        """From now on a process that is forked here ends when it would write to this page, or speak for the worker.
+
+        It is one that a problem has forked, and that comes back to what evolves. Else there were two workers, which say
+        different things on one socket, and each goes on with what the other was given.
+        """
 
         def copied() -> None:
             self._is_copy = True
 
         os.register_at_fork(after_in_child=copied)
+
+    def end_copy(self) -> None:
+        """End this process if it is such a copy."""
+        if self._is_copy:
+            os._exit(1)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -75,7 +82,7 @@ class Page:
     def busy(self, island: int) -> None:
         """The worker works on this island, outside any evaluation."""
         if self._is_copy:
-            os._exit(0)
+            os._exit(1)
         self._island = island
         self._counter += 1
         _HEAD.pack_into(self._memory, 0, self._counter, island, BUSY, 0)
@@ -91,7 +98,7 @@ class Page:
     def begin(self, genome: bytes) -> None:
         """The evaluation of this program begins."""
         if self._is_copy:
-            os._exit(0)
+            os._exit(1)
         self._counter = counter = self._counter + 1
         length = len(genome)
         self._memory[: _HEAD_BYTES + length] = _pack(counter, self._island, EVALUATING, length) + genome
@@ -99,7 +106,7 @@ class Page:
     def end(self) -> None:
         """The evaluation is over."""
         if self._is_copy:
-            os._exit(0)
+            os._exit(1)
         self._memory[_STATE_AT] = BUSY
 
     def read(self) -> Reading:

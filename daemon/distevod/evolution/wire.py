@@ -13,12 +13,12 @@ from distevo.checkpoint import Counters, IslandSnapshot
 from distevo.run import Budget, ProblemUse
 from distevod.evolution.spent import Spent
 
-LENGTH = struct.Struct("<I")
+HEADER = struct.Struct("<II")
+"""Length of what follows, and the same with all bits turned: nothing that a problem writes to the socket is that."""
 
 EXIT_MEMORY = 86
 """Exit status of a worker whose memory was used up."""
-MAX_BODY_BYTES = 1 << 29
-"""Longer is no message: of a text that a problem has written to the socket the first letters claim more."""
+_TURNED = 0xFFFFFFFF
 
 
 class Garbled(Exception):  # noqa: N818 - says what is wrong
@@ -163,7 +163,7 @@ decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
 def frame(message: ToWorker | FromWorker) -> bytes:
     """A message behind its length."""
     body = _encoder.encode(message)
-    return LENGTH.pack(len(body)) + body
+    return HEADER.pack(len(body), len(body) ^ _TURNED) + body
 
 
 class Frames:
@@ -177,14 +177,14 @@ class Frames:
         self._buffer += data
         bodies = []
         start = 0
-        while len(self._buffer) - start >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(self._buffer, start)
-            if length > MAX_BODY_BYTES:
-                raise Garbled(f"a message of {length} bytes")
-            end = start + LENGTH.size + length
+        while len(self._buffer) - start >= HEADER.size:
+            length, turned = HEADER.unpack_from(self._buffer, start)
+            if length ^ turned != _TURNED:
+                raise Garbled(f"{bytes(self._buffer[start : start + HEADER.size])!r} begins no message")
+            end = start + HEADER.size + length
             if len(self._buffer) < end:
                 break
-            bodies.append(bytes(self._buffer[start + LENGTH.size : end]))
+            bodies.append(bytes(self._buffer[start + HEADER.size : end]))
             start = end
         del self._buffer[:start]
         return bodies

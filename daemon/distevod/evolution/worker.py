@@ -140,6 +140,7 @@ class Worker:
         else:
             self._page.idle()
         while True:
+            self._page.end_copy()
             begun = time.perf_counter()
             try:
                 data = self._connection.recv(1 << 20, flags)
@@ -272,12 +273,6 @@ class Worker:
             except (OSError, ImportError) as error:
                 # Where it was submitted every task could be made: others may have the file or module that is not here.
                 raise ProblemAbsent(f"this platform lacks what a task needs: {words(error)}") from error
-            except MemoryError:
-                if self._contracts:  # alone it may have room
-                    raise
-                # Others may have more; if the worker died of it, that would count against the task wherever it goes.
-                what = f"more memory than the {_limit_mb()} MB that a worker has here"
-                raise ProblemAbsent(f"this platform lacks what a task needs: {what}") from None
             if (contract.name, contract.version) != (problem.name, problem.version):
                 raise ProblemAbsent(
                     f"this platform has {contract.name} {contract.version}, "
@@ -315,6 +310,7 @@ class Worker:
             self._has_garbage = True
 
     def _send(self, message: FromWorker) -> None:
+        self._page.end_copy()
         data = frame(message)
         try:
             sent = self._connection.send(data, socket.MSG_DONTWAIT)
@@ -326,11 +322,6 @@ class Worker:
             begun = time.perf_counter()
             self._connection.sendall(memoryview(data)[sent:])
             self._spent.sending += time.perf_counter() - begun
-
-
-def _limit_mb() -> int:
-    """What a worker may fill."""
-    return resource.getrlimit(resource.RLIMIT_DATA)[0] >> 20
 
 
 def _genomes(contract: Contract, block: bytes) -> tuple[bytes, ...]:

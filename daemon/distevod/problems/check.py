@@ -577,6 +577,7 @@ def _refuse_slow(contract: Contract, first: Any, took: list[float], timeout_s: f
     is the next. `first` took too long here, in a process as new as a worker's."""
     limit = f"evaluation_timeout_seconds ({timeout_s:g})"
     if min(took) <= timeout_s:
+        say("trying evaluate")
         again = _seconds(contract, first)
         if again > timeout_s:  # it is that program alone
             return

@@ -309,7 +309,10 @@ class MemberTable:
 
     def _is_excused(self, member: str, now: float) -> bool:
         entry = self.members[member]
-        return self.silence(member, now) - entry.late < LAG_TIMEOUTS * entry.timeout
+        silence = self.silence(member, now)
+        # The longest timeout of its paths counts: a word over a quick one takes nothing from a slow one.
+        timeout = max(entry.timeout, entry.heard_until - (now - silence))
+        return silence - entry.late < LAG_TIMEOUTS * timeout
 
     def healthy(self, now: float) -> None:
         """This node is not cut off: a peer spoke, or the store answered. `heard` implies it."""

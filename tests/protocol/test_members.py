@@ -197,9 +197,16 @@ EXAMPLES: dict[str, tuple[Script, Timeline]] = {
         [(29.0, lagged(1.5)), (58.0, lagged(1.5)), (87.0, lagged(1.5))],
         [(88.0, "a", SUSPECT), (89.0, "a", DEAD)],
     ),
-    "however long we slept: a full timeout for everybody": (
-        [(29.0, lagged(1.5)), (58.0, lagged(1.5)), (87.0, lagged(9000.0))],
-        [(117.0, "a", SUSPECT), (118.0, "a", DEAD)],
+    "unless a path on which it spoke has a longer timeout than the last": (
+        [
+            (1.0, heard("a", interval=20.0)),
+            (1.0, heard("a")),
+            (30.0, lagged(1.5)),
+            (59.0, lagged(1.5)),
+            (88.0, lagged(1.5)),
+            (117.0, lagged(1.5)),
+        ],
+        [(147.0, "a", SUSPECT), (148.0, "a", DEAD)],
     ),
     "a lag that may be anybody's is none": (
         [(29.0, lagged(1.0))],
@@ -313,6 +320,21 @@ CUT_OFF: dict[str, tuple[Script, Timeline]] = {
 def test_whoever_hears_nobody_suspects_itself_first(name: str) -> None:
     script, expected = CUT_OFF[name]
     assert play(member_table("a", "b"), script, until=2000.0, is_store_there=False) == expected
+
+
+def test_however_long_we_slept_whoever_was_heard_before_has_a_full_timeout() -> None:
+    table = member_table("a")
+    table.lagged(9000.0, 9020.0)
+    assert table.tick(9020.0) == []
+    assert table.next_deadline() == 9050.0
+    assert table.tick(9050.0) == [("a", SUSPECT)]
+
+
+def test_whoever_was_silent_for_two_timeouts_before_we_slept_has_none() -> None:
+    table = member_table("a")
+    assert play(table, [(29.0, lagged(1.5)), (58.0, lagged(1.5))], until=87.0) == []
+    table.lagged(9000.0, 9087.0)
+    assert table.tick(9087.0) == [("a", SUSPECT)]
 
 
 def test_a_late_tick_leaves_a_refutation_its_time() -> None:

@@ -51,6 +51,7 @@ class Life:
     def is_excused(self, now: float) -> bool:
         """Whether our lag may be why it is silent."""
         heard, timeout = self.words[-1] if self.words else (self.since, TIMEOUT)
+        timeout = max([timeout, *(at + longest - heard for at, longest in self.words)])
         return now - heard - sum(seconds for at, seconds in self.lags if at >= heard) < 2 * timeout
 
     @property

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import zmq
 
-from distevod.transport import in_flight, tcp
+from distevod.transport import in_flight
 from distevod.transport.arrivals import MAX_UNFINISHED_BYTES
 from distevod.transport.attempt import Attempt
-from distevod.transport.listener import FRAME_OVERHEAD_BYTES, HEARTBEAT_BYTES, WATCH_SECONDS
 from distevod.transport.options import LINGER_MS
 from distevod.transport.reader import Reader
-from distevod.transport.wire import Wire, Wires
+from distevod.transport.wire import FRAME_OVERHEAD_BYTES, WATCH_SECONDS, Wire, Wires
 
 BLOCKED_SECONDS = 0.05
 """How often a link that blocks is tried, besides whenever libzmq tells of news."""
@@ -32,9 +30,6 @@ class DialledWire(Wire):
         self._timer: asyncio.TimerHandle | None = None
         self._is_hung_up = self._has_caught_up = False
         self.fd, self.ends = attempt.fd, attempt.ends
-        self._opened_at = time.monotonic()
-        self._bytes_read = self._bytes_come = 0
-        """The latter when last looked at."""
         self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch)
         self._reader = Reader(self._socket, self._take)
         attempt.on_lost = self._lost
@@ -84,11 +79,11 @@ class DialledWire(Wire):
             if self._attempt.is_complete:
                 self._finish()
             return False
-        self._bytes_read += len(frame) + FRAME_OVERHEAD_BYTES
+        self.bytes_read += len(frame) + FRAME_OVERHEAD_BYTES
         if frame.more:
             while frame.more:
                 frame = self._socket.recv(zmq.NOBLOCK, copy=False)
-                self._bytes_read += len(frame) + FRAME_OVERHEAD_BYTES
+                self.bytes_read += len(frame) + FRAME_OVERHEAD_BYTES
             self.received_parts()
         elif data := frame.bytes:
             self.received(data)
@@ -99,14 +94,12 @@ class DialledWire(Wire):
         (Not one through a proxy, of which the kernel does not say what has come.)"""
         self._reader.wake()
         has_caught_up, self._has_caught_up = self._has_caught_up, False
-        unfinished = self._bytes_come - self._bytes_read - HEARTBEAT_BYTES * (time.monotonic() - self._opened_at)
-        if has_caught_up and unfinished > MAX_UNFINISHED_BYTES:
+        if has_caught_up and self.unfinished_bytes > MAX_UNFINISHED_BYTES:
             self._wires.complaints.warn("a message does not end; its connection is cut", address=str(self.ends))
             self._wires.counts["connections_cut"] += 1
             self._finish()
             return
-        if self.ends is not None:
-            self._bytes_come = tcp.received_bytes(self.fd, self.ends)
+        self.look()
         self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch)
 
     def _drain(self) -> None:

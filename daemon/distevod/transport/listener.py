@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import time
 
 import zmq
 
@@ -20,7 +19,7 @@ from distevod.transport.keys import KeyPair
 from distevod.transport.monitor import Monitor, handshake_failure
 from distevod.transport.options import LINGER_MS, listening
 from distevod.transport.reader import Reader
-from distevod.transport.wire import Wire, Wires
+from distevod.transport.wire import FRAME_OVERHEAD_BYTES, WATCH_SECONDS, Wire, Wires
 
 HINTED_PROBES = (0.0, 0.002, 0.02, 0.1, 0.5, 2.0)
 """Waits before each look at a connection that may be gone: libzmq tells of an end a moment before it can be seen."""
@@ -30,11 +29,6 @@ LAST_WORDS_SECONDS = 1.0
 """What a connection said before it was gone is read first, but not for longer."""
 BLOCKED_SECONDS = 0.05
 """How often links that block are tried, besides whenever libzmq tells of news."""
-WATCH_SECONDS = 1.0
-FRAME_OVERHEAD_BYTES = 42
-"""CURVE's and ZMTP's, at most."""
-HEARTBEAT_BYTES = 100
-"""Bytes per second that another implementation's ZMTP heartbeats may take; ours sends none."""
 _OWN_ID_BYTES, _OWN_ID_BEGIN = 5, b"\0"
 """Of the routing ids that libzmq makes itself; others were chosen by whoever connects."""
 
@@ -46,10 +40,6 @@ class AcceptedWire(Wire):
         super().__init__(wires, key)
         self._listener, self.routing_id, self.fd = listener, routing_id, fd
         self.ends = tcp.ends(fd)
-        self.opened_at = time.monotonic()
-        self.bytes_read = 0
-        self.bytes_come = 0
-        """When last looked at."""
         self.is_gone = False
         self.probe: asyncio.TimerHandle | None = None
 
@@ -231,16 +221,16 @@ class Listener:
         """Cut connections that send one message without end."""
         self._reader.wake()
         has_caught_up, self._has_caught_up = self._has_caught_up, False
-        now = time.monotonic()
         for wire in list(self._by_id.values()):
             if wire.is_gone or wire.ends is None:
                 continue
             # What had come at the last look and is whole has been read meanwhile.
-            unfinished = wire.bytes_come - wire.bytes_read - HEARTBEAT_BYTES * (now - wire.opened_at)
-            if has_caught_up and unfinished > (MAX_UNFINISHED_BYTES if wire.is_welcomed else MAX_GREETING_BYTES):
+            if has_caught_up and wire.unfinished_bytes > (
+                MAX_UNFINISHED_BYTES if wire.is_welcomed else MAX_GREETING_BYTES
+            ):
                 self._wires.complaints.warn("a message does not end; its connection is cut", address=str(wire.ends))
                 self._cut(wire)
-            wire.bytes_come = tcp.received_bytes(wire.fd, wire.ends)
+            wire.look()
         self._watcher = self._loop.call_later(WATCH_SECONDS, self._watch) if self._by_id else None
 
     def _suspect(self, wire: AcceptedWire, waits: tuple[float, ...]) -> None:

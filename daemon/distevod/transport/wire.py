@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,13 @@ from distevod.transport import tcp
 from distevod.transport.complaints import Complaints
 from distevod.transport.in_flight import InFlight
 from distevod.transport.send_queue import SendQueue
+
+WATCH_SECONDS = 1.0
+"""How often it is looked whether a message on some link does not end."""
+FRAME_OVERHEAD_BYTES = 42
+"""CURVE's and ZMTP's, at most."""
+HEARTBEAT_BYTES = 100
+"""Bytes per second that another implementation's ZMTP heartbeats may take; ours sends none."""
 
 
 class Wires:
@@ -52,9 +60,22 @@ class Wire(ABC):
         self.ends: tcp.Ends | None = None
         self.is_welcomed = False
         """Whether a WELCOME was sent on it."""
+        self.opened_at = time.monotonic()
+        self.bytes_read = self.bytes_come = 0
+        """In whole messages, with what CURVE and ZMTP add at most; and over the connection, when last looked at."""
         self.queue = SendQueue(self.write, wires.counts)
         self.in_flight = InFlight()
         self._wires = wires
+
+    @property
+    def unfinished_bytes(self) -> float:
+        """How much had come at the last look, and is in no message that was read since."""
+        return self.bytes_come - self.bytes_read - HEARTBEAT_BYTES * (time.monotonic() - self.opened_at)
+
+    def look(self) -> None:
+        """See how much has come."""
+        if self.ends is not None:
+            self.bytes_come = tcp.received_bytes(self.fd, self.ends)
 
     def received(self, frame: bytes) -> None:
         """A frame came."""

@@ -11,12 +11,12 @@ INTEGRATION := tests/integration
 TEST_LOGS := build/tests
 SHOWN_WHEN_IT_ENDS = >$(TEST_LOGS)/$@.log 2>&1; code=$$?; cat $(TEST_LOGS)/$@.log; exit $$code
 
-.PHONY: run test test-others test-integration test-pure test-long lint setup bench peers clean
+.PHONY: run test test-others test-integration test-pure test-long lint setup compiled bench peers clean
 
-run: $(STAMP)  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
+run: compiled  ## Within a minute: three platforms solve ARC tasks, one is killed on the way
 	@$(BIN)/distevo-ctl demo
 
-test: lint  ## All checks and tests, but for the long ones
+test: compiled lint  ## All checks and tests, but for the long ones
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
@@ -25,16 +25,16 @@ else
 	@$(MAKE) --no-print-directory --keep-going --jobs test-others test-integration test-pure
 endif
 
-test-others: $(STAMP)
+test-others: compiled
 	$(BIN)/python -m pytest -m 'not long' $(addprefix --ignore=,$(INTEGRATION) $(PURE))
 
-test-integration: $(STAMP)
+test-integration: compiled
 	@$(BIN)/python -m pytest -m 'not long' $(INTEGRATION) $(SHOWN_WHEN_IT_ENDS)
 
-test-pure: $(STAMP)
+test-pure: compiled
 	@nice -n 19 $(BIN)/python -m pytest $(PURE) $(SHOWN_WHEN_IT_ENDS)
 
-test-long: $(STAMP)  ## Clusters of daemons that are killed and cut off, on hosts of their own where root allows it; bad lines to a bucket
+test-long: compiled  ## Clusters of daemons that are killed and cut off, on hosts of their own where root allows it; bad lines to a bucket
 	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## Style, types and layers
@@ -43,7 +43,11 @@ lint: $(STAMP)  ## Style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-setup: $(STAMP)  ## .venv with everything
+setup: compiled  ## .venv with everything
+
+# Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each process would compile all that it imports anew.
+compiled: $(STAMP)
+	@$(BIN)/python -m compileall -q protocol daemon cli
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "distevo needs Python 3.11 or newer; try: make PYTHON=python3.11 ...")'
@@ -51,14 +55,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[grids,test]'
 	@touch $@
 
-bench: $(STAMP)  ## Every benchmark, quickly, as JSON in build/bench/; some exit with 1 when a target is missed
+bench: compiled  ## Every benchmark, quickly, as JSON in build/bench/; some exit with 1 when a target is missed
 	@mkdir -p build/bench
 	@for file in tests/performance/*.py; do \
 		echo "$$file"; \
 		$(BIN)/python $$file --quick > build/bench/$$(basename $$file .py).json; \
 	done
 
-peers: $(STAMP) $(PEERS)/.installed  ## distevo beside DEAP, pygmo, Ray and Dask: JSON and tables in build/bench/
+peers: compiled $(PEERS)/.installed  ## distevo beside DEAP, pygmo, Ray and Dask: JSON and tables in build/bench/
 	@mkdir -p build/bench
 	$(BIN)/python -m tests.performance.peers --markdown build/bench/peers.md $(PEERS_ARGS) > build/bench/peers.json
 	@cat build/bench/peers.md

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import msgspec
 from blake3 import blake3
 
 from distevo.messages import MAX_MEMBERS
@@ -24,8 +24,7 @@ FAR = 2**31
 """Rank of a member that is no candidate for coordinator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(msgspec.Struct, frozen=True):
     """One member, as the plan shows it."""
 
     boot: str
@@ -39,7 +38,7 @@ class Contact:
 
     def also_at(self, endpoints: Sequence[str]) -> Contact:
         """The same member, which may be found at these endpoints as well."""
-        return replace(self, endpoints=(*self.endpoints, *endpoints))
+        return msgspec.structs.replace(self, endpoints=(*self.endpoints, *endpoints))
 
 
 def with_relays(order: Mapping[str, int], dialable: Collection[str]) -> dict[str, int]:

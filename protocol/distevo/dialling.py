@@ -8,8 +8,8 @@ lost; what fails waits longer each time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+import msgspec
 from blake3 import blake3
 
 from distevo.alarms import Alarms, Clock
@@ -28,8 +28,7 @@ STABLE_SECONDS = 10.0
 """A link that lived for less did not end the row of failures."""
 
 
-@dataclass(slots=True)
-class _Aim:
+class _Aim(msgspec.Struct):
     contact: Contact
     failures: int = 0
     is_pending: bool = False

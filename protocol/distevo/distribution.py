@@ -7,10 +7,11 @@ the same placement, and no second algorithm beside them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import Any
+
+import msgspec
 
 from distevo.events import IslandId
 from distevo.hosts import hosts_of, most_islands
@@ -34,8 +35,7 @@ class Platform(StrEnum):
     SERVER = "server"
 
 
-@dataclass(frozen=True, slots=True)
-class DistributionPlan:
+class DistributionPlan(msgspec.Struct, frozen=True):
     """Which islands each platform gets."""
 
     islands: dict[str, list[IslandId]]

@@ -7,7 +7,8 @@ the message: a new owner that never gets it takes the state from the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.checkpoint import IslandSnapshot
@@ -20,8 +21,7 @@ KEEP_SECONDS = 30.0
 """How long an island whose last state is durable is kept, and sent again, while its new owner has not shown it."""
 
 
-@dataclass(slots=True)
-class _Parting:
+class _Parting(msgspec.Struct):
     snapshot: IslandSnapshot
     owner: str
     since: float

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.attic import Attic
@@ -82,8 +83,7 @@ WRITE_TABLE = Table(
 _PLANNING = WriteState.PLANNING  # bound once, since it is asked for after every event
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(msgspec.Struct, frozen=True):
     """A plan that is durable and pointed at. Made by a swap that was won, or by reading the pointer: nothing that
     rests on a plan's being in force can be said without one."""
 
@@ -97,8 +97,7 @@ class InForce:
         return self.outline.plan
 
 
-@dataclass(slots=True)
-class _Write:
+class _Write(msgspec.Struct):
     record: ClusterRecord
     token: int | None
     """What the swap compares with: captured when the write is decided, not when it is sent."""

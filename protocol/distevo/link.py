@@ -8,8 +8,9 @@ times. Its link waits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from distevo.machine import Table
 from distevo.messages import Hello, Welcome
@@ -135,8 +136,7 @@ LINK_TABLE: Table[LinkState, LinkEvent] = Table(
 )
 
 
-@dataclass(slots=True)
-class Link:
+class Link(msgspec.Struct):
     """A connection and what is known of whoever is at its other end."""
 
     number: int

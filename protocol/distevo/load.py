@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Collection
-from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
+
+import msgspec
 
 FEED_SECONDS = 10
 """Whatever the weights say, each host gets so much of its workers' time before any gets more: until a plan is written
@@ -17,8 +18,7 @@ QUEUE_SECONDS = 30
 """A host whose islands are worth this many seconds of its workers' time gets no more of those that nobody began."""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """A member that can own islands."""
 
     owner: str

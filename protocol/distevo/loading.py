@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from distevo.desk import READ_SECONDS, is_kind
 from distevo.errors import ObjectError, kind_of
@@ -16,14 +17,13 @@ FIRST_PLAN = f"{PLANS}1-1-"
 """Plans of those who try to be a new cluster's first coordinator."""
 
 
-@dataclass(slots=True)
-class Loaded:
+class Loaded(msgspec.Struct):
     """What was found."""
 
     plan: Plan
-    objects: dict[str, bytes] = field(default_factory=dict)
+    objects: dict[str, bytes] = {}
     """Inbox objects that are new, and the objects of runs that are not over, by name."""
-    old_plans: list[str] = field(default_factory=list)
+    old_plans: list[str] = []
     """Plans that the pointer does not name."""
 
     def fresh(self) -> list[str]:

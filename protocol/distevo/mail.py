@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Hashable
-from dataclasses import dataclass
 
+import msgspec
 from blake3 import blake3
 
 from distevo.alarms import NEVER
@@ -36,8 +36,7 @@ _WORTH: dict[Command, int] = {Command.HEARTBEAT: 0, Command.SEEN: 1, Command.MIG
 _Slot = tuple[str, Hashable]
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct):
     letter: Letter
     worth: int
 

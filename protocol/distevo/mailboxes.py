@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from distevo.alarms import Alarms, Clock
 from distevo.box import decode_box
@@ -37,8 +38,7 @@ OnBox = Callable[[str, str, float], None]
 OnLetter = Callable[[str, str, Head, bytes, bool, float], None]
 
 
-@dataclass(slots=True)
-class _Mailbox:
+class _Mailbox(msgspec.Struct):
     boot: str
     next: int = 0
     """Number of the next box; 0 until the mailbox was listed."""

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.machine import Table
@@ -122,8 +123,7 @@ MEMBER_TABLE: Table[State, MemberEvent] = Table(
 )
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(msgspec.Struct):
     id: str
     boot: str = ""
     state: State = _A

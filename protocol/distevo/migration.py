@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.events import IslandId
@@ -97,8 +98,7 @@ class EdgeStatus(NamedTuple):
     """When something was last acknowledged."""
 
 
-@dataclass(slots=True)
-class _EdgeOut:
+class _EdgeOut(msgspec.Struct):
     owner: str
     state: EdgeState = EDGE.initial
     head: Migrants | None = None

@@ -6,7 +6,8 @@ A plan that closes a task is the only answer that counts: whoever was told may v
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.checkpoint import IslandSnapshot
@@ -22,29 +23,27 @@ MAX_REPORT_ISLANDS = 32
 """States in one report; larger news are told in several."""
 
 
-@dataclass(slots=True)
-class FitTask:
+class FitTask(msgspec.Struct):
     """A task that is fit, with the programs that are."""
 
     first_grant: int
     """The run's."""
     problem: str
     version: str
-    programs: dict[bytes, Program] = field(default_factory=dict)
+    programs: dict[bytes, Program] = {}
     """By key: the smallest."""
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """Islands that rest, as their owner tells the coordinator."""
 
-    finals: list[IslandSnapshot] = field(default_factory=list)
-    empty: list[tuple[IslandId, int]] = field(default_factory=list)
+    finals: list[IslandSnapshot] = []
+    empty: list[tuple[IslandId, int]] = []
     """(island, grant) of those that are over and never had a generation."""
-    failures: dict[IslandId, tuple[int, str]] = field(default_factory=dict)
+    failures: dict[IslandId, tuple[int, str]] = {}
     """(grant, error) of islands where the problem's code cannot go on."""
-    warnings: dict[TaskId, str] = field(default_factory=dict)
-    rungs: dict[IslandId, int] = field(default_factory=dict)
+    warnings: dict[TaskId, str] = {}
+    rungs: dict[IslandId, int] = {}
     """Of `finals`, the rung up to which each was evolved where it is, if it is not the first."""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import NamedTuple, Protocol, Self
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.checkpoint import Checkpoint
@@ -83,8 +84,7 @@ def together(*troubles: Trouble | None) -> Trouble | None:
     return max(some, key=lambda trouble: trouble.latest)._replace(since=min(trouble.since for trouble in some))
 
 
-@dataclass(slots=True)
-class _Request:
+class _Request(msgspec.Struct):
     """A store operation that is repeated until it has a definite answer."""
 
     make: Callable[[int], StoreInstruction]

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+
+import msgspec
 
 from distevo.events import IslandId
 from distevo.load import Host, Load, Piece
@@ -33,8 +34,7 @@ LEAST_SHARE = 0.75
 """A host that has less than this part of its fair share is levelled up; in between nothing moves to and fro."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenIsland:
+class OpenIsland(msgspec.Struct, frozen=True):
     """An island of an open task."""
 
     id: IslandId

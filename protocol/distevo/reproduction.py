@@ -7,8 +7,9 @@ the next best is looked at; after `MAX_REFUTED` of them it is the problem that i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import isclose
+
+import msgspec
 
 from distevo.population import Population
 from distevo.program import Program
@@ -32,8 +33,7 @@ def is_same(before: Sequence[float], after: Sequence[float] | None) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Refuted:
+class Refuted(msgspec.Struct, frozen=True):
     """A program that was worth something else when it was evaluated again."""
 
     program: Program

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.contact import CANDIDATES, Contact
@@ -21,8 +22,7 @@ MAX_RELAYS = 8
 """Most relays that are tried for a member: who is linked with none of these seldom is with another."""
 
 
-@dataclass(slots=True)
-class _Route:
+class _Route(msgspec.Struct):
     path: Path = MAIL
     seen: int = -1
     """`Links.changes` when the path was chosen."""
@@ -32,7 +32,7 @@ class _Route:
     """The relay through which the member was heard last,"""
     heard_at: float = -NEVER
     """and when."""
-    bad: dict[str, float] = field(default_factory=dict)
+    bad: dict[str, float] = {}
     """Relay -> until when it is left alone."""
 
 

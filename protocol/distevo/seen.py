@@ -14,8 +14,9 @@ beyond that the oldest keys are dropped.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.errors import RemoteProtocolError
@@ -40,11 +41,10 @@ class Announcement(NamedTuple):
     keys: Durable
 
 
-@dataclass(slots=True)
-class _Task:
+class _Task(msgspec.Struct):
     """What is left to announce for one task."""
 
-    waiting: list[Durable] = field(default_factory=list)
+    waiting: list[Durable] = []
     """The messages to come, the oldest keys first; all but the last are full."""
     next_at: float = 0.0
     """When something may be announced again, in seconds."""

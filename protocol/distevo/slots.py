@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from distevo.events import IslandId
 from distevo.instructions import StartWorker
@@ -18,13 +18,12 @@ MAX_DOUBLINGS = 10
 """Of the back-off, by when it is at its most: a float ends after a thousand."""
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(msgspec.Struct):
     """One place for a worker process."""
 
     number: int
     is_ready: bool = False
-    islands: list[IslandId] = field(default_factory=list)
+    islands: list[IslandId] = []
     """In the order in which they were placed; the worker takes turns among those of its earliest task."""
     stillborn: int = 0
     """Workers in a row that died before they had finished anything, of nothing that is known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from distevo.checkpoint import Counters
 from distevo.events import IslandId
@@ -14,8 +14,7 @@ from distevo.speech import progress_of
 from distevo.work import IslandWork
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """What this platform has done since its boot; it only rises."""
 
     generations: int = 0

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
+
+import msgspec
 
 from distevo.checkpoint import Checkpoint, IslandSnapshot
 from distevo.cluster import ClusterRecord
@@ -62,19 +63,18 @@ class Stored(NamedTuple):
     """Seconds since it was seen to appear; None when it was there at the first look."""
 
 
-@dataclass
-class Found:
+class Found(msgspec.Struct):
     """What a look at a store found."""
 
     record: ClusterRecord | None = None
     plan: Plan | None = None
     """In force; None where there is none, or it cannot be read."""
-    checkpoints: list[Stored] = field(default_factory=list)
+    checkpoints: list[Stored] = []
     results: Collection[str] = ()
     """Names of the result objects."""
     inbox: Collection[str] = ()
     """Names of the inbox objects."""
-    unreadable: list[Unreadable] = field(default_factory=list)
+    unreadable: list[Unreadable] = []
 
     @cached_property
     def islands(self) -> dict[IslandId, tuple[Stored, IslandSnapshot]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
+
+import msgspec
 
 from distevo.alarms import NEVER
 from distevo.events import TaskId, Verified
@@ -18,8 +19,7 @@ MAX_ASKED = 3
 """Members that are asked before a guess stands unverified."""
 
 
-@dataclass(slots=True)
-class _Question:
+class _Question(msgspec.Struct):
     run: Run
     first_grant: int
     task: str
@@ -29,7 +29,7 @@ class _Question:
     """When another is asked, if nobody has answered."""
     is_here: bool
     """Whether a worker of this platform looks, or will once there is one."""
-    asked: list[str] = field(default_factory=list)
+    asked: list[str] = []
 
 
 class Verdicts:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from distevo.events import Verified, WorkerDied
 from distevo.instructions import VerifyProgram
@@ -21,8 +22,7 @@ not looked at, and it asks somebody else."""
 TakeVerdict = Callable[[Verified, float], None]
 
 
-@dataclass(slots=True)
-class _Look:
+class _Look(msgspec.Struct):
     run: Run
     task: str
     genome: bytes

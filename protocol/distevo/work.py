@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -88,8 +87,7 @@ ISLAND_TABLE = Table(
 _FETCHING = {Stage.FETCHING, Stage.RETURNING}
 
 
-@dataclass(slots=True)
-class IslandWork:
+class IslandWork(msgspec.Struct):
     """One island as this platform knows it: its last reported state, and what is to become of it."""
 
     id: IslandId
@@ -110,13 +108,13 @@ class IslandWork:
     """None until it is restored."""
     rung: int = 0
     """Which of the run's budgets it works under: its task's, by the plan, or a later one."""
-    budget: Budget = field(default_factory=lambda: Budget(None, None))
+    budget: Budget = msgspec.field(default_factory=lambda: Budget(None, None))
     """The island's own share."""
     is_fit: bool = False
     deaths: int = 0
     """Blameless deaths in the generation after `snapshot`."""
     failure: str | None = None
-    pending: list[tuple[int, list[Program]]] = field(default_factory=list)
+    pending: list[tuple[int, list[Program]]] = []
     """Numbered batches of immigrants that no report contains yet."""
     _decoded: tuple[bytes, Population] = (b"", Population())
     """A block, and its programs: keying them anew costs more than all else that an immigration does."""

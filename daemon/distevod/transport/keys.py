@@ -6,8 +6,8 @@ import os
 import secrets
 import stat
 import struct
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import zmq
 from zmq.utils import z85
@@ -20,12 +20,14 @@ _MAX_FILE_BYTES = 1024
 _HEADING = "# The CURVE key pair of a distevo member. Whoever has the secret key is this member.\n"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPair:
+class KeyPair(NamedTuple):
     """Both keys in Z85. The secret one stays out of every log line."""
 
     public: str
-    secret: str = field(repr=False)
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"KeyPair(public={self.public!r})"
 
     @classmethod
     def make(cls) -> KeyPair:

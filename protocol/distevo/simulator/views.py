@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from distevo.plan import MemberState, Plan
 from distevo.simulator.boot import Boot
@@ -12,8 +13,7 @@ LOOK_SECONDS = 1.0
 """How often it is looked: what is measured here is exact to so many seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(msgspec.Struct, frozen=True):
     """Something that all are to see."""
 
     since: float

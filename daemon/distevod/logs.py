@@ -10,7 +10,6 @@ Write them with the standard library: `log.info("written", extra=fields(run=name
 import contextlib
 import logging
 import os
-import shutil
 import sys
 import threading
 import time
@@ -110,6 +109,8 @@ class _File(logging.FileHandler):
         """Begin anew if the file is full. Raises OSError."""
         if not self.stream or (size := os.fstat(self.stream.fileno()).st_size) <= FILE_LIMIT:
             return
+        import shutil  # with what it knows of archives, 5 ms that only a full log has to pay
+
         path = Path(self.baseFilename)
         earlier = path.with_name(path.name + ".1")
         with path.open("rb") as old, earlier.open("wb") as kept:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import resource
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,10 +50,11 @@ class DiskWatch:
     def look(self) -> str | None:
         """What to say, if there is something to say now."""
         try:
-            free = shutil.disk_usage(self._folder).free
+            disk = os.statvfs(self._folder)
         except OSError as error:
             log.debug("the disk cannot be looked at: %s", error)
             return None
+        free = disk.f_bavail * disk.f_frsize
         was_low, self._is_low = self._is_low, free < self._least
         if was_low or not self._is_low:
             return None

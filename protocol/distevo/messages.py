@@ -6,8 +6,6 @@ its meaning for ever. No message says who sent it: that is the authenticated own
 member whom a relay stamped on a FORWARD from its own link, or the owner of the mailbox it lay in.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import Annotated, ClassVar
 

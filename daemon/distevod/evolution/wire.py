@@ -3,8 +3,6 @@
 Both ends are this very version of distevod on one machine, so there is no version to agree on. Still data only.
 """
 
-from __future__ import annotations
-
 import struct
 
 import msgspec

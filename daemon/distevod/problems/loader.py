@@ -14,7 +14,6 @@ import linecache
 import sys
 import traceback
 from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,6 +166,8 @@ def _target(reference: str) -> str:
 
 
 def _meant(word: str, names: Iterable[str]) -> str:
+    from difflib import get_close_matches  # which only a mistake has to pay for
+
     near = get_close_matches(word, names, 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 

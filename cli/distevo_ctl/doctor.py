@@ -239,7 +239,7 @@ def _listens(pid: int, port: int) -> bool:
 def _worker(settings: Settings) -> Check:
     import asyncio
 
-    memory_mb = max(settings.memory_mb // settings.workers, 1)
+    memory_mb = settings.worker_memory_mb
     begun = time.monotonic()
     try:
         death = asyncio.run(_started(settings, memory_mb))
@@ -263,6 +263,7 @@ async def _started(settings: Settings, memory_mb: int) -> str | None:
     import asyncio
 
     from distevo.events import Event, WorkerDied, WorkerReady
+    from distevod.evolution.launcher import Launcher
     from distevod.evolution.pool import Pool
 
     came: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
@@ -276,7 +277,7 @@ async def _started(settings: Settings, memory_mb: int) -> str | None:
             came.set_exception(error)
 
     pool = Pool(
-        memory_mb=memory_mb,
+        Launcher(memory_mb),
         batch_size=settings.batch_size,
         generation_seconds=settings.generation_seconds,
         evaluation_timeout_seconds=settings.evaluation_timeout_seconds,
@@ -300,7 +301,7 @@ def _problems(settings: Settings, reference: str | None, tasks: str | None) -> I
         try:
             timeout_s = settings.evaluation_timeout_seconds
             request = problem_request(reference) | tasks_request(tasks) | {"evaluation_timeout_s": timeout_s}
-            memory_mb = max(settings.memory_mb // settings.workers, 1)
+            memory_mb = settings.worker_memory_mb
             found = check_in_process(request, step_limit(timeout_s), memory_mb)
         except CliError as error:
             yield failed("problem", error.message, error.hint or "name files that are there", error.code)

@@ -54,8 +54,10 @@ def start(detach: bool, as_json: bool, log_file: Path | None, **values: Any) -> 
 
 
 def _run(settings: Settings, log_file: Path | None) -> None:
+    import gc
     import logging
 
+    gc.disable()  # What is imported from here on stays; the daemon lets cycles be looked for again when it is up.
     from distevod.daemon import run_daemon
 
     _fill_standard_files()

@@ -1,39 +1,22 @@
-"""The daemon: a runtime with its state folder, control socket and metrics, from start to end."""
+"""The daemon, from start to end: it takes its state folder, launches its workers, and boots beside them."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-import os
-import random
 import resource
-import secrets
-import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distevo.instructions import Exit
-from distevod.logs import fields
-from distevod.metrics.counted_store import CountedStore
-from distevod.paths import PathError, make_private
-from distevod.sdnotify import notify
+from distevod.evolution.launcher import Launcher
+from distevod.paths import make_private
 from distevod.settings import Settings
 from distevod.settings.error import SettingsError
-from distevod.sharding import load_sharding
 from distevod.state_lock import StateLock
-from distevod.store import open_store
-from distevod.threads import in_daemon_thread
 
 if TYPE_CHECKING:
-    from distevo.sharding import Shard
-    from distevod.runtime import Runtime
+    from distevo.instructions import Exit
 
-SUBMISSIONS = "submissions"
-LOOK_SECONDS = 30.0
-"""How often a daemon sees whether it has its state folder still."""
-GONE = "the state folder was removed under the daemon, which no command finds any more; what it had is in the store"
 OWN_FILES, WORKER_FILES = 52, 4
 """Files that a daemon without a link has open at most, itself and for each worker: 34 and 3 when it is idle."""
 
@@ -47,12 +30,21 @@ def run_daemon(settings: Settings, socket: Path) -> Exit:
     anything has begun.
     """
     _raise_file_limit(settings.workers)
-    with StateLock(settings.state_dir).acquire(socket) as lock:
+    with (
+        StateLock(settings.state_dir).acquire(socket) as lock,
+        contextlib.closing(Launcher(settings.worker_memory_mb)) as launcher,
+    ):
         make_private(socket.parent)
         for warning in settings.warnings:
             log.warning(warning)
-        shard = load_sharding(settings)
-        return asyncio.run(_run(settings, shard, socket, lock))
+        launcher.launch_ahead(settings.workers)
+        # Workers take as long to come up as what is imported here: they do so at once.
+        import asyncio
+
+        from distevod.boot import run
+        from distevod.sharding import load_sharding
+
+        return asyncio.run(run(settings, load_sharding(settings), socket, lock, launcher))
 
 
 def _raise_file_limit(workers: int) -> None:
@@ -67,114 +59,3 @@ def _raise_file_limit(workers: int) -> None:
             "four more for each link; raise the limit (ulimit -Hn, or LimitNOFILE of a service)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _run(settings: Settings, shard: Shard, socket: Path, lock: StateLock) -> Exit:
-    this = asyncio.current_task()
-    assert this is not None
-    stop: Callable[[], object] = this.cancel
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # A shell lets what it starts in the background ignore Ctrl-C, and `nohup` the end of the terminal. So in a
-        # notebook the button that interrupts a cell, which signals everything that cells have started, ends no daemon.
-        # SIGTERM is meant for the daemon, whoever ignored it before: `distevod stop` and supervisors rely on it.
-        if number is signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, lambda: stop())
-
-    from distevod.runtime import Runtime
-
-    submissions = settings.state_dir / SUBMISSIONS
-    own = _own(submissions)
-    boot = secrets.token_hex(8)
-    try:
-        # A bucket that says nothing is waited for for minutes, a file server that is dead for ever.
-        store = CountedStore(
-            await in_daemon_thread(open_store, settings.store, upload_seconds=settings.upload_timeout, is_doubted=True)
-        )
-    except asyncio.CancelledError:
-        log.info("stopped")
-        return Exit()  # nothing had begun
-    runtime = Runtime(settings, store, boot, random.Random(secrets.randbits(128)), own, shard)
-    stop = runtime.stop
-
-    async def answer() -> None:
-        # Workers are starting up meanwhile; these imports and sockets are what they need not wait for.
-        from distevod.control import Control
-        from distevod.service import Service
-
-        control = Control(socket, Service(runtime, submissions))
-        closing.append(control.close)
-        control.bind()
-        log.info(
-            "ready",
-            extra=fields(id=settings.id, kind=settings.kind, boot=boot, store=settings.store, pid=os.getpid()),
-        )
-        notify("READY=1", f"MAINPID={os.getpid()}")
-        await in_daemon_thread(_serve_metrics, runtime, store, asyncio.get_running_loop())
-
-    has_folder = True
-
-    async def look_for_folder() -> None:
-        nonlocal has_folder
-        while has_folder:
-            await asyncio.sleep(LOOK_SECONDS)
-            # On a file server that is dead the look never returns, and where no thread is left there is none for now.
-            with contextlib.suppress(BlockingIOError):
-                has_folder = await in_daemon_thread(lock.is_found)
-        log.error(GONE, extra=fields(state_dir=settings.state_dir))
-        runtime.stop()
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            runtime.fail(error)
-
-    def begin() -> None:
-        for work in (answer(), look_for_folder()):
-            task = asyncio.get_running_loop().create_task(work)
-            task.add_done_callback(ended)
-            tasks.append(task)
-
-    async def over() -> None:
-        notify("STOPPING=1")
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for close in closing:
-            await close()
-
-    closing: list[Callable[[], Awaitable[None]]] = []
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        end = await runtime.run(begin, over)
-        return end if has_folder or end.reason else Exit(GONE, "refused")
-    finally:
-        log.info("stopped")
-
-
-def _own(submissions: Path) -> frozenset[str]:
-    """The nonces in there. What is damaged is none that any run has."""
-    try:
-        return frozenset(submissions.read_text("ascii", "replace").split())
-    except FileNotFoundError:
-        return frozenset()
-    except OSError as error:
-        raise PathError(f"cannot read {submissions}: {error.strerror}; move it away") from error
-
-
-def _serve_metrics(runtime: Runtime, store: CountedStore, loop: asyncio.AbstractEventLoop) -> None:
-    from distevod.metrics.costs import Costs
-    from distevod.metrics.figures import Figures
-    from distevod.metrics.loop_collector import LoopCollector
-    from distevod.metrics.page import MetricsPage, PortTaken
-
-    settings = runtime.settings
-    figures = Figures(runtime.node, runtime.checkpoints, store, runtime.now, runtime.transport.counts)
-    costs = Costs(settings.id, runtime.checkpoints, runtime.pool.spent)
-    try:
-        page = MetricsPage(
-            settings.metrics_port, LoopCollector(settings.id, loop, lambda: [*figures.read(), *costs.read()])
-        )
-    except PortTaken as error:
-        log.warning("no metrics", extra=fields(reason=str(error), hint="--metrics-port 0 picks a free port"))
-        return
-    runtime.metrics = f"http://localhost:{page.port}/metrics"
-    log.info("metrics", extra=fields(url=runtime.metrics))

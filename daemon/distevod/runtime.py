@@ -62,6 +62,7 @@ from distevo.sharding import Shard, by_capability
 from distevo.stopwatch import Stopwatch
 from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
+from distevod.evolution.launcher import Launcher
 from distevod.evolution.pool import Pool
 from distevod.lanes import Lanes
 from distevod.logs import fields, keep_bounded
@@ -91,6 +92,7 @@ class Runtime:
         rng: random.Random,
         own_submissions: frozenset[str],
         shard: Shard = by_capability,
+        launcher: Launcher | None = None,
     ) -> None:
         self.settings, self.store, self.boot = settings, store, boot
         keys = load_or_make(settings.state_dir / KEY)
@@ -131,7 +133,7 @@ class Runtime:
             Stopwatch(time.thread_time),
         )
         self.pool = Pool(
-            memory_mb=max(settings.memory_mb // settings.workers, 1),
+            launcher or Launcher(settings.worker_memory_mb),
             batch_size=settings.batch_size,
             generation_seconds=settings.generation_seconds,
             evaluation_timeout_seconds=settings.evaluation_timeout_seconds,

@@ -13,6 +13,7 @@ from distevo.events import Event, IslandId, WorkerReady
 from distevo.instructions import StartIsland, VerifyProgram
 from distevo.run import Budget, ProblemUse, Run, RunSettings
 from distevo.work import fresh_snapshot
+from distevod.evolution.launcher import Launcher
 from distevod.evolution.pool import LATE_SECONDS, Pool
 
 E = TypeVar("E", bound=Event)
@@ -32,7 +33,7 @@ class Bench:
         """What ended the watch over the workers; asyncio would only log it."""
         self._news = asyncio.Event()
         self.pool = Pool(
-            memory_mb=400,
+            Launcher(memory_mb=400),
             batch_size=20,
             generation_seconds=1.0,
             evaluation_timeout_seconds=time_out,

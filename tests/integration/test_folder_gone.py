@@ -14,9 +14,9 @@ from tests.cli.conftest import Home
 from tests.support.daemon import wait_for
 
 LOOKS_OFTEN = """
-from distevod import daemon
+from distevod import boot
 from distevo_ctl.daemon import main
-daemon.LOOK_SECONDS = 0.1
+boot.LOOK_SECONDS = 0.1
 main(prog_name="distevod")
 """
 
@@ -44,14 +44,14 @@ def test_a_daemon_without_its_state_folder_ends_and_says_why(tmp_path: Path, is_
 
 HANGS = """
 import time
-from distevod import daemon
+from distevod import boot
 
 def is_found(_lock):
     print("looking", flush=True)
     time.sleep(300)
 
-daemon.LOOK_SECONDS = 0.1
-daemon.StateLock.is_found = is_found
+boot.LOOK_SECONDS = 0.1
+boot.StateLock.is_found = is_found
 
 from distevo_ctl.daemon import main
 main(prog_name="distevod")

@@ -8,11 +8,8 @@ import itertools
 import logging
 import os
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import reduce
 
 import msgspec
@@ -30,6 +27,7 @@ from distevo.events import (
     WorkerReady,
 )
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
+from distevod.evolution.launcher import Launcher
 from distevod.evolution.page import EVALUATING, IDLE, Page, Reading
 from distevod.evolution.spent import Spent
 from distevod.evolution.wire import (
@@ -71,8 +69,7 @@ UNREAD_BYTES = 1 << 20
 log = logging.getLogger("distevod.workers")
 
 
-@dataclass(slots=True)
-class _Island:
+class _Island(msgspec.Struct):
     """One start of an island in a worker, or one verification."""
 
     id: IslandId
@@ -84,15 +81,14 @@ class _Island:
     """Nothing that it says counts; but the worker may still hang in it."""
 
 
-@dataclass(slots=True)
-class _Process:
+class _Process(msgspec.Struct):
     """One worker process."""
 
     slot: int
     popen: subprocess.Popen[bytes]
     page: Page
     transport: asyncio.Transport | None = None
-    islands: dict[int, _Island] = field(default_factory=dict)
+    islands: dict[int, _Island] = {}
     is_ready: bool = False
     is_timed_out: bool = False
     ended_at: float | None = None
@@ -100,7 +96,7 @@ class _Process:
     last: Reading | None = None
     moved_at: float = 0.0
     """When it last gave a sign of life, or owed none; on the event loop's clock."""
-    spent: Spent = field(default_factory=Spent)
+    spent: Spent = msgspec.field(default_factory=Spent)
     """As it last said, and how long it has owed nothing since then."""
     counted_at: float = 0.0
     """Until when that is counted; on the event loop's clock."""
@@ -138,8 +134,8 @@ class Pool:
 
     def __init__(
         self,
+        launcher: Launcher,
         *,
-        memory_mb: int,
         batch_size: int,
         generation_seconds: float,
         evaluation_timeout_seconds: float,
@@ -147,11 +143,11 @@ class Pool:
         on_fault: Callable[[BaseException], None],
         platform: str = "",
     ) -> None:
-        """`memory_mb` is for each worker; the two times are in seconds; all programs name `platform`.
+        """The two times are in seconds; all programs name `platform`.
 
         `on_fault` is told of an error after which workers that hang or have ended are not noticed any more.
         """
-        self._memory_mb, self._batch_size = memory_mb, batch_size
+        self._launcher, self._batch_size = launcher, batch_size
         self._generation_seconds, self._evaluation_timeout = generation_seconds, evaluation_timeout_seconds
         self._on_event, self._on_fault, self._platform = on_event, on_fault, platform
         self._processes: dict[int, _Process] = {}
@@ -179,54 +175,18 @@ class Pool:
         """Start a worker process for a slot; one that cannot be started counts as one that died at once."""
         loop = asyncio.get_running_loop()
         try:
-            process, ours = self._popen(slot)
+            popen, ours, page = self._launcher.launch()
         except OSError as error:
             log.error("a worker cannot be started", extra=fields(slot=slot, reason=str(error)))
             loop.call_soon(self._on_event, WorkerDied(slot, Death.CRASHED, None, None))
             return
-        process.moved_at = loop.time()
-        self._processes[slot] = process
+        self._processes[slot] = process = _Process(slot, popen, page, moved_at=loop.time())
         self._is_owed.set()
         connecting = loop.create_task(loop.create_unix_connection(lambda: _Link(self, process), sock=ours))
         connecting.add_done_callback(lambda task: task.result())
         if self._looking is None:
             self._looking = loop.create_task(self._look())
             self._looking.add_done_callback(self._looked)
-
-    def _popen(self, slot: int) -> tuple[_Process, socket.socket]:
-        """A new process, and the daemon's end of its socket. Raises OSError where the platform has none left."""
-        with contextlib.ExitStack() as undo:
-            ours, theirs = socket.socketpair()
-            undo.callback(ours.close)
-            with theirs:
-                page = Page.create()
-                undo.callback(page.close)
-                popen = self._run(theirs, page)
-            undo.pop_all()
-        ours.setblocking(False)
-        return _Process(slot, popen, page), ours
-
-    def _run(self, theirs: socket.socket, page: Page) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-P",  # A stray random.py where the daemon was started is not what workers import.
-            "-m",
-            "distevod.evolution.worker",
-            str(theirs.fileno()),
-            str(page.descriptor),
-            str(os.getpid()),
-            str(self._memory_mb),
-        ]
-        # One thread for each worker: the cores are shared out among workers already.
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            command,
-            pass_fds=(theirs.fileno(), page.descriptor),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            process_group=0,  # What a problem starts ends with the worker.
-        )
 
     # Orders for a worker that is gone come to nothing: that it died is on its way to whoever gave them.
 

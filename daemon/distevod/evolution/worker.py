@@ -57,8 +57,6 @@ from distevod.printed import never_raise
 from distevod.problems.loader import ProblemRef, load
 from distevod.profiling import profiled
 
-NICENESS = 5
-"""Below the daemon, whose heartbeats and answers must not wait for evolution."""
 _PR_SET_PDEATHSIG = 1
 
 TaskKey = tuple[str, bytes]
@@ -344,7 +342,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     never_raise()
     faulthandler.enable()
-    os.nice(NICENESS)
     # Heap and private mappings: what a program can fill. RLIMIT_AS would count libraries and reserved space too.
     resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
     # What is loaded stays. What evolution makes is freed by its reference counts; looking for cycles as often as

@@ -70,6 +70,11 @@ class Settings(NamedTuple):
     warnings: tuple[str, ...]
     """What is allowed but hardly meant; for the log."""
 
+    @property
+    def worker_memory_mb(self) -> int:
+        """Of each worker."""
+        return max(self.memory_mb // self.workers, 1)
+
 
 def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None) -> Settings:
     """Gather the settings.

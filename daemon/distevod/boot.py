@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from distevod.runtime import Runtime
 
 SUBMISSIONS = "submissions"
-LOOK_SECONDS = 30.0
+FOLDER_SECONDS = 30.0
 """How often a daemon sees whether it has its state folder still."""
-FIRST_ISLAND_SECONDS = 0.2
-"""What a daemon has to itself from when it answers until its metrics are served: their library takes as long to import
-as all that the first island then still waits for."""
+FIRST_ISLAND_SECONDS, LOOK_SECONDS = 0.5, 0.01
+"""How long metrics wait for the first island, and between two looks: their library takes as long to import as all that
+the island waits for once the daemon answers."""
 GONE = "the state folder was removed under the daemon, which no command finds any more; what it had is in the store"
 
 log = logging.getLogger("distevod")
@@ -83,7 +83,10 @@ async def run(settings: Settings, shard: Shard, socket: Path, lock: StateLock, l
             extra=fields(id=settings.id, kind=settings.kind, boot=boot, store=settings.store, pid=os.getpid()),
         )
         notify("READY=1", f"MAINPID={os.getpid()}")
-        await asyncio.sleep(FIRST_ISLAND_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_ISLAND_SECONDS):
+                while not runtime.has_begun:
+                    await asyncio.sleep(LOOK_SECONDS)
         await in_daemon_thread(_serve_metrics, runtime, store, asyncio.get_running_loop())
 
     has_folder = True
@@ -91,7 +94,7 @@ async def run(settings: Settings, shard: Shard, socket: Path, lock: StateLock, l
     async def look_for_folder() -> None:
         nonlocal has_folder
         while has_folder:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(FOLDER_SECONDS)
             # On a file server that is dead the look never returns, and where no thread is left there is none for now.
             with contextlib.suppress(BlockingIOError):
                 has_folder = await in_daemon_thread(lock.is_found)

@@ -158,6 +158,12 @@ class Runtime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone: asyncio.Future[Exit] | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a plan has this platform, and workers are at the islands that it has here, if there are any."""
+        node = self.node
+        return node.is_alive(node.owner) and (node.foreman.is_empty or self.pool.is_at_work)
+
     def _listen(self) -> tuple[str, ...]:
         """Begin to listen; returns where others can dial."""
         self.transport.start()

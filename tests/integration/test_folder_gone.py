@@ -16,7 +16,7 @@ from tests.support.daemon import wait_for
 LOOKS_OFTEN = """
 from distevod import boot
 from distevo_ctl.daemon import main
-boot.LOOK_SECONDS = 0.1
+boot.FOLDER_SECONDS = 0.1
 main(prog_name="distevod")
 """
 
@@ -50,7 +50,7 @@ def is_found(_lock):
     print("looking", flush=True)
     time.sleep(300)
 
-boot.LOOK_SECONDS = 0.1
+boot.FOLDER_SECONDS = 0.1
 boot.StateLock.is_found = is_found
 
 from distevo_ctl.daemon import main

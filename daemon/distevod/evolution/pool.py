@@ -164,6 +164,11 @@ class Pool:
         """Process id of the worker in each slot."""
         return {slot: process.popen.pid for slot, process in sorted(self._processes.items())}
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether some worker was given something to do."""
+        return any(process.islands for process in self._processes.values())
+
     def spent(self) -> Spent:
         """What the time of all workers went into, those that are gone too, as they last said; idle until now."""
         now = asyncio.get_running_loop().time()

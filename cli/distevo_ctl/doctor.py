@@ -295,7 +295,7 @@ async def _started(settings: Settings, memory_mb: int) -> str | None:
 def _problems(settings: Settings, reference: str | None, tasks: str | None) -> Iterator[Check]:
     """The problem that is named, or else those that ship, each tried in a process of its own."""
     from distevo_ctl.files import problem_request, tasks_request
-    from distevod.problems.check import check_in_process, step_limit
+    from distevod.problems.check_process import check_in_process, step_limit
 
     if reference is not None:
         try:

@@ -39,7 +39,7 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
     path = Path(tasks)
     if not (path.suffix.lower() in (".json", *TABLES) or "/" in tasks or _is_file(path)):
         return {"spec": tasks}
-    from distevod.problems.check import TASKS_LIMIT_BYTES
+    from distevod.problems.task_data import TASKS_LIMIT_BYTES
 
     _refuse_undecodable(path)
     if "/" in tasks and _is_folder(path):
@@ -57,7 +57,7 @@ def tasks_request(tasks: str | None) -> dict[str, Any]:
 
 def _parsed(content: bytes, path: Path) -> Any:
     from distevo.errors import TaskError
-    from distevod.problems.check import parse_task_file
+    from distevod.problems.task_data import parse_task_file
 
     try:
         return parse_task_file(content)

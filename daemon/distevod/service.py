@@ -37,7 +37,7 @@ from distevo.view import is_ending, run_view, status, task_view, with_result
 from distevod import stock
 from distevod.earlier import counted, misfit, warm_start_from
 from distevod.logs import fields
-from distevod.problems.check import CheckedProblem, check_in_process, memory_limit, step_limit
+from distevod.problems.check_process import CheckedProblem, check_in_process, memory_limit, step_limit
 from distevod.problems.loader import BUILT_IN
 from distevod.results import SUPERSEDED_TRIES, SUPERSEDED_WAIT_SECONDS, Results
 from distevod.run_names import RunNames, is_run_name

@@ -48,7 +48,7 @@ def test_a_folder_of_task_files_is_a_task_for_each(tmp_path: Path, monkeypatch: 
         tasks_request("./arc") == tasks_request(str(tmp_path / "arc")) == {"data": {"a": None, "b": [1]}, "name": "arc"}
     )
     assert tasks_request("arc") == {"spec": "arc"}
-    monkeypatch.setattr("distevod.problems.check.TASKS_LIMIT_BYTES", 5)
+    monkeypatch.setattr("distevod.problems.task_data.TASKS_LIMIT_BYTES", 5)
     with pytest.raises(CliError, match="the task files in arc are larger than"):
         tasks_request("arc/")
     (tmp_path / "arc" / "c.JSON").write_text("{")

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from distevo.errors import ProblemError, TaskError
-from distevod.problems.check import CheckedProblem, check_in_process, parse_task_file, step_limit
+from distevod.problems.check_process import CheckedProblem, check_in_process, step_limit
 from distevod.problems.loader import load, resolve
+from distevod.problems.task_data import parse_task_file
 
 GOOD = """
 class Mine:
@@ -366,7 +367,7 @@ def test_the_process_dies_with_whoever_started_it(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            f"from distevod.problems.check import *; check_in_process({request!r})",
+            f"from distevod.problems.check_process import check_in_process; check_in_process({request!r})",
         ]
     )
     try:

@@ -35,7 +35,8 @@ from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.hosts.tools import ToolError
 from distevod.evolution import trace
 from distevod.evolution.trace import Trace
-from distevod.problems.check import TASKS_LIMIT_BYTES, check_in_process
+from distevod.problems.check_process import check_in_process
+from distevod.problems.task_data import TASKS_LIMIT_BYTES
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from distevo.errors import TaskError
 from distevo.orders import MAX_PLACES
 from distevo.run import RunSettings
 from distevo_ctl.files import problem_request, read
-from distevod.problems.check import TASKS_LIMIT_BYTES, check_in_process, parse_task_file
+from distevod.problems.check_process import check_in_process
+from distevod.problems.task_data import TASKS_LIMIT_BYTES, parse_task_file
 
 DEFAULT_PROBLEM = "grids"
 DEFAULT_EVALUATIONS = 10_000

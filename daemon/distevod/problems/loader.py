@@ -36,7 +36,7 @@ ENTRY_POINT_GROUP = "distevo.problems"
 SOURCE_LIMIT_BYTES = 1 << 20
 """Longest problem file: it stands in the run's object, which every platform reads."""
 
-_MACHINERY = {str(Path(__file__).with_name(name)) for name in ("loader.py", "check.py")}
+_MACHINERY = {str(Path(__file__).with_name(name)) for name in ("loader.py", "check.py", "task_data.py", "trial.py")}
 """Files whose lines mean nothing to the author of a problem."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from distevo.alarms import NEVER
 from distevo.attic import Attic
 from distevo.balance import Balance
-from distevo.closing import Closing, Merge, Saved, Verify
+from distevo.closing import Closing, Saved, Verify
 from distevo.desk import Desk, in_order
 from distevo.errors import ObjectError, ObjectVersionError
 from distevo.events import IslandId, TaskId
@@ -35,6 +35,7 @@ from distevo.program import Program
 from distevo.run import Budget, decode_run
 from distevo.speech import member_of
 from distevo.standing import Standing
+from distevo.task_ends import Merge
 from distevo.weighing import Weigher
 
 PLACING_SECONDS = 0.25
@@ -184,7 +185,7 @@ class Coordinator:
         """The lease is lost, or given up: decide nothing more."""
         self.is_over = True
         self.desk.is_open = self.closing.is_open = self.janitor.is_open = False
-        self.closing.ends.clear()
+        self.closing.ends.forget()
 
     def close(self) -> None:
         """This platform is leaving: take nothing more in."""
@@ -322,8 +323,8 @@ class Coordinator:
         living = {member.owner(name) for name, member in self.ledger.living().items()}
         lost = [
             IslandId(*task, index)
-            for task in self.closing.ends
-            if self.closing.is_ending(task)
+            for task in self.closing.ends.by_task
+            if self.closing.ends.is_ending(task)
             for index, at in enumerate(self.ledger.plan.runs[task[0]].tasks[task[1]].islands)
             if at.owner and at.owner not in living
         ]
@@ -377,10 +378,10 @@ class Coordinator:
                         run.state is RunState.CANCELLED and entry.result is None
                     )
                     island = IslandId(name, task, index)
-                    is_idle = begins_nothing and (at.is_nobodys or self.closing.is_unbegun(island))
-                    is_final = self.closing.is_final(island)
+                    is_idle = begins_nothing and (at.is_nobodys or self.closing.ends.is_unbegun(island))
+                    is_final = self.closing.ends.is_final(island)
                     # Its task may stay open for long: until then somebody has to be able to tell its last state.
-                    has_to_move = at.owner in draining and not self.closing.is_ending(island[:2])
+                    has_to_move = at.owner in draining and not self.closing.ends.is_ending(island[:2])
                     if not is_idle and (not is_final or has_to_move):
                         # Of one that lost its owner nobody can say that it was not begun.
                         is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)

@@ -131,7 +131,7 @@ class Orders:
         if run.state.is_over:
             return f"the run is {run.state} already"
         run.state = RunState.CANCELLED
-        self._ledger.settle_waiting(name, self._closing.is_ending)
+        self._ledger.settle_waiting(name, self._closing.ends.is_ending)
         self._closing.reconsider(name, now)
         self._changed()
         return ACCEPTED
@@ -210,7 +210,7 @@ class Orders:
         run = self._ledger.plan.runs[name]
         if not run.state.is_over:
             return f"the run is {run.state}; cancel it first"
-        if self._closing.is_recording(name):
+        if self._closing.ends.is_recording(name):
             return "a result of the run is being written; try again in a moment"
         self._ledger.forget(name)
         self._closing.drop(name)

@@ -374,7 +374,7 @@ def is_ending(node: Node, name: str) -> bool:
     if run is None:
         return False
     works = any(work.id.run == name and work.is_begun for work in node.foreman.islands.values())
-    return works or (node.term is not None and bool(node.term.closing.in_hand(name)))
+    return works or (node.term is not None and bool(node.term.closing.ends.in_hand(name)))
 
 
 # --- helpers -------------------------------------------------------------------------------------

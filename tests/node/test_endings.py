@@ -593,12 +593,12 @@ def test_only_owners_of_a_task_complain_about_it_and_only_states_of_its_problem_
     for head, payload in report_messages(Report(finals=[of_another]), "n", "c0"):
         world.hear("n", head, payload)
     assert world.node.term is not None
-    end = world.node.term.closing.ends.get(mine[:2])
+    end = world.node.term.closing.ends.by_task.get(mine[:2])
     assert end is None or (end.warning, end.finals) == (None, {})
     world.generation(mine, evaluations=1000)
     world.hear("o", warned)
     world.hear("n", msgspec.structs.replace(warned, warnings=[(*mine[:2], "true")]))
-    end = world.node.term.closing.ends[mine[:2]]
+    end = world.node.term.closing.ends.by_task[mine[:2]]
     assert (end.warning, list(end.finals)) == ("true", [mine.island])
 
 

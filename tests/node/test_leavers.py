@@ -262,7 +262,7 @@ def test_islands_that_rest_move_too_and_their_task_still_ends() -> None:
     (resting,) = list(second.running)
     while resting in second.running:
         second.generation(resting, fitness=0.9)
-    together([first, second], lambda: first.node.term and first.node.term.closing.is_final(resting))
+    together([first, second], lambda: first.node.term and first.node.term.closing.ends.is_final(resting))
     first.order(Verb.DRAIN, member="b")
     together([first, second], lambda: second.exit == "")
     assert owners(first) == ["a", "a"]

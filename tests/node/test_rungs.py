@@ -362,7 +362,7 @@ def test_a_verdict_on_what_is_no_guess_any_more_is_ignored() -> None:
     for _ in range(2):
         world.generation(island(0))
     world.pass_time(1)
-    guess = world.node.term.closing.ends["r", "t0"].guess
+    guess = world.node.term.closing.ends.by_task["r", "t0"].guess
     assert guess is not None
     assert guess.genome != early.genome
     late = Verified("r", "t0", early.genome, None, False, None, "it cannot be evaluated")

@@ -352,6 +352,6 @@ class World:
 
     def _guess(self, order: VerifyProgram) -> Program:
         assert self.node.term is not None
-        guess = self.node.term.closing.ends[order.run, order.task].guess
+        guess = self.node.term.closing.ends.by_task[order.run, order.task].guess
         assert guess is not None
         return guess

@@ -20,8 +20,9 @@ Reading order, each line above what it builds on. `SPEC.md`, beside this package
   `task_ends`, `closing`, `verdicts`, `janitor`, `coordinator`; and for who gets which island `pace`, `balance`,
   `sharding`, `weighing`, `load`, `hosts`, `forecast`, `placement`; `distribution` makes such a plan before
   there is a cluster
-- the node: `node_settings`, `phase`, `following` (the plan in force), `joining`, `farewell`, `speech` and `dispatch`
-  (its mouth and ears), and `node`, which joins all; `standing`, `progress` and `view` tell others how it is
+- the node: `node_settings`, `phase`, `following` (the plan in force), `joining`, `farewell`, `speech` (its words),
+  `dispatch` and `hearing` (its mouth and ears), and `node`, which joins all; `standing`, `progress` and `view` tell
+  others how it is
 - `cost`: what a cluster asks of a bucket in a day
 - `simulator`: whole clusters of it in virtual time
 - `errors`: everything that is raised on purpose

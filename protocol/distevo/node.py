@@ -54,6 +54,7 @@ from distevo.farewell import Farewell
 from distevo.following import Following
 from distevo.foreman import Foreman
 from distevo.handover import HandOver
+from distevo.hearing import Hearing
 from distevo.hosts import most_islands
 from distevo.instructions import Exit, FinishWorkers, Instruction
 from distevo.joining import Joining, says
@@ -142,7 +143,8 @@ class Node:
         self.slots = Slots(settings.workers, self.outbox)
         self.verifier = Verifier(self.slots, self.outbox)
         self.library = Library(self.outbox)
-        self.dispatch = Dispatch(self)
+        self.hearing = Hearing(self)
+        self.dispatch = Dispatch(self, self.hearing)
         self.joining = Joining(
             settings, self.lease, self.following, self.outbox, self.dispatch.inbox_changed, self.look_soon
         )
@@ -362,7 +364,7 @@ class Node:
 
     def _see_changes(self, now: float) -> None:
         for member, state in self.table.tick(now):
-            self.dispatch.changed(member, state, now)
+            self.hearing.changed(member, state, now)
 
     def _react(self, now: float) -> None:
         """Do what follows from any event: of members that changed, and of a lease that was lost or seems free."""

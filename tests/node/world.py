@@ -305,7 +305,7 @@ class World:
 
     def hear(self, member: str, head: Head, payload: bytes = b"", boot: str = "c0") -> None:
         """Another member's letter is read."""
-        self.node.dispatch.delivered(Delivery(member, boot, head, payload, MAIL, True), self.now)
+        self.node.hearing.delivered(Delivery(member, boot, head, payload, MAIL, True), self.now)
         self.do(self.node.outbox.take())
         self.feed(Tick())
 

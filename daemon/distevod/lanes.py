@@ -3,7 +3,10 @@ that compresses."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple
 
 from distevo.instructions import CreateObject, DeleteObject, ListObjects, ReadObject, ReplaceObject, StoreInstruction
 from distevod.store.base import is_mutable
@@ -13,6 +16,9 @@ LEASE_THREADS = 2
 READ_THREADS = 8
 LOOK_THREADS = 8
 """People's requests that read many objects, at a time; each of them reads several at once."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Lanes:
@@ -47,3 +53,8 @@ class Lanes:
         """Begin nothing more; what has begun is not waited for."""
         for executor in (self._lease, self.reads, self.looks, self.uploads, self.encoding):
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+async def in_lane(lane: Executor, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+    """What a blocking call returns or raises, in a thread of this lane."""
+    return await asyncio.get_running_loop().run_in_executor(lane, function, *arguments)

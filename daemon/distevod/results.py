@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from distevo.plan import RunPlan
 from distevo.result import Result, decode_result
 from distevo.view import Unreadable
+from distevod.lanes import in_lane
 from distevod.reading import Reader, attempt_all
 
 Found = dict[str, Result | Unreadable]
@@ -56,8 +57,7 @@ class Results:
         return run, found
 
     async def _read(self, names: set[str]) -> Found:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, attempt_all, self._store, names, decode)
+        return await in_lane(self._threads, attempt_all, self._store, names, decode)
 
     def _keep(self, asked_for: dict[str, Result]) -> None:
         self._kept = {name: result for name, result in self._kept.items() if name not in asked_for} | asked_for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from concurrent.futures import Executor
 from distevo.names import INBOX_RUNS, inbox_run
 from distevo.node import Node
 from distevo.run import Run
+from distevod.lanes import in_lane
 from distevod.reading import Reader
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -56,8 +56,7 @@ class RunNames:
     async def _waiting(self) -> set[str]:
         """The objects of runs in the store, without their nonces, wherever these were submitted: whoever waits to be
         taken in has its name, though no plan says so yet. What was refused or deleted has it no more."""
-        loop = asyncio.get_running_loop()
-        names = await loop.run_in_executor(self._threads, self._store.list, INBOX_RUNS)
+        names = await in_lane(self._threads, self._store.list, INBOX_RUNS)
         return {name.rpartition("-")[0] for name in names if name not in self._node.following.plan.handled}
 
     def _is_taken(self, name: str, waiting: set[str]) -> bool:

@@ -64,7 +64,7 @@ from distevod.addresses import advertised
 from distevod.checkpoints import AsyncCheckpointManager
 from distevod.evolution.launcher import Launcher
 from distevod.evolution.pool import Pool
-from distevod.lanes import Lanes
+from distevod.lanes import Lanes, in_lane
 from distevod.logs import fields, keep_bounded
 from distevod.problems.loader import BUILT_IN
 from distevod.settings import Settings
@@ -298,9 +298,7 @@ class Runtime:
                     self._gone.set_result(instruction)
 
     async def _ask_store(self, instruction: StoreInstruction) -> None:
-        lane = self.lanes.of(instruction)
-        answer = await asyncio.get_running_loop().run_in_executor(lane, ask_store, self.store, instruction)
-        self.feed(answer)
+        self.feed(await in_lane(self.lanes.of(instruction), ask_store, self.store, instruction))
 
     async def _save(self, instruction: SaveCheckpoint) -> None:
         try:
@@ -314,7 +312,7 @@ class Runtime:
             self.feed(CheckpointSaved(instruction.sequence, used))
 
     async def _encode(self, instruction: EncodeResult) -> None:
-        self.feed(await asyncio.get_running_loop().run_in_executor(self.lanes.encoding, encoded, instruction))
+        self.feed(await in_lane(self.lanes.encoding, encoded, instruction))
 
     async def _finish(self, instruction: FinishWorkers) -> None:
         await self.pool.finish(instruction.grace)

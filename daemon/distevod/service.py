@@ -36,6 +36,7 @@ from distevo.topology import check
 from distevo.view import is_ending, run_view, status, task_view, with_result
 from distevod import stock
 from distevod.earlier import counted, misfit, warm_start_from
+from distevod.lanes import in_lane
 from distevod.logs import fields
 from distevod.problems.check_process import CheckedProblem, check_in_process, memory_limit, step_limit
 from distevod.problems.loader import BUILT_IN
@@ -176,7 +177,7 @@ class Service:
     async def _submit(self, run: Run) -> str | None:
         """Hand a run in; as `_hand_in`. Its name is taken here from now on, and everywhere once its object is there."""
         with self._names.submitting(run):
-            await self._in_thread(self._remember, run.nonce)
+            await in_lane(self._runtime.lanes.reads, self._remember, run.nonce)
             self._runtime.feed(OwnSubmission(run.nonce))
             return await self._hand_in(inbox_run(run.name, run.nonce), encode_run(run))
 
@@ -198,10 +199,9 @@ class Service:
             refusal = misfit(source, plan, checked.name, checked.tasks, others)
             if refusal is not None:
                 raise Refusal("refused", refusal)
+            read = partial(warm_start_from, source, plan, store, checked.tasks, checked.digest, most, others)
             try:
-                warm: WarmStart = await self._look(
-                    warm_start_from, source, plan, store, checked.tasks, checked.digest, most, others
-                )
+                warm = await in_lane(self._runtime.lanes.looks, read)
                 break
             except NotFound as error:
                 if not tries_left:
@@ -276,7 +276,7 @@ class Service:
             if wanted is None:
                 break
             try:
-                run = decode_run((await self._in_thread(self._runtime.store.read, plan.object))[0])
+                run = decode_run((await in_lane(self._runtime.lanes.reads, self._runtime.store.read, plan.object))[0])
             except NotFound:
                 if not tries_left:
                     raise
@@ -335,13 +335,13 @@ class Service:
     async def checkpoints(self, request: dict[str, Any]) -> dict[str, Any]:
         """All checkpoints in the store, read and verified; with what is in them if `verify` is true."""
         look = partial(stock.look, contents=bool(request.get("verify")))
-        return {"checkpoints": await self._look(look, self._runtime.store)}
+        return {"checkpoints": await in_lane(self._runtime.lanes.looks, look, self._runtime.store)}
 
     async def prune(self, request: dict[str, Any]) -> dict[str, Any]:
         """All checkpoints, with whether they go, and why; they do if `is_meant` is true."""
         store = self._runtime.store
         delete = store.delete if request.get("is_meant") is True else None
-        return {"checkpoints": await self._look(stock.prune, store, delete)}
+        return {"checkpoints": await in_lane(self._runtime.lanes.looks, stock.prune, store, delete)}
 
     # --- helpers ---------------------------------------------------------------------------------
 
@@ -421,7 +421,7 @@ class Service:
         exists, and that was ours. Raises Refusal where it exists from before, StoreError when no try succeeds."""
         for attempt in range(WRITES):
             try:
-                await self._in_thread(self._runtime.store.create, name, data)
+                await in_lane(self._runtime.lanes.reads, self._runtime.store.create, name, data)
             except Conflict as error:
                 if attempt == 0:
                     raise Refusal("refused", str(error)) from error
@@ -452,13 +452,6 @@ class Service:
             log.warning("a request waited long", extra=fields(seconds=seconds))
         finally:
             self._runtime.watchers.remove(watch)
-
-    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._runtime.lanes.reads, function, *arguments)
-
-    async def _look(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The same of what reads many objects, for which nothing else has to wait."""
-        return await asyncio.get_running_loop().run_in_executor(self._runtime.lanes.looks, function, *arguments)
 
 
 def kind_of_any(error: Exception) -> str:

@@ -17,7 +17,8 @@ import zmq
 import zmq.asyncio
 
 from distevod.paths import PathError
-from distevod.service import Service, kind_of_any
+from distevod.refusal import kind_of_any
+from distevod.service import Service
 from distevod.transport.errors import in_words
 
 MAX_REQUEST_BYTES = 128 * 2**20

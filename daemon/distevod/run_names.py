@@ -12,6 +12,7 @@ from distevo.node import Node
 from distevo.run import Run
 from distevod.lanes import in_lane
 from distevod.reading import Reader
+from distevod.refusal import Refusal
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 STEM_LENGTH = 50
@@ -40,6 +41,14 @@ class RunNames:
             yield
         finally:
             del self._submitting[name]
+
+    def known(self, name: object) -> str:
+        """The name of a run that the plan in force has. Raises Refusal if it has none of this name."""
+        runs = self._node.following.plan.runs
+        if not isinstance(name, str) or name not in runs:
+            latest = ", ".join(list(runs)[-5:]) or "none"
+            raise Refusal("not_found", f"there is no run {name!r}; the latest are: {latest}")
+        return name
 
     async def is_taken(self, name: str) -> bool:
         """Whether a run is called so. Raises StoreError."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
 import time
@@ -16,81 +15,31 @@ import msgspec
 
 from distevo.command import Command, Verb, encode_command
 from distevo.diversity_view import all_islands_view, islands_view
-from distevo.errors import Conflict, NotFound, ProblemError, StoreUnavailable, TaskError, Unknown, kind_of
-from distevo.events import InboxChanged, OwnSubmission
-from distevo.names import MAX_ID_BYTES, inbox_command, inbox_run
-from distevo.orders import ACCEPTED, name_taken
+from distevo.errors import NotFound
+from distevo.names import MAX_ID_BYTES, inbox_command
+from distevo.orders import ACCEPTED
 from distevo.plan import MemberPlan, RunPlan
-from distevo.run import (
-    DEFAULT_CPU_SECONDS,
-    MAX_PRIORITY,
-    Budget,
-    ProblemUse,
-    Run,
-    RunSettings,
-    WarmStart,
-    decode_run,
-    encode_run,
-)
-from distevo.topology import check
+from distevo.run import MAX_PRIORITY, Budget, decode_run
 from distevo.view import is_ending, run_view, status, task_view, with_result
 from distevod import stock
-from distevod.earlier import counted, misfit, warm_start_from
+from distevod.inbox import Inbox
 from distevod.lanes import in_lane
-from distevod.logs import fields
-from distevod.problems.check_process import CheckedProblem, check_in_process, memory_limit, step_limit
-from distevod.problems.loader import BUILT_IN
+from distevod.refusal import Refusal
 from distevod.results import SUPERSEDED_TRIES, SUPERSEDED_WAIT_SECONDS, Results
-from distevod.run_names import RunNames, is_run_name
+from distevod.run_names import RunNames
 from distevod.runtime import Runtime
-from distevod.threads import in_daemon_thread
-
-TAKE_IN_SECONDS = 10.0
-"""How long a request to the coordinator waits for the plan to hold what it asked for."""
-FOLLOWER_SECONDS = 30.0
-"""The same where another coordinates: mail there, its look into the inbox, and this platform's look at the plan."""
-NAMES = 5
-"""Tries to name a run that was given none, while others submit at the same moment."""
-TRIALS_AT_ONCE = 4
-"""Problems that are tried at a time: each takes a process, and a core as long as it is not done."""
-WRITES = 5
-"""Tries to write what somebody has submitted, while nobody knows whether it was."""
-WRITE_PAUSE_SECONDS = 0.5
-"""After the first of them; twice as long after each further one."""
-
-log = logging.getLogger("distevod.service")
-
-CHECK_FIELDS = ("reference", "source", "spec", "data", "csv", "made", "name")
-SETTING_FIELDS = (
-    "seed", "islands_per_task", "cpu_seconds", "evaluations", "population_size", "migration", "restart_after", "rungs",
-    "priority",
-)  # fmt: skip
-
-
-MOST_INHERITED = 1000
-"""Programs of a task that a run may begin with: every coordinator makes their keys anew when it takes the run in."""
-MOST_OTHERS = 1000
-"""Programs of other tasks that a run may begin with."""
-
-
-class Refusal(Exception):  # noqa: N818 - the word of the exit codes
-    """A request that cannot be granted. `kind` is one of the names in the table of exit codes."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+from distevod.submission import Submissions, run_settings
 
 
 class Service:
     """Requests by name; each takes and returns JSON values. Raises Refusal, or a DistevoError."""
 
-    def __init__(self, runtime: Runtime, submissions: Path) -> None:
-        self._runtime, self._submissions = runtime, submissions
-        settings = runtime.settings
-        self._trial_mb = memory_limit(settings.memory_mb, settings.workers)
-        self._evaluation_timeout_s = settings.evaluation_timeout_seconds
-        self._trials = asyncio.Semaphore(TRIALS_AT_ONCE)
+    def __init__(self, runtime: Runtime, nonces: Path) -> None:
+        """`nonces`: the file that says which submissions this daemon has taken."""
+        self._runtime = runtime
+        self._inbox = Inbox(runtime)
         self._names = RunNames(runtime.store, runtime.lanes.reads, runtime.node)
+        self._submissions = Submissions(runtime, self._names, self._inbox, nonces)
         self._results = Results(runtime.store, runtime.lanes.looks)
         self.requests: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": self.ping,
@@ -131,91 +80,7 @@ class Service:
 
     async def submit(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a problem and its tasks, and put the run into the store; it is durable when this returns."""
-        given = request.get("run")
-        if given is not None and not (isinstance(given, str) and is_run_name(given)):
-            raise Refusal("usage", f"run name {given!r}: 1 to 64 letters, digits, '.', '_' and '-', no mark first")
-        await self._refuse_known(given)
-        self._refuse_foreign(request.get("reference"))
-        # Of a task file null may be the whole content; of the others it is nothing.
-        has = {key for key in CHECK_FIELDS if request.get(key) is not None} | ({"data"} & request.keys())
-        checked = await self._check({key: request[key] for key in CHECK_FIELDS if key in has})
-        settings = self._settings(request)
-        warm_start = await self._warm_start(request, checked, settings)
-        await self._refuse_known(given)
-        run = Run(
-            name=given or await self._names.free(checked.name),
-            nonce=secrets.token_hex(8),
-            problem=ProblemUse(checked.reference, checked.digest, checked.name, checked.version, checked.source),
-            settings=settings,
-            tasks=checked.tasks,
-            submitted_through=f"{self._runtime.settings.id}-{self._runtime.boot}",
-            warm_start=warm_start,
-        )
-        for tries_left in reversed(range(1 if given else NAMES)):
-            outcome = await self._submit(run)
-            if outcome != name_taken(run.name) or not tries_left:
-                break
-            # Somebody elsewhere was first with this name, which nobody here has asked for.
-            # With a nonce of its own: it may get the same name again, if the other run is gone by now.
-            name = await self._names.free(checked.name)
-            run = msgspec.structs.replace(run, name=name, nonce=secrets.token_hex(8))
-        if outcome not in {None, ACCEPTED}:
-            raise Refusal("refused", outcome)
-        plan = self._runtime.node.following.plan.runs.get(run.name)
-        if plan is not None and plan.object != inbox_run(run.name, run.nonce):
-            plan = None  # Another's, of whose name nothing was known here.
-        return {
-            "run": run.name,
-            "tasks": len(run.tasks),
-            "problem": f"{checked.name} {checked.version}",
-            "seed": settings.seed,
-            "state": plan.state.value if plan else "queued",
-            "note": plan.note if plan else "it is in the store, and is run when the coordinator has taken it in",
-            "begins_with": None if run.warm_start is None else counted(checked.name, run.warm_start),
-        }
-
-    async def _submit(self, run: Run) -> str | None:
-        """Hand a run in; as `_hand_in`. Its name is taken here from now on, and everywhere once its object is there."""
-        with self._names.submitting(run):
-            await in_lane(self._runtime.lanes.reads, self._remember, run.nonce)
-            self._runtime.feed(OwnSubmission(run.nonce))
-            return await self._hand_in(inbox_run(run.name, run.nonce), encode_run(run))
-
-    async def _warm_start(
-        self, request: dict[str, Any], checked: CheckedProblem, settings: RunSettings
-    ) -> WarmStart | None:
-        """What the run begins with, from the results of an earlier one as the plan in force has them."""
-        others = request.get("from_others") or 0
-        if request.get("begin_from") is None:
-            return None
-        if type(others) is not int or not 0 <= others <= MOST_OTHERS:
-            raise Refusal("usage", f"from_others is {others!r}: give a count, at most {MOST_OTHERS}")
-        source = self._run({"run": request["begin_from"]})
-        store, most = self._runtime.store, min(settings.population_size, MOST_INHERITED)
-        for tries_left in reversed(range(SUPERSEDED_TRIES)):
-            plan = self._runtime.node.following.plan.runs.get(source)
-            if plan is None:
-                raise Refusal("refused", f"{source} was deleted meanwhile")
-            refusal = misfit(source, plan, checked.name, checked.tasks, others)
-            if refusal is not None:
-                raise Refusal("refused", refusal)
-            read = partial(warm_start_from, source, plan, store, checked.tasks, checked.digest, most, others)
-            try:
-                warm = await in_lane(self._runtime.lanes.looks, read)
-                break
-            except NotFound as error:
-                if not tries_left:
-                    raise Refusal("refused", f"a result of {source} is gone: {error}") from error
-                # It may have been one of a lower budget; here the plan that names another comes a moment later.
-                await asyncio.sleep(SUPERSEDED_WAIT_SECONDS)
-        if not warm.programs and not warm.others:
-            raise Refusal("refused", f"the results of {source} hold no program that these tasks could begin with")
-        if warm.version != checked.version:
-            log.warning(
-                "a run begins with programs of another version of its problem, which are evaluated anew",
-                extra=fields(source=source, version=warm.version, now=checked.version),
-            )
-        return warm
+        return await self._submissions.submit(request)
 
     async def command(self, request: dict[str, Any]) -> dict[str, Any]:
         """Cancel, pause, resume, extend or delete a run, or change its priority; drain, revoke or unrevoke a member."""
@@ -225,11 +90,11 @@ class Service:
             raise Refusal("usage", f"no such command: {request.get('verb')!r}") from error
         if verb.is_about_member:
             return await self._command_about_member(verb, request)
-        run = self._run(request)
+        run = self._names.known(request.get("run"))
         first_grant = self._runtime.node.following.plan.runs[run].first_grant
         budget = None
         if verb is Verb.EXTEND:
-            settings = self._settings(request | {"seed": 0}, default_budget=False)
+            settings = run_settings(request | {"seed": 0}, default_budget=False)
             budget = Budget(settings.cpu_seconds, settings.evaluations)
         priority = request.get("priority")
         if priority is not None and not (type(priority) is int and abs(priority) <= MAX_PRIORITY):
@@ -237,13 +102,15 @@ class Service:
         command = Command(verb=verb, run=run, first_grant=first_grant, budget=budget, priority=priority)
         await self._carry_out(command, "see distevo-ctl runs")
         if verb is Verb.CANCEL:
-            await self._until(lambda: self._still(run, first_grant) is None or not is_ending(self._runtime.node, run))
+            await self._inbox.until(
+                lambda: self._still(run, first_grant) is None or not is_ending(self._runtime.node, run)
+            )
         plan = self._still(run, first_grant)
         return {"run": run, "state": plan.state.value if plan else "deleted"}
 
     async def _carry_out(self, command: Command, hint: str) -> None:
         name = inbox_command(f"{time.time_ns() // 10**6:012x}{secrets.token_hex(4)}")
-        outcome = await self._hand_in(name, encode_command(command))
+        outcome = await self._inbox.hand_in(name, encode_command(command))
         if outcome is None:
             raise Refusal(
                 "timed_out",
@@ -257,14 +124,14 @@ class Service:
         node, wanted = self._runtime.node, request.get("task")
 
         def planned() -> RunPlan:
-            run = node.following.plan.runs[self._run(request)]
+            run = node.following.plan.runs[self._names.known(request.get("run"))]
             if wanted is not None and not (isinstance(wanted, str) and wanted in run.tasks):
                 raise Refusal("not_found", f"run {request['run']!r} has no task {wanted!r}")
             return run
 
         for tries_left in reversed(range(SUPERSEDED_TRIES)):
             plan, found = await self._results.of(planned, wanted)
-            name = self._run(request)
+            name = self._names.known(request.get("run"))
             answer = {
                 "run": run_view(node, name, self._runtime.now()),
                 "tasks": [
@@ -345,115 +212,7 @@ class Service:
 
     # --- helpers ---------------------------------------------------------------------------------
 
-    async def _check(self, request: dict[str, Any]) -> CheckedProblem:
-        try:
-            async with self._trials:
-                request |= {"evaluation_timeout_s": self._evaluation_timeout_s}
-                step_s = step_limit(self._evaluation_timeout_s)
-                return await in_daemon_thread(check_in_process, request, step_s, self._trial_mb)
-        except (ProblemError, TaskError) as error:
-            raise Refusal("refused", str(error)) from error
-        except OSError as error:
-            what = f"no process can be started in which to try the problem: {error.strerror}"
-            raise Refusal("refused", f"{what}; submit it again when this platform has room for one") from error
-
-    @staticmethod
-    def _settings(request: dict[str, Any], default_budget: bool = True) -> RunSettings:
-        fields = {key: request[key] for key in SETTING_FIELDS if request.get(key) is not None}
-        fields.setdefault("seed", secrets.randbits(32))
-        if default_budget and "cpu_seconds" not in fields and "evaluations" not in fields:
-            fields["cpu_seconds"] = DEFAULT_CPU_SECONDS
-        try:
-            settings = msgspec.convert(fields, RunSettings)
-            check(settings.migration, settings.islands_per_task)
-        except ValueError as error:  # msgspec.ValidationError is one
-            raise Refusal("usage", str(error)) from error
-        return settings
-
-    def _run(self, request: dict[str, Any]) -> str:
-        name = request.get("run")
-        runs = self._runtime.node.following.plan.runs
-        if not isinstance(name, str) or name not in runs:
-            known = ", ".join(list(runs)[-5:]) or "none"
-            raise Refusal("not_found", f"there is no run {name!r}; the latest are: {known}")
-        return name
-
     def _still(self, name: str, first_grant: int) -> RunPlan | None:
         """A run as the plan in force has it; None once it is deleted, though another may have its name by then."""
         plan = self._runtime.node.following.plan.runs.get(name)
         return plan if plan is not None and plan.first_grant == first_grant else None
-
-    async def _refuse_known(self, name: str | None) -> None:
-        if name is not None and await self._names.is_taken(name):
-            raise Refusal("refused", name_taken(name))
-
-    def _refuse_foreign(self, reference: object) -> None:
-        if self._runtime.settings.allow_problems == "none" and str(reference) not in BUILT_IN:
-            raise Refusal(
-                "refused",
-                f"{reference!r} does not ship with distevo, and this platform was started with --allow-problems none: "
-                f"it runs {', '.join(sorted(BUILT_IN))} only",
-            )
-
-    def _remember(self, nonce: str) -> None:
-        """Write down that this daemon took the submission: what `--allow-problems own` means after a restart."""
-        try:
-            with self._submissions.open("a") as file:
-                # A line of its own even behind one that a full disk has cut.
-                file.write(f"\n{nonce}\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreUnavailable(
-                f"cannot write {self._submissions}: {error.strerror}; "
-                "make room there, or the folder writable, and submit again"
-            ) from error
-
-    async def _hand_in(self, name: str, data: bytes) -> str | None:
-        """Put an object into the inbox and wait until the plan has taken it in; None if that takes too long."""
-        await self._write_once(name, data)
-        node = self._runtime.node
-        await self._until(lambda: node.outcome(name) is not None, begin=lambda: self._runtime.feed(InboxChanged()))
-        return node.outcome(name)
-
-    async def _write_once(self, name: str, data: bytes) -> None:
-        """Create an object of a name that nobody else makes. What may have been written is written again: then it
-        exists, and that was ours. Raises Refusal where it exists from before, StoreError when no try succeeds."""
-        for attempt in range(WRITES):
-            try:
-                await in_lane(self._runtime.lanes.reads, self._runtime.store.create, name, data)
-            except Conflict as error:
-                if attempt == 0:
-                    raise Refusal("refused", str(error)) from error
-                return
-            except Unknown:
-                if attempt == WRITES - 1:
-                    raise
-                await asyncio.sleep(WRITE_PAUSE_SECONDS * 2**attempt)
-            else:
-                return
-
-    async def _until(self, condition: Callable[[], bool], begin: Callable[[], None] = lambda: None) -> None:
-        """Wait until this is true after some event, or for as long as is usual here."""
-        seconds = TAKE_IN_SECONDS if self._runtime.node.lease.is_held else FOLLOWER_SECONDS
-        happened = asyncio.Event()
-
-        def watch() -> None:
-            if condition():
-                happened.set()
-
-        self._runtime.watchers.append(watch)
-        try:
-            begin()
-            watch()
-            async with asyncio.timeout(seconds):
-                await happened.wait()
-        except TimeoutError:
-            log.warning("a request waited long", extra=fields(seconds=seconds))
-        finally:
-            self._runtime.watchers.remove(watch)
-
-
-def kind_of_any(error: Exception) -> str:
-    """The name of an error in the table of exit codes."""
-    return error.kind if isinstance(error, Refusal) else kind_of(error)

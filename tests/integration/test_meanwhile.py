@@ -20,13 +20,15 @@ import pytest
 from distevo.events import InboxChanged
 from distevo.orders import name_taken
 from distevo_ctl.client import Client
-from distevod import runtime, service
+from distevod import inbox, runtime
 from distevod.daemon import run_daemon
 from distevod.lanes import READ_THREADS, Lanes
+from distevod.refusal import Refusal
 from distevod.runtime import Runtime
-from distevod.service import TRIALS_AT_ONCE, Refusal, Service
+from distevod.service import Service
 from distevod.settings import load_settings
 from distevod.store import FolderStore
+from distevod.submission import TRIALS_AT_ONCE
 from tests.support.daemon import wait_for
 
 EASY = {"reference": "onemax", "spec": "16", "seed": 1}
@@ -202,8 +204,8 @@ def test_who_asks_for_a_task_of_a_run_that_is_deleted_meanwhile_is_told_of_runs_
 def test_what_is_submitted_while_nobody_takes_runs_in_has_names_of_its_own_and_is_all_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "TAKE_IN_SECONDS", 0.2)
-    monkeypatch.setattr(service, "FOLLOWER_SECONDS", 0.2)
+    monkeypatch.setattr(inbox, "TAKE_IN_SECONDS", 0.2)
+    monkeypatch.setattr(inbox, "FOLLOWER_SECONDS", 0.2)
 
     async def play(stage: Scene) -> None:
         await stage.until(lambda: stage.runtime.node.lease.is_held)
@@ -234,7 +236,7 @@ def test_a_name_is_free_again_once_the_object_of_the_run_that_waited_is_gone_who
         is_through = asyncio.Event()
         stage.meanwhile("read inbox/run-", is_through.wait)
         with monkeypatch.context() as impatient:
-            impatient.setattr(service, "TAKE_IN_SECONDS", 0.2)
+            impatient.setattr(inbox, "TAKE_IN_SECONDS", 0.2)
             assert (await stage.service.submit(EASY | {"run": "a", "evaluations": 50}))["state"] == "queued"
         (waiting,) = stage.store.list("inbox/run-")
         stage.store.delete(waiting)

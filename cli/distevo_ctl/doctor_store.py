@@ -64,7 +64,8 @@ def _age(path: Path) -> float:
 
 
 def _bucket_checks(url: str) -> Iterator[Check]:
-    from distevod.store.sign_in import clock_ahead, sign_in
+    from distevod.store.access import clock_ahead
+    from distevod.store.sign_in import sign_in
 
     try:
         signed_in = sign_in(os.environ)
@@ -188,7 +189,7 @@ def _expect_conflict(call: Callable[[], Any], otherwise: str) -> None:
 
 
 def _clock(ahead: float) -> Check:
-    from distevod.store.sign_in import SKEW_SECONDS, clock_words
+    from distevod.store.access import SKEW_SECONDS, clock_words
 
     figures = {"ahead_s": round(ahead, 1)}
     if abs(ahead) <= SKEW_SECONDS:
@@ -214,8 +215,9 @@ def bucket_settings(name: str, signed_in: SignIn) -> Iterator[Check]:
     from google.cloud import storage
     from google.cloud.exceptions import Forbidden, MethodNotAllowed, MethodNotImplemented
 
+    from distevod.store.access import grant, refusal
     from distevod.store.gcs import FAILURES, first_line
-    from distevod.store.sign_in import AccessError, Problem, grant, refusal
+    from distevod.store.sign_in import AccessError, Problem
 
     options = {"api_endpoint": signed_in.endpoint} if signed_in.endpoint else None
     client = storage.Client(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from distevo.errors import StoreUnavailable, kind_of
+from distevod.store.access import clock_ahead, refusal
 from distevod.store.sign_in import (
     EMULATOR_VARIABLE,
     GOOGLE_VARIABLE,
@@ -27,8 +28,6 @@ from distevod.store.sign_in import (
     Problem,
     SignIn,
     Way,
-    clock_ahead,
-    refusal,
     sign_in,
 )
 from tests.support.google_server import GoogleServer, service_account_key
@@ -72,7 +71,7 @@ def refused(environ: dict[str, str]) -> AccessError:
 
 def test_without_a_bucket_nothing_of_google_is_imported() -> None:
     code = (
-        "import sys, distevod.store.sign_in, distevo_ctl.main, distevo_ctl.doctor_store, distevod.store; "
+        "import sys, distevod.store.access, distevo_ctl.main, distevo_ctl.doctor_store, distevod.store; "
         "print([name for name in sys.modules if name.startswith('google')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

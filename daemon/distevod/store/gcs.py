@@ -46,6 +46,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from distevo.errors import BadName, Conflict, NotFound, StoreError, StoreUnavailable, StoreUrlError, Unknown
 from distevo.names import CLUSTER
+from distevod.store.access import refusal
 from distevod.store.base import (
     MAX_NAME_BYTES,
     UPLOAD_SECONDS,
@@ -55,7 +56,7 @@ from distevod.store.base import (
     check_written_once,
     is_mutable,
 )
-from distevod.store.sign_in import SignIn, refusal, sign_in
+from distevod.store.sign_in import SignIn, sign_in
 
 MAX_PREFIX_BYTES = 500
 """Leaves room for the longest name that a cluster makes, that of a result, whose run and task may have long ids."""

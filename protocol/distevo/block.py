@@ -56,6 +56,9 @@ class _Costs(msgspec.Struct, array_like=True):
     other_costs: Annotated[list[_Others], _Column]
 
 
+_LENGTHS = {0xDC: 2, 0xDD: 4}
+"""Octets of an array's length behind its first, where that does not hold it."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Columns).decode
 _decode_costs = msgspec.msgpack.Decoder(_Costs).decode
@@ -94,6 +97,14 @@ def best_fitness(data: bytes) -> tuple[float, ...] | None:
     return (0.0 - cost, *[0.0 - other for other in others])
 
 
+def count(data: bytes) -> int:
+    """How many programs a block says that it has. No program is made for it."""
+    first = data[1] if len(data) > 1 else 0
+    if first & 0xF0 == 0x90:
+        return first & 0x0F
+    return int.from_bytes(data[2 : 2 + _LENGTHS[first]]) if first in _LENGTHS else 0
+
+
 def unpack(
     data: bytes, key_of: Keyer, most: int = MAX_PROGRAMS, most_bytes: int = MAX_PROGRAMS * MAX_GENOME_BYTES
 ) -> list[Program]:
@@ -102,6 +113,8 @@ def unpack(
     Any other bytes raise `BlockError`; memory stays within a small multiple of `len(data)`, whatever they claim. More
     than `most` programs, or than `most_bytes` of genomes, raise `BlockTooLarge` before any program is made of them.
     """
+    if count(data) > most:
+        raise BlockTooLarge(f"{count(data)} programs; at most {most} are taken")
     try:
         columns = _decode(data)
     except msgspec.DecodeError as error:

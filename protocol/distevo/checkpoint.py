@@ -8,7 +8,7 @@ wherever they lie, and only a right digest under a higher version is a newer dis
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import isfinite
 from struct import Struct
 from typing import Annotated
@@ -17,11 +17,13 @@ import msgspec
 from blake3 import blake3
 from msgspec import Meta
 
-from distevo.block import pack, unpack
+from distevo.block import MAX_PROGRAMS, count, pack, unpack
 from distevo.errors import (
     BlockError,
+    BlockTooLarge,
     CheckpointDamaged,
     CheckpointMalformed,
+    CheckpointTooLarge,
     CheckpointTruncated,
     CheckpointVersionError,
 )
@@ -31,6 +33,8 @@ from distevo.program import KEY_BYTES, keyer
 FORMAT_VERSION = 1
 MAX_CONTENT_BYTES = 1 << 27
 """Uncompressed; what a reader is ready to spend on one object, whatever its header says."""
+MAX_CLAIMS = 4096
+"""Most islands of which `decode_wanted` looks at what they claim to be."""
 COVER_GRANTS = 1000
 """Most grants that a cover names, the latest: each change of owners adds one, in weeks more than a checkpoint may have.
 A snapshot under another grant is only merged once more where it is found, and not deleted before its task is over."""
@@ -101,8 +105,33 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """What the platform used, by name; units are part of the names."""
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """Of which island a state says that it is. What else there is of it is passed over, and costs nothing."""
+
+    run: Name
+    task: Name
+    island: Natural
+    problem: Name
+    version: Name
+    grant: Natural
+
+
+class _Unread(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A checkpoint whose islands nobody has looked at."""
+
+    cluster: Name
+    member: Name
+    boot: Name
+    sequence: Natural
+    islands: Annotated[list[msgspec.Raw], Meta(max_length=MAX_CLAIMS)]
+    resource_usage: Annotated[dict[Name, float], Meta(max_length=1000)]
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode
+_decode_unread = msgspec.msgpack.Decoder(_Unread).decode
+_decode_claim = msgspec.msgpack.Decoder(Claim).decode
+_decode_state = msgspec.msgpack.Decoder(IslandSnapshot).decode
 
 
 def content_bytes(snapshot: IslandSnapshot) -> int:
@@ -111,6 +140,11 @@ def content_bytes(snapshot: IslandSnapshot) -> int:
     keys = len(snapshot.invalid) + len(snapshot.suspects)
     small = 1024 + 4 * sum(map(len, names)) + 18 * len(snapshot.cover) + (KEY_BYTES + 2) * keys
     return small + len(snapshot.population) + len(snapshot.optimizer)
+
+
+def programs_of(snapshot: IslandSnapshot) -> int:
+    """How many programs a state has, by its block, which is taken to be one."""
+    return count(snapshot.population)
 
 
 def encode_checkpoint(checkpoint: Checkpoint, level: int = 6) -> bytes:
@@ -141,6 +175,37 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
     `CheckpointVersionError` (undamaged, by a newer distevo: do not skip it) or `CheckpointMalformed` (undamaged, but
     nothing that an island can be in).  No input makes it raise anything else or use memory without bound.
     """
+    checkpoint = _read(_content(data, MAX_CONTENT_BYTES))
+    for snapshot in checkpoint.islands:
+        _check_programs(snapshot)
+    return checkpoint
+
+
+def decode_wanted(
+    data: bytes, is_wanted: Callable[[Claim], bool], most_bytes: int, most_programs: int
+) -> list[IslandSnapshot]:
+    """Of the states in `data` those that are wanted, verified as in `decode_checkpoint`.
+
+    The others are not looked into: reading a state takes many times the memory and the time that sending it does, and
+    whoever sent it may have no business with it.  Raises as `decode_checkpoint`, and `CheckpointTooLarge` for a content
+    of more than `most_bytes`, and for more than `most_programs` in what is wanted.
+    """
+    content = _content(data, most_bytes)
+    try:
+        unread = _decode_unread(content)
+        wanted = [_decode_state(state) for state in unread.islands if is_wanted(_decode_claim(state))]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CheckpointMalformed(f"content: {error}") from error
+    _check_usage(unread)
+    _check_states(wanted)
+    left = most_programs
+    for snapshot in wanted:
+        left -= _check_programs(snapshot, left)
+    return wanted
+
+
+def _content(data: bytes, most: int) -> bytes:
+    """What a checkpoint holds, of at most so many bytes."""
     if not data.startswith(_MAGIC[: len(data)]):
         raise CheckpointDamaged(f"begins with {data[: len(_MAGIC)]!r}; a checkpoint begins with {_MAGIC!r}")
     if len(data) < _HEADER_BYTES:
@@ -157,13 +222,11 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
         raise CheckpointVersionError(
             f"format version {version}; this distevo reads up to {FORMAT_VERSION}, so upgrade it"
         )
-    if version < 1 or content_bytes > MAX_CONTENT_BYTES:
-        raise CheckpointMalformed(f"format version {version} and {content_bytes} bytes of content")
-    checkpoint = _read(_inflate(payload, content_bytes))
-    for snapshot in checkpoint.islands:
-        if snapshot.population:
-            _check_programs(snapshot)
-    return checkpoint
+    if version < 1:
+        raise CheckpointMalformed(f"format version {version}")
+    if content_bytes > most:
+        raise CheckpointTooLarge(f"{content_bytes} bytes of content; {most} at most")
+    return _inflate(payload, content_bytes)
 
 
 def is_whole(data: bytes) -> bool:
@@ -252,10 +315,20 @@ def _read(content: bytes) -> Checkpoint:
         checkpoint = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CheckpointMalformed(f"content: {error}") from error
+    _check_usage(checkpoint)
+    _check_states(checkpoint.islands)
+    return checkpoint
+
+
+def _check_usage(checkpoint: Checkpoint | _Unread) -> None:
     if not all(map(isfinite, checkpoint.resource_usage.values())):
         raise CheckpointMalformed("resource usage is not finite")
+
+
+def _check_states(states: Iterable[IslandSnapshot]) -> None:
+    """Raise CheckpointMalformed for what no island can be in, as far as it can be seen without a look at programs."""
     seen = set()
-    for snapshot in checkpoint.islands:
+    for snapshot in states:
         identity = (snapshot.run, snapshot.task, snapshot.island)
         if identity in seen:
             raise CheckpointMalformed(f"island {identity} is there twice")
@@ -266,14 +339,19 @@ def _read(content: bytes) -> Checkpoint:
             raise CheckpointMalformed(f"island {identity}: covers grants above its own, {snapshot.grant}")
         if snapshot.cover.get(snapshot.grant, 0) > snapshot.sequence:
             raise CheckpointMalformed(f"island {identity}: covers sequences above its own, {snapshot.sequence}")
-    return checkpoint
 
 
-def _check_programs(snapshot: IslandSnapshot) -> None:
+def _check_programs(snapshot: IslandSnapshot, most: int = MAX_PROGRAMS) -> int:
+    """How many programs it has. Raises CheckpointMalformed for what is no block of them, or has one twice."""
+    if not snapshot.population:
+        return 0
     identity = (snapshot.run, snapshot.task, snapshot.island)
     try:
-        programs = unpack(snapshot.population, keyer(snapshot.problem, snapshot.version))
+        programs = unpack(snapshot.population, keyer(snapshot.problem, snapshot.version), most)
+    except BlockTooLarge as error:
+        raise CheckpointTooLarge(f"island {identity}: {error}") from error
     except BlockError as error:
         raise CheckpointMalformed(f"island {identity}: {error}") from error
     if len({program.key for program in programs}) != len(programs):
         raise CheckpointMalformed(f"island {identity}: a program is there twice")
+    return len(programs)

@@ -35,6 +35,11 @@ MAX_PAYLOAD_BYTES = 16 * 2**20
 """Before compression and after. A checkpoint is compressed already; one that is larger travels by the store alone."""
 MAX_PROGRAM_BYTES = MAX_PAYLOAD_BYTES // 2
 """Genomes in one payload: what else a block has of each program takes no more than they do."""
+MAX_STATES_BYTES = MAX_PAYLOAD_BYTES
+"""Of the states in one POPULATION, once they are decompressed. What a checkpoint may hold is eight times that, of which
+an enemy would make a message of some hundred kilobytes, and its receiver half a gigabyte."""
+MAX_STATES_PROGRAMS = 2**17
+"""Of the states in one POPULATION together: an island keeps 100,000 at most, and a million take seconds to read."""
 MAX_TOLD_PROGRAMS = 1024
 """Programs in one MIGRANTS or FIT. More than any sender has a reason for: of a block that is tiny when compressed a
 receiver would make a million, for seconds in which it hears nobody."""

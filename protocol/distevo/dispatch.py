@@ -35,7 +35,15 @@ from distevo.path import Path, PathKind
 from distevo.plan import MemberState, Plan
 from distevo.routing import Router
 from distevo.run import Run
-from distevo.speech import fit_message, hand_over_message, heartbeat, member_of, plan_hint, report_messages
+from distevo.speech import (
+    fit_message,
+    hand_over_message,
+    heartbeat,
+    is_tellable,
+    member_of,
+    plan_hint,
+    report_messages,
+)
 from distevo.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -115,6 +123,8 @@ class Dispatch:
 
     def hand_over(self, owner: str, snapshot: IslandSnapshot) -> None:
         """Send an island to its new owner; what is too large for a message, that takes from the store."""
+        if not is_tellable(snapshot):
+            return
         try:
             head, payload = hand_over_message(snapshot, self._member, self._boot)
         except CheckpointMalformed:

@@ -61,6 +61,10 @@ class CheckpointMalformed(CheckpointError):
     """The digest is right and the content impossible: written by a bug or by an enemy."""
 
 
+class CheckpointTooLarge(CheckpointMalformed):
+    """It claims to hold more than is read from where it comes."""
+
+
 class ObjectError(DistevoError):
     """An object of the store, other than a checkpoint, cannot be read."""
 

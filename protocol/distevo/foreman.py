@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import Counters, IslandSnapshot, latest, restore
+from distevo.checkpoint import Claim, Counters, IslandSnapshot, latest, restore
 from distevo.convergence import SWEEP_OVER
 from distevo.errors import LocalProtocolError
 from distevo.events import IslandId, IslandReported, ProblemMissing, TaskId, WorkerDied
@@ -347,9 +347,9 @@ class Foreman:
 
     def handed_over(self, owner: str, snapshot: IslandSnapshot, now: float) -> None:
         """A former owner sends the state of an island that the plan gives this platform, or will."""
-        island = IslandId(snapshot.run, snapshot.task, snapshot.island)
-        if not self._may_be_handed_over(owner, island, snapshot):
+        if not self.may_be_handed_over(owner, snapshot):
             return
+        island = IslandId(snapshot.run, snapshot.task, snapshot.island)
         work = self.islands.get(island)
         if work is None or (work.is_fetching and snapshot.grant < work.grant):
             self._await(island, owner, Handed(snapshot.grant, snapshot), now)
@@ -367,13 +367,14 @@ class Foreman:
         if work is None or (work.is_fetching and grant <= work.grant):
             self._await(island, owner, Handed(grant, None), now)
 
-    def _may_be_handed_over(self, owner: str, island: IslandId, snapshot: IslandSnapshot) -> bool:
+    def may_be_handed_over(self, owner: str, state: Claim | IslandSnapshot) -> bool:
         """Whether a state is of the task that the plan has, and not of an earlier one of that name; and whether its
         sender had the island, as far as is known here."""
+        island = IslandId(state.run, state.task, state.island)
         place = self._place_of(island)
-        if place is None or owner not in {place.owner, *place.former} or is_over(self._plan, island, snapshot.grant):
+        if place is None or owner not in {place.owner, *place.former} or is_over(self._plan, island, state.grant):
             return False
-        return is_of(self._plan.runs[island.run], snapshot)
+        return is_of(self._plan.runs[island.run], state)
 
     def _is_awaited(self, island: IslandId, grant: int) -> bool:
         """Whether an island is this platform's, or still was whose it was under this grant in the plan known here."""

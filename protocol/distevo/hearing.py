@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from distevo.errors import ObjectError, RemoteProtocolError
@@ -236,12 +237,13 @@ class Hearing:
     def _states_heard(self, owner: str, head: PopulationState, payload: bytes, now: float) -> None:
         node = self._node
         if head.kind is PopulationKind.HAND_OVER:
-            for snapshot in states_in(payload):
+            for snapshot in states_in(payload, partial(node.foreman.may_be_handed_over, owner)):
                 node.foreman.handed_over(owner, snapshot, now)
             for run, task, island, grant in head.empty:
                 node.foreman.not_begun(owner, IslandId(run, task, island), grant, now)
         elif node.term is not None:
-            node.term.report(owner, report_in(head, payload), now)
+            is_told_by = partial(node.term.closing.ends.is_told_by, owner)
+            node.term.report(owner, report_in(head, payload, is_told_by), now)
 
     def _fit_heard(self, head: Fit, payload: bytes, now: float) -> None:
         node = self._node

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from distevo.block import pack, unpack
-from distevo.checkpoint import Checkpoint, IslandSnapshot, content_bytes, decode_checkpoint, encode_checkpoint
-from distevo.codec import MAX_PROGRAM_BYTES, MAX_TOLD_PROGRAMS
+from distevo.checkpoint import (
+    Checkpoint,
+    Claim,
+    IslandSnapshot,
+    content_bytes,
+    decode_wanted,
+    encode_checkpoint,
+    programs_of,
+)
+from distevo.codec import MAX_PROGRAM_BYTES, MAX_STATES_BYTES, MAX_STATES_PROGRAMS, MAX_TOLD_PROGRAMS
 from distevo.diversity import diversity_of
-from distevo.errors import BlockError, BlockTooLarge, CheckpointError, RemoteProtocolError
+from distevo.errors import BlockError, BlockTooLarge, CheckpointError, CheckpointTooLarge, RemoteProtocolError
 from distevo.events import IslandId, TaskId, Verified
 from distevo.foreman import Foreman
 from distevo.lease import InForce
@@ -43,6 +51,8 @@ WIRE_LEVEL = 1
 MAX_BEST_NUMBERS = 16
 DETAILED_ISLANDS = 1024
 """Of more islands in hand neither the best fitness nor the diversity is told: a head has its limit."""
+ENVELOPE_BYTES = 2**12
+"""Of a checkpoint's content beside its islands, at most, where nothing is said of what was used."""
 MAX_REASONS = 2**17
 """Characters of all reasons for refusals together: with many, each is cut short, for the same limit."""
 
@@ -127,15 +137,15 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     messages: list[tuple[PopulationState, bytes]] = []
     bare = msgspec.structs.replace(head, empty=[], failures=[])
     batch: list[IslandSnapshot] = []
-    size = 0
+    size = programs = 0
     for whole in report.finals:
         # All of it lies in a checkpoint.
-        snapshot = cut(whole, MAX_PROGRAM_BYTES)
-        if batch and size + content_bytes(snapshot) > MAX_PROGRAM_BYTES:
+        snapshot = cut(whole, MAX_PROGRAM_BYTES, MAX_STATES_PROGRAMS)
+        size, programs = size + content_bytes(snapshot), programs + programs_of(snapshot)
+        if batch and (size > MAX_PROGRAM_BYTES or programs > MAX_STATES_PROGRAMS):
             messages.append((bare, _states(batch, member, boot)))
-            batch, size = [], 0
+            batch, size, programs = [], content_bytes(snapshot), programs_of(snapshot)
         batch.append(snapshot)
-        size += content_bytes(snapshot)
     # A failure ends its task: it comes with the last of the states, or after them, and never before one.
     if batch:
         messages.append((msgspec.structs.replace(head, empty=[]), _states(batch, member, boot)))
@@ -143,6 +153,12 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     if head.empty or not report.finals:
         messages.append((head, b""))
     return messages
+
+
+def is_tellable(snapshot: IslandSnapshot) -> bool:
+    """Whether a state goes into a message, as it is."""
+    is_short = content_bytes(snapshot) + ENVELOPE_BYTES <= MAX_STATES_BYTES
+    return is_short and programs_of(snapshot) <= MAX_STATES_PROGRAMS
 
 
 def hand_over_message(snapshot: IslandSnapshot, member: str, boot: str) -> tuple[PopulationState, bytes]:
@@ -178,20 +194,21 @@ def _states(snapshots: Iterable[IslandSnapshot], member: str, boot: str) -> byte
 # --- what is heard --------------------------------------------------------------------------------
 
 
-def states_in(payload: bytes) -> list[IslandSnapshot]:
-    """The states that a POPULATION brings. Raises RemoteProtocolError."""
+def states_in(payload: bytes, is_its: Callable[[Claim], bool]) -> list[IslandSnapshot]:
+    """The states that a POPULATION brings, as far as they are its sender's to bring. Raises RemoteProtocolError."""
     if not payload:
         return []
     try:
-        return decode_checkpoint(payload).islands
+        return decode_wanted(payload, is_its, MAX_STATES_BYTES, MAX_STATES_PROGRAMS)
     except CheckpointError as error:
-        raise RemoteProtocolError(Code.MALFORMED, f"POPULATION: {error}") from error
+        code = Code.TOO_LARGE if isinstance(error, CheckpointTooLarge) else Code.MALFORMED
+        raise RemoteProtocolError(code, f"POPULATION: {error}") from error
 
 
-def report_in(head: PopulationState, payload: bytes) -> Report:
+def report_in(head: PopulationState, payload: bytes, is_its: Callable[[Claim], bool]) -> Report:
     """What a member reports. Raises RemoteProtocolError."""
     return Report(
-        finals=states_in(payload),
+        finals=states_in(payload, is_its),
         empty=[(IslandId(run, task, island), grant) for run, task, island, grant in head.empty],
         failures={IslandId(run, task, island): (grant, error) for run, task, island, grant, error in head.failures},
         warnings={(run, task): warning for run, task, warning in head.warnings},

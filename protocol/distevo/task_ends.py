@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from distevo.block import pack
-from distevo.checkpoint import IslandSnapshot
+from distevo.checkpoint import Claim, IslandSnapshot
 from distevo.events import IslandId, TaskId, Verified
 from distevo.ledger import Ledger
 from distevo.merge import PopulationMerger
@@ -152,8 +152,7 @@ class TaskEnds:
         for snapshot in report.finals:
             island = IslandId(snapshot.run, snapshot.task, snapshot.island)
             rung = report.rungs.get(island, 0)
-            is_its = self._is_its(island, owner, snapshot.grant) and is_of(self._ledger.plan.runs[island.run], snapshot)
-            if is_its and not self._may_go_on(island, snapshot, rung):
+            if self.is_told_by(owner, snapshot) and not self._may_go_on(island, snapshot, rung):
                 end = self.of(island[:2])
                 known = end.finals.get(island.island) if end is not None else None
                 # What was said late, before the island went on, is the past, too.
@@ -176,6 +175,11 @@ class TaskEnds:
             if end is not None and end.warning is None and self._owns_some(owner, task):
                 end.warning = warning
         return list(concerned.values())
+
+    def is_told_by(self, owner: str, state: Claim | IslandSnapshot) -> bool:
+        """Whether a last state is of an island that this owner has by the plan in hand, and of its run."""
+        island = IslandId(state.run, state.task, state.island)
+        return self._is_its(island, owner, state.grant) and is_of(self._ledger.plan.runs[island.run], state)
 
     def of(self, task: TaskId) -> TaskEnd | None:
         """What is known of a task, from now on; None if the plan has no such task, or nobody its run."""

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
-from distevo.block import best_fitness, pack, unpack
-from distevo.checkpoint import Counters, IslandSnapshot, content_bytes
+from distevo.block import MAX_PROGRAMS, best_fitness, pack, unpack
+from distevo.checkpoint import Claim, Counters, IslandSnapshot, content_bytes, programs_of
 from distevo.convergence import WINDOW_GENERATIONS, has_converged
 from distevo.events import IslandId, WorkerDied
 from distevo.machine import Table
@@ -222,19 +222,23 @@ def population_of(snapshot: IslandSnapshot) -> Population:
     return Population(unpack(snapshot.population, keyer(snapshot.problem, snapshot.version)))
 
 
-def cut(snapshot: IslandSnapshot, most: int) -> IslandSnapshot:
-    """A state that takes at most so many bytes of a checkpoint: as far as it has to be without its optimizer, and with
-    the best of its programs only."""
+def cut(snapshot: IslandSnapshot, most: int, most_programs: int = MAX_PROGRAMS) -> IslandSnapshot:
+    """A state that takes at most so many bytes of a checkpoint, and has at most so many programs: as far as it has to
+    be without its optimizer, and with the best of its programs only."""
+
+    def is_too_large() -> bool:
+        return content_bytes(snapshot) > most or programs_of(snapshot) > most_programs
+
     if content_bytes(snapshot) > most:
         snapshot = msgspec.structs.replace(snapshot, optimizer=b"")
-    programs = list(population_of(snapshot)) if content_bytes(snapshot) > most else []
-    while content_bytes(snapshot) > most and programs:
+    programs = list(population_of(snapshot)) if is_too_large() else []
+    while is_too_large() and programs:
         programs = programs[: len(programs) // 2]
         snapshot = msgspec.structs.replace(snapshot, population=pack(programs) if programs else b"")
     return snapshot
 
 
-def is_of(run: RunPlan, state: IslandSnapshot) -> bool:
+def is_of(run: RunPlan, state: Claim | IslandSnapshot) -> bool:
     """Whether a state is of this run: a deleted one of the same name had lower grants, and maybe another problem."""
     problem = run.problem
     return state.grant >= run.first_grant and (state.problem, state.version) == (problem.name, problem.version)

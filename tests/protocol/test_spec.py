@@ -141,6 +141,8 @@ def test_the_verbs_of_commands_stand_there() -> None:
 def test_other_numbers_are_the_code_s() -> None:
     for value, text in [
         (codec.MAX_TOLD_PROGRAMS, "MIGRANTS or a FIT brings at most {} programs"),
+        (codec.MAX_STATES_PROGRAMS, "at most\n{} programs together"),
+        (checkpoint.MAX_CLAIMS, "and of all states at most {}."),
         (messages.MAX_ISLANDS, "at most {} islands that are over"),
         (messages.MAX_MEMBERS, "at most {}: whom the sender suspects"),
         (orders.MAX_DENIED, "at most {} public keys that were revoked"),

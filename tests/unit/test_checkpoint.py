@@ -12,20 +12,23 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distevo.block import pack
+from distevo.block import MAX_PROGRAMS, pack
 from distevo.checkpoint import (
     FORMAT_VERSION,
+    MAX_CLAIMS,
     MAX_CONTENT_BYTES,
     Checkpoint,
     Counters,
     IslandSnapshot,
     decode_checkpoint,
+    decode_wanted,
     encode_checkpoint,
 )
 from distevo.errors import (
     CheckpointDamaged,
     CheckpointError,
     CheckpointMalformed,
+    CheckpointTooLarge,
     CheckpointTruncated,
     CheckpointVersionError,
 )
@@ -236,16 +239,55 @@ PAYLOADS = {
 }
 
 
+def wanted(data: bytes, is_wanted: bool = True) -> list[IslandSnapshot]:
+    return decode_wanted(data, lambda _: is_wanted, MAX_CONTENT_BYTES, MAX_PROGRAMS)
+
+
+@pytest.mark.parametrize("read", [decode_checkpoint, wanted])
 @pytest.mark.parametrize("data", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_hostile_payloads_are_refused_within_bounded_memory(data: bytes) -> None:
+def test_hostile_payloads_are_refused_within_bounded_memory(data: bytes, read: Callable[[bytes], object]) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(CheckpointMalformed):
-            decode_checkpoint(data)
+            read(data)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 10_000_000
+
+
+def test_what_is_wanted_of_a_checkpoint_is_read_and_the_rest_is_not() -> None:
+    other = msgspec.structs.replace(SAMPLE.islands[0], island=1, population=b"no block")
+    two = msgspec.structs.replace(SAMPLE, islands=[*SAMPLE.islands, other])
+    data = encode_checkpoint(two)
+    assert decode_wanted(data, lambda claim: claim.island == 0, MAX_CONTENT_BYTES, 2) == SAMPLE.islands
+    assert wanted(data, is_wanted=False) == []
+    with pytest.raises(CheckpointMalformed, match="no block"):
+        wanted(data)
+
+
+def test_of_more_than_may_be_nothing_is_read() -> None:
+    for bytes_, programs in ((len(CONTENT) - 1, 2), (len(CONTENT), 1)):
+        with pytest.raises(CheckpointTooLarge):
+            decode_wanted(DATA, lambda _: True, bytes_, programs)
+    assert decode_wanted(DATA, lambda _: True, len(CONTENT), 2) == SAMPLE.islands
+
+
+def test_no_more_claims_are_looked_at_than_anybody_has_to_make() -> None:
+    plain = content_of()
+    plain["islands"] = [first(plain) | {"island": index} for index in range(MAX_CLAIMS)]
+    assert wanted(seal_plain(plain), is_wanted=False) == []
+    plain["islands"].append(first(plain))
+    with pytest.raises(CheckpointMalformed):
+        wanted(seal_plain(plain), is_wanted=False)
+
+
+@pytest.mark.parametrize("field", [b"\xa6island", b"\xa4seed", b"\xa4more"])
+def test_what_is_passed_over_may_be_as_deep_as_it_likes(field: bytes) -> None:
+    island = b"\x81" + field + b"\x91" * 1_000_000 + b"\xc0"
+    outer = [b"\xa7cluster\xa0", b"\xa6member\xa0", b"\xa4boot\xa0", b"\xa8sequence\x00", b"\xaeresource_usage\x80"]
+    with pytest.raises(CheckpointMalformed):
+        wanted(seal(b"\x86" + b"".join(outer) + b"\xa7islands\x91" + island))
 
 
 def first(plain: dict[str, Any]) -> dict[str, Any]:
@@ -306,6 +348,8 @@ def test_impossible_content_is_refused(spoil: Callable[[dict[str, Any]], object]
     spoil(plain)
     with pytest.raises(CheckpointMalformed):
         decode_checkpoint(seal_plain(plain))
+    with pytest.raises(CheckpointMalformed):
+        wanted(seal_plain(plain))
 
 
 junk = st.recursive(

@@ -601,6 +601,8 @@ class Foreman:
         work = self.islands.get(island)
         if work is None or work.snapshot is None or work.stage not in {Stage.EVOLVING, Stage.SUSPENDED}:
             return None
+        if work.is_crowded:
+            return None
         assert work.run is not None
         migration = self._plan.runs[island.run].migration
         if is_all:

@@ -9,6 +9,7 @@ import msgspec
 
 from distevo.block import MAX_PROGRAMS, best_fitness, pack, unpack
 from distevo.checkpoint import Claim, Counters, IslandSnapshot, content_bytes, programs_of
+from distevo.codec import MAX_PROGRAM_BYTES, MAX_TOLD_PROGRAMS
 from distevo.convergence import WINDOW_GENERATIONS, has_converged
 from distevo.events import IslandId, WorkerDied
 from distevo.machine import Table
@@ -128,6 +129,15 @@ class IslandWork(msgspec.Struct):
         """The state, which is there from the moment it is restored."""
         assert self.snapshot is not None
         return self.snapshot
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many immigrants wait for its worker that no more are taken: as many as it keeps, or as one message
+        may bring. An evaluation may take hours, in which a neighbour finds, or invents, better ones all the time."""
+        waiting = [program for _, batch in self.pending for program in batch]
+        keeps = self.run.settings.population_size if self.run is not None else 0
+        is_many = len(waiting) >= max(keeps, MAX_TOLD_PROGRAMS)
+        return is_many or sum(program.size for program in waiting) >= MAX_PROGRAM_BYTES
 
     @property
     def is_live(self) -> bool:

@@ -28,6 +28,7 @@ from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland,
 from distevo.program import MAX_GENOME_BYTES
 from distevo.run import Budget, ProblemUse
 from distevod.evolution import pool
+from distevod.evolution.page import Page
 from distevod.evolution.pool import BUSY_SECONDS, LOOK_SECONDS
 from distevod.problems.loader import resolve
 from tests.evolution.bench import ONEMAX, STEP, TIME_OUT, Bench, bench, start, verify
@@ -292,6 +293,35 @@ def test_a_worker_whose_problem_writes_to_its_socket_is_replaced(garbage: str) -
             b.pool.start_island(obedient(code))
             died = await b.next(WorkerDied)
             assert died.culprit is not None
+
+    asyncio.run(scene())
+
+
+def test_a_problem_cannot_take_the_shared_page_away_from_its_daemon(tmp_path: Path) -> None:
+    """Else the daemon would end by SIGBUS, at its next look: here, the tests."""
+    sign = tmp_path / "sign"
+    code = f"""
+for name in os.listdir("/proc/self/fd"):
+    if "distevo-worker" in os.path.realpath("/proc/self/fd/" + name):
+        try:
+            os.ftruncate(int(name), 0)
+        except PermissionError:
+            open({str(sign)!r}, "w").write("refused!")
+        else:
+            open({str(sign)!r}, "w").write("all gone")
+"""
+
+    async def scene() -> None:
+        async with bench() as b:
+            # Before any worker: the page of one is not looked at any more if this fails.
+            page = Page.create()
+            with pytest.raises(PermissionError):
+                os.ftruncate(page.descriptor, 0)
+            page.close()
+            await b.ready()
+            b.pool.start_island(obedient(code))
+            assert await appears(sign) == b"refused!"
+            await b.next(IslandReported)
 
     asyncio.run(scene())
 

@@ -9,6 +9,8 @@ not move tells the daemon of a worker that hangs.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import mmap
 import os
 import struct
@@ -49,9 +51,12 @@ class Page:
     @classmethod
     def create(cls) -> Page:
         """A new page, in memory only. Raises OSError."""
-        descriptor = os.memfd_create("distevo-worker")
+        descriptor = os.memfd_create("distevo-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(descriptor, PAGE_BYTES)
+            # A problem that shortens whatever is open would end the daemon by SIGBUS, at its next look at the page.
+            with contextlib.suppress(OSError):  # A kernel that stands in for Linux may have no seals.
+                fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
             return cls(descriptor)
         except OSError:
             os.close(descriptor)

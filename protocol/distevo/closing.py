@@ -11,7 +11,7 @@ from distevo.errors import CheckpointError, ObjectError
 from distevo.events import IslandId, ResultEncoded, ResultUnencodable, StoreAnswer, TaskId, Verified
 from distevo.ledger import Ledger
 from distevo.library import TakeSnapshots
-from distevo.names import RESULTS, epoch_in, result_name, run_results
+from distevo.names import RESULTS, epoch_in, fold, result_name, run_results
 from distevo.news import Report
 from distevo.outbox import Outbox, Publish
 from distevo.plan import Plan, RunPlan, RunState, TaskPlan
@@ -396,11 +396,14 @@ class Closing:
             named = {task.result for plan in plans for run in plan.runs.values() for task in run.tasks.values()}
             named |= self._entering
             writing = tuple(run_results(end.run.name) for end in self.ends.by_task.values())
+            # Where a file system takes upper for lower case, the results of two runs or tasks lie in one folder, and a
+            # list shows those of the one under the name of the other.
+            named, writing = {fold(name) for name in named if name}, tuple(map(fold, writing))
             for candidate in answer.names:
                 epoch = epoch_in(candidate)
                 if epoch is None or epoch > self.in_force.epoch:
                     continue  # A successor's, if this coordinator slept: to be judged by its plan, not by this one.
-                if candidate not in named and not candidate.startswith(writing):
+                if fold(candidate) not in named and not fold(candidate).startswith(writing):
                     self._outbox.delete(candidate)
 
         self._outbox.list(RESULTS if name is None else run_results(name), listed)

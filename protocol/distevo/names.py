@@ -37,6 +37,11 @@ def quote(text: str) -> str:
     return "%2E" + encoded[1:] if encoded.startswith(".") else encoded
 
 
+def fold(name: str) -> str:
+    """What a name has in common with those that a file system may take for it, which tells no upper from lower case."""
+    return name.lower()
+
+
 def plan_name(epoch: int, version: int, nonce: str) -> str:
     """The plan that the swap with this nonce points at."""
     return f"{PLANS}{epoch}-{version}-{nonce}"

@@ -20,6 +20,7 @@ from distevo.diversity_view import island_view, of_population, summary
 from distevo.events import IslandId
 from distevo.lease import PATIENCE, RENEWALS_PER_TTL
 from distevo.merge import PopulationMerger
+from distevo.names import fold
 from distevo.plan import MemberState, Plan, TaskPlan
 from distevo.provenance import origin_view
 from distevo.result import Result, finite, text_of
@@ -279,8 +280,8 @@ def _checkpoint(stored: Stored, plan: Plan) -> dict[str, Any]:
 def _results(plan: Plan, there: Collection[str]) -> dict[str, Any]:
     entries: list[TaskPlan] = [entry for run in plan.runs.values() for entry in run.tasks.values()]
     named = [entry.result for entry in entries if entry.result is not None]
-    found = set(there)
-    return {"named": len(named), "objects": len(found), "missing": [name for name in named if name not in found]}
+    found = set(map(fold, there))
+    return {"named": len(named), "objects": len(found), "missing": [name for name in named if fold(name) not in found]}
 
 
 def _waiting(plan: Plan, inbox: Collection[str]) -> int:

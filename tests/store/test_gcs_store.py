@@ -228,6 +228,27 @@ def test_a_bucket_that_compares_no_generations_is_found_out_in_one_request(
         open_store(f"gs://{bucket}/some", is_doubted=True)
 
 
+def test_a_bucket_in_which_a_create_overwrites_is_found_out_before_there_is_a_cluster(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"gs://{bucket}/some", is_doubted=True)
+    assert store.billed() == {"A": 4, "B": 0, "free": 1}
+    assert store.list("") == []
+    open_store(f"gs://{bucket}/other").create("cluster", b"x")
+    assert open_store(f"gs://{bucket}/other", is_doubted=True).billed() == {"A": 2, "B": 0, "free": 0}
+
+    send = Requests.send
+
+    def overwriting(self: Requests, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        request.url = re.sub(r"&?ifGenerationMatch=0\b", "", request.url or "")
+        return send(self, request, *args, **kwargs)
+
+    monkeypatch.setattr(Requests, "send", overwriting)
+    with pytest.raises(StoreUrlError, match=f"what answers for gs://{bucket}/some carries writes out whatever"):
+        open_store(f"gs://{bucket}/some", is_doubted=True)
+    assert store.list("") == []
+
+
 def test_requests_are_counted_as_they_are_billed(bucket: str) -> None:
     store = open_store(f"gs://{bucket}")
     before = store.billed()

@@ -44,6 +44,7 @@ def open_store(
     bucket = GcsStore(place_of(url), read_only=read_only, upload_seconds=upload_seconds)
     if is_doubted:
         bucket.check_conditions()
+        bucket.check_creates()
     return bucket
 
 

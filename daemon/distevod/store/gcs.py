@@ -22,9 +22,11 @@ and by nothing else.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import random
 import re
+import secrets
 import ssl
 import sys
 import threading
@@ -74,7 +76,7 @@ FIRST_PAUSE_SECONDS = 0.2
 LOOKS = 5
 """At an object that came without its generation, and was replaced before that was asked for."""
 PROBED, NO_GENERATION = "doctor", 2**62
-"""An object on which nothing hangs, and a generation that none ever has."""
+"""An object, and what those below it begin with, on which nothing hangs; and a generation that none ever has."""
 SEEN_SECONDS = 10.0
 """For so long after an answer a bucket counts as being there, to whoever asks for an object written once."""
 REFRESH_SECONDS = 5.0
@@ -197,8 +199,8 @@ class GcsStore:
         self.client = self._make_client()
         self._bucket = self.client.bucket(self.bucket)
         self._seen_at = -SEEN_SECONDS
-        found = self._repeat(lambda: self._names(CLUSTER, most=1), PATIENCE_SECONDS)
-        if read_only and CLUSTER not in found:
+        self._has_cluster = CLUSTER in self._repeat(lambda: self._names(CLUSTER, most=1), PATIENCE_SECONDS)
+        if read_only and not self._has_cluster:
             raise NotFound(f"there is no store in {place}")
 
     def check_conditions(self) -> None:
@@ -211,7 +213,29 @@ class GcsStore:
             self._put(PROBED, b"written by a daemon that saw no condition compared\n", NO_GENERATION)
         except StoreError:
             return  # Refused, as it should be; or the one who writes next meets what is wrong, and says it.
-        raise StoreUrlError(
+        raise self._unconditional()
+
+    def check_creates(self) -> None:
+        """See that what must not exist is not made twice: on that hangs whose `cluster` is the first, and nothing
+        later. So it is tried only where there was none yet, with an object that is gone afterwards.
+
+        Raises as `check_conditions`.
+        """
+        if self._has_cluster:
+            return
+        name, made = f"{PROBED}/{secrets.token_hex(8)}", 0
+        with contextlib.suppress(StoreError):  # The second, as it should be.
+            for _ in range(2):
+                self._put(name, b"written by a daemon that sees whether it can be written twice\n", 0)
+                made += 1
+        if made:
+            with contextlib.suppress(StoreError):
+                self.delete(name)
+        if made == 2:
+            raise self._unconditional()
+
+    def _unconditional(self) -> StoreUrlError:
+        return StoreUrlError(
             f"what answers for {self.place} carries writes out whatever their condition (ifGenerationMatch): there two "
             "members would decide at once, and lose runs and results; another server or bucket is needed"
         )

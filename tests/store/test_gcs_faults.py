@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from distevo.errors import Conflict, NotFound, StoreError, StoreUnavailable, Unknown
-from distevod.store import Store, gcs, open_store
+from distevod.store import Store, answers, gcs, open_store
 from tests.support.daemon import wait_for
 from tests.support.gcs import Emulator, Proxy
 
@@ -304,6 +305,31 @@ def test_lists_and_deletes_are_repeated(kind: str, fields: dict[str, float], pro
     proxy.fault(kind if kind != "truncate" else "lose", method="DELETE", times=2, **fields)
     store.delete("plans/1")
     assert store.list("") == []
+
+
+@pytest.mark.parametrize("kind", ["trickle", "trickle_body"])
+def test_an_answer_that_trickles_is_not_waited_for(kind: str, proxy: Proxy, store: Store) -> None:
+    token = store.create("cluster", bytes(1000))
+    proxy.fault(kind, path=GET, seconds=0.05)
+    begun = time.monotonic()
+    with pytest.raises(StoreError, match=r"bytes of the answer came|timed out"):
+        store.read("cluster")
+    assert time.monotonic() - begun < 10
+    assert store.read("cluster")[1] == token, "the next one does not"
+    proxy.fault(kind, path=UPLOAD, seconds=0.05)
+    with pytest.raises(Unknown):
+        store.replace("cluster", b"taken", token)
+    assert store.read("cluster")[0] == b"taken"
+
+
+def test_an_answer_that_is_large_may_take_long(proxy: Proxy, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_SILENCES", 1)
+    data = bytes(5000)
+    store.create("plans/1", data)
+    proxy.fault("trickle_body", path=GET, seconds=0.0003)
+    begun = time.monotonic()
+    assert store.read("plans/1")[0] == data
+    assert time.monotonic() - begun > gcs.OTHERS[1], "longer than it may be silent"
 
 
 def test_what_never_stops_failing_is_said_in_time(proxy: Proxy, store: Store) -> None:

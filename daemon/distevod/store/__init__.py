@@ -2,7 +2,7 @@
 
 Read `base.py` (the verbs, their guarantees, the names), then `folder.py` (a folder on a local disk), which
 asks `mounts.py` whether the disk will do, and `gcs.py` (a bucket), to which `sign_in.py` opens the door, or
-`access.py` says why it stays shut.
+`access.py` says why it stays shut, and whose answers `answers.py` makes end.
 """
 
 from __future__ import annotations

@@ -44,11 +44,13 @@ from google.cloud import storage
 from google.cloud.storage import blob as uploads
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.adapters import HTTPAdapter
+from urllib3 import ProxyManager
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from distevo.errors import BadName, Conflict, NotFound, StoreError, StoreUnavailable, StoreUrlError, Unknown
 from distevo.names import CLUSTER
 from distevod.store.access import refusal
+from distevod.store.answers import POOLS
 from distevod.store.base import (
     MAX_NAME_BYTES,
     UPLOAD_SECONDS,
@@ -83,7 +85,8 @@ REFRESH_SECONDS = 5.0
 """How long a new token may take; Google's default is 120 s, for which a lease would be held up."""
 
 Timeout = tuple[float, float]
-"""(seconds for the connection, and once more for sending all of the request; seconds without a byte of the answer)."""
+"""(seconds for the connection, and once more for sending all of the request; seconds without a byte of the answer).
+`answers` says how long one may take that comes byte by byte."""
 MUTABLE: Timeout = (1.0, 2.0)
 """For `cluster`: a lease cannot wait longer, and who holds it asks again."""
 OTHERS: Timeout = (3.0, 10.0)
@@ -148,6 +151,18 @@ class Requests(HTTPAdapter):
         super().__init__(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
+
+    def init_poolmanager(self, *args: Any, **named: Any) -> None:
+        """Make the connections such as end an answer that trickles."""
+        super().init_poolmanager(*args, **named)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+        """The same of those through a proxy."""
+        manager = super().proxy_manager_for(proxy, **named)
+        if isinstance(manager, ProxyManager):  # One for SOCKS has connections of its own.
+            manager.pool_classes_by_scheme = POOLS
+        return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import io
 import random
 import re
 import socket
@@ -30,9 +31,9 @@ class Fault:
     `kind`: `lose` (carried out, and the connection ends without an answer), `late` (the connection ends at once, and
     the request is carried out `seconds` later), `refuse` (answered with `status` and `body`, and not carried out),
     `refuse_done` (the same, and carried out), `stall` (not answered for `seconds`), `choke` (its body is not taken for
-    `seconds`), `truncate` (half of the answer's body), `strip` (the answer without Google's headers), `flip` (one bit
-    of the answer's body is turned over), `flip_sent` (one of what is sent), `gzip` (the answer is compressed, if
-    whoever asks takes that).
+    `seconds`), `truncate` (half of the answer's body), `trickle` (the answer one byte at a time, `seconds` apart),
+    `trickle_body` (its body so), `strip` (the answer without Google's headers), `flip` (one bit of the answer's body is
+    turned over), `flip_sent` (one of what is sent), `gzip` (the answer is compressed, if whoever asks takes that).
     """
 
     kind: str
@@ -116,6 +117,19 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class _Trickle(io.BufferedIOBase):
+    """Passes on what is written one byte at a time."""
+
+    def __init__(self, file: Any, pause: float) -> None:
+        self._file, self._pause = file, pause
+
+    def write(self, data: Any) -> int:
+        for byte in bytes(data):
+            self._file.write(bytes([byte]))
+            time.sleep(self._pause)
+        return len(data)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # Or each answer, of two writes, waits 40 ms for an acknowledgement of the first.
@@ -153,7 +167,10 @@ class _Handler(BaseHTTPRequestHandler):
             headers, content = [*headers, ("Content-Encoding", "gzip")], gzip.compress(content)
         if kind == "flip":
             content = proxy.flipped(content)
-        self._answer(status, headers, content, is_cut=kind == "truncate")
+        pause = fault.seconds if fault is not None and kind.startswith("trickle") else 0.0
+        if kind == "trickle":
+            self.wfile = _Trickle(self.wfile, pause)
+        self._answer(status, headers, content, is_cut=kind == "truncate", pause=pause)
 
     do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - the base class's names
 
@@ -179,7 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             upstream.close()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, is_cut: bool = False) -> None:
+    def _answer(
+        self, status: int, headers: list[tuple[str, str]], content: bytes, is_cut: bool = False, pause: float = 0.0
+    ) -> None:
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in _HOP_BY_HOP:
@@ -191,7 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
         elif self.command != "HEAD":
-            self.wfile.write(content)
+            (_Trickle(self.wfile, pause) if pause else self.wfile).write(content)
+        if pause:
+            self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from blake3 import blake3
 
@@ -32,6 +32,10 @@ from distevo.work import IslandWork, Stage
 
 MAX_EARLY = 256
 """Most islands that wait for their turn and for which immigrants are kept."""
+MAX_EARLY_BYTES = 8 * MAX_PROGRAM_BYTES
+"""Of all that is kept for them. An honest neighbour's few programs come to a thousandth of it."""
+PROGRAM_BYTES = 300
+"""What a program takes in memory beside its genome."""
 
 SendTo = Callable[[str, Head, bytes], None]
 """Sends to an owner: (owner, head, payload)."""
@@ -48,6 +52,7 @@ class Exchange:
         self._arrivals = Arrivals()
         self._early: dict[IslandId, dict[int, list[Program]]] = {}
         """Immigrants of islands here that have not begun: the last batch of each source."""
+        self._early_bytes = 0
         self._seen = seen.SeenKeys()
         self.clocks: tuple[Clock, ...] = (self.migration.next_deadline, self._seen.next_deadline)
         """When `tick` has something to do: at the earliest of these."""
@@ -79,6 +84,7 @@ class Exchange:
             for island, early in self._early.items()
             if self._owner_of(*island) == self._owner and island.run not in anew
         }
+        self._early_bytes = sum(_bytes_of(batch) for early in self._early.values() for batch in early.values())
         self.merging.follow(plan)
         self._arrivals.prune(lambda run, task: bool(self._places((run, task))))
 
@@ -89,7 +95,7 @@ class Exchange:
         if run is None or islands < 2:
             return
         self._seen.reported(work.id, evaluated)
-        for source, programs in self._early.pop(work.id, {}).items():
+        for source, programs in self._take_early(work.id).items():
             counts, edge = self._immigrate(work.id, programs), Edge(*work.id[:2], source, work.id.island)
             if edge in self._within:
                 self._count(edge, counts, now)
@@ -119,10 +125,18 @@ class Exchange:
         had its first generation: by then the source may rest, and would have sent for nothing."""
         if not self._foreman.is_waiting(island):
             return self._immigrate(island, programs)
-        self._early.setdefault(island, {})[source] = programs[: self._plan.runs[island.run].migration.size]
-        if len(self._early) > MAX_EARLY:
-            del self._early[next(iter(self._early))]
+        early = self._early.setdefault(island, {})
+        self._early_bytes -= _bytes_of(early.get(source, ()))
+        early[source] = programs[: self._plan.runs[island.run].migration.size]
+        self._early_bytes += _bytes_of(early[source])
+        while len(self._early) > MAX_EARLY or self._early_bytes > MAX_EARLY_BYTES:
+            self._take_early(next(iter(self._early)))
         return 0, 0
+
+    def _take_early(self, island: IslandId) -> dict[int, list[Program]]:
+        early = self._early.pop(island, {})
+        self._early_bytes -= sum(map(_bytes_of, early.values()))
+        return early
 
     def _immigrate(self, island: IslandId, programs: list[Program]) -> tuple[int, int] | None:
         with self.merging.stopwatch.of("migration"):
@@ -231,3 +245,7 @@ class Exchange:
     def _owner_of(self, run: str, task: str, island: int) -> str | None:
         places = self._places((run, task))
         return places[island].owner if island < len(places) else None
+
+
+def _bytes_of(programs: Iterable[Program]) -> int:
+    return sum(PROGRAM_BYTES + program.size for program in programs)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from distevo.block import pack
 from distevo.events import IslandId
-from distevo.exchange import MAX_EARLY
+from distevo.exchange import MAX_EARLY, MAX_EARLY_BYTES
 from distevo.messages import Migrants
 from distevo.migration import Edge
-from distevo.program import Program
+from distevo.program import MAX_GENOME_BYTES, Program
 from tests.node.world import KEY_OF, World
 
 
@@ -84,6 +84,29 @@ def test_no_more_are_kept_than_have_a_limit() -> None:
     world.node.exchange._immigrate_or_wait(next(i for i in world.node.foreman._queue if i not in early), 0, [])
     assert len(early) == MAX_EARLY
     assert target not in early, "the one that was there first goes"
+
+
+def test_what_is_kept_has_a_limit_in_bytes_too() -> None:
+    world, source, target = ring()
+    exchange = world.node.exchange
+    long = [Program.of(b"%d" % number + bytes(MAX_GENOME_BYTES - 1), bytes(32), (0.5,)) for number in range(2)]
+    others = [island for island in world.node.foreman._queue if island != target]
+    most = MAX_EARLY_BYTES // (2 * MAX_GENOME_BYTES)
+    for number in range(3 * most + 1):
+        exchange._immigrate_or_wait(others[number % len(others)], number, long)
+    held = [program for early in exchange._early.values() for batch in early.values() for program in batch]
+    assert sum(program.size for program in held) <= MAX_EARLY_BYTES
+    assert held
+    # What was begun, said again or given away does not count any more.
+    exchange._early.clear()
+    exchange.follow(world.plan, world.now)
+    for _ in range(2 * most):
+        exchange._immigrate_or_wait(target, source.island, long)
+    assert list(exchange._early) == [target]
+    for _ in range(2 * most):
+        exchange._take_early(target)
+        exchange._immigrate_or_wait(target, source.island, long)
+    assert list(exchange._early) == [target]
 
 
 def test_none_are_kept_for_an_island_that_went_elsewhere() -> None:

@@ -188,7 +188,9 @@ class Merging:
             here = self.of(task)
             self.received += len(programs)
             self.known += sum(program.key in here for program in programs)
-            self._merged[task] = distinct([here, programs], self.limit)
+            # As many as go into one message: that is all that anybody who wishes is ever sent.
+            kept = fitting(list(distinct([here, programs], self.limit)), MAX_PROGRAM_BYTES)
+            self._merged[task] = Population(kept)
             self._unlooked.add(task)
 
     # --- the plan --------------------------------------------------------------------------------

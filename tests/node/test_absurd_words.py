@@ -11,14 +11,14 @@ import pytest
 from distevo import speech
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
-from distevo.codec import MAX_STATES_BYTES, MAX_TOLD_PROGRAMS
+from distevo.codec import MAX_PROGRAM_BYTES, MAX_STATES_BYTES, MAX_TOLD_PROGRAMS
 from distevo.dispatch import COMPLAINT_SECONDS
 from distevo.events import IslandId, LinkOpened, Received
 from distevo.instructions import HangUp, Instruction, Send
 from distevo.link import MAX_FAULTS
 from distevo.messages import Code, Command, ErrorReport, Fit, Head, Hello, PopulationKind, PopulationState
 from distevo.news import Report
-from distevo.program import Program
+from distevo.program import MAX_GENOME_BYTES, Program
 from tests.node.world import KEY_OF, World
 
 
@@ -44,6 +44,18 @@ def test_of_more_programs_than_anybody_has_to_tell_none_is_taken() -> None:
     assert world.node.exchange.merging.best(("r", "t0")) is None
     world.hear("n", head, pack(programs[1:]))
     assert world.node.exchange.merging.best(("r", "t0")) is not None
+
+
+def test_what_is_told_of_a_task_again_and_again_has_a_limit_in_bytes() -> None:
+    world = with_another()
+    head = Fit(run="r", task="t0", first_grant=world.plan.runs["r"].first_grant, problem="toy", problem_version="1")
+    for number in range(4):
+        genomes = [b"%d/%d" % (number, index) + bytes(MAX_GENOME_BYTES - 3) for index in range(7)]
+        world.hear("n", head, pack([Program.of(genome, KEY_OF(genome), (float(number),)) for genome in genomes]))
+    held = world.node.exchange.merging.of(("r", "t0"))
+    assert sum(program.size for program in held) <= MAX_PROGRAM_BYTES
+    assert held.best is not None
+    assert held.best.fitness == (3.0,)
 
 
 def test_payloads_that_are_none_are_faults_of_a_link_and_with_one_too_many_it_is_hung_up() -> None:

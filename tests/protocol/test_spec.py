@@ -150,6 +150,7 @@ def test_other_numbers_are_the_code_s() -> None:
         (orders.MAX_PLACES, "more than {} islands (of all tasks together)"),
         (run.MAX_ISLANDS, "1 to {} edges that leave each island"),
         (run.MAX_ISLANDS, "| 1 to {} |"),
+        (run.EXHAUSTED_RATIO, "`run.EXHAUSTED_RATIO` ({}) times"),
         (messages.MAX_TEXT_BYTES, "version of its problem of more than {} characters"),
         (messages.MAX_TEXT_BYTES, "why it was refused, in at most {} characters"),
         (member.MAX_KIND, "than {} characters, a `key` of"),

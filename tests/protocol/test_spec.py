@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -171,6 +172,17 @@ def test_other_numbers_are_the_code_s() -> None:
     ]:
         assert text.format(value) in SPEC
     assert " ".join(f"%x{octet:02X}" for octet in codec.MAGIC) in SPEC
+
+
+def test_the_timers_are_the_code_s() -> None:
+    timers = rows(SPEC[SPEC.index("### 11.8 Timers") :])
+    assert len(timers) > 50
+    for timer, stated, _ in timers:
+        module, name = re.findall(r"(\w+)\.([A-Z_]+)", timer)[-1]
+        value = getattr(importlib.import_module(f"distevo.{module}"), name)
+        assert [float(number) for number in re.findall(r"[\d.]+", stated)] == list(
+            value if isinstance(value, tuple) else (value,)
+        ), timer
 
 
 def test_what_comes_of_an_object_in_the_inbox_stands_there() -> None:

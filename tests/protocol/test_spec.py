@@ -28,7 +28,7 @@ from distevo import (
     run,
     sealed,
 )
-from distevo.ledger import Ledger
+from distevo.ledger import OUTDATED, Ledger
 from distevo.messages import HEADS, Code, Command
 from tests.protocol.vectors import PLAN
 
@@ -190,7 +190,7 @@ def test_what_comes_of_an_object_in_the_inbox_stands_there() -> None:
     ledger = Ledger(plan.decode_plan(plan.encode_plan(PLAN)), {})
     ledger.forget("run-1")
     assert list(ledger.plan.handled.values()) == ["deleted"]
-    for said in (orders.ACCEPTED, *ledger.plan.handled.values(), f"{desk.UNREADABLE}: "):
+    for said in (orders.ACCEPTED, OUTDATED, *ledger.plan.handled.values(), f"{desk.UNREADABLE}: "):
         assert f'"{said}"' in row[2]
 
 

@@ -15,7 +15,7 @@ from distevo.errors import ProblemError
 from distevo.problem import Contract
 from distevo.program import MAX_GENOME_BYTES
 from distevo.provenance import Provenance, provenance_of
-from distevod.evolution.island import LONG_PART_SECONDS, Island
+from distevod.evolution.island import LONG_PART_SECONDS, MOST_FAILED, Island
 from distevod.evolution.page import EVALUATING, Page
 from distevod.evolution.pool import BUSY_SECONDS
 from distevod.problems.grids import Grids
@@ -184,7 +184,7 @@ def test_seeds_that_cannot_be_encoded_are_paid_for_once(page: Page) -> None:
 @pytest.mark.parametrize(
     ("member", "replacement", "words"),
     [
-        ("evaluate", lambda self, genome: 1 / 0, "every program of a generation failed; evaluate raised"),
+        ("evaluate", lambda self, genome: 1 / 0, "all of the first 51 programs failed; evaluate raised"),
         ("evaluate", lambda self, genome: float("nan"), "NaN"),
         ("random", lambda self, rng: None, "random"),
         ("random", lambda self, rng: [][0], "IndexError"),
@@ -205,6 +205,67 @@ def test_a_problem_that_cannot_go_on_says_why(
     island = Island(contract, SETTINGS, fresh(contract), page)
     with pytest.raises(ProblemError, match=words):
         island.generation()
+
+
+@pytest.mark.parametrize("how", [{"batch_size": 1}, {"generation_seconds": 1e-9}], ids=["small", "slow"])
+def test_generations_of_a_single_program_that_fails_are_no_reason_to_give_up(how: dict[str, Any], page: Page) -> None:
+    class Rough(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate(self, genome: int) -> float:
+            if genome % 4:
+                raise ValueError("three of four")
+            return float(genome)
+
+    contract = Contract(Rough())
+    for seed in range(20):
+        island = Island(contract, SETTINGS._replace(**how), fresh(contract, seed), page)
+        for _ in range(60):
+            done = island.generation()
+        assert done.snapshot.counters.errors
+        assert done.snapshot.population
+
+
+@pytest.mark.parametrize("budget", [None, 3], ids=["many", "all that it may have"])
+def test_generations_of_a_single_program_are_one_when_all_fail(budget: int | None, page: Page) -> None:
+    class Broken(Tiny):
+        sweep = None  # type: ignore[assignment]
+
+        def evaluate(self, genome: int) -> float:
+            raise ValueError("always")
+
+    contract = Contract(Broken())
+    island = Island(contract, SETTINGS._replace(batch_size=1), fresh(contract), page)
+    failed = 0
+
+    def fail(times: int) -> None:
+        nonlocal failed
+        while failed < times:  # Some are known already.
+            counters = island.generation(None if budget is None else budget - failed).snapshot.counters
+            failed = counters.errors
+
+    last = budget or MOST_FAILED
+    fail(last - 1)
+    with pytest.raises(ProblemError, match=f"all of the first {last} programs failed; evaluate raised ValueError"):
+        fail(last)
+
+
+def test_the_last_program_of_a_budget_may_fail_where_others_did_not(page: Page) -> None:
+    class Odd(Tiny):
+        sweep = None  # type: ignore[assignment]
+        calls = 0
+
+        def evaluate(self, genome: int) -> float | None:
+            self.calls += 1
+            if self.calls > 2:
+                raise ValueError("the third")
+            return None
+
+    contract = Contract(Odd())
+    island = Island(contract, SETTINGS._replace(batch_size=1), fresh(contract), page)
+    for left in (3, 2, 1):
+        done = island.generation(left).snapshot.counters
+    assert (done.evaluations, done.errors) == (3, 1)
 
 
 def test_a_program_that_killed_a_worker_is_never_evaluated(page: Page) -> None:

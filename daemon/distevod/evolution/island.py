@@ -34,6 +34,9 @@ grow as long as they do."""
 LONG_PART_SECONDS = 10.0
 """A part that takes longer is followed by smaller ones: the daemon ends a worker of which it sees nothing for
 `pool.BUSY_SECONDS`, and cannot tell which of many programs took so long. Below it twice as many are tried."""
+MOST_FAILED = 50
+"""Programs that have to fail in a row, while an island has none yet, until its problem counts as one that cannot go on.
+A generation may be a single program, where evaluations take long, and many a problem has random programs that fail."""
 SWEEP_ATTEMPTS = 2
 """Workers that may die in one round of a sweep before the island goes on without it."""
 
@@ -119,6 +122,8 @@ class Island:
         if self._attempt >= SWEEP_ATTEMPTS:
             self._cursor = SWEEP_OVER
         self._walk: Iterator[tuple[Any, Evaluation] | None] | None = None
+        self._failed = 0
+        """Programs that failed in a row, as long as the archive is empty."""
 
     def take(self, number: int, block: bytes) -> None:
         """Offer a batch of other islands' programs to the archive; none of them is evaluated here ever again.
@@ -157,7 +162,7 @@ class Island:
         if self._trace is not None:
             self._trace.begin()
         begun, begun_cpu = time.perf_counter(), _cpu_seconds()
-        self._deadline = begun + self._settings.generation_seconds
+        self._deadline, self._most = begun + self._settings.generation_seconds, most
         self._fresh = {}
         snapshot = self._snapshot
         self._restart_if_converged()
@@ -335,11 +340,20 @@ class Island:
             found = self._evaluate_others(genomes)
         else:
             found = self._evaluate_encoded(genomes, encoded)
+        self._give_up_if_all_failed()
+        return found
+
+    def _give_up_if_all_failed(self) -> None:
         tally = self._tally
         # Of programs that were made for something else nothing can be expected.
-        if tally.errors == tally.evaluations > 0 and not (self._archive.programs or self._is_inheriting):
-            raise ProblemError(f"every program of a generation failed; {tally.complaint}")
-        return found
+        if tally.errors < tally.evaluations or self._archive.programs or self._is_inheriting:
+            self._failed = 0
+            return
+        self._failed += tally.errors
+        is_last = self._most is not None and tally.evaluations >= self._most
+        are_all = self._failed == self._snapshot.counters.evaluations + tally.evaluations
+        if self._failed >= MOST_FAILED or (self._failed and are_all and is_last):
+            raise ProblemError(f"all of the first {self._failed} programs failed; {tally.complaint}")
 
     def _evaluate_others(self, genomes: list[Any]) -> tuple[list[Program], int]:
         """The same where some genomes cannot be encoded."""

@@ -27,7 +27,7 @@ from distevo.policies import select
 from distevo.program import Program
 from distevo.slots import Slots
 from distevo.speech import programs_in
-from distevo.topology import targets
+from distevo.topology import receivers, targets
 from distevo.work import IslandWork, Stage
 
 MAX_EARLY = 256
@@ -204,7 +204,7 @@ class Exchange:
         run = self._plan.runs.get(head.run)
         if run is None or run.first_grant != head.first_grant:
             return  # Of an earlier run of that name: what it evaluated, this one has not.
-        for index in range(len(self._places((head.run, head.task)))):
+        for index in self._skipping((head.run, head.task)):
             island = IslandId(head.run, head.task, index)
             slot = self._slots.of(island)
             if slot is not None and slot.is_ready:
@@ -222,7 +222,8 @@ class Exchange:
             if run is None:
                 continue
             head = Seen(run=announcement.run, task=announcement.task, first_grant=run.first_grant)
-            owners = dict.fromkeys(place.owner for place in self._places((head.run, head.task)))
+            places = self._places((head.run, head.task))
+            owners = dict.fromkeys(places[index].owner for index in self._skipping((head.run, head.task)))
             for owner in owners:
                 if owner == self._owner:
                     self.heard(head, announcement.keys)
@@ -237,6 +238,14 @@ class Exchange:
         return (places[head.source].owner, places[head.source].grant) == (sender, head.grant)
 
     # --- helpers ---------------------------------------------------------------------------------
+
+    def _skipping(self, task: tuple[str, str]) -> list[int]:
+        """The islands of a task that need not evaluate what others have: those that get immigrants. To any other, a
+        program that it skips is lost, and with it all that could have come of it."""
+        places = self._places(task)
+        if not places:
+            return []
+        return sorted(receivers(self._plan.runs[task[0]].migration, len(places), "/".join(task)))
 
     def _places(self, task: tuple[str, str]) -> list[IslandPlace]:
         entry = self._plan.open_task(*task)

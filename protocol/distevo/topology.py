@@ -46,6 +46,21 @@ def partners(settings: MigrationSettings, islands: int, rng_seed: str) -> tuple[
     return tuple(map(frozenset, found))
 
 
+@lru_cache(maxsize=256)
+def receivers(settings: MigrationSettings, islands: int, rng_seed: str) -> frozenset[int]:
+    """The islands to which some other sends. Errors as in `targets`."""
+    if settings.topology == "free_form":
+        # Looked through once: there may be a million of them.
+        edges = ((source, target) for source, target in settings.edges if max(source, target) < islands)
+        return frozenset(target for source, target in edges if source != target)
+    found: set[int] = set()
+    for island in range(islands):
+        found.update(targets(settings, island, islands, rng_seed))
+        if len(found) == islands:
+            break
+    return frozenset(found)
+
+
 def check(settings: MigrationSettings, islands: int) -> None:
     """Raises `ValueError`, saying what to do instead, for settings that no task with `islands` islands can have."""
     for what, name, names in (

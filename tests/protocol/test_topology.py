@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distevo.run import MigrationSettings
-from distevo.topology import NEXT_TARGETS, TOPOLOGIES, check, partners, targets
+from distevo.topology import NEXT_TARGETS, TOPOLOGIES, check, partners, receivers, targets
 
 SEED = "7/task-1"
 
@@ -92,6 +92,18 @@ def test_both_ends_of_an_edge_are_partners(topology: str, islands: int, edges: l
     for island in range(islands):
         to = targets(chosen, island, islands, SEED)
         assert len(found[island] & set(to)) >= min(len(to), NEXT_TARGETS)
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(sorted(TOPOLOGIES)), st.integers(1, 12), st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)))
+)
+def test_receivers_are_those_to_whom_some_other_sends(
+    topology: str, islands: int, edges: list[tuple[int, int]]
+) -> None:
+    chosen = MigrationSettings(topology=topology, edges=tuple(edges))
+    found = everyone(islands, topology=topology, edges=tuple(edges))
+    assert receivers(chosen, islands, SEED) == {target for to in found for target in to}
 
 
 def test_where_all_send_to_all_nobody_is_everybodys_partner() -> None:

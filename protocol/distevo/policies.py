@@ -1,4 +1,7 @@
-"""Selection and replacement policies: who emigrates, and which immigrants are taken; the names are pagmo's."""
+"""Selection and replacement policies: who emigrates, and which immigrants are taken.
+
+`select_best` and `fair_replace` are pagmo's; the others it does not have.
+"""
 
 from __future__ import annotations
 

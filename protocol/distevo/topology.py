@@ -1,4 +1,7 @@
-"""Topologies: to which islands of its task an island's emigrants go; the names are pagmo's."""
+"""Topologies: to which islands of its task an island's emigrants go.
+
+The words are pagmo's, but for `ring`: pagmo's leads both ways, as `bidirectional_ring` does here. It has no `random`.
+"""
 
 from __future__ import annotations
 

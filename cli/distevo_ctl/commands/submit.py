@@ -121,7 +121,8 @@ def _edges(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
 @click.option(
     "--topology",
     metavar="NAME",
-    help="Whom an island sends to: unconnected, ring, bidirectional_ring, fully_connected, random, free_form. [ring]",
+    help="Whom an island sends to: unconnected, ring (one way), bidirectional_ring, fully_connected, random, "
+    "free_form. [ring]",
 )
 @click.option("--edges", metavar="0-1,1-2", callback=_edges, help="For free_form: the edges, islands counted from 0.")
 @click.option(

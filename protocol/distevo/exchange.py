@@ -100,7 +100,10 @@ class Exchange:
             if edge in self._within:
                 self._count(edge, counts, now)
         settings = run.migration
-        if work.stage is not Stage.EVOLVING or work.state.generation % settings.interval:
+        is_due = work.stage is Stage.EVOLVING and work.state.generation % settings.interval == 0
+        # Others skip what it has evaluated to the end, so they have to be given what came of that.
+        is_last = work.stage is Stage.FINAL and not work.is_fit
+        if not (is_due or is_last):
             return
         to = targets(settings, work.id.island, islands, f"{work.id.run}/{work.id.task}")
         population = list(work.population()) if to else []

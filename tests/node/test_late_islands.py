@@ -21,8 +21,8 @@ def ring() -> tuple[World, IslandId, IslandId]:
     return world, source, target
 
 
-def end_others(world: World, but: IslandId) -> None:
-    for island in [island for island in world.running if island != but]:
+def end_others(world: World, *but: IslandId) -> None:
+    for island in [island for island in world.running if island not in but]:
         world.generation(island, evaluations=1000)
     world.pass_time(1)
 
@@ -42,7 +42,7 @@ def test_an_island_that_begins_late_has_the_last_of_what_its_neighbour_sent() ->
     for fitness in (0.1, 0.2, 0.3):
         world.generation(source, fitness=fitness)
     assert accepted(world, source, target) == (3, 0)
-    end_others(world, target)
+    end_others(world, source, target)
     world.generation(target)
     assert b"%s:3" % str(source).encode() in genomes(world, target)
     assert accepted(world, source, target)[1] == 1

@@ -27,6 +27,7 @@ from distevo import (
     result,
     run,
     sealed,
+    verifier,
 )
 from distevo.ledger import OUTDATED, Ledger
 from distevo.messages import HEADS, Code, Command
@@ -153,6 +154,7 @@ def test_other_numbers_are_the_code_s() -> None:
         (run.MAX_ISLANDS, "1 to {} edges that leave each island"),
         (run.MAX_ISLANDS, "| 1 to {} |"),
         (run.EXHAUSTED_RATIO, "`run.EXHAUSTED_RATIO` ({}) times"),
+        (verifier.MAX_ASKED, "(here {} of one member"),
         (policies.TOURNAMENT, "`policies.TOURNAMENT` ({}) draws"),
         (messages.MAX_TEXT_BYTES, "version of its problem of more than {} characters"),
         (messages.MAX_TEXT_BYTES, "why it was refused, in at most {} characters"),

@@ -56,6 +56,7 @@ STORED = [
     run.MigrationSettings,
     run.Run,
     run.RunSettings,
+    run.WarmStart,
     command.Command,
     member.Announcement,
     result.Result,

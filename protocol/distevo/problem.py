@@ -27,7 +27,8 @@ What the class may have, each a class method that returns task data by id, in th
 - `tasks(spec)`: the text behind `--tasks`, a named set say.
 - `tasks_from_file(data)`: the content of a JSON task file, of any form; without it that is task data by id itself. Of a
   folder it is a mapping: the content of each file by the file's name without its ending.
-- `tasks_from_csv(text, name)`: a CSV file's text, and the file's name without its ending.
+- `tasks_from_csv(text, name)`: the text of a `.csv` or `.tsv` file as it stands, and its name without the ending.
+  By what the columns are separated the text alone shows, not which of the two it was.
 
 An optional member that is None counts as absent, so an instance can say that its own task has nothing to
 verify: `self.verify = None`.

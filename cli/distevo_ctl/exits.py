@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     RUN_FAILED = 8
     STORE_UNAVAILABLE = 9
     ALREADY_RUNNING = 10
+    CANNOT_LISTEN = 11
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
     READER_GONE = 141  # 128 + SIGPIPE: what a command that does not catch it ends with
 
@@ -46,6 +47,7 @@ MEANINGS = {
     ExitCode.RUN_FAILED: "the run that was waited for failed or was cancelled",
     ExitCode.STORE_UNAVAILABLE: "the store is unavailable",
     ExitCode.ALREADY_RUNNING: "a daemon already runs on this state folder",
+    ExitCode.CANNOT_LISTEN: "cannot listen: the address is in use, or is not this machine's, or not yet",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.READER_GONE: "whoever read the output closed it early",
 }
@@ -187,6 +189,7 @@ def _code_of(error: BaseException) -> ExitCode:
     from distevod.paths import PathError
     from distevod.settings.error import SettingsError
     from distevod.state_lock import AlreadyRunning
+    from distevod.transport.errors import ListenError
 
     codes: dict[type, ExitCode] = {
         errors.DistevoError: ExitCode.REFUSED,
@@ -199,9 +202,13 @@ def _code_of(error: BaseException) -> ExitCode:
         errors.StoreUrlError: ExitCode.USAGE,
         errors.NotFound: ExitCode.NOT_FOUND,
         errors.BadName: ExitCode.REFUSED,
+        # Nobody can do anything about those but we.
+        errors.LocalProtocolError: ExitCode.INTERNAL_ERROR,
+        errors.RemoteProtocolError: ExitCode.INTERNAL_ERROR,
         SettingsError: ExitCode.USAGE,
         PathError: ExitCode.USAGE,
         AlreadyRunning: ExitCode.ALREADY_RUNNING,
+        ListenError: ExitCode.CANNOT_LISTEN,
     }
     return next((codes[kind] for kind in type(error).__mro__ if kind in codes), ExitCode.INTERNAL_ERROR)
 

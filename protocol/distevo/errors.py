@@ -130,6 +130,9 @@ class ClusterGone(ObjectError):
 
 
 _KINDS: list[tuple[type[Exception], str]] = [
+    # Bugs: of ours, or of a guard that should have caught what a peer did.
+    (LocalProtocolError, "internal_error"),
+    (RemoteProtocolError, "internal_error"),
     (CheckpointVersionError, "refused"),
     (ObjectVersionError, "refused"),
     (CheckpointError, "corrupt"),

@@ -22,8 +22,8 @@ ANNOUNCE_SECONDS = 60.0
 ANSWER_SECONDS = (1.0, 2.0, 4.0)
 """When, after it has announced itself, it looks for the plan that has it: nobody can send it that one."""
 REVOKED = (
-    "this platform's key was revoked, and others have its islands; `distevo-ctl revoke ID --undo` on another platform "
-    "takes it in again"
+    "this platform's key was revoked, and others have its islands; after `distevo-ctl revoke ID --undo` on another "
+    "platform it is taken in when it is started again"
 )
 
 

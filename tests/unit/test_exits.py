@@ -16,6 +16,7 @@ from distevo_ctl.exits import EXITS_HELP, MEANINGS, CliError, ExitCode, ExitCode
 from distevod.paths import PathError
 from distevod.settings import SettingsError
 from distevod.state_lock import AlreadyRunning, Holder
+from distevod.transport.errors import ListenError, TransportError
 
 COMMANDS = '''
 import click, sys, time
@@ -93,6 +94,8 @@ def ending(error: BaseException | int | None, *arguments: str, debug: str = "") 
         (errors.ProblemError("no"), 4, "refused"),
         (errors.DistevoError("no"), 4, "refused"),
         (errors.BadName("no"), 4, "refused"),
+        (TransportError("no"), 4, "refused"),
+        (ListenError("no"), 11, "cannot_listen"),
         (errors.CheckpointVersionError("no"), 4, "refused"),
         (errors.NotFound("no"), 5, "not_found"),
         (errors.CheckpointTruncated("no"), 6, "corrupt"),
@@ -105,6 +108,8 @@ def ending(error: BaseException | int | None, *arguments: str, debug: str = "") 
         (ValueError("no"), 1, "internal_error"),
         (OSError(5, "Input/output error"), 1, "internal_error"),
         (RecursionError(), 1, "internal_error"),
+        (errors.LocalProtocolError("no"), 1, "internal_error"),
+        (errors.RemoteProtocolError(1, "no"), 1, "internal_error"),
     ],
 )
 def test_every_error_has_its_code_in_text_and_json(error: BaseException, code: int, name: str) -> None:
@@ -183,7 +188,7 @@ def test_help_shows_the_whole_table() -> None:
 
 def test_the_table_is_whole() -> None:
     assert set(MEANINGS) == set(ExitCode)
-    assert [code.value for code in ExitCode][:11] == list(range(11))
+    assert [code.value for code in ExitCode][:12] == list(range(12))
     assert len(EXITS_HELP.splitlines()) == len(ExitCode) + 2
 
 

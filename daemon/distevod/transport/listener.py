@@ -14,7 +14,7 @@ import zmq
 
 from distevod.transport import in_flight, tcp
 from distevod.transport.arrivals import MAX_GREETING_BYTES, MAX_UNFINISHED_BYTES, Arrivals
-from distevod.transport.errors import TransportError, in_words
+from distevod.transport.errors import ListenError, in_words
 from distevod.transport.keys import KeyPair
 from distevod.transport.monitor import Monitor, handshake_failure
 from distevod.transport.options import LINGER_MS, listening
@@ -74,13 +74,13 @@ class Listener:
         self._reader = Reader(self._socket, self._take)
 
     def bind(self, address: str) -> str:
-        """Listen; returns the address with the port that was really taken. Raises TransportError if it cannot be."""
+        """Listen; returns the address with the port that was really taken. Raises ListenError if it cannot be."""
         # Only where it is meant: with IPv6 a plain address comes back in a form that no other machine can dial.
         self._socket.setsockopt(zmq.IPV6, int("*" in address or "[" in address))
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
-            raise TransportError(f"cannot listen at {address}: {in_words(error)}") from error
+            raise ListenError(f"cannot listen at {address}: {in_words(error)}") from error
         return self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     @property

@@ -38,7 +38,8 @@ Google Cloud Storage it also looks at the sign-in, the clock and the bucket's se
 
 Each line is ok, a warning, or failed, with what to do. The exit code is 0 if nothing failed, else that of the first
 failure: {int(ExitCode.USAGE)} ({MEANINGS[ExitCode.USAGE].partition(":")[0]}), {int(ExitCode.STORE_UNAVAILABLE)} (the \
-store), {int(ExitCode.NO_DAEMON)} (the daemon that runs does not answer), else {int(ExitCode.REFUSED)}.
+store), {int(ExitCode.NO_DAEMON)} (the daemon that runs does not answer), {int(ExitCode.NOT_FOUND)} (a file of \
+--problem or --tasks is not there), else {int(ExitCode.REFUSED)}.
 
 \b
   distevo-ctl doctor --store gs://bucket/prefix
@@ -119,13 +120,17 @@ def _state_folder(settings: Settings) -> Check:
     except OSError as error:
         return failed("state folder", f"{folder}: {error.strerror}", "give another with --state-dir")
     if (lacking := _lacking(folder)) is not None:
-        return failed("state folder", f"{folder}: {lacking}", "give another, on a local disk, with --state-dir")
+        what, hint = lacking
+        return failed("state folder", f"{folder}: {what}", hint)
     return disk("state folder", folder, f"{folder}{', made now' if is_new else ''}")
 
 
-def _lacking(folder: Path) -> str | None:
-    """What a daemon needs and cannot have there: a hard link, for its key, and beside it or where else it makes it, the
-    control socket."""
+ANOTHER = "give another, on a local disk, with --state-dir"
+
+
+def _lacking(folder: Path) -> tuple[str, str] | None:
+    """What a daemon needs and cannot have there, and what to do: a hard link, for its key, and beside it or where else
+    it makes it, the control socket."""
     import tempfile
 
     from distevod.paths import PathError, control_socket, make_private
@@ -136,19 +141,33 @@ def _lacking(folder: Path) -> str | None:
             file.touch()
             Path(tried, "link").hardlink_to(file)
     except OSError as error:
-        return f"no hard link can be made in it: {error.strerror}"
+        return f"no hard link can be made in it: {error.strerror}", ANOTHER
+    hint = ANOTHER
     try:
         path = control_socket(folder, os.environ).with_suffix(".try")
+        hint = _other_socket(path.parent, folder)
         make_private(path.parent)
         path.unlink(missing_ok=True)  # of a doctor that was killed
         with socket.socket(socket.AF_UNIX) as trial:
             trial.bind(str(path))
         path.unlink()
     except PathError as error:
-        return str(error)
+        return str(error), hint
     except OSError as error:
-        return f"no socket can be made in {path.parent}: {error.strerror}"
+        return f"no socket can be made in {path.parent}: {error.strerror}", hint
     return None
+
+
+def _other_socket(chosen: Path, folder: Path) -> str:
+    """How to have the control socket made in another folder than this, which depends on why it is this one."""
+    from distevod.paths import runtime_folder
+
+    if chosen == folder / "run":
+        return ANOTHER
+    if chosen != runtime_folder(os.environ, folder):
+        return "the socket goes there since a path in the state folder would be too long: give a shorter --state-dir"
+    variable = "RUNTIME_DIRECTORY" if os.environ.get("RUNTIME_DIRECTORY", "").startswith("/") else "XDG_RUNTIME_DIR"
+    return f"the socket goes there since {variable} says so: unset it, or let it name a folder of this user"
 
 
 def _daemon(settings: Settings) -> tuple[int, Check | None]:
@@ -225,7 +244,11 @@ def _listens(pid: int, port: int) -> bool:
         except OSError:  # Closed since; or the process is another user's, and none of its descriptors can be seen.
             continue
     for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+        try:
+            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        except OSError:  # A kernel without IPv6 has no table of it.
+            continue
+        for line in lines:
             fields = line.split()
             is_there = fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port
             if is_there and f"socket:[{fields[9]}]" in ours:

@@ -38,7 +38,7 @@ def store_checks(settings: Settings) -> Iterator[Check]:
     """All checks of the store; those that need an earlier one to succeed are left out after a failure."""
     url = settings.store
     if url.lower().startswith("gs://"):
-        yield from _bucket_checks(url)
+        yield from _bucket_checks(url, settings.kind)
     else:
         yield from _folder_checks(url)
 
@@ -63,7 +63,7 @@ def _age(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
-def _bucket_checks(url: str) -> Iterator[Check]:
+def _bucket_checks(url: str, kind: str) -> Iterator[Check]:
     from distevod.store.access import clock_ahead
     from distevod.store.sign_in import sign_in
 
@@ -84,6 +84,8 @@ def _bucket_checks(url: str) -> Iterator[Check]:
         ahead = clock_ahead(signed_in)
     except StoreUnavailable as error:
         hint = "see that this machine reaches it, or set HTTPS_PROXY"
+        if kind == "kaggle":
+            hint = "turn the notebook's Internet on (Settings)"  # Off by default, and nothing else helps.
         yield failed("network", str(error), hint, ExitCode.STORE_UNAVAILABLE)
         return
     if ahead is None:
@@ -289,17 +291,17 @@ def _harmful(bucket: Any) -> Iterator[Check]:
 def _public(bucket: Any) -> Iterator[Check]:
     from distevod.store.gcs import FAILURES
 
-    if bucket.iam_configuration.public_access_prevention == "enforced":
-        return
     prevent = f"gcloud storage buckets update gs://{bucket.name} --public-access-prevention"
     try:
-        policy = bucket.get_iam_policy(timeout=10, retry=None)
-    except FAILURES:  # Few may see it; the setting itself is then the only word.
+        if bucket.iam_configuration.public_access_prevention == "enforced":
+            return
+        bindings = bucket.get_iam_policy(timeout=10, retry=None).bindings
+        open_to = sorted({member for binding in bindings for member in binding["members"]} & PUBLIC)
+        roles = [str(binding.get("role")) for binding in bindings if PUBLIC & set(binding["members"])]
+    except (*FAILURES, OSError):  # Few may see it, or it has another shape; the setting itself is then the only word.
         yield warning("bucket", "public access is not ruled out: whoever may write there may have code run", prevent)
         return
-    open_to = sorted({member for binding in policy.bindings for member in binding["members"]} & PUBLIC)
     if open_to:
-        roles = [binding["role"] for binding in policy.bindings if PUBLIC & set(binding["members"])]
         what = f"the bucket is open to {' and '.join(open_to)} ({', '.join(roles)})"
         yield failed("bucket", what, prevent, ExitCode.STORE_UNAVAILABLE)
 

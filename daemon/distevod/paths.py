@@ -110,7 +110,9 @@ def make_private(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise PathError(f"{folder} is not a folder of this user: remove it, or set XDG_RUNTIME_DIR")
+            raise PathError(
+                f"{folder} is not a folder of this user: remove it, or let XDG_RUNTIME_DIR name a folder that is"
+            )
         if stat.S_IMODE(found.st_mode) & 0o077:
             folder.chmod(0o700)
     except OSError as error:

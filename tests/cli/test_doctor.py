@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 
 from distevo.errors import Conflict
-from distevo_ctl.doctor import _problems, _state_folder
+from distevo_ctl.doctor import _listens, _problems, _state_folder
 from distevo_ctl.doctor_store import SKEW_FAILURE, SWAPPED, store_checks, verbs
 from distevo_ctl.examination import FAILED, OK, WARNING
 from distevo_ctl.exits import ExitCode
@@ -159,6 +159,39 @@ def test_a_state_folder_without_links_or_sockets(monkeypatch: pytest.MonkeyPatch
     found = _state_folder(settings)
     assert (found.state, found.hint) == (FAILED, "give another, on a local disk, with --state-dir")
     assert "no hard link can be made in it: Operation not permitted" in found.text
+
+
+def test_where_no_socket_can_be_made_it_is_said_what_decides_where_it_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    for name in ("XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY"):  # the second goes first
+        monkeypatch.setenv(name, str(tmp_path))
+        hint = _state_folder(load_settings({"state_dir": tmp_path / "a"}, {})).hint
+        assert f"since {name} says so: unset it" in hint
+    monkeypatch.delenv("RUNTIME_DIRECTORY")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/nowhere")
+    deep = _state_folder(load_settings({"state_dir": tmp_path / ("a" * 90)}, {}))
+    assert "no socket can be made in /tmp/distevo-" in deep.text
+    assert deep.hint.endswith("give a shorter --state-dir")
+
+
+def test_a_kernel_without_ipv6_has_one_table_of_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+
+    def without_ipv6(path: Path, *how: Any) -> str:
+        if path.name == "tcp6":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return read(path, *how)
+
+    monkeypatch.setattr(Path, "read_text", without_ipv6)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert _listens(os.getpid(), port)
+    assert not _listens(os.getpid(), port)
 
 
 def test_the_first_failure_gives_the_exit_code(home: Home) -> None:
@@ -389,6 +422,23 @@ def test_an_answer_about_a_bucket_that_is_none_of_googles(emulated: Home, server
     assert failure.startswith(f"{FAILED}: the answer was none of Google Cloud Storage")
 
 
+@pytest.mark.parametrize("said", [{"iamConfiguration": []}, {"iamConfiguration": None}, {"iamConfiguration": "none"}])
+def test_settings_of_access_in_another_shape_rule_nothing_out(
+    emulated: Home, server: GoogleServer, said: dict[str, object]
+) -> None:
+    server.refuses("/b/bucket-x/iam", 403, "lacks storage.buckets.getIamPolicy")
+    server.answers["/b/bucket-x"] = 200, BUCKET | said
+    _, unknown = bucket_lines(emulated)
+    assert unknown.startswith(f"{WARNING}: public access is not ruled out")
+
+
+def test_a_bucket_that_is_open_in_a_role_that_is_not_told(emulated: Home, server: GoogleServer) -> None:
+    server.answers["/b/bucket-x"] = 200, BUCKET | {"iamConfiguration": {}}
+    server.answers["/b/bucket-x/iam"] = 200, {"bindings": [{"members": ["allUsers"]}]}
+    _, is_open = bucket_lines(emulated)
+    assert is_open.startswith(f"{FAILED}: the bucket is open to allUsers")
+
+
 def test_a_bucket_whose_settings_cannot_be_seen(emulated: Home, server: GoogleServer) -> None:
     server.refuses("/b/bucket-x", 403, "x does not have storage.buckets.get access to the Google Cloud Storage bucket.")
     ((line, hint),) = bucket_lines(emulated).items()
@@ -440,8 +490,10 @@ def test_a_server_that_is_away(home: Home) -> None:
     with refusing_port() as port:
         home.environ |= {EMULATOR_VARIABLE: f"http://127.0.0.1:{port}"}
         checks = examined(home, *GS, code=9)
-    assert checks["network"]["state"] == FAILED
-    assert "bucket" not in checks
+        assert (checks["network"]["state"], "HTTPS_PROXY" in checks["network"]["hint"]) == (FAILED, True)
+        assert "bucket" not in checks
+        checks = examined(home, *GS, "--kind", "kaggle", code=9)
+        assert checks["network"]["hint"] == "turn the notebook's Internet on (Settings)"
 
 
 def test_sign_in_that_fails(home: Home, server: GoogleServer) -> None:

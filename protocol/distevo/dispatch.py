@@ -198,7 +198,6 @@ class Dispatch:
         lag, node.lag = node.lag, 0.0
         return heartbeat(
             node.foreman,
-            node.slots,
             incarnation=node.table.incarnation,
             progress=node.handled,
             interval=node.settings.heartbeat_interval,

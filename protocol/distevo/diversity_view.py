@@ -75,12 +75,12 @@ def all_islands_view(node: Node) -> list[dict[str, Any]]:
 
 
 def _own(node: Node, works: Iterable[IslandWork]) -> list[dict[str, Any]]:
-    behind = node.slots.behind
+    waiting = node.foreman.waiting
 
     def view(work: IslandWork) -> dict[str, Any]:
         after = work.run.settings.restart_after if work.run is not None else 0
         known = island_view(work.state, work.population(), work.grant, work.stage is Stage.FINAL, after)
-        return known | {"is_waiting": work.id in behind, "owner": node.owner}
+        return known | {"is_waiting": work.id in waiting, "owner": node.owner}
 
     return [view(work) for work in works if work.snapshot is not None]
 

@@ -221,8 +221,6 @@ class Foreman:
         elif work.stage is Stage.FINAL and not work.is_fit and work.failure is None and not self._is_spent(work):
             work.step(Turn.EXTENDED)
             self._news.take_back(work.id)
-            self._live += 1
-            self._place(work)
 
     def _suspend(self, work: IslandWork) -> None:
         if work.stage is Stage.EVOLVING:
@@ -243,6 +241,11 @@ class Foreman:
     def queued(self) -> int:
         """Islands that are this platform's and not begun."""
         return len(self._queue)
+
+    @property
+    def waiting(self) -> set[IslandId]:
+        """Islands in hand whose turn has still to come: their worker ends another task first, or there is no place."""
+        return self._slots.behind | {island for island, work in self.islands.items() if self._may_resume(work)}
 
     def is_waiting(self, island: IslandId) -> bool:
         """Whether an island is this platform's, and its turn to evolve has still to come."""
@@ -275,7 +278,8 @@ class Foreman:
             self._level()
 
     def _resume(self) -> None:
-        """Go on, while there is room, with what was begun of a run that is paused no more: others had its places."""
+        """Go on, while there is room, with what was begun of a run that is paused no more, or has more to do: others
+        had its places."""
         for work in [work for work in self.islands.values() if self._may_resume(work)]:
             if self._live < self._room:
                 work.step(Turn.RESUMED)
@@ -412,7 +416,8 @@ class Foreman:
         is_over = work.is_fit or work.failure is not None or task in self._news.fits or self._is_spent(work)
         if is_over or plan.state is RunState.CANCELLED:
             self._end(work, now)
-        elif plan.state is RunState.PAUSED:
+        elif plan.state is RunState.PAUSED or self._live > self._room:
+            # Of one that was on its way to another and came back, others may have the place by now.
             work.step(Turn.PAUSED)
             self._live -= 1
         else:

@@ -43,7 +43,6 @@ from distevo.messages import (
 from distevo.news import FitTask, Report
 from distevo.program import Program, keyer
 from distevo.result import finite
-from distevo.slots import Slots
 from distevo.work import IslandWork, Stage, cut
 
 WIRE_LEVEL = 1
@@ -65,11 +64,11 @@ def member_of(owner: str) -> str:
 # --- what is said ---------------------------------------------------------------------------------
 
 
-def heartbeat(foreman: Foreman, slots: Slots, **fields: object) -> Heartbeat:
+def heartbeat(foreman: Foreman, **fields: object) -> Heartbeat:
     """A sign of life, with how far the islands in hand are."""
-    behind = slots.behind
+    waiting = foreman.waiting
     begun = [work for work in foreman.islands.values() if not work.is_fetching][:MAX_ISLANDS]
-    works = sorted(begun, key=lambda work: work.id in behind)
+    works = sorted(begun, key=lambda work: work.id in waiting)
     islands = [progress_of(work) for work in works]
     has_details = len(works) <= DETAILED_ISLANDS
     refused = list(foreman.refused.items())[:MAX_MEMBERS]
@@ -77,7 +76,7 @@ def heartbeat(foreman: Foreman, slots: Slots, **fields: object) -> Heartbeat:
     return Heartbeat(
         queued=foreman.queued,
         islands=islands if has_details else [msgspec.structs.replace(progress, best=[]) for progress in islands],
-        waiting=sum(work.id in behind for work in works),
+        waiting=sum(work.id in waiting for work in works),
         diversity=[_diversity_of(work) for work in works] if has_details else [],
         refuses={run: reason[:most] for run, reason in refused},
         **fields,  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ class Standing:
         self.queued: dict[str, int] = {}
         """By member, the islands that it owns and has not begun."""
         self.waiting: dict[str, set[IslandId]] = {}
-        """By member, of the islands that it named last those that wait for another task; other members only."""
+        """By member, of the islands that it named last those that wait their turn; other members only."""
         self.refusals: dict[str, dict[str, str]] = {}
         """By member, the runs that it cannot work on, and why."""
         self.lag: dict[str, float] = {}
@@ -131,7 +131,7 @@ class Standing:
         return (entry[1].evaluations, entry[1].duplicates, entry[1].seconds) if entry is not None else (0, 0, 0.0)
 
     def waits(self, island: IslandId) -> bool:
-        """Whether an island of another member waits there for another task."""
+        """Whether an island of another member waits there for its turn."""
         entry = self.islands.get(island)
         return entry is not None and island in self.waiting.get(entry[0], ())
 

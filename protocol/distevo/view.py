@@ -130,7 +130,7 @@ def _own(node: Node, coordinator: str | None, now: float) -> dict[str, Any]:
     planned = node.following.plan.members.get(settings.member)
     is_in = planned is not None and planned.boot == settings.boot
     state = "alive" if is_in else JOINING
-    waiting = len(node.slots.behind)
+    waiting = len(node.foreman.waiting)
     in_hand = sum(work.stage in {Stage.EVOLVING, Stage.SUSPENDED} for work in node.foreman.islands.values())
     return _member(settings.member, settings.kind, settings.boot, settings.workers, state, coordinator) | {
         "is_draining": planned is not None and is_in and planned.is_draining,
@@ -350,8 +350,8 @@ def task_view(node: Node, name: str, task: str) -> dict[str, Any]:
     progress = [node.standing.islands[island][1] for island in islands if island in node.standing.islands]
     in_hand = {work.id for work in works} | (node.standing.islands.keys() & islands)
     is_worked_on = bool(works or progress) and entry.is_open_in(node.following.plan.runs[name].state)
-    behind = node.slots.behind
-    has_turn = is_worked_on and not all(island in behind or node.standing.waits(island) for island in in_hand)
+    waiting = node.foreman.waiting
+    has_turn = is_worked_on and not all(island in waiting or node.standing.waits(island) for island in in_hand)
     best = node.exchange.merging.best((name, task)) if is_worked_on else None
     fitness = max((p.best for p in progress if p.best), default=None) if is_worked_on else None
     return planned_task(task, entry) | {

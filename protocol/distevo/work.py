@@ -42,8 +42,8 @@ class Turn(StrEnum):
     RESTORED = "restored"
     REPORTED = "a generation is reported"
     ENDED = "nothing is left to evolve"
-    PAUSED = "its run is paused"
-    RESUMED = "its run is resumed"
+    PAUSED = "its run is paused, or it has no place"
+    RESUMED = "its run goes on, and it has a place"
     EXTENDED = "its budget is raised"
     MOVED = "the plan gives it to another"
     RETURNED = "the plan gives it back"
@@ -74,7 +74,7 @@ ISLAND_TABLE = Table(
         (Stage.SUSPENDED, Turn.MOVED): (Stage.PARTING, "as from evolving"),
         (Stage.SUSPENDED, Turn.CLOSED): (Stage.GONE, "forget it"),
         (Stage.FINAL, Turn.REPORTED): (Stage.FINAL, "ignore it: it was on its way"),
-        (Stage.FINAL, Turn.EXTENDED): (Stage.EVOLVING, "put it into a slot; take back what was told"),
+        (Stage.FINAL, Turn.EXTENDED): (Stage.SUSPENDED, "take back what was told; wait for a place"),
         (Stage.FINAL, Turn.MOVED): (Stage.PARTING, "as from evolving"),
         (Stage.FINAL, Turn.CLOSED): (Stage.GONE, "forget it"),
         (Stage.PARTING, Turn.REPORTED): (Stage.PARTING, "ignore it: it was on its way"),

@@ -249,7 +249,7 @@ def test_checkpoints_of_a_run_whose_object_is_damaged_stay_until_it_goes_on() ->
 def test_a_platform_that_can_work_on_none_of_many_runs_says_so_in_one_heartbeat() -> None:
     world = World(workers=1)
     world.node.foreman.refused |= {f"run-{number}": "it needs another version. " * 40 for number in range(3000)}
-    told = heartbeat(world.node.foreman, world.node.slots, incarnation=0, progress=1, interval=10.0)
+    told = heartbeat(world.node.foreman, incarnation=0, progress=1, interval=10.0)
     assert len(told.refuses) == 3000
     assert all(told.refuses.values())
     assert decode(encode(told)) == (told, b"")

@@ -130,7 +130,7 @@ def test_what_waits_for_another_task_on_its_worker_is_shown_so_here_and_elsewher
     world.submit(tasks=3)
     assert [island["is_waiting"] for island in all_islands_view(world.node)] == [False, True]
     assert [task_view(world.node, "r", task)["state"] for task in ("t0", "t1", "t2")] == ["working", "open", "open"]
-    told = heartbeat(world.node.foreman, world.node.slots, incarnation=0, progress=1, interval=10.0)
+    told = heartbeat(world.node.foreman, incarnation=0, progress=1, interval=10.0)
     standing = Standing()
     standing.heard("m", "b0", told, 0.0)
     assert [standing.waits(island) for island in sorted(world.running)] == [False, True]

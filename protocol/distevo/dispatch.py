@@ -23,6 +23,7 @@ from distevo.messages import (
     Head,
     Heartbeat,
     Hello,
+    IslandRef,
     Migrants,
     MigrantsAck,
     PopulationKind,
@@ -137,7 +138,7 @@ class Dispatch:
         plan = self._node.following.plan
         for start in range(0, len(islands), MAX_ISLANDS):
             empty = [
-                (*island, plan.runs[island.run].tasks[island.task].islands[island.island].grant)
+                IslandRef(*island, plan.runs[island.run].tasks[island.task].islands[island.island].grant)
                 for island in islands[start : start + MAX_ISLANDS]
             ]
             self.send_owner(owner, PopulationState(kind=PopulationKind.HAND_OVER, empty=empty), b"")

@@ -239,8 +239,8 @@ class Hearing:
         if head.kind is PopulationKind.HAND_OVER:
             for snapshot in states_in(payload, partial(node.foreman.may_be_handed_over, owner)):
                 node.foreman.handed_over(owner, snapshot, now)
-            for run, task, island, grant in head.empty:
-                node.foreman.not_begun(owner, IslandId(run, task, island), grant, now)
+            for ref in head.empty:
+                node.foreman.not_begun(owner, IslandId(ref.run, ref.task, ref.island), ref.grant, now)
         elif node.term is not None:
             is_told_by = partial(node.term.closing.ends.is_told_by, owner)
             node.term.report(owner, report_in(head, payload, is_told_by), now)

@@ -41,8 +41,6 @@ Text = Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 Bits = Annotated[float, Meta(ge=0, le=64)]
-IslandRef = tuple[Id, Task, Count, Count]
-"""(run, task, island, grant)."""
 
 
 class Command(IntEnum):
@@ -90,7 +88,8 @@ class Code(IntEnum):
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=False, omit_defaults=True, kw_only=True):
-    """What all heads share. Unknown fields are ignored, so that later versions may add some."""
+    """What all heads share. Unknown fields are ignored, so that later versions may add some; so are further elements
+    of structures that are written as arrays, which a tuple would refuse."""
 
     command: ClassVar[Command]
 
@@ -261,6 +260,42 @@ class PopulationKind(IntEnum):
     """From a former owner to the island's new owner."""
 
 
+class IslandRef(msgspec.Struct, frozen=True, array_like=True):
+    """An island under a grant."""
+
+    run: Id
+    task: Task
+    island: Count
+    grant: Count
+
+
+class IslandFailure(msgspec.Struct, frozen=True, array_like=True):
+    """An island where the problem's code cannot go on."""
+
+    run: Id
+    task: Task
+    island: Count
+    grant: Count
+    error: Text
+
+
+class TaskWarning(msgspec.Struct, frozen=True, array_like=True):
+    """The first complaint about the problem's code that a task brought."""
+
+    run: Id
+    task: Task
+    warning: Text
+
+
+class IslandRung(msgspec.Struct, frozen=True, array_like=True):
+    """An island that was evolved where it is up to a later rung than its task's."""
+
+    run: Id
+    task: Task
+    island: Count
+    rung: Count
+
+
 class PopulationState(Head, frozen=True, kw_only=True):
     """Whole states of islands, repeated until the plan shows that they arrived. Payload: a checkpoint of them."""
 
@@ -269,12 +304,10 @@ class PopulationState(Head, frozen=True, kw_only=True):
     kind: PopulationKind
     empty: Annotated[list[IslandRef], Meta(max_length=MAX_ISLANDS)] = []
     """Islands that are over and never had a generation."""
-    failures: Annotated[list[tuple[Id, Task, Count, Count, Text]], Meta(max_length=MAX_ISLANDS)] = []
-    """(run, task, island, grant, error) of islands where the problem's code cannot go on: their tasks fail."""
-    warnings: Annotated[list[tuple[Id, Task, Text]], Meta(max_length=MAX_ISLANDS)] = []
-    """(run, task, first complaint about the problem's code)."""
-    rungs: Annotated[list[tuple[Id, Task, Count, Count]], Meta(max_length=MAX_ISLANDS)] = []
-    """(run, task, island, rung) of islands that were evolved where they are up to a later rung than their task's."""
+    failures: Annotated[list[IslandFailure], Meta(max_length=MAX_ISLANDS)] = []
+    """Their tasks fail."""
+    warnings: Annotated[list[TaskWarning], Meta(max_length=MAX_ISLANDS)] = []
+    rungs: Annotated[list[IslandRung], Meta(max_length=MAX_ISLANDS)] = []
 
 
 class Fit(Head, frozen=True, kw_only=True):

@@ -35,10 +35,14 @@ from distevo.messages import (
     Fit,
     Heartbeat,
     IslandDiversity,
+    IslandFailure,
     IslandProgress,
+    IslandRef,
+    IslandRung,
     PlanHint,
     PopulationKind,
     PopulationState,
+    TaskWarning,
 )
 from distevo.news import FitTask, Report
 from distevo.program import Program, keyer
@@ -128,10 +132,12 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     """POPULATION to the coordinator, in as many messages as it takes."""
     head = PopulationState(
         kind=PopulationKind.FINAL,
-        empty=[(island.run, island.task, island.island, grant) for island, grant in report.empty],
-        failures=[(*island, grant, error[:MAX_TEXT_BYTES]) for island, (grant, error) in report.failures.items()],
-        warnings=[(run, task, warning[:MAX_TEXT_BYTES]) for (run, task), warning in report.warnings.items()],
-        rungs=[(*island, rung) for island, rung in report.rungs.items()],
+        empty=[IslandRef(*island, grant) for island, grant in report.empty],
+        failures=[
+            IslandFailure(*island, grant, error[:MAX_TEXT_BYTES]) for island, (grant, error) in report.failures.items()
+        ],
+        warnings=[TaskWarning(*task, warning[:MAX_TEXT_BYTES]) for task, warning in report.warnings.items()],
+        rungs=[IslandRung(*island, rung) for island, rung in report.rungs.items()],
     )
     messages: list[tuple[PopulationState, bytes]] = []
     bare = msgspec.structs.replace(head, empty=[], failures=[])
@@ -208,10 +214,10 @@ def report_in(head: PopulationState, payload: bytes, is_its: Callable[[Claim], b
     """What a member reports. Raises RemoteProtocolError."""
     return Report(
         finals=states_in(payload, is_its),
-        empty=[(IslandId(run, task, island), grant) for run, task, island, grant in head.empty],
-        failures={IslandId(run, task, island): (grant, error) for run, task, island, grant, error in head.failures},
-        warnings={(run, task): warning for run, task, warning in head.warnings},
-        rungs={IslandId(run, task, island): rung for run, task, island, rung in head.rungs},
+        empty=[(IslandId(ref.run, ref.task, ref.island), ref.grant) for ref in head.empty],
+        failures={IslandId(told.run, told.task, told.island): (told.grant, told.error) for told in head.failures},
+        warnings={(told.run, told.task): told.warning for told in head.warnings},
+        rungs={IslandId(told.run, told.task, told.island): told.rung for told in head.rungs},
     )
 
 

@@ -14,7 +14,7 @@ from distevo.command import Verb
 from distevo.desk import ANSWER_SECONDS
 from distevo.events import IslandFailed, IslandId, IslandReported, Outcome, ResultUnencodable, Verified
 from distevo.instructions import CreateObject, ReadObject, StoreInstruction
-from distevo.messages import Heartbeat, IslandProgress, PopulationKind, PopulationState
+from distevo.messages import Heartbeat, IslandProgress, PopulationKind, PopulationState, TaskWarning
 from distevo.names import PLANS, RESULTS, checkpoint_name
 from distevo.news import Report
 from distevo.plan import RunPlan, RunState, TaskPlan, TaskState
@@ -585,7 +585,7 @@ def test_a_cancelled_run_that_goes_on_where_it_is_is_running() -> None:
 def test_only_owners_of_a_task_complain_about_it_and_only_states_of_its_problem_count() -> None:
     world, mine, theirs, grant = shared_task()
     world.join("o")
-    warned = PopulationState(kind=PopulationKind.FINAL, warnings=[(*mine[:2], "a lie")])
+    warned = PopulationState(kind=PopulationKind.FINAL, warnings=[TaskWarning(*mine[:2], "a lie")])
     world.hear("o", warned)
     state = msgspec.structs.replace(world.running[mine].snapshot, island=theirs.island, grant=grant, generation=7)
     spent = Counters(evaluations=1000)
@@ -597,7 +597,7 @@ def test_only_owners_of_a_task_complain_about_it_and_only_states_of_its_problem_
     assert end is None or (end.warning, end.finals) == (None, {})
     world.generation(mine, evaluations=1000)
     world.hear("o", warned)
-    world.hear("n", msgspec.structs.replace(warned, warnings=[(*mine[:2], "true")]))
+    world.hear("n", msgspec.structs.replace(warned, warnings=[TaskWarning(*mine[:2], "true")]))
     end = world.node.term.closing.ends.by_task[mine[:2]]
     assert (end.warning, list(end.finals)) == ("true", [mine.island])
 

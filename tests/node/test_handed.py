@@ -12,7 +12,7 @@ from distevo.checkpoint import Checkpoint, Counters, IslandSnapshot, encode_chec
 from distevo.codec import decode, encode
 from distevo.command import Verb
 from distevo.events import IslandId
-from distevo.messages import MAX_COUNT, MAX_SECONDS, Heartbeat, PopulationKind, PopulationState
+from distevo.messages import MAX_COUNT, MAX_SECONDS, Heartbeat, IslandRef, PopulationKind, PopulationState
 from distevo.names import checkpoint_name
 from distevo.plan import IslandPlace
 from distevo.program import Program
@@ -141,7 +141,7 @@ def give(world: World, island: IslandId, owner: str) -> None:
 
 
 def not_begun(world: World, island: IslandId, member: str) -> None:
-    head = PopulationState(kind=PopulationKind.HAND_OVER, empty=[(*island, place(world, island).grant)])
+    head = PopulationState(kind=PopulationKind.HAND_OVER, empty=[IslandRef(*island, place(world, island).grant)])
     world.hear(member, head)
 
 
@@ -206,7 +206,7 @@ def test_a_state_under_our_own_grant_is_no_beginning() -> None:
 def test_who_said_long_ago_that_it_had_nothing_may_have_something_by_now() -> None:
     world, island = waiting("z-c0")
     grant = place(world, island).grant
-    head = PopulationState(kind=PopulationKind.HAND_OVER, empty=[(*island, grant - 2)])
+    head = PopulationState(kind=PopulationKind.HAND_OVER, empty=[IslandRef(*island, grant - 2)])
     world.hear("z", head)
     saved(world, handed(world, island, grant=grant - 1, generation=40), "z")
     assert begun(world, island).generation == 40

@@ -215,6 +215,22 @@ def test_the_heads_above_are_sound_but_for_what_was_spoilt() -> None:
     decode(frame_of(Command.HEARTBEAT, BEAT + b',"islands":[["r","t",0,0,0,0,0,0,true,[]]],"suspects":{"a":1}}'))
 
 
+@pytest.mark.parametrize(
+    ("command", "head"),
+    [
+        (Command.HEARTBEAT, BEAT + b',"islands":[["r","t",0,0,0,0,0,0,true,[]%b]]}'),
+        (Command.HEARTBEAT, BEAT + b',"diversity":[[1,0,0,false%b]]}'),
+        (Command.HEARTBEAT, BEAT + b',"wishes":[["r","t",1,""%b]]}'),
+        (Command.POPULATION, b'{"kind":1,"empty":[["r","t",0,1%b]]}'),
+        (Command.POPULATION, b'{"kind":1,"failures":[["r","t",0,1,"x"%b]]}'),
+        (Command.POPULATION, b'{"kind":1,"warnings":[["r","t","x"%b]]}'),
+        (Command.POPULATION, b'{"kind":1,"rungs":[["r","t",0,1%b]]}'),
+    ],
+)
+def test_what_a_later_version_adds_to_a_structure_is_ignored(command: Command, head: bytes) -> None:
+    assert decode(frame_of(command, head % b',"later",[1]')) == decode(frame_of(command, head % b""))
+
+
 def test_of_two_fields_of_one_name_the_last_counts() -> None:
     """Only the sender can be misled by it: nobody else looks at the head of a message."""
     head, _ = decode(frame_of(head=b'{"reason":"first","reason":"last"}'))

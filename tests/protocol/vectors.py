@@ -41,7 +41,9 @@ from distevo.messages import (
     Heartbeat,
     Hello,
     IslandDiversity,
+    IslandFailure,
     IslandProgress,
+    IslandRef,
     Migrants,
     MigrantsAck,
     PlanHint,
@@ -49,6 +51,7 @@ from distevo.messages import (
     PopulationState,
     PreVote,
     Seen,
+    TaskWarning,
     Welcome,
     Wish,
 )
@@ -289,9 +292,9 @@ MESSAGES: dict[str, tuple[Head, bytes]] = {
     "population, final": (
         PopulationState(
             kind=PopulationKind.FINAL,
-            empty=[("run-1", "00d62c1b", 3, 5)],
-            failures=[("run-1", "bad", 0, 4, "evaluate raised KeyError")],
-            warnings=[("run-1", "007bbfb7", "behaviour is no bytes")],
+            empty=[IslandRef("run-1", "00d62c1b", 3, 5)],
+            failures=[IslandFailure("run-1", "bad", 0, 4, "evaluate raised KeyError")],
+            warnings=[TaskWarning("run-1", "007bbfb7", "behaviour is no bytes")],
         ),
         CHECKPOINT_BYTES,
     ),

@@ -174,10 +174,13 @@ class Closing:
             return False
         end.is_looking = True
 
-        def read(found: list[IslandSnapshot], _refusal: str, now: float) -> None:
+        def read(found: list[IslandSnapshot], refusal: str, now: float) -> None:
             if not self.ends.has(end) or not end.is_looking:
                 return  # Another member decides by now, or it was waited for long enough.
             end.is_looking = False
+            if refusal:
+                # It stays in the store, for a newer distevo to read; the result is made without it.
+                self._outbox.log("error", "a task fails without what was saved", task=end.task, reason=refusal)
             run = self._ledger.plan.runs[end.run.name]
             since = run.first_grant_of(end.task)
             for island, place in lacking.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from distevo.errors import ObjectError, RemoteProtocolError
+from distevo.errors import ObjectError, ObjectVersionError, RemoteProtocolError
 from distevo.events import IslandId, Verified
 from distevo.lease import InForce
 from distevo.listener import Delivery
@@ -211,7 +211,8 @@ class Hearing:
             try:
                 outline = outline_of(payload)
             except ObjectError as error:
-                raise RemoteProtocolError(Code.MALFORMED, f"PLAN: {error}") from error
+                code = Code.VERSION if isinstance(error, ObjectVersionError) else Code.MALFORMED
+                raise RemoteProtocolError(code, f"PLAN: {error}") from error
             epoch, record = outline.plan.epoch, node.lease.record
             if epoch == head.epoch and record is not None and epoch == record.epoch:
                 following.told(InForce(head.name, epoch, outline), now)

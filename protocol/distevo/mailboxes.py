@@ -16,7 +16,7 @@ import msgspec
 from distevo.alarms import Alarms, Clock
 from distevo.box import decode_box
 from distevo.codec import decode_inner
-from distevo.errors import ObjectError, RemoteProtocolError
+from distevo.errors import ObjectError, ObjectVersionError, RemoteProtocolError
 from distevo.events import Outcome, StoreAnswer
 from distevo.mail import MAIL_KEEP_SECONDS
 from distevo.messages import Command, Head
@@ -152,7 +152,7 @@ class Mailboxes:
         try:
             letters = decode_box(member, box.boot, number, data)
         except ObjectError as error:
-            self._counts["mail_damaged"] += 1
+            self._counts["mail_newer" if isinstance(error, ObjectVersionError) else "mail_damaged"] += 1
             self._outbox.log("warning", "a box of mail is skipped", member=member, number=number, reason=str(error))
             return
         self._counts["boxes_read"] += 1

@@ -69,7 +69,7 @@ class Code(IntEnum):
     """Magic, lengths, JSON, types or payload are not what the grammar allows."""
     TOO_LARGE = 2
     VERSION = 3
-    """No protocol version in common."""
+    """No protocol version in common, or a payload of a later format."""
     CLUSTER = 4
     """The sender belongs to another cluster."""
     DENIED = 5

@@ -205,14 +205,14 @@ class Router:
 
     def refuse(self, delivery: Delivery, code: int, reason: str, now: float) -> None:
         """A message that came cannot be used, as only its reader could see: tell its sender. Over a link of its own it
-        is a fault like any other, of which only so many are answered."""
+        is a fault like any other, of which only so many are answered; what a newer distevo has written is none."""
         self._now = now
         sender, head = delivery.sender, delivery.head
         link = self._open.get(sender)
-        if delivery.path.kind is PathKind.DIRECT and link is not None:
+        if delivery.path.kind is PathKind.DIRECT and link is not None and code != Code.VERSION:
             self._links.unreadable(link, head, (Code(code), reason), now)
         else:
-            self._counts["malformed"] += 1
+            self._counts["newer" if code == Code.VERSION else "malformed"] += 1
             self.send(sender, ErrorReport(code=code, reason=reason[:MAX_TEXT_BYTES], about=head.command), b"", now)
 
     def relay(self, member: str) -> str | None:

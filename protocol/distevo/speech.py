@@ -18,7 +18,14 @@ from distevo.checkpoint import (
 )
 from distevo.codec import MAX_PROGRAM_BYTES, MAX_STATES_BYTES, MAX_STATES_PROGRAMS, MAX_TOLD_PROGRAMS
 from distevo.diversity import diversity_of
-from distevo.errors import BlockError, BlockTooLarge, CheckpointError, CheckpointTooLarge, RemoteProtocolError
+from distevo.errors import (
+    BlockError,
+    BlockTooLarge,
+    CheckpointError,
+    CheckpointTooLarge,
+    CheckpointVersionError,
+    RemoteProtocolError,
+)
 from distevo.events import IslandId, TaskId, Verified
 from distevo.foreman import Foreman
 from distevo.lease import InForce
@@ -199,6 +206,12 @@ def _states(snapshots: Iterable[IslandSnapshot], member: str, boot: str) -> byte
 # --- what is heard --------------------------------------------------------------------------------
 
 
+def _code_of(error: CheckpointError) -> Code:
+    if isinstance(error, CheckpointVersionError):
+        return Code.VERSION
+    return Code.TOO_LARGE if isinstance(error, CheckpointTooLarge) else Code.MALFORMED
+
+
 def states_in(payload: bytes, is_its: Callable[[Claim], bool]) -> list[IslandSnapshot]:
     """The states that a POPULATION brings, as far as they are its sender's to bring. Raises RemoteProtocolError."""
     if not payload:
@@ -206,8 +219,7 @@ def states_in(payload: bytes, is_its: Callable[[Claim], bool]) -> list[IslandSna
     try:
         return decode_wanted(payload, is_its, MAX_STATES_BYTES, MAX_STATES_PROGRAMS)
     except CheckpointError as error:
-        code = Code.TOO_LARGE if isinstance(error, CheckpointTooLarge) else Code.MALFORMED
-        raise RemoteProtocolError(code, f"POPULATION: {error}") from error
+        raise RemoteProtocolError(_code_of(error), f"POPULATION: {error}") from error
 
 
 def report_in(head: PopulationState, payload: bytes, is_its: Callable[[Claim], bool]) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -470,6 +471,21 @@ def test_a_damaged_box_is_skipped_loudly() -> None:
     assert [log.fields["number"] for log in net.members[A].logs if "skipped" in log.message] == [2, 4]
     assert net.members[A].counts["mail_damaged"] == 2
     assert len(net.members[A].signs) == 3
+
+
+def test_a_box_of_a_later_format_is_skipped_and_not_damaged() -> None:
+    net = cut_off()
+    net.run(20)
+    for number in (1, 2):
+        put_box(net, number, bye(str(number)))
+    name = mail_name(B, boot_of(B), 1)
+    prefix = net.store[name][:8] + b"\x00\x02" + net.store[name][10:18]
+    body = net.store[name][34:]
+    net.store[name] = prefix + blake3(prefix).update(body).digest(length=16) + body
+    net.run(INTERVAL)
+    assert net.members[A].heads() == [(B, bye("2"))]
+    assert (net.members[A].counts["mail_newer"], net.members[A].counts["mail_damaged"]) == (1, 0)
+    assert ["upgrade" in log.fields["reason"] for log in net.members[A].logs if "skipped" in log.message] == [True]
 
 
 def test_a_frame_that_is_no_message_or_not_for_mail_is_skipped() -> None:

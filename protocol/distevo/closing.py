@@ -9,6 +9,7 @@ import msgspec
 from distevo.checkpoint import Checkpoint, IslandSnapshot, decode_checkpoint, restore
 from distevo.errors import CheckpointError, ObjectError
 from distevo.events import IslandId, ResultEncoded, ResultUnencodable, StoreAnswer, TaskId, Verified
+from distevo.given_away import Elsewhere, GivenAway
 from distevo.ledger import Ledger
 from distevo.library import TakeSnapshots
 from distevo.names import RESULTS, epoch_in, fold, result_name, run_results
@@ -53,6 +54,7 @@ class Closing:
         merge: Merge,
         saved: Saved,
         counted: Callable[[IslandId], tuple[int, int, float]],
+        elsewhere: Elsewhere,
         changed: Callable[[], None],
         promoted: Callable[[TaskId], None],
     ) -> None:
@@ -65,6 +67,7 @@ class Closing:
         self._verify, self._withdraw, self._merge, self._saved = verify, withdraw, merge, saved
         self._counted, self._changed, self._promoted = counted, changed, promoted
         self.ends = TaskEnds(ledger)
+        self.given_away = GivenAway(ledger, outbox, elsewhere, publish)
         self._entering: set[str] = set()
         """Results on their way into force: the plan that is being written may name one that the ledger has dropped."""
         self.is_open = False
@@ -81,7 +84,7 @@ class Closing:
 
     def report(self, owner: str, report: Report, now: float) -> bool:
         """Islands of `owner` rest; whether any of that counts."""
-        concerned = self.ends.report(owner, report)
+        concerned = self.ends.report(owner, report, self.given_away.give)
         for end in concerned:
             self._consider(end, now)
         return bool(concerned)
@@ -132,6 +135,7 @@ class Closing:
     def drop(self, run: str) -> None:
         """A run is gone."""
         self.ends.forget_unbegun(run)
+        self.given_away.forget_run(run)
         for end in self.ends.of_run(run):
             self.ends.remove(end)
             self._withdraw(end.id)
@@ -369,6 +373,7 @@ class Closing:
 
     def _entered(self, end: TaskEnd, run: RunPlan, name: str) -> None:
         """The plan in hand says what came of a task, whose result has this name."""
+        self.given_away.forget_task(end.id)
         if run.budget != end.budget and run.state is not RunState.CANCELLED:
             # Extended while its guess was looked at, or its result written.
             self._ledger.reopen(end.run.name, run.budget)

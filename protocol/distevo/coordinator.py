@@ -93,6 +93,7 @@ class Coordinator:
             merge,
             saved,
             standing.counted,
+            self._elsewhere,
             self._change,
             standing.begins_again,
         )
@@ -332,6 +333,13 @@ class Coordinator:
             self.ledger.assign(island, "")
         return bool(lost)
 
+    def _elsewhere(self, island: IslandId, owner: str) -> str | None:
+        """Who takes an island that this owner cannot go on with, as all else stands."""
+        hosts = [host for host in self._hosts() if host.owner != owner]
+        islands = self._open_islands({host.owner for host in hosts}, self._draining())
+        others = [known for known in islands if known.owner != owner]
+        return place(hosts, [*others, OpenIsland(island, "", None, is_begun=True)]).get(island)
+
     def _hosts(self) -> list[Host]:
         return hosts_of(self.ledger.hosts(), self._weigher, self._threshold, self._refusals)
 
@@ -384,11 +392,13 @@ class Coordinator:
                     has_to_move = at.owner in draining and not self.closing.ends.is_ending(island[:2])
                     if not is_idle and (not is_final or has_to_move):
                         # Of one that lost its owner nobody can say that it was not begun.
-                        is_begun = island in self._standing.islands or (at.grant > 0 and at.owner not in living)
+                        stays = island in self.closing.given_away
+                        is_begun = stays or island in self._standing.islands
+                        is_begun = is_begun or (at.grant > 0 and at.owner not in living)
                         seconds = self._seconds_left(run, island, forecast, costs.get(name))
                         # What is paused keeps no worker: where it lies, there is room for others.
                         is_resting = is_final or run.state is RunState.PAUSED
-                        islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting))
+                        islands.append(OpenIsland(island, at.owner, seconds, is_begun, is_resting, stays))
         return islands
 
     def _seconds_left(self, run: RunPlan, island: IslandId, forecast: Forecast, cost: float | None) -> float | None:

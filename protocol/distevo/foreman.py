@@ -561,7 +561,7 @@ class Foreman:
 
     def _conclude(self, work: IslandWork, now: float) -> None:
         if work.failure is not None:
-            self._news.failed(work.id, work.grant, work.failure)
+            self._news.failed(work.id, work.grant, work.failure, is_by_deaths=work.is_by_deaths)
         self._resting.conclude(work, self._plan.runs[work.id.run], now)
 
     def missing(self, event: ProblemMissing) -> None:
@@ -587,13 +587,14 @@ class Foreman:
             text = text_of(event.culprit)[:80]
             self._news.warn(work.id[:2], f"a worker died ({event.cause.value}) while it evaluated {text!r}")
         if work.deaths >= MAX_BLAMELESS_DEATHS:
+            work.is_by_deaths = True
             self.failed(
                 work.id,
                 f"{work.deaths} workers died ({event.cause.value}) in generation "
                 f"{work.state.generation + 1} of island {work.id.island} outside `evaluate`",
                 now,
             )
-            return "its task is given up"
+            return "the island is given up here"
         return verdict
 
     # --- migration -------------------------------------------------------------------------------

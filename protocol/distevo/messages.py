@@ -306,6 +306,8 @@ class PopulationState(Head, frozen=True, kw_only=True):
     """Islands that are over and never had a generation."""
     failures: Annotated[list[IslandFailure], Meta(max_length=MAX_ISLANDS)] = []
     """Their tasks fail."""
+    deaths: Annotated[list[IslandRef], Meta(max_length=MAX_ISLANDS)] = []
+    """Those of `failures` that are workers which died: another platform may be able to go on."""
     warnings: Annotated[list[TaskWarning], Meta(max_length=MAX_ISLANDS)] = []
     rungs: Annotated[list[IslandRung], Meta(max_length=MAX_ISLANDS)] = []
 

@@ -42,6 +42,8 @@ class Report(msgspec.Struct):
     """(island, grant) of those that are over and never had a generation."""
     failures: dict[IslandId, tuple[int, str]] = {}
     """(grant, error) of islands where the problem's code cannot go on."""
+    deaths: set[IslandId] = set()
+    """Those of `failures` that are workers which died, and no program to blame."""
     warnings: dict[TaskId, str] = {}
     rungs: dict[IslandId, int] = {}
     """Of `finals`, the rung up to which each was evolved where it is, if it is not the first."""
@@ -57,6 +59,7 @@ class News:
         """Grants and states in which islands were told to rest."""
         self._rungs: dict[IslandId, int] = {}
         self._failures: dict[IslandId, tuple[int, str]] = {}
+        self._deaths: set[IslandId] = set()
         self._warnings: dict[TaskId, str] = {}
         self._plan = Plan(epoch=0, version=0)
         self._repeat_at = NEVER
@@ -81,9 +84,11 @@ class News:
         self._wake(now)
         self._tell(self._report([island]))
 
-    def failed(self, island: IslandId, grant: int, error: str) -> None:
-        """The problem's code cannot go on with an island; that is told with its last state."""
+    def failed(self, island: IslandId, grant: int, error: str, *, is_by_deaths: bool) -> None:
+        """The problem's code cannot go on with an island, or workers die of it; that is told with its last state."""
         self._failures[island] = grant, error
+        if is_by_deaths:
+            self._deaths.add(island)
 
     def warn(self, task: TaskId, warning: str) -> bool:
         """The problem's code complained; whether for the first time. It is told with the states."""
@@ -101,6 +106,7 @@ class News:
         self.finals.pop(island, None)
         self._rungs.pop(island, None)
         self._failures.pop(island, None)
+        self._deaths.discard(island)
 
     def follow(self, plan: Plan) -> None:
         """A plan is in force: forget what it shows, and what is no longer ours to say."""
@@ -161,6 +167,7 @@ class News:
                     report.rungs[island] = self._rungs[island]
             if island in self._failures:
                 report.failures[island] = self._failures[island]
+                report.deaths |= self._deaths & {island}
             warning = self._warnings.get(island[:2])
             if warning is not None:
                 report.warnings[island[:2]] = warning

@@ -46,6 +46,8 @@ class OpenIsland(msgspec.Struct, frozen=True):
     """Whether anybody holds a state of it, so that a new owner has to take that over."""
     is_resting: bool = False
     """Whether its own work is over and only its task is not, or its run is paused: it needs an owner and no worker."""
+    stays: bool = False
+    """Whether it is to stay with an owner that can work on it, whoever else has less to do."""
 
 
 def place(hosts: Iterable[Host], islands: Sequence[OpenIsland]) -> dict[IslandId, str]:
@@ -343,6 +345,6 @@ def _piece(order: int, island: OpenIsland) -> Piece:
         work=round(1000 * counted),
         is_known=seconds is not None,
         is_begun=island.is_begun,
-        is_movable=seconds is None or seconds >= HAND_OVER_SECONDS,
+        is_movable=not island.stays and (seconds is None or seconds >= HAND_OVER_SECONDS),
         is_resting=island.is_resting,
     )

@@ -143,11 +143,12 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
         failures=[
             IslandFailure(*island, grant, error[:MAX_TEXT_BYTES]) for island, (grant, error) in report.failures.items()
         ],
+        deaths=[IslandRef(*island, report.failures[island][0]) for island in sorted(report.deaths)],
         warnings=[TaskWarning(*task, warning[:MAX_TEXT_BYTES]) for task, warning in report.warnings.items()],
         rungs=[IslandRung(*island, rung) for island, rung in report.rungs.items()],
     )
     messages: list[tuple[PopulationState, bytes]] = []
-    bare = msgspec.structs.replace(head, empty=[], failures=[])
+    bare = msgspec.structs.replace(head, empty=[], failures=[], deaths=[])
     batch: list[IslandSnapshot] = []
     size = programs = 0
     for whole in report.finals:
@@ -161,7 +162,7 @@ def report_messages(report: Report, member: str, boot: str) -> list[tuple[Popula
     # A failure ends its task: it comes with the last of the states, or after them, and never before one.
     if batch:
         messages.append((msgspec.structs.replace(head, empty=[]), _states(batch, member, boot)))
-        head = msgspec.structs.replace(head, failures=[])
+        head = msgspec.structs.replace(head, failures=[], deaths=[])
     if head.empty or not report.finals:
         messages.append((head, b""))
     return messages
@@ -228,6 +229,7 @@ def report_in(head: PopulationState, payload: bytes, is_its: Callable[[Claim], b
         finals=states_in(payload, is_its),
         empty=[(IslandId(ref.run, ref.task, ref.island), ref.grant) for ref in head.empty],
         failures={IslandId(told.run, told.task, told.island): (told.grant, told.error) for told in head.failures},
+        deaths={IslandId(ref.run, ref.task, ref.island) for ref in head.deaths},
         warnings={(told.run, told.task): told.warning for told in head.warnings},
         rungs={IslandId(told.run, told.task, told.island): told.rung for told in head.rungs},
     )

@@ -128,6 +128,11 @@ class TaskEnd:
         )
 
 
+GiveAway = Callable[[TaskEnd, IslandId, str, str], bool]
+"""Whether another platform goes on with an island in the place of this owner, whose workers die of it; with the error
+that says so."""
+
+
 class TaskEnds:
     """What members say of islands that rest, as far as the plan in hand lets it count."""
 
@@ -139,14 +144,16 @@ class TaskEnds:
 
     # --- what members say ------------------------------------------------------------------------
 
-    def report(self, owner: str, report: Report) -> list[TaskEnd]:
+    def report(self, owner: str, report: Report, give_away: GiveAway) -> list[TaskEnd]:
         """Islands of `owner` rest; the tasks for which any of that counts. What is said under another grant than the
-        plan's is the past, and ignored."""
+        plan's is the past, and ignored. An island that its workers die of may go on elsewhere."""
         concerned: dict[TaskId, TaskEnd] = {}
         for failed, (grant, error) in report.failures.items():
             end = self.of(failed[:2]) if self._is_its(failed, owner, grant) else None
             # It ends the task, unless that is fit, or its guess is being looked at already.
             if end is not None and end.stage is Stage.COLLECTING and not end.fit and end.failure is None:
+                if failed in report.deaths and give_away(end, failed, owner, error):
+                    continue
                 end.failure = error
                 concerned[end.id] = end
         for snapshot in report.finals:

@@ -21,7 +21,7 @@ from distevo.run import Budget, Run, island_seed
 from distevo.warm_start import resident
 
 MAX_BLAMELESS_DEATHS = 3
-"""Workers that may die in one generation of an island with no program to blame before the island is given up."""
+"""Workers that may die in one generation of an island with no program to blame before its platform gives it up."""
 
 
 class Stage(StrEnum):
@@ -115,6 +115,8 @@ class IslandWork(msgspec.Struct):
     deaths: int = 0
     """Blameless deaths in the generation after `snapshot`."""
     failure: str | None = None
+    is_by_deaths: bool = False
+    """Whether that is workers which died here."""
     pending: list[tuple[int, list[Program]]] = []
     """Numbered batches of immigrants that no report contains yet."""
     _decoded: tuple[bytes, Population] = (b"", Population())

@@ -244,8 +244,10 @@ class Foreman:
 
     @property
     def waiting(self) -> set[IslandId]:
-        """Islands in hand whose turn has still to come: their worker ends another task first, or there is no place."""
-        return self._slots.behind | {island for island, work in self.islands.items() if self._may_resume(work)}
+        """Islands in hand whose turn has still to come: their worker ends another task first, there is no place, or
+        their run is paused."""
+        suspended = {island for island, work in self.islands.items() if work.stage is Stage.SUSPENDED}
+        return self._slots.behind | suspended
 
     def is_waiting(self, island: IslandId) -> bool:
         """Whether an island is this platform's, and its turn to evolve has still to come."""

@@ -184,7 +184,8 @@ class Heartbeat(Head, frozen=True, kw_only=True):
     """Islands that the sender owns and has not begun."""
     islands: Annotated[list[IslandProgress], Meta(max_length=MAX_ISLANDS)] = []
     waiting: Count = 0
-    """How many of `islands`, the last of them, wait: for another task, which their worker ends first, or a place."""
+    """How many of `islands`, the last of them, wait: for another task, which their worker ends first, for a place, or
+    for their run to go on."""
     suspects: Annotated[dict[Id, Count], Meta(max_length=MAX_MEMBERS)] = {}
     """Members that the sender suspects, with the incarnation that each refutation has to exceed."""
     refuses: Annotated[dict[Id, Text], Meta(max_length=MAX_MEMBERS)] = {}

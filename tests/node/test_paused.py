@@ -102,6 +102,22 @@ def test_what_waits_for_a_place_after_a_pause_is_told_as_waiting() -> None:
     assert beat.waiting == 2
 
 
+def test_what_is_paused_is_not_told_as_at_work() -> None:
+    world = World(islands=2)
+    world.submit("p", tasks=2, evaluations=LONG)
+    for number in range(2):
+        world.generation(IslandId("p", f"t{number}", 0))
+    assert task_view(world.node, "p", "t0")["state"] == "working"
+    world.command(Verb.PAUSE, "p")
+    view = status(world.node, world.now)
+    assert (view["members"][0]["islands"], view["members"][0]["queued"]) == (0, 2)
+    assert view["runs"][0]["islands_in_work"] == 0
+    assert [island["is_waiting"] for island in all_islands_view(world.node)] == [True, True]
+    assert task_view(world.node, "p", "t0")["state"] == "open"
+    assert task_view(world.node, "p", "t0")["evaluations"] == 10
+    assert world.node.dispatch._heartbeat(False).waiting == 2
+
+
 def test_a_run_whose_budget_is_raised_takes_no_more_places_than_there_are() -> None:
     world = World(islands=2)
     world.submit("p", tasks=1, islands=4, evaluations=80)

@@ -52,7 +52,8 @@ def status(
     """Show the cluster, its platforms, its runs, and migration.
 
     A star marks the coordinator. ISLANDS are those in work, QUEUE those that wait their turn, also behind another task
-    that their worker ends first; - is what nobody knows here, as of a platform whose first heartbeat has not come yet.
+    that their worker ends first, or while their run is paused; - is what nobody knows here, as of a platform whose
+    first heartbeat has not come yet.
     What others do is as old as their last heartbeat. EVALUATIONS are at least so many (≥) while islands that others
     began wait their turn, or a platform that has islands was not heard yet. TASKS/H is what the one that is asked has
     seen of a run. SAVED is the age of its last checkpoint; --store shows those of all. An edge of migration is

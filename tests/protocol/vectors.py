@@ -298,6 +298,14 @@ MESSAGES: dict[str, tuple[Head, bytes]] = {
         ),
         CHECKPOINT_BYTES,
     ),
+    "population, deaths": (
+        PopulationState(
+            kind=PopulationKind.FINAL,
+            failures=[IslandFailure("run-1", "large", 0, 6, "3 workers died (memory)")],
+            deaths=[IslandRef("run-1", "large", 0, 6)],
+        ),
+        b"",
+    ),
     "population, hand-over": (PopulationState(kind=PopulationKind.HAND_OVER), CHECKPOINT_BYTES),
     "fit": (
         Fit(run="run-1", task="007bbfb7", first_grant=1, problem=PROBLEM, problem_version=PROBLEM_VERSION),

@@ -17,8 +17,8 @@ Reading order, each line above what it builds on. `SPEC.md`, beside this package
   `verifier`, `news`
 - islands exchange programs: `topology`, `policies`, `migration`, `seen`, `exchange`
 - a member coordinates: `lease`, `attic`, `loading`, `election`, and for one term `ledger`, `orders`, `desk`,
-  `task_ends`, `closing`, `verdicts`, `janitor`, `coordinator`; and for who gets which island `pace`, `balance`,
-  `sharding`, `weighing`, `load`, `hosts`, `forecast`, `placement`; `distribution` makes such a plan before
+  `task_ends`, `given_away`, `closing`, `verdicts`, `janitor`, `coordinator`; and for who gets which island `pace`,
+  `balance`, `sharding`, `weighing`, `load`, `hosts`, `forecast`, `placement`; `distribution` makes such a plan before
   there is a cluster
 - the node: `node_settings`, `phase`, `following` (the plan in force), `joining`, `farewell`, `speech` (its words),
   `dispatch` and `hearing` (its mouth and ears), and `node`, which joins all; `standing`, `progress` and `view` tell

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -36,29 +35,28 @@ class Stage(StrEnum):
     RECORDING = "recording"
 
 
-@dataclass(slots=True)
-class TaskEnd:
+class TaskEnd(msgspec.Struct):
     """What is known of a task of which some island rests."""
 
     run: Run
     task: str
     stage: Stage = Stage.COLLECTING
-    finals: dict[int, IslandSnapshot] = field(default_factory=dict)
+    finals: dict[int, IslandSnapshot] = {}
     """Last states by island."""
-    rungs: dict[int, int] = field(default_factory=dict)
+    rungs: dict[int, int] = {}
     """Of these, the rung up to which each was evolved."""
-    empty: set[int] = field(default_factory=set)
+    empty: set[int] = set()
     """Islands that are over and never had a generation."""
-    earlier: dict[int, IslandSnapshot] = field(default_factory=dict)
+    earlier: dict[int, IslandSnapshot] = {}
     """States by island in the result from which it was extended, once it takes the place of that though it fails."""
-    fit: dict[bytes, Program] = field(default_factory=dict)
+    fit: dict[bytes, Program] = {}
     """Fit programs by key."""
     failure: str | None = None
     warning: str | None = None
     guess: Program | None = None
-    refuted: list[Refuted] = field(default_factory=list)
+    refuted: list[Refuted] = []
     """Guesses that were worth something else when they were evaluated again."""
-    budget: Budget = field(default_factory=lambda: Budget(None, None))
+    budget: Budget = msgspec.field(default_factory=lambda: Budget(None, None))
     """In force when its result was begun."""
     rung: int | None = None
     """Where it goes on from that result; None: it is the last."""

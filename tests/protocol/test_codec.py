@@ -263,6 +263,26 @@ def test_an_unknown_command_is_told_apart() -> None:
         assert code_of(frame_of(command)) == Code.UNKNOWN_COMMAND
 
 
+@pytest.mark.parametrize("command", Command)
+@given(data=st.data())
+def test_further_elements_of_arrays_that_stand_for_structures_are_ignored(
+    command: Command, data: st.DataObject
+) -> None:
+    head, payload = message = data.draw(messages(command))
+
+    def longer(value: Any) -> Any:
+        if isinstance(value, msgspec.Struct):
+            fields = msgspec.structs.asdict(value)
+            if value.__struct_config__.array_like:
+                return [*map(longer, fields.values()), "more", {"and": ["more"]}]
+            return {name: longer(field) for name, field in fields.items()}
+        if isinstance(value, tuple):
+            return [*map(longer, value), "more"]
+        return [longer(each) for each in value] if isinstance(value, list) else value
+
+    assert decode(frame_of(head.command, msgspec.json.encode(longer(head)), payload)) == message
+
+
 def test_unknown_fields_are_ignored() -> None:
     newer = b'{"later":{"than":[1,2,null,"\xc3\xa9"]},"reason":"x","x":1e999}'
     assert decode(frame_of(head=newer)) == (Goodbye(reason="x"), b"")

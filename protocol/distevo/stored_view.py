@@ -64,7 +64,7 @@ class Stored(NamedTuple):
     """Seconds since it was seen to appear; None when it was there at the first look."""
 
 
-class Found(msgspec.Struct):
+class Found(msgspec.Struct, dict=True):
     """What a look at a store found."""
 
     record: ClusterRecord | None = None

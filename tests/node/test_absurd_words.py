@@ -12,8 +12,8 @@ from distevo import speech
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.codec import MAX_PROGRAM_BYTES, MAX_STATES_BYTES, MAX_TOLD_PROGRAMS
-from distevo.dispatch import COMPLAINT_SECONDS
 from distevo.events import IslandId, LinkOpened, Received
+from distevo.hearing import COMPLAINT_SECONDS
 from distevo.instructions import HangUp, Instruction, Send
 from distevo.link import MAX_FAULTS
 from distevo.messages import Code, Command, ErrorReport, Fit, Head, Hello, PopulationKind, PopulationState

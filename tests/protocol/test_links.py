@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,7 +120,7 @@ def test_who_is_dead_defends_neither_id_nor_key(member: str, key: str) -> None:
     end = End()
     end.opened(1, key=key)
     assert errors(end.hello(1, member, OTHER_BOOT)) == [Code.IDENTITY], "while it lives it does"
-    end.contacts = {B: replace(end.contacts[B], is_alive=False)}
+    end.contacts = {B: msgspec.structs.replace(end.contacts[B], is_alive=False)}
     end.follow()
     end.opened(2, key=key)
     assert (errors(end.hello(2, member, OTHER_BOOT)), end.a.strangers) == ([Code.NOT_YET_KNOWN], [key])
@@ -134,7 +134,7 @@ def test_who_is_dead_defends_neither_id_nor_key(member: str, key: str) -> None:
 
 def test_the_key_of_who_lives_is_not_let_in_under_the_id_of_who_is_dead() -> None:
     end = End(B, C)
-    end.contacts[C] = replace(end.contacts[C], is_alive=False)
+    end.contacts[C] = msgspec.structs.replace(end.contacts[C], is_alive=False)
     end.follow()
     end.opened(1, key=key_of(B))
     out = end.hello(1, C, OTHER_BOOT)
@@ -143,7 +143,7 @@ def test_the_key_of_who_lives_is_not_let_in_under_the_id_of_who_is_dead() -> Non
 
 def test_a_dead_boot_is_nobody_elses() -> None:
     end = End()
-    end.contacts = {B: replace(end.contacts[B], is_alive=False)}
+    end.contacts = {B: msgspec.structs.replace(end.contacts[B], is_alive=False)}
     end.follow()
     end.opened(1, key="another")
     assert (errors(end.hello(1)), end.a.strangers) == ([Code.IDENTITY], [])

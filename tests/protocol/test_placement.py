@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from itertools import pairwise
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +47,7 @@ def owned_by(owner: str, count: int, begun: int = 0, seconds: float | None = 10.
 
 
 def applied(islands: Placed, moves: dict[IslandId, str]) -> Placed:
-    return [dataclasses.replace(one, owner=moves.get(one.id, one.owner)) for one in islands]
+    return [msgspec.structs.replace(one, owner=moves.get(one.id, one.owner)) for one in islands]
 
 
 def after(hosts: list[Host], islands: Placed) -> Placed:
@@ -156,8 +156,8 @@ def test_begun_islands_without_a_host_do_not_wait_for_room() -> None:
 
 
 def test_resting_islands_need_an_owner_and_no_worker() -> None:
-    resting = [dataclasses.replace(one, is_resting=True) for one in owned_by("m000-b", 9, begun=9)]
-    orphans = [dataclasses.replace(one, owner="gone-b") for one in resting[:3]]
+    resting = [msgspec.structs.replace(one, is_resting=True) for one in owned_by("m000-b", 9, begun=9)]
+    orphans = [msgspec.structs.replace(one, owner="gone-b") for one in resting[:3]]
     assert place(hosts_like(2), resting) == {}
     assert "" not in counts(after(hosts_like(1), [*orphans, *owned_by("m000-b", 12)]))
     # All three places are free for all that rests here.
@@ -165,7 +165,7 @@ def test_resting_islands_need_an_owner_and_no_worker() -> None:
 
 
 def test_what_rests_is_spread_though_it_makes_nobody_busy() -> None:
-    lost = [dataclasses.replace(one, is_resting=True) for one in owned_by("gone-b", 40, begun=40)]
+    lost = [msgspec.structs.replace(one, is_resting=True) for one in owned_by("gone-b", 40, begun=40)]
     three = [host("a-b", 1.0), host("b-b", 1.0), host("c-b", 2.0)]
     assert counts(after(three, lost)) == {"a-b": 10, "b-b": 10, "c-b": 20}
     lost += owned_by("c-b", 2, begun=2)
@@ -285,8 +285,8 @@ def test_nothing_is_levelled_by_weight_while_something_waits_for_a_place() -> No
     waits = island("x", seconds=100.0)
     full = [*before, *owned_by("m001-b", 2, seconds=20.0, first=40), waits]
     assert place(hosts, full) == {}
-    refused = dataclasses.replace(waits, id=IslandId("s", "x", 0))
-    assert place([dataclasses.replace(one, refuses={"s": "why"}) for one in hosts], [*full[:-1], refused]) != {}
+    refused = msgspec.structs.replace(waits, id=IslandId("s", "x", 0))
+    assert place([msgspec.structs.replace(one, refuses={"s": "why"}) for one in hosts], [*full[:-1], refused]) != {}
 
 
 # --- whatever the cluster looks like -----------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_an_idle_worker_goes_on_with_what_a_slow_host_was_at() -> None:
 
 
 def test_the_queue_of_a_slow_host_is_worth_as_much_time_and_less_work() -> None:
-    hosts = [dataclasses.replace(one, weight=1.0) for one in (slow("slow-b", 3.0), host("usual-b", limit=4))]
+    hosts = [msgspec.structs.replace(one, weight=1.0) for one in (slow("slow-b", 3.0), host("usual-b", limit=4))]
     # Two workers each: 60 s of work at the usual speed, 20 at a third of it.
     assert counts(after(hosts, tasks(60, seconds=2.0))) == {"slow-b": 10, "usual-b": 30, "": 20}
 
@@ -335,7 +335,9 @@ host_lists = st.lists(
 
 def _slowed(hosts: list[Host], times: list[float]) -> list[Host]:
     return [
-        dataclasses.replace(one, slowness=times, keep=max(one.workers, int(one.limit / times)) if times > 2 else None)
+        msgspec.structs.replace(
+            one, slowness=times, keep=max(one.workers, int(one.limit / times)) if times > 2 else None
+        )
         for one, times in zip(hosts, times, strict=False)
     ]
 
@@ -353,7 +355,7 @@ island_lists = st.lists(
     max_size=40,
 ).map(
     lambda rows: [
-        dataclasses.replace(
+        msgspec.structs.replace(
             island(f"t{number // 3}", number % 3, owner, seconds, state != "fresh", run), is_resting=state == "resting"
         )
         for number, (run, owner, seconds, state) in enumerate(sorted(rows, key=lambda row: row[0]))
@@ -407,7 +409,7 @@ def test_only_those_wait_for_whom_there_is_no_room(hosts: list[Host], islands: P
 @settings(max_examples=120)
 @given(host_lists, island_lists)
 def test_queues_keep_their_bound(hosts: list[Host], islands: Placed) -> None:
-    fresh = [dataclasses.replace(one, owner="", is_begun=False, is_resting=False) for one in islands]
+    fresh = [msgspec.structs.replace(one, owner="", is_begun=False, is_resting=False) for one in islands]
     later = after(hosts, fresh)
     for taker in hosts:
         mine = [one for one in later if one.owner == taker.owner]
@@ -418,8 +420,8 @@ def test_queues_keep_their_bound(hosts: list[Host], islands: Placed) -> None:
 @settings(max_examples=120)
 @given(host_lists, island_lists)
 def test_no_worker_idles_while_something_waits_elsewhere(hosts: list[Host], islands: Placed) -> None:
-    hosts = [dataclasses.replace(one, refuses=()) for one in hosts]
-    later = after(hosts, [dataclasses.replace(one, is_begun=False, is_resting=False) for one in islands])
+    hosts = [msgspec.structs.replace(one, refuses=()) for one in hosts]
+    later = after(hosts, [msgspec.structs.replace(one, is_begun=False, is_resting=False) for one in islands])
     has = counts(later)
     spare = {one.owner: has.get(one.owner, 0) - min(one.workers, one.limit) for one in hosts if one.workers}
     if min(spare.values(), default=0) < 0:
@@ -493,7 +495,7 @@ def test_a_run_is_worked_through_with_hardly_a_move_and_hardly_an_idle_worker() 
             left[name] -= 1.2
         now += 1.2
         islands = [
-            dataclasses.replace(one, is_begun=True, seconds=left[one.id]) if one.id in worked else one
+            msgspec.structs.replace(one, is_begun=True, seconds=left[one.id]) if one.id in worked else one
             for one in later
             if left[one.id] > 0
         ]

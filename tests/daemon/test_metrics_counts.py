@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import astuple
 from typing import Any
 
+import msgspec
 import pytest
 
 from distevo.events import Event
@@ -39,7 +39,7 @@ class Watched(Node):
             *(outcomes[outcome] for outcome in ("won", "lost", "heard")),
             *(immigrated[outcome] for outcome in ("accepted", "known", "declined")),
             self.exchange.emigrated,
-            *astuple(self.standing.tally),
+            *msgspec.structs.astuple(self.standing.tally),
         )
 
     def handle(self, event: Event, now: float) -> list[Instruction]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -187,7 +186,7 @@ def test_a_disk_that_does_not_say_how_much_room_it_has_holds_nobody_up(
         is_over.wait(30)
         raise OSError
 
-    monkeypatch.setattr(shutil, "disk_usage", hang)
+    monkeypatch.setattr(os, "statvfs", hang)
 
     async def scene() -> None:
         settings.state_dir.mkdir()  # as whoever locks it has done

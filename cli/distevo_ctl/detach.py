@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 20.0
 TAKEN_IN_SECONDS = 15.0
 """A cluster that runs takes a platform in, or refuses it, within ten seconds; one without a coordinator may not."""
 LOOK_SECONDS = 0.02
-PAGE_SECONDS = 1.0
+PAGE_SECONDS = 2.0
 """A daemon has its metrics page a moment after it answers; or never, where the port is taken."""
 TAIL_LINES = 8
 

@@ -176,14 +176,14 @@ def _described(error: BaseException) -> tuple[ExitCode, str, str | None]:
         return ExitCode.USAGE, error.format_message(), f"see {ctx.command_path} --help" if ctx else None
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ExitCode.REFUSED, f"cannot write: {error.strerror}", "make room, and try again"
-    code = _code_of(error)
+    code = code_of(error)
     if code is not ExitCode.INTERNAL_ERROR:
         return code, str(error), None
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return code, f"internal error: {what}", "--debug before the command shows the traceback"
 
 
-def _code_of(error: BaseException) -> ExitCode:
+def code_of(error: BaseException) -> ExitCode:
     """The exit code for an error of the library or the daemon, by the nearest of its classes in the table."""
     from distevo import errors
     from distevod.paths import PathError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from distevo.errors import kind_of
-from distevo_ctl.exits import CliError, ExitCode
+from distevo_ctl.exits import CliError, ExitCode, code_of
 from distevo_ctl.setting_options import setting_options, settings_of
 from distevod.logs import configure
 from distevod.paths import control_socket
@@ -57,7 +57,7 @@ def _run(settings: Settings, log_file: Path | None) -> None:
     import gc
     import logging
 
-    gc.disable()  # What is imported from here on stays; the daemon lets cycles be looked for again when it is up.
+    gc.disable()  # What is imported from here on stays. Cycles are looked for again once the runtime is there.
     from distevod.daemon import run_daemon
 
     _fill_standard_files()
@@ -108,7 +108,7 @@ def _end_now(failure: Exception | None) -> NoReturn:
 
     code = ExitCode.OK
     if failure is not None:
-        code = failure.code if isinstance(failure, CliError) else ExitCode[kind_of(failure).upper()]
+        code = failure.code if isinstance(failure, CliError) else code_of(failure)
         with contextlib.suppress(OSError):  # as where the disk below is full; the code still tells
             click.echo(f"error: {failure}", err=True)
     logging.shutdown()

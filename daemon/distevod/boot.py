@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distevo.errors import BadName, DistevoError, ObjectError, StoreError
 from distevo.instructions import Exit
 from distevod.logs import fields
 from distevod.metrics.counted_store import CountedStore
@@ -122,10 +123,21 @@ async def run(settings: Settings, shard: Shard, socket: Path, lock: StateLock, l
     closing: list[Callable[[], Awaitable[None]]] = []
     tasks: list[asyncio.Task[None]] = []
     try:
-        end = await runtime.run(begin, over)
+        end = await _faults_told(runtime.run(begin, over))
         return end if has_folder or end.reason else Exit(GONE, "refused")
     finally:
         log.info("stopped")
+
+
+async def _faults_told(running: Awaitable[Exit]) -> Exit:
+    """The same. What is wrong with a folder or the store has a code of its own; any other error of ours that ends a
+    runtime is a fault, with a traceback: started again, the daemon goes on from its checkpoint."""
+    try:
+        return await running
+    except DistevoError as error:
+        if isinstance(error, PathError | ObjectError | StoreError) and not isinstance(error, BadName):
+            raise
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def _own(submissions: Path) -> frozenset[str]:

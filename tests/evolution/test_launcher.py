@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from distevod.daemon import run_daemon
-from distevod.evolution.launcher import NICENESS, Launched, Launcher
+from distevod.evolution.launcher import KILLED_SECONDS, NICENESS, Launched, Launcher
 from distevod.settings import load_settings
 from distevod.settings.error import SettingsError
 
@@ -82,3 +83,30 @@ def test_a_daemon_that_cannot_boot_leaves_no_worker(tmp_path: Path, monkeypatch:
         run_daemon(settings, tmp_path / "run" / "socket")
     assert len(launched) == 2
     assert all(one.popen.returncode is not None for one in launched)
+
+
+def test_workers_that_do_not_even_end_when_killed_hold_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where they ask something of a file server that is dead."""
+    launcher = Launcher(memory_mb=400)
+    launcher.launch_ahead(2)
+    ahead = list(launcher._ahead)
+    for launched in ahead:
+        monkeypatch.setattr(launched.popen, "kill", lambda: None)
+    begun = time.monotonic()
+    launcher.close()
+    took = time.monotonic() - begun
+    monkeypatch.undo()
+    for launched in ahead:
+        launched.popen.kill()
+        launched.popen.wait()
+    assert took < KILLED_SECONDS + 1.0
+
+
+def test_a_worker_beside_the_daemon_is_better_than_none(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    launched = launcher.launch()
+    assert launched.popen.poll() is None
+    end(launched)

@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -148,6 +149,30 @@ def test_a_fault_while_an_event_is_taken_in_ends_the_daemon(tmp_path: Path) -> N
     with pytest.raises(ZeroDivisionError, match="a fault"):
         asyncio.run(scene())
     assert len(calls) == 1
+
+
+FAULTY = """
+from distevo.errors import BadName
+from distevod import runtime
+
+def ask_store(_store, _instruction):
+    raise BadName("of our own making")
+
+runtime.ask_store = ask_store
+
+from distevo_ctl.daemon import main
+main(prog_name="distevod")
+"""
+
+
+def test_an_error_that_only_we_can_have_made_is_a_fault_and_no_refusal(tmp_path: Path) -> None:
+    """So it is logged in full, and a service is started again."""
+    command = [sys.executable, "-c", FAULTY, "start", "--workers", "1", "--metrics-port", "0"]
+    folders = ["--state-dir", str(tmp_path / "state"), "--store", str(tmp_path / "store")]
+    done = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "BadName: of our own making" in done.stderr
 
 
 def test_a_fault_of_what_watches_the_workers_ends_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from distevod.evolution.page import Page
 
 NICENESS = 5
 """Below the daemon, whose start, heartbeats and answers must not wait for what workers do."""
+KILLED_SECONDS = 1.0
+"""How long the end of a worker that was killed is waited for when the daemon ends: a moment, if it ends at all, which
+one does not that asks something of a disk or a file server that does not answer."""
 
 
 class Launched(NamedTuple):
@@ -48,10 +52,13 @@ class Launcher:
 
     def close(self) -> None:
         """End the processes that nobody has asked for."""
+        for launched in self._ahead:
+            launched.popen.kill()
+        end = time.monotonic() + KILLED_SECONDS
         while self._ahead:
             popen, ours, page = self._ahead.popleft()
-            popen.kill()
-            popen.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # It is left to the kernel.
+                popen.wait(max(end - time.monotonic(), 0.0))
             ours.close()
             page.close()
 
@@ -88,5 +95,6 @@ class Launcher:
             stdout=sys.stderr.fileno(),
             process_group=0,  # What a problem starts ends with the worker.
         )
-        os.setpriority(os.PRIO_PROCESS, popen.pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+        with contextlib.suppress(OSError):  # Where a sandbox forbids it, rather a worker beside the daemon than none.
+            os.setpriority(os.PRIO_PROCESS, popen.pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
         return popen

@@ -51,11 +51,14 @@ class Page:
     @classmethod
     def create(cls) -> Page:
         """A new page, in memory only. Raises OSError."""
-        descriptor = os.memfd_create("distevo-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            descriptor = os.memfd_create("distevo-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError:  # A kernel that stands in for Linux may have no seals.
+            descriptor = os.memfd_create("distevo-worker")
         try:
             os.ftruncate(descriptor, PAGE_BYTES)
             # A problem that shortens whatever is open would end the daemon by SIGBUS, at its next look at the page.
-            with contextlib.suppress(OSError):  # A kernel that stands in for Linux may have no seals.
+            with contextlib.suppress(OSError):
                 fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
             return cls(descriptor)
         except OSError:

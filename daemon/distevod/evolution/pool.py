@@ -27,7 +27,7 @@ from distevo.events import (
     WorkerReady,
 )
 from distevo.instructions import LimitIsland, SkipKeys, StartIsland, StopIsland, TakeMigrants, VerifyProgram
-from distevod.evolution.launcher import Launcher
+from distevod.evolution.launcher import KILLED_SECONDS, Launcher
 from distevod.evolution.page import EVALUATING, IDLE, Page, Reading
 from distevod.evolution.spent import Spent
 from distevod.evolution.wire import (
@@ -61,8 +61,6 @@ BUSY_SECONDS = 30.0
 """How long a worker may owe something outside any evaluation without a sign of life: starting, loading, varying."""
 AFTER_SECONDS = 0.2
 """How long what a worker said last is waited for once it has ended, if its socket is still open."""
-KILLED_SECONDS = 1.0
-"""How long the end of a worker that was killed is waited for when the daemon ends: a moment, if it ends at all."""
 UNREAD_BYTES = 1 << 20
 """When a worker in a long evaluation has left so much unread, keys that it could skip are not worth keeping for it."""
 

@@ -39,7 +39,7 @@ import google_crc32c
 import requests
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud import storage
 from google.cloud.storage import blob as uploads
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
@@ -144,16 +144,11 @@ def place_of(url: str) -> Place:
     return Place(bucket, f"{prefix}/" if prefix else "")
 
 
-class Requests(HTTPAdapter):
-    """Keeps connections, and counts requests by the class that they are billed as."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
-        self._lock = threading.Lock()
-        self.counts: Counter[str] = Counter()
+class Ending(HTTPAdapter):
+    """Makes the connections such as end an answer that trickles."""
 
     def init_poolmanager(self, *args: Any, **named: Any) -> None:
-        """Make the connections such as end an answer that trickles."""
+        """Make them for whoever is asked directly."""
         super().init_poolmanager(*args, **named)
         self.poolmanager.pool_classes_by_scheme = POOLS
 
@@ -163,6 +158,15 @@ class Requests(HTTPAdapter):
         if isinstance(manager, ProxyManager):  # One for SOCKS has connections of its own.
             manager.pool_classes_by_scheme = POOLS
         return manager
+
+
+class Requests(Ending):
+    """Keeps connections, and counts requests by the class that they are billed as."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
+        self._lock = threading.Lock()
+        self.counts: Counter[str] = Counter()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send one request."""
@@ -238,12 +242,16 @@ class GcsStore:
         """
         if self._has_cluster:
             return
-        name, made = f"{PROBED}/{secrets.token_hex(8)}", 0
-        with contextlib.suppress(StoreError):  # The second, as it should be.
+        name, made, may_be_there = f"{PROBED}/{secrets.token_hex(8)}", 0, True
+        try:
             for _ in range(2):
                 self._put(name, b"written by a daemon that sees whether it can be written twice\n", 0)
                 made += 1
-        if made:
+        except Unknown:
+            pass  # Whoever makes `cluster` next meets what is wrong.
+        except StoreError:
+            may_be_there = made > 0  # The second is refused, as it should be.
+        if may_be_there:
             with contextlib.suppress(StoreError):
                 self.delete(name)
         if made == 2:
@@ -256,8 +264,14 @@ class GcsStore:
         )
 
     def _make_client(self) -> storage.Client:
+        tokens = requests.Session()
+        tokens.mount("https://", Ending())
+        tokens.mount("http://", Ending())
         session = AuthorizedSession(  # type: ignore[no-untyped-call]
-            self.signed_in.credentials, refresh_timeout=REFRESH_SECONDS, max_refresh_attempts=1
+            self.signed_in.credentials,
+            refresh_timeout=REFRESH_SECONDS,
+            max_refresh_attempts=1,
+            auth_request=Request(tokens),
         )
         session.mount("https://", self._requests)
         session.mount("http://", self._requests)

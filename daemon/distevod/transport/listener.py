@@ -14,13 +14,15 @@ import zmq
 
 from distevod.transport import in_flight, tcp
 from distevod.transport.arrivals import MAX_GREETING_BYTES, MAX_UNFINISHED_BYTES, Arrivals
-from distevod.transport.errors import ListenError, in_words
+from distevod.transport.errors import ListenError, TransportError, in_words
 from distevod.transport.keys import KeyPair
 from distevod.transport.monitor import Monitor, handshake_failure
 from distevod.transport.options import LINGER_MS, listening
 from distevod.transport.reader import Reader
 from distevod.transport.wire import FRAME_OVERHEAD_BYTES, WATCH_SECONDS, Wire, Wires
 
+_MENDS_ITSELF = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ENODEV}
+"""Why an address cannot be bound now, and may be later."""
 HINTED_PROBES = (0.0, 0.002, 0.02, 0.1, 0.5, 2.0)
 """Waits before each look at a connection that may be gone: libzmq tells of an end a moment before it can be seen."""
 FIRST_PROBES = (0.1, 1.0)
@@ -74,13 +76,15 @@ class Listener:
         self._reader = Reader(self._socket, self._take)
 
     def bind(self, address: str) -> str:
-        """Listen; returns the address with the port that was really taken. Raises ListenError if it cannot be."""
+        """Listen; returns the address with the port that was really taken. Raises ListenError if it cannot be
+        now, TransportError if it never can."""
         # Only where it is meant: with IPv6 a plain address comes back in a form that no other machine can dial.
         self._socket.setsockopt(zmq.IPV6, int("*" in address or "[" in address))
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
-            raise ListenError(f"cannot listen at {address}: {in_words(error)}") from error
+            kind = ListenError if error.errno in _MENDS_ITSELF else TransportError
+            raise kind(f"cannot listen at {address}: {in_words(error)}") from error
         return self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     @property

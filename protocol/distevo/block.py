@@ -98,7 +98,7 @@ def best_fitness(data: bytes) -> tuple[float, ...] | None:
 
 
 def count(data: bytes) -> int:
-    """How many programs a block says that it has. No program is made for it."""
+    """How many programs a block that `pack` made has. Of another it may be wrong: `unpack` judges."""
     first = data[1] if len(data) > 1 else 0
     if first & 0xF0 == 0x90:
         return first & 0x0F

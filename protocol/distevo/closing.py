@@ -67,7 +67,7 @@ class Closing:
         self._verify, self._withdraw, self._merge, self._saved = verify, withdraw, merge, saved
         self._counted, self._changed, self._promoted = counted, changed, promoted
         self.ends = TaskEnds(ledger)
-        self.given_away = GivenAway(ledger, outbox, elsewhere, publish)
+        self.given_away = GivenAway(ledger, outbox, elsewhere, publish, changed)
         self._entering: set[str] = set()
         """Results on their way into force: the plan that is being written may name one that the ledger has dropped."""
         self.is_open = False

@@ -335,6 +335,8 @@ class Coordinator:
 
     def _elsewhere(self, island: IslandId, owner: str) -> str | None:
         """Who takes an island that this owner cannot go on with, as all else stands."""
+        if self._is_leaving:
+            return None  # What is decided on leaving is decided once.
         hosts = [host for host in self._hosts() if host.owner != owner]
         islands = self._open_islands({host.owner for host in hosts}, self._draining())
         others = [known for known in islands if known.owner != owner]

@@ -17,36 +17,45 @@ Elsewhere = Callable[[IslandId, str], str | None]
 class GivenAway:
     """Gives each island away once; it is known as long as its task is open and the term lasts."""
 
-    def __init__(self, ledger: Ledger, outbox: Outbox, elsewhere: Elsewhere, publish: Publish) -> None:
-        self._ledger, self._outbox, self._elsewhere, self._publish = ledger, outbox, elsewhere, publish
-        self._givers: dict[IslandId, str] = {}
-        """On which platform workers died of an island, which another has since."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        outbox: Outbox,
+        elsewhere: Elsewhere,
+        publish: Publish,
+        changed: Callable[[], None],
+    ) -> None:
+        """`changed`: an owner has one island less, and another one more."""
+        self._ledger, self._outbox, self._elsewhere = ledger, outbox, elsewhere
+        self._publish, self._changed = publish, changed
+        self._given: set[IslandId] = set()
 
     def __contains__(self, island: IslandId) -> bool:
-        return island in self._givers
+        return island in self._given
 
     def give(self, end: TaskEnd, island: IslandId, owner: str, error: str) -> bool:
         """Workers of a platform die of an island, with no program to blame: it may be too weak for it, as where memory
-        is short. Let another platform go on, if there is one, and they have not died of it on another than this
-        already; whether that is so."""
-        member = member_of(owner)
-        if self._givers.get(island, member) != member:
+        is short. Let another platform go on, if there is one, and they have not died of it before; whether that is
+        so."""
+        if island in self._given:
             return False
         taker = self._elsewhere(island, owner)
         if taker is None:
             return False
-        self._givers[island] = member
+        self._given.add(island)
+        member = member_of(owner)
         end.warning = end.warning or f"{member}: {error}"
         what = {"island": str(island), "member": member, "to": member_of(taker), "reason": error}
         self._outbox.log("warning", "an island is given to another platform", **what)
         self._ledger.assign(island, taker)
         self._publish()
+        self._changed()
         return True
 
     def forget_task(self, task: TaskId) -> None:
         """A task has its result, or goes on from one."""
-        self._givers = {island: member for island, member in self._givers.items() if island[:2] != task}
+        self._given = {island for island in self._given if island[:2] != task}
 
     def forget_run(self, run: str) -> None:
         """A run is gone."""
-        self._givers = {island: member for island, member in self._givers.items() if island.run != run}
+        self._given = {island for island in self._given if island.run != run}

@@ -7,7 +7,7 @@ import pytest
 from distevo.events import Death, IslandId
 from distevo.messages import Heartbeat, IslandProgress
 from distevo.news import Report
-from distevo.plan import IslandPlace, TaskState
+from distevo.plan import IslandPlace, MemberState, TaskState
 from distevo.speech import report_messages
 from distevo.work import MAX_BLAMELESS_DEATHS
 from tests.node.test_node import died
@@ -117,3 +117,30 @@ def test_deaths_travel_in_a_report() -> None:
     ((head, payload),) = report_messages(told, "n", "c0")
     assert [(ref.run, ref.task, ref.island, ref.grant) for ref in head.deaths] == [(*T0, 3)]
     assert payload == b""
+
+
+def test_an_island_is_given_away_once() -> None:
+    world = weak(n={}, o={})
+    deaths(world)
+    assert place(world).owner in {"n-c0", "o-c0"}
+    assert world.node.term is not None
+    # Whatever else has become of the other two: it comes back here, and is no better than before.
+    for member in ("n", "o"):
+        world.node.term.settle(member, "c0", MemberState.LEFT, world.now)
+    world.pass_time(15)
+    assert place(world).owner == "m-b0"
+    world.join("p")
+    for _ in range(MAX_BLAMELESS_DEATHS):
+        died(world, T0, Death.MEMORY, None)
+        world.pass_time(20)  # The more of them die, the longer the next waits.
+    assert world.plan.runs["r"].tasks["t0"].state is TaskState.FAILED
+
+
+def test_whoever_has_given_an_island_away_gets_other_work_at_once() -> None:
+    world = weak(n={"workers": 1, "memory_mb": 1 << 20})
+    world.submit("s", tasks=2, nonce="n1", evaluations=10**6)
+    theirs = [IslandId("s", task, 0) for task in ("t0", "t1")]
+    assert [place(world, island).owner for island in theirs] == ["n-c0", "n-c0"]
+    deaths(world)
+    assert place(world).owner == "n-c0"
+    assert "m-b0" in {place(world, island).owner for island in theirs}

@@ -509,3 +509,12 @@ def test_the_plans_order_decides_who_goes_first() -> None:
     placed = after(hosts_like(3), tasks(100, seconds=9.0))
     assert all(bool(one.owner) >= bool(two.owner) for one, two in pairwise(placed))
     assert UNKNOWN_SECONDS == 10
+
+
+def test_what_stays_is_not_levelled_away() -> None:
+    hosts = [host("a-b", workers=1), host("b-b", workers=1)]
+    both = owned_by("a-b", 2, begun=2)
+    assert len(place(hosts, both)) == 1
+    assert place(hosts, [msgspec.structs.replace(one, stays=True) for one in both]) == {}
+    first, second = both
+    assert set(place(hosts, [msgspec.structs.replace(first, stays=True), second])) == {second.id}

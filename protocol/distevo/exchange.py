@@ -15,7 +15,7 @@ from distevo import seen
 from distevo.alarms import Clock
 from distevo.block import fitting, pack
 from distevo.codec import MAX_PROGRAM_BYTES
-from distevo.events import IslandId
+from distevo.events import IslandId, TaskId
 from distevo.foreman import Foreman
 from distevo.instructions import SkipKeys
 from distevo.merging import Merging
@@ -31,7 +31,7 @@ from distevo.topology import receivers, targets
 from distevo.work import IslandWork, Stage
 
 MAX_EARLY = 256
-"""Most islands that wait for their turn and for which immigrants are kept."""
+"""Most islands for which immigrants are kept that they take later."""
 MAX_EARLY_BYTES = 8 * MAX_PROGRAM_BYTES
 """Of all that is kept for them. An honest neighbour's few programs come to a thousandth of it."""
 PROGRAM_BYTES = 300
@@ -51,8 +51,10 @@ class Exchange:
         self.migration, self.merging = Migration(send), merging
         self._arrivals = Arrivals()
         self._early: dict[IslandId, dict[int, list[Program]]] = {}
-        """Immigrants of islands here that have not begun: the last batch of each source."""
+        """Immigrants of islands here that take them later: the last batch of each source."""
         self._early_bytes = 0
+        self._receivers: dict[TaskId, list[int]] = {}
+        """Of the tasks that were asked about under this plan."""
         self._seen = seen.SeenKeys()
         self.clocks: tuple[Clock, ...] = (self.migration.next_deadline, self._seen.next_deadline)
         """When `tick` has something to do: at the earliest of these."""
@@ -70,6 +72,7 @@ class Exchange:
     def follow(self, plan: Plan, now: float) -> None:
         """A plan is in force."""
         anew, self._plan = renewed(self._plan, plan), plan
+        self._receivers.clear()
         for task in self._seen.tasks():
             if not self._places(task) or task[0] in anew:
                 self._seen.closed(*task)
@@ -95,7 +98,8 @@ class Exchange:
         if run is None or islands < 2:
             return
         self._seen.reported(work.id, evaluated)
-        for source, programs in self._take_early(work.id).items():
+        early = {} if work.is_crowded else self._take_early(work.id)
+        for source, programs in early.items():
             counts, edge = self._immigrate(work.id, programs), Edge(*work.id[:2], source, work.id.island)
             if edge in self._within:
                 self._count(edge, counts, now)
@@ -124,9 +128,9 @@ class Exchange:
                 self.migration.emigrate(work.id, work.grant, target, owner, block, now)
 
     def _immigrate_or_wait(self, island: IslandId, source: int, programs: list[Program]) -> tuple[int, int] | None:
-        """Give programs to an island here. If its turn has not come, it gets the last batch of each source when it has
-        had its first generation: by then the source may rest, and would have sent for nothing."""
-        if not self._foreman.is_waiting(island):
+        """Give programs to an island here. If it takes them later, it gets the last batch of each source when it has
+        had its next generation: by then the source may rest, and would have sent for nothing."""
+        if not self._foreman.takes_later(island):
             return self._immigrate(island, programs)
         early = self._early.setdefault(island, {})
         self._early_bytes -= _bytes_of(early.get(source, ()))
@@ -242,13 +246,13 @@ class Exchange:
 
     # --- helpers ---------------------------------------------------------------------------------
 
-    def _skipping(self, task: tuple[str, str]) -> list[int]:
+    def _skipping(self, task: TaskId) -> list[int]:
         """The islands of a task that need not evaluate what others have: those that get immigrants. To any other, a
         program that it skips is lost, and with it all that could have come of it."""
-        places = self._places(task)
-        if not places:
-            return []
-        return sorted(receivers(self._plan.runs[task[0]].migration, len(places), "/".join(task)))
+        islands = len(self._places(task))
+        if islands and task not in self._receivers:
+            self._receivers[task] = sorted(receivers(self._plan.runs[task[0]].migration, islands, "/".join(task)))
+        return self._receivers[task] if islands else []
 
     def _places(self, task: tuple[str, str]) -> list[IslandPlace]:
         entry = self._plan.open_task(*task)

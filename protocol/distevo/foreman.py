@@ -249,10 +249,11 @@ class Foreman:
         suspended = {island for island, work in self.islands.items() if work.stage is Stage.SUSPENDED}
         return self._slots.behind | suspended
 
-    def is_waiting(self, island: IslandId) -> bool:
-        """Whether an island is this platform's, and its turn to evolve has still to come."""
+    def takes_later(self, island: IslandId) -> bool:
+        """Whether an island is this platform's and takes immigrants with its next generation only: its turn to evolve
+        has still to come, or so many wait for its worker already."""
         work = self.islands.get(island)
-        return island in self._queue if work is None else work.is_fetching
+        return island in self._queue if work is None else work.is_fetching or work.is_crowded
 
     @property
     def is_empty(self) -> bool:
@@ -608,8 +609,6 @@ class Foreman:
         """
         work = self.islands.get(island)
         if work is None or work.snapshot is None or work.stage not in {Stage.EVOLVING, Stage.SUSPENDED}:
-            return None
-        if work.is_crowded:
             return None
         assert work.run is not None
         migration = self._plan.runs[island.run].migration

@@ -49,7 +49,6 @@ def partners(settings: MigrationSettings, islands: int, rng_seed: str) -> tuple[
     return tuple(map(frozenset, found))
 
 
-@lru_cache(maxsize=256)
 def receivers(settings: MigrationSettings, islands: int, rng_seed: str) -> frozenset[int]:
     """The islands to which some other sends. Errors as in `targets`."""
     if settings.topology == "free_form":

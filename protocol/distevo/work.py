@@ -134,8 +134,9 @@ class IslandWork(msgspec.Struct):
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so many immigrants wait for its worker that no more are taken: as many as it keeps, or as one message
-        may bring. An evaluation may take hours, in which a neighbour finds, or invents, better ones all the time."""
+        """Whether so many immigrants wait for its worker that no more are given to it: as many as it keeps, or as one
+        message may bring. An evaluation may take hours, in which a neighbour finds, or invents, better ones all the
+        time."""
         waiting = [program for _, batch in self.pending for program in batch]
         keeps = self.run.settings.population_size if self.run is not None else 0
         is_many = len(waiting) >= max(keeps, MAX_TOLD_PROGRAMS)

@@ -12,11 +12,11 @@ from distevo import speech
 from distevo.block import pack
 from distevo.checkpoint import Checkpoint, IslandSnapshot, encode_checkpoint
 from distevo.codec import MAX_PROGRAM_BYTES, MAX_STATES_BYTES, MAX_TOLD_PROGRAMS
-from distevo.events import IslandId, LinkOpened, Received
+from distevo.events import IslandId, Received
 from distevo.hearing import COMPLAINT_SECONDS
-from distevo.instructions import HangUp, Instruction, Send
+from distevo.instructions import HangUp, Send
 from distevo.link import MAX_FAULTS
-from distevo.messages import Code, Command, ErrorReport, Fit, Head, Hello, PopulationKind, PopulationState
+from distevo.messages import Code, Command, ErrorReport, Fit, Head, PopulationKind, PopulationState
 from distevo.news import Report
 from distevo.program import MAX_GENOME_BYTES, Program
 from tests.node.world import KEY_OF, World
@@ -60,18 +60,8 @@ def test_what_is_told_of_a_task_again_and_again_has_a_limit_in_bytes() -> None:
 
 def test_payloads_that_are_none_are_faults_of_a_link_and_with_one_too_many_it_is_hung_up() -> None:
     world = with_another()
-    out: list[Instruction] = []
-    do = world.do
-
-    def noting(instructions: list[Instruction]) -> None:
-        out.extend(instructions)
-        do(instructions)
-
-    world.do = noting  # type: ignore[method-assign]
-    world.feed(LinkOpened(1, "key of n", None))
-    world.feed(
-        Received(1, Hello(versions=[1], cluster="", member="n", boot="c0", incarnation=0, heartbeat_interval=1.0))
-    )
+    out = world.noted()
+    world.link("n")
     head = Fit(run="r", task="t0", first_grant=world.plan.runs["r"].first_grant, problem="toy", problem_version="1")
     for _ in range(MAX_FAULTS):
         world.feed(Received(1, head, b"no block"))

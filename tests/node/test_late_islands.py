@@ -17,7 +17,7 @@ def ring() -> tuple[World, IslandId, IslandId]:
     world.submit(tasks=1, islands=40, evaluations=40_000, migration={"topology": "ring", "interval": 1, "size": 2})
     source = max(world.running)
     target = source._replace(island=source.island + 1)
-    assert world.node.foreman.is_waiting(target)
+    assert world.node.foreman.takes_later(target)
     return world, source, target
 
 

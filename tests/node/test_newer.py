@@ -7,10 +7,10 @@ import struct
 from blake3 import blake3
 
 from distevo.checkpoint import Checkpoint, encode_checkpoint
-from distevo.events import IslandFailed, LinkOpened, Received
-from distevo.instructions import HangUp, Instruction, Send
+from distevo.events import IslandFailed, Received
+from distevo.instructions import HangUp, Send
 from distevo.link import MAX_FAULTS
-from distevo.messages import Code, ErrorReport, Heartbeat, Hello, IslandProgress, PopulationKind, PopulationState
+from distevo.messages import Code, ErrorReport, Heartbeat, IslandProgress, PopulationKind, PopulationState
 from distevo.names import checkpoint_name
 from distevo.plan import TaskState
 from tests.node.world import World
@@ -35,18 +35,8 @@ def test_states_of_a_newer_format_are_refused_as_such_and_cost_no_link() -> None
     world = World(workers=1)
     world.join("n")
     world.submit(tasks=1)
-    out: list[Instruction] = []
-    do = world.do
-
-    def noting(instructions: list[Instruction]) -> None:
-        out.extend(instructions)
-        do(instructions)
-
-    world.do = noting  # type: ignore[method-assign]
-    world.feed(LinkOpened(1, "key of n", None))
-    world.feed(
-        Received(1, Hello(versions=[1, 2], cluster="", member="n", boot="c0", incarnation=0, heartbeat_interval=1.0))
-    )
+    out = world.noted()
+    world.link("n")
     for kind in PopulationKind:
         for _ in range(MAX_FAULTS):
             world.feed(Received(1, PopulationState(kind=kind), newer(states(world))))

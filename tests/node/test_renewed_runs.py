@@ -99,7 +99,7 @@ def test_programs_that_waited_for_an_island_of_the_earlier_run_are_gone() -> Non
     world.generation(source, fitness=9.0)
     assert target in world.node.exchange._early
     renew(world, islands_per_task=40, evaluations=4000, migration=RING)
-    assert world.node.foreman.is_waiting(target)
+    assert world.node.foreman.takes_later(target)
     assert target not in world.node.exchange._early
 
 

@@ -20,7 +20,9 @@ from distevo.events import (
     InboxChanged,
     IslandId,
     IslandReported,
+    LinkOpened,
     Outcome,
+    Received,
     StopRequested,
     StoreAnswer,
     Tick,
@@ -55,7 +57,7 @@ from distevo.instructions import (
 )
 from distevo.listener import Delivery
 from distevo.member import Announcement, encode_announcement
-from distevo.messages import Head
+from distevo.messages import Head, Hello
 from distevo.names import checkpoint_name, inbox_command, inbox_member, inbox_run
 from distevo.node import Node
 from distevo.node_settings import NodeSettings
@@ -302,6 +304,24 @@ class World:
         )
         self.feed(InboxChanged())
         self.pass_time(2)
+
+    def link(self, member: str, boot: str = "c0") -> None:
+        """Another platform, which joined before, opens connection 1 and greets."""
+        self.feed(LinkOpened(1, f"key of {member}", None))
+        hello = Hello(versions=[1, 2], cluster="", member=member, boot=boot, incarnation=0, heartbeat_interval=1.0)
+        self.feed(Received(1, hello))
+
+    def noted(self) -> list[Instruction]:
+        """All that the node asks for from now on, as it comes."""
+        out: list[Instruction] = []
+        do = self.do
+
+        def noting(instructions: list[Instruction]) -> None:
+            out.extend(instructions)
+            do(instructions)
+
+        self.do = noting  # type: ignore[method-assign]
+        return out
 
     def hear(self, member: str, head: Head, payload: bytes = b"", boot: str = "c0") -> None:
         """Another member's letter is read."""

@@ -54,10 +54,8 @@ def start(detach: bool, as_json: bool, log_file: Path | None, **values: Any) -> 
 
 
 def _run(settings: Settings, log_file: Path | None) -> None:
-    import gc
     import logging
 
-    gc.disable()  # What is imported from here on stays. Cycles are looked for again once the runtime is there.
     from distevod.daemon import run_daemon
 
     _fill_standard_files()

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 SUBMISSIONS = "submissions"
 FOLDER_SECONDS = 30.0
 """How often a daemon sees whether it has its state folder still."""
-FIRST_ISLAND_SECONDS, LOOK_SECONDS = 0.5, 0.01
-"""How long metrics wait for the first island, and between two looks: their library takes as long to import as all that
-the island waits for once the daemon answers."""
+FIRST_ISLAND_SECONDS = 0.5
+"""How long metrics wait for the first island: their library takes as long to import as all that the island waits for
+once the daemon answers."""
 GONE = "the state folder was removed under the daemon, which no command finds any more; what it had is in the store"
 
 log = logging.getLogger("distevod")
@@ -55,7 +55,7 @@ async def run(settings: Settings, shard: Shard, socket: Path, lock: StateLock, l
 
     from distevod.runtime import Runtime
 
-    gc.freeze()
+    gc.freeze()  # What was imported stays.
     gc.enable()
     submissions = settings.state_dir / SUBMISSIONS
     own = _own(submissions)
@@ -85,9 +85,7 @@ async def run(settings: Settings, shard: Shard, socket: Path, lock: StateLock, l
         )
         notify("READY=1", f"MAINPID={os.getpid()}")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_ISLAND_SECONDS):
-                while not runtime.has_begun:
-                    await asyncio.sleep(LOOK_SECONDS)
+            await runtime.until(lambda: runtime.has_begun, FIRST_ISLAND_SECONDS)
         await in_daemon_thread(_serve_metrics, runtime, store, asyncio.get_running_loop())
 
     has_folder = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import resource
 from pathlib import Path
@@ -38,13 +39,18 @@ def run_daemon(settings: Settings, socket: Path) -> Exit:
         for warning in settings.warnings:
             log.warning(warning)
         launcher.launch_ahead(settings.workers)
-        # Workers take as long to come up as what is imported here: they do so at once.
+        # Workers take as long to come up as what is imported from here on: they do so at once. No cycles are looked for
+        # among all that until a boot has its runtime.
+        gc.disable()
         import asyncio
 
         from distevod.boot import run
         from distevod.sharding import load_sharding
 
-        return asyncio.run(run(settings, load_sharding(settings), socket, lock, launcher))
+        try:
+            return asyncio.run(run(settings, load_sharding(settings), socket, lock, launcher))
+        finally:
+            gc.enable()
 
 
 def _raise_file_limit(workers: int) -> None:

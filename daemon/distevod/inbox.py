@@ -59,22 +59,10 @@ class Inbox:
             else:
                 return
 
-    async def until(self, condition: Callable[[], bool], begin: Callable[[], None] = lambda: None) -> None:
+    async def until(self, condition: Callable[[], bool], begin: Callable[[], None] | None = None) -> None:
         """Wait until this is true after some event, or for as long as is usual here."""
         seconds = TAKE_IN_SECONDS if self._runtime.node.lease.is_held else FOLLOWER_SECONDS
-        happened = asyncio.Event()
-
-        def watch() -> None:
-            if condition():
-                happened.set()
-
-        self._runtime.watchers.append(watch)
         try:
-            begin()
-            watch()
-            async with asyncio.timeout(seconds):
-                await happened.wait()
+            await self._runtime.until(condition, seconds, begin)
         except TimeoutError:
             log.warning("a request waited long", extra=fields(seconds=seconds))
-        finally:
-            self._runtime.watchers.remove(watch)

@@ -222,6 +222,26 @@ class Runtime:
         log.info("stopping")
         self.feed(StopRequested())
 
+    async def until(
+        self, condition: Callable[[], bool], seconds: float, begin: Callable[[], None] | None = None
+    ) -> None:
+        """Wait until this is true after some event; `begin` is called first. Raises TimeoutError after so long."""
+        happened = asyncio.Event()
+
+        def watch() -> None:
+            if condition():
+                happened.set()
+
+        self.watchers.append(watch)
+        try:
+            if begin is not None:
+                begin()
+            watch()
+            async with asyncio.timeout(seconds):
+                await happened.wait()
+        finally:
+            self.watchers.remove(watch)
+
     def feed(self, event: Event) -> None:
         """Hand an event to the node and carry out what it says."""
         if self._is_gone():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from distevo.checkpoint import IslandSnapshot
-from distevo.codec import MAX_PAYLOAD_BYTES
 from distevo.contact import FAR, FULL_MESH, wished
 from distevo.errors import CheckpointMalformed
 from distevo.events import IslandId, TaskId
@@ -129,9 +128,8 @@ class Dispatch:
         try:
             head, payload = hand_over_message(snapshot, self._member, self._boot)
         except CheckpointMalformed:
-            return
-        if len(payload) <= MAX_PAYLOAD_BYTES:
-            self.send_owner(owner, head, payload)
+            return  # It goes into no checkpoint either, which is told there.
+        self.send_owner(owner, head, payload)
 
     def not_begun(self, owner: str, islands: list[IslandId]) -> None:
         """Tell a new owner that there is no state to wait for."""

@@ -167,7 +167,8 @@ class News:
                     report.rungs[island] = self._rungs[island]
             if island in self._failures:
                 report.failures[island] = self._failures[island]
-                report.deaths |= self._deaths & {island}
+                if island in self._deaths:
+                    report.deaths.add(island)
             warning = self._warnings.get(island[:2])
             if warning is not None:
                 report.warnings[island[:2]] = warning

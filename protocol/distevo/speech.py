@@ -61,8 +61,9 @@ WIRE_LEVEL = 1
 MAX_BEST_NUMBERS = 16
 DETAILED_ISLANDS = 1024
 """Of more islands in hand neither the best fitness nor the diversity is told: a head has its limit."""
-ENVELOPE_BYTES = 2**12
-"""Of a checkpoint's content beside its islands, at most, where nothing is said of what was used."""
+ENVELOPE_BYTES = 2**14
+"""What a checkpoint has beside the content of its islands, at most, where nothing is said of what was used: names of
+who wrote it, its header, and what zlib adds to content that it cannot make smaller."""
 MAX_REASONS = 2**17
 """Characters of all reasons for refusals together: with many, each is cut short, for the same limit."""
 

@@ -107,7 +107,8 @@ def test_ctrl_c_while_waiting_leaves_the_run(platform: Home) -> None:
 
 def test_ctrl_c_before_there_is_an_answer_says_that_the_run_may_go_on(platform: Home) -> None:
     note = platform.folder / "tried"
-    (platform.folder / "slow.py").write_text(f"import time; open({str(note)!r}, 'w'); time.sleep(1)\n{MINE}")
+    endless = MINE.replace("genome == self.goal", "False")
+    (platform.folder / "slow.py").write_text(f"import time; open({str(note)!r}, 'w'); time.sleep(1)\n{endless}")
     asking = platform.popen(
         "main", "submit", "--problem", "slow.py:Mine", "--name", "perhaps", "--cpu-seconds", "600",
         stderr=subprocess.PIPE,

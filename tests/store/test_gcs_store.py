@@ -202,6 +202,17 @@ def test_a_certificate_that_is_not_trusted_is_told_as_that(untrusted: str, monke
     assert "the answer was none" not in str(caught.value)
 
 
+def ignore(condition: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server never see what matches in a request's address."""
+    send = Requests.send
+
+    def without(self: Requests, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        request.url = re.sub(condition, "", request.url or "")
+        return send(self, request, *args, **kwargs)
+
+    monkeypatch.setattr(Requests, "send", without)
+
+
 def test_a_bucket_that_compares_no_generations_is_found_out_in_one_request(
     bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,13 +228,7 @@ def test_a_bucket_that_compares_no_generations_is_found_out_in_one_request(
     store.check_conditions()
     assert store.read(PROBED)[0] == b"by a doctor"
 
-    send = Requests.send
-
-    def unconditionally(self: Requests, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        request.url = re.sub(r"&?ifGenerationMatch=\d+", "", request.url or "")
-        return send(self, request, *args, **kwargs)
-
-    monkeypatch.setattr(Requests, "send", unconditionally)
+    ignore(r"&?ifGenerationMatch=\d+", monkeypatch)
     with pytest.raises(StoreUrlError, match=f"what answers for gs://{bucket}/some carries writes out whatever"):
         open_store(f"gs://{bucket}/some", is_doubted=True)
 
@@ -237,13 +242,7 @@ def test_a_bucket_in_which_a_create_overwrites_is_found_out_before_there_is_a_cl
     open_store(f"gs://{bucket}/other").create("cluster", b"x")
     assert open_store(f"gs://{bucket}/other", is_doubted=True).billed() == {"A": 2, "B": 0, "free": 0}
 
-    send = Requests.send
-
-    def overwriting(self: Requests, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        request.url = re.sub(r"&?ifGenerationMatch=0\b", "", request.url or "")
-        return send(self, request, *args, **kwargs)
-
-    monkeypatch.setattr(Requests, "send", overwriting)
+    ignore(r"&?ifGenerationMatch=0\b", monkeypatch)
     with pytest.raises(StoreUrlError, match=f"what answers for gs://{bucket}/some carries writes out whatever"):
         open_store(f"gs://{bucket}/some", is_doubted=True)
     assert store.list("") == []

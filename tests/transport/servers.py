@@ -33,11 +33,13 @@ async def tcp_server(talk: Talk) -> AsyncIterator[int]:
                 writer.close()
                 await writer.wait_closed()
 
-    try:
-        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        try:
             yield server.sockets[0].getsockname()[1]
-    finally:
-        running = [task for task in talks if task is not None]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        finally:
+            server.close()
+            # From Python 3.12 on a server waits for its connections before it is closed.
+            running = [task for task in talks if task is not None]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)

@@ -8,6 +8,7 @@ STATE_DIRECTORY and RUNTIME_DIRECTORY. Nothing is made here except the folder th
     config   $XDG_CONFIG_HOME/distevo/config.yaml, ~/.config/distevo/config.yaml
 """
 
+import errno
 import os
 import pwd
 import re
@@ -53,6 +54,17 @@ def absolute(path: str | Path, base: Path, environ: Mapping[str, str]) -> Path:
     return base / text
 
 
+def resolved(path: Path) -> Path:
+    """`path`, which need not exist, without links. Raises OSError for a link that leads back to itself, which Python
+    resolves to itself from 3.13 on."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+    return path.resolve()
+
+
 def check_slashes(store: str) -> None:
     """Raises ValueError, with what may be meant, for a URL that lacks slashes: it would be a folder here and now, and
     what is put there would be shared with nobody."""
@@ -93,10 +105,10 @@ def control_socket(state_dir: Path, environ: Mapping[str, str]) -> Path:
     from blake3 import blake3
 
     try:
-        resolved = state_dir.resolve()
-    except (RuntimeError, OSError) as error:  # the latter since Python 3.13
-        raise PathError(f"cannot use the state folder {state_dir}: {error}") from error
-    name = blake3(os.fsencode(resolved)).hexdigest()[:8] + ".sock"
+        folder = resolved(state_dir)
+    except OSError as error:
+        raise PathError(f"cannot use the state folder {state_dir}: {error.strerror}") from error
+    name = blake3(os.fsencode(folder)).hexdigest()[:8] + ".sock"
     socket = runtime_folder(environ, state_dir) / name
     if len(os.fsencode(socket)) <= SOCKET_PATH_LIMIT:
         return socket

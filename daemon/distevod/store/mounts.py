@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from distevo.errors import StoreUnavailable
+from distevod.paths import resolved
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -34,9 +35,9 @@ def check_file_system(folder: Path) -> None:
         # No Linux, or no /proc: the mounts cannot be asked for their names.
         return
     try:
-        name = file_system_of(folder.resolve(), mountinfo)
-    except RuntimeError as error:  # a symbolic link that leads to itself
-        raise StoreUnavailable(f"the store {folder} cannot be found: {error}") from error
+        name = file_system_of(resolved(folder), mountinfo)
+    except OSError as error:
+        raise StoreUnavailable(f"the store {folder} cannot be found: {error.strerror}") from error
     family = family_of(name)
     if family is not None:
         raise StoreUnavailable(

@@ -23,7 +23,7 @@ from distevo.problem import Contract
 from distevod.printed import never_raise
 from distevod.problems.check_wire import Answer, CheckRequest, Failure, Phase, Problem
 from distevod.problems.loader import ProblemRef, described, load, resolve
-from distevod.problems.task_data import TASKS_LIMIT_BYTES, as_json, check_id, is_id
+from distevod.problems.task_data import TASKS_LIMIT_BYTES, as_json, check_depth, check_id, is_id
 from distevod.problems.trial import Say, try_members
 
 MOST_TASKS = 100_000
@@ -58,6 +58,7 @@ def check(request: CheckRequest, say: Say) -> tuple[ProblemRef, Contract, dict[s
         raise TaskError(f"the tasks are larger than {TASKS_LIMIT_BYTES:,} bytes of JSON")
     first: Contract | None = None
     for name, data in tasks.items():
+        check_depth(name, data)
         say(f"constructing task {name!r}")
         try:
             # From the JSON, not from what `tasks` returned: this is what workers will get.

@@ -20,7 +20,7 @@ import orjson
 from distevo.errors import ProblemError, TaskError
 from distevod.problems.check_wire import Answer, Failure, Phase
 from distevod.problems.loader import ProblemRef
-from distevod.problems.task_data import TASKS_LIMIT_BYTES
+from distevod.problems.task_data import TASKS_LIMIT_BYTES, is_too_deep
 
 LEAST_STEP_S = 30.0
 """What each step may take at least: importing, making each of the tasks, trying each member."""
@@ -71,8 +71,8 @@ def check_in_process(
     try:
         payload = orjson.dumps(request)
     except orjson.JSONEncodeError as error:
-        deep = "recursion" in str(error).lower()
-        raise TaskError(f"the tasks are {'nested too deeply' if deep else f'no JSON: {error}'}") from error
+        what = "nested too deeply" if is_too_deep(error) else f"no JSON: {error}"
+        raise TaskError(f"the tasks are {what}") from error
     if len(payload) > 2 * TASKS_LIMIT_BYTES:
         raise TaskError(f"the tasks are larger than {TASKS_LIMIT_BYTES:,} bytes")
     # -u: what it says on standard error is to be known also of one that ends without a flush.

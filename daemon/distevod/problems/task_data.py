@@ -29,13 +29,16 @@ def parse_task_file(content: bytes) -> Any:
     try:
         parsed = orjson.loads(content)
         json.loads(content, object_pairs_hook=_once, parse_int=_whole_number_of(content))
-    except RecursionError as error:
-        raise TaskError("the task file is nested too deeply") from error
-    except ValueError as error:
-        if "depth limit" in str(error):
+    except (RecursionError, ValueError) as error:
+        if is_too_deep(error):
             raise TaskError("the task file is nested too deeply") from error
         raise TaskError(f"the task file is not JSON: {error}") from error
     return parsed
+
+
+def is_too_deep(error: Exception) -> bool:
+    """Whether JSON is nested more deeply than can be read or written here; orjson reads 1,024 levels and writes 254."""
+    return isinstance(error, RecursionError) or str(error).startswith(("depth limit", "Recursion limit"))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:
@@ -83,7 +86,17 @@ def as_json(name: str, data: Any) -> bytes:
         return text
     except TaskError as error:
         raise TaskError(f"task {name!r}: {error}") from error
-    except RecursionError as error:
-        raise TaskError(f"task {name!r} is nested too deeply") from error
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
+        if is_too_deep(error):
+            raise TaskError(f"task {name!r} is nested too deeply") from error
         raise TaskError(f"task {name!r} is not JSON data: {error}") from error
+
+
+def check_depth(name: str, text: bytes) -> None:
+    """Raises `TaskError` for a task's JSON that is nested more deeply than a task file may be: what Python's own reader
+    and writer stand differs from one platform's Python to another's."""
+    try:
+        orjson.dumps(orjson.loads(text))
+    except (TypeError, ValueError) as error:  # What else it does not take others may, who read it.
+        if is_too_deep(error):
+            raise TaskError(f"task {name!r} is nested too deeply") from error

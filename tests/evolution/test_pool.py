@@ -76,9 +76,10 @@ def stubborn(sign: Path, seconds: float = 60, length: int = 8) -> StartIsland:
 async def appears(sign: Path, length: int = 8) -> bytes:
     """Wait until a program is being evaluated; which."""
     async with asyncio.timeout(20):
-        while not sign.exists() or sign.stat().st_size < length:
+        # Read and looked at as one: another evaluation may begin to write it anew.
+        while len(said := sign.read_bytes() if sign.exists() else b"") < length:
             await asyncio.sleep(0.01)
-    return sign.read_bytes()
+    return said
 
 
 def test_orders_for_a_slot_without_a_process_come_to_nothing() -> None:

@@ -42,12 +42,17 @@ def copy(source: str, target: str, as_json: bool) -> None:
     from distevo_ctl.copying import copy_cluster
     from distevo_ctl.offline import Offline, open_reader
     from distevo_ctl.screen import print_json
+    from distevod.paths import resolved
     from distevod.store import folder_of, open_store
 
     as_json = as_json or bool(click.get_current_context().find_root().params.get("as_json"))
     reader = open_reader(source)
     here, there = folder_of(source), folder_of(target)
-    if here is not None and there is not None and here.resolve() in there.resolve().parents:
+    try:
+        is_inside = here is not None and there is not None and resolved(here) in resolved(there).parents
+    except OSError as error:
+        raise StoreUnavailable(f"the store {error.filename} cannot be found: {error.strerror}") from error
+    if is_inside:
         raise CliError(ExitCode.REFUSED, f"{target} lies in {source}", "choose a folder outside of it")
     is_alive = _is_alive(Offline(reader, source))
     if is_alive and not as_json:  # which says so with what it prints, and nothing but JSON

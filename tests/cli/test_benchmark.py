@@ -145,6 +145,8 @@ def test_a_bad_task_file_is_told_before_anything_starts(home: Home, text: str, c
         (("tasks.json", "taken.json"), 4, "taken.svg cannot be written"),
         (("tasks.json", "tasks", "--profile"), 4, "tasks.profile cannot be written"),
         (("tasks.json", "/dev/null"), 4, "/dev/null cannot be written"),
+        (("tasks.json", "loop.json"), 4, "loop.json cannot be used: Too many levels of symbolic links"),
+        (("loop.json", "found.json"), 4, "loop.json cannot be used: Too many levels of symbolic links"),
         (("tasks.json", "found.json", "--platforms", "1,x"), 2, "is not a list like 1,3,8"),
         (("tasks.json", "found.json", "--platforms", "0"), 2, "is not a list like 1,3,8"),
         (("tasks.json", "found.json", "--isolation", "processes", "--cpus", "0.5"), 4, "--cpus has no effect"),
@@ -154,6 +156,7 @@ def test_a_bad_task_file_is_told_before_anything_starts(home: Home, text: str, c
 def test_bad_arguments_are_told(home: Home, tasks: str, arguments: tuple[str, ...], code: int, words: str) -> None:
     (home.folder / "taken.svg").mkdir()
     (home.folder / "tasks.profile").touch()
+    (home.folder / "loop.json").symlink_to("loop.json")
     assert words in home.error("benchmark", *arguments, code=code)["message"]
 
 

@@ -149,6 +149,8 @@ def test_refusals(source: Path, home: Home) -> None:
     assert "checkpoints/x/1" in error["message"]
     assert "empty folder" in error["hint"]
     assert "lies in" in home.error("copy", str(source), str(source / "inner"), code=4)["message"]
+    (home.folder / "loop").symlink_to("loop")
+    assert "Too many levels" in home.error("copy", str(source), "loop", code=9)["message"]
     assert not (source / "inner").exists()
     home.error("copy", str(source), "ftp://x", code=2)
     home.error("copy", str(source), code=2)

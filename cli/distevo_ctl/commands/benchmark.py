@@ -14,6 +14,7 @@ import click
 from distevo_ctl.exits import CliError, ExitCode
 from distevo_ctl.number import Number
 from distevo_ctl.target import JSON_HELP
+from distevod.paths import resolved
 
 if TYPE_CHECKING:
     from distevo_ctl.benchmark.isolation import Isolation
@@ -194,7 +195,11 @@ def _refuse_unwritable(path: Path, tasks: Path, is_kind: Callable[[Path], bool] 
     is_other = path.exists() and not is_kind(path)
     if is_other or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise CliError(ExitCode.REFUSED, f"{path} cannot be written", "name a file in a folder that is there")
-    if path.resolve() == tasks.resolve():
+    try:
+        is_itself = resolved(path) == resolved(tasks)
+    except OSError as error:
+        raise CliError(ExitCode.REFUSED, f"{error.filename} cannot be used: {error.strerror}") from error
+    if is_itself:
         raise CliError(ExitCode.USAGE, f"{path} is written, and is TASKS.json itself", "give OUTPUT another name")
 
 

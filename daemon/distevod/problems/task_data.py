@@ -86,9 +86,9 @@ def as_json(name: str, data: Any) -> bytes:
         return text
     except TaskError as error:
         raise TaskError(f"task {name!r}: {error}") from error
-    except (RecursionError, TypeError, ValueError) as error:
-        if is_too_deep(error):
-            raise TaskError(f"task {name!r} is nested too deeply") from error
+    except RecursionError as error:
+        raise TaskError(f"task {name!r} is nested too deeply") from error
+    except (TypeError, ValueError) as error:
         raise TaskError(f"task {name!r} is not JSON data: {error}") from error
 
 

@@ -49,7 +49,7 @@ def start(folder: Path) -> tuple[subprocess.Popen[str], int]:
     """A test run with all that can be left, and the pid of a frozen process of it."""
     run = subprocess.Popen(
         [sys.executable, "-c", RUN, str(folder)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert run.stdout is not None
     return run, int(run.stdout.readline())
@@ -75,7 +75,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     with run:
         assert left_by(run.pid)
         run.send_signal(signal.SIGINT)
-        run.wait(20)
+        assert run.wait(30) == -signal.SIGINT
         assert left_by(run.pid) == set()
         assert not is_running(victim)
 

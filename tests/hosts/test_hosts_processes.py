@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from distevo_ctl.hosts import groups
 from distevo_ctl.patience import wait_for
 from tests.hosts.processes import is_running
 from tests.support.hosts import Host, Network, full_disk, requires_namespaces
@@ -100,6 +101,26 @@ def test_all_on_a_host_die_together(network: Network, is_frozen: bool) -> None:
     assert process.wait(0.5) == -signal.SIGKILL
     assert not any(map(is_running, family))
     assert host.run("true").returncode == 0
+
+
+def test_who_joins_a_host_while_it_is_killed_dies_too(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = network.host("family")
+    late = subprocess.Popen(["sleep", "1000"])
+    freeze = groups._freeze
+
+    def freeze_and_join(folder: Path, *, is_frozen: bool) -> None:
+        freeze(folder, is_frozen=is_frozen)
+        if not is_frozen:
+            (folder / "cgroup.procs").write_text(str(late.pid))
+
+    with late:
+        try:
+            with monkeypatch.context() as patched:
+                patched.setattr(groups, "_freeze", freeze_and_join)
+                host.kill()
+            assert late.wait(0.5) == -signal.SIGKILL
+        finally:
+            late.kill()
 
 
 def test_a_daemon_is_on_its_host(hosts: tuple[Host, Host, Host], tmp_path: Path) -> None:

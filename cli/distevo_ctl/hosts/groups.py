@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -78,10 +79,10 @@ def roots() -> tuple[Path, Path]:
 def kill(folder: Path) -> None:
     """Kill the processes of a group, whether it is frozen or not."""
     _freeze(folder, is_frozen=True)  # So that none of them starts another meanwhile.
-    for pid in _pids(folder):
-        _kill(pid)
+    _kill_all(folder)
     _freeze(folder, is_frozen=False)  # In v1 the frozen cannot die.
-    wait_for(lambda: not _pids(folder), f"the processes in {folder} to end")
+    # Again at every look: to join takes a process up to 30 ms, so that one may come after the first.
+    wait_for(lambda: not _kill_all(folder), f"the processes in {folder} to end")
 
 
 def remove(folder: Path) -> None:
@@ -98,15 +99,13 @@ def remove(folder: Path) -> None:
     wait_for(is_gone, f"{folder} to be removed")
 
 
-def _pids(folder: Path) -> list[int]:
-    return [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _kill_all(folder: Path) -> int:
+    """SIGKILL to the processes that are in a group now; how many these are."""
+    pids = [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(pids)
 
 
 def _freeze(folder: Path, *, is_frozen: bool) -> None:

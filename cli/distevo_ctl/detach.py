@@ -40,7 +40,8 @@ TAIL_LINES = 8
 def start_detached(settings: Settings, values: Mapping[str, Any], as_json: bool) -> None:
     """Start a daemon with these settings, wait until it answers, and say what to type next.
 
-    Raises AlreadyRunning, PathError, and CliError with the daemon's own exit code when it ends instead.
+    Ctrl-C leaves the daemon running. Raises AlreadyRunning, PathError, and CliError: with the daemon's own exit code
+    when it ends instead, INTERRUPTED at Ctrl-C.
     """
     found = holder(settings.state_dir)
     if found is not None:
@@ -153,7 +154,16 @@ def _started(settings: Settings, command: list[str], log: Path) -> dict[str, Any
         log.touch(mode=0o600)
         with log.open("rb") as reading:
             reading.seek(0, 2)
-            return wait_until_ready(spawn(command, log), settings.state_dir, reading)
+            process = spawn(command, log)
+            try:
+                return wait_until_ready(process, settings.state_dir, reading)
+            except KeyboardInterrupt:
+                option = state_dir_option(settings.state_dir)
+                raise CliError(
+                    ExitCode.INTERRUPTED,
+                    f"no longer waiting; the daemon (pid {process.pid}) goes on",
+                    f"distevo-ctl status{option} shows when it answers, distevod stop{option} ends it",
+                ) from None
     except OSError as error:
         raise CliError(
             ExitCode.USAGE, f"cannot use the state folder {settings.state_dir}: {error.strerror}", "give --state-dir"

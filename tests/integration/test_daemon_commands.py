@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -67,6 +68,25 @@ def test_detached_it_says_what_to_type_next_and_stops_when_told(home: Home) -> N
     log = (home.state_dir / "distevod.log").read_text()
     assert "ready id=here" in log
     assert log.rstrip().endswith("stopped")
+
+
+def test_ctrl_c_before_a_detached_one_answers_says_that_it_goes_on(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # A bucket that says nothing is waited for for minutes.
+        home.environ["STORAGE_EMULATOR_HOST"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        waiting = home.popen("daemon", "start", "--detach", *QUICK, "--store", "gs://silent", stderr=subprocess.PIPE)
+        silent.settimeout(60)
+        asked, _ = silent.accept()
+        daemon = holder(home.state_dir)
+        assert daemon is not None
+        waiting.send_signal(signal.SIGINT)
+        _, err = waiting.communicate(timeout=30)
+        assert waiting.returncode == 130
+        assert err == (
+            f"no longer waiting; the daemon (pid {daemon.pid}) goes on\n"
+            "  distevo-ctl status shows when it answers, distevod stop ends it\n"
+        )
+        asked.close()
+        home.distevod("stop")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

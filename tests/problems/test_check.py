@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from distevo.errors import ProblemError, TaskError
-from distevod.problems.check_process import CheckedProblem, check_in_process, step_limit
+from distevod.problems.check_process import LEAST_STEP_S, CheckedProblem, check_in_process, step_limit
 from distevod.problems.loader import load, resolve
 from distevod.problems.task_data import parse_task_file
 
@@ -40,6 +40,10 @@ class Mine:
     def decode(self, data):
         return float(data)
 """
+
+
+STEP_S = 3.0
+"""What a step may take where one of them takes too long: those before it are over in time on a machine that stalls."""
 
 
 def check(source: str = GOOD, step_s: float = 30, memory_mb: int = 1024, **tasks: Any) -> CheckedProblem:
@@ -261,14 +265,23 @@ def test_an_unknown_problem_is_no_crash() -> None:
 )
 def test_what_never_returns_is_killed_and_named(source: str, phase: str) -> None:
     start = time.monotonic()
-    with pytest.raises(ProblemError, match=f"took more than 0.5 s while {phase}"):
-        check(source, step_s=0.5)
-    assert time.monotonic() - start < 5
+    with pytest.raises(ProblemError, match=f"took more than {STEP_S:g} s while {phase}"):
+        check(source, step_s=STEP_S)
+    assert time.monotonic() - start < LEAST_STEP_S  # It is not waited for as long as a step may usually take.
+
+
+def test_a_process_that_is_slow_to_start_is_not_taken_for_a_slow_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python runs it before anything else.
+    (tmp_path / "sitecustomize.py").write_text(f"import time\ntime.sleep({STEP_S + 0.5})\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert check(step_s=STEP_S).name == "mine"
 
 
 def test_many_tasks_may_take_longer_than_one_step_and_slow_evaluations_longer_still() -> None:
-    source = changed("self.task = task", "self.task = task; import time; time.sleep(0.2)")
-    assert len(check(source, step_s=1.5, data={str(number): {} for number in range(10)}).tasks) == 10
+    source = changed("self.task = task", "self.task = task; import time; time.sleep(0.4)")
+    assert len(check(source, step_s=STEP_S, data={str(number): {} for number in range(10)}).tasks) == 10
     assert (step_limit(10), step_limit(1000)) == (30, 3000)
 
 
@@ -313,10 +326,10 @@ def test_what_it_started_is_killed_with_it(source: str, tmp_path: Path) -> None:
     if source is GOOD:
         check(started + source)
     else:
-        with pytest.raises(ProblemError, match="took more than 1 s"):
-            check(started + source, step_s=1)
+        with pytest.raises(ProblemError, match=f"took more than {STEP_S:g} s"):
+            check(started + source, step_s=STEP_S)
     left = int(note.read_text())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while psutil.pid_exists(left) and psutil.Process(left).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -65,8 +65,9 @@ def check_in_process(
 ) -> CheckedProblem:
     """Try a problem in a process of its own; the fields of `request` are those of `CheckRequest`.
 
-    Blocks for up to `step_s` seconds in each step; may be called from any thread. Raises `ProblemError` or `TaskError`
-    with what was wrong, in words for whoever submitted it.
+    Blocks for up to `step_s` seconds in each step, and before the first, while the process starts, for as long as a
+    step may take at least; may be called from any thread. Raises `ProblemError` or `TaskError` with what was wrong, in
+    words for whoever submitted it.
     """
     try:
         payload = orjson.dumps(request)
@@ -117,7 +118,8 @@ class _Talk:
 
     def run(self, step_s: float) -> bool:
         """Whether there was an answer or an end, and no step took so many seconds."""
-        deadline = time.monotonic() + step_s
+        # How long a process takes to start says nothing of the problem.
+        deadline = time.monotonic() + max(step_s, LEAST_STEP_S)
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdin is not None
         assert stdout is not None

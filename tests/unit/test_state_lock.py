@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,9 +116,11 @@ def test_of_many_at_once_exactly_one_wins(tmp_path: Path, processes: Processes) 
 def test_looking_never_keeps_a_daemon_from_starting(tmp_path: Path) -> None:
     StateLock(tmp_path).acquire(SOCKET).release()
     stop = threading.Event()
+    looking = threading.Barrier(3)
     seen: set[Holder | None] = set()
 
     def look() -> None:
+        looking.wait(60)
         while not stop.is_set():
             seen.add(holder(tmp_path))
 
@@ -125,8 +128,12 @@ def test_looking_never_keeps_a_daemon_from_starting(tmp_path: Path) -> None:
     for looker in lookers:
         looker.start()
     try:
-        for _ in range(100):
+        looking.wait(60)
+        # A hundred times, and on until a look has fallen between two: threads get their turns when the machine likes.
+        started, end = 0, time.monotonic() + 60
+        while started < 100 or (None not in seen and time.monotonic() < end):
             StateLock(tmp_path).acquire(SOCKET).release()
+            started += 1
     finally:
         stop.set()
         for looker in lookers:

@@ -8,10 +8,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-import psutil
-
 from tests.cli.conftest import Home
 from tests.cli.test_submit import MINE
+from tests.hosts.processes import is_running
 from tests.store.test_store_faults import mount
 
 
@@ -26,7 +25,7 @@ def test_a_taken_metrics_port_is_said_and_a_stopped_daemon_is_gone(home: Home) -
     pid = int(shown.partition(", pid ")[2].split()[0])
     stopped = json.loads(home.distevod("stop", "--json", "--state-dir", folder).stdout)
     assert stopped["pid"] == pid
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert not is_running(pid)
 
 
 def test_a_state_folder_on_a_full_disk_is_told_as_one(home: Home) -> None:

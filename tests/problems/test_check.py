@@ -16,6 +16,7 @@ from distevo.errors import ProblemError, TaskError
 from distevod.problems.check_process import LEAST_STEP_S, CheckedProblem, check_in_process, step_limit
 from distevod.problems.loader import load, resolve
 from distevod.problems.task_data import parse_task_file
+from tests.hosts.processes import is_running
 
 GOOD = """
 class Mine:
@@ -330,7 +331,7 @@ def test_what_it_started_is_killed_with_it(source: str, tmp_path: Path) -> None:
             check(started + source, step_s=STEP_S)
     left = int(note.read_text())
     deadline = time.monotonic() + 20
-    while psutil.pid_exists(left) and psutil.Process(left).status() != psutil.STATUS_ZOMBIE:
+    while is_running(left):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
@@ -388,10 +389,10 @@ def test_the_process_dies_with_whoever_started_it(tmp_path: Path) -> None:
         while not note.exists() or not note.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        child = psutil.Process(int(note.read_text()))
+        child = int(note.read_text())
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-        while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        while is_running(child):
             assert time.monotonic() < deadline
             time.sleep(0.01)
     finally:

@@ -90,13 +90,16 @@ def test_figures_are_read_in_the_loop_alone_and_anew_for_each_scrape(loop: async
     assert threading.get_ident() not in source.threads
     # A scrape may show what another, a moment later, had read; never what is older than its own question.
     assert all(found >= number + 1 for number, found in enumerate(reads))
-    assert collected(collector)["metrics_age_seconds"] < 1
+    begun = time.monotonic()
+    age = collected(collector)["metrics_age_seconds"]
+    assert 0 <= age <= time.monotonic() - begun  # They are no older than the question.
 
 
 def test_a_loop_that_hangs_does_not_hang_the_scrape(loop: asyncio.AbstractEventLoop) -> None:
     source = Source()
-    collector = LoopCollector("here", loop, source.read, PATIENCE)
+    collector = LoopCollector("here", loop, source.read, 30)
     assert collected(collector)["reads"] == 1
+    collector._patience = PATIENCE  # Only now, since a busy machine may let the loop wait for as long.
     ended = hang(loop)
     for least in (PATIENCE, 2 * PATIENCE):
         begun = time.monotonic()

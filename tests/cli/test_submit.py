@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ class Mine:
     def decode(self, data):
         return int(data)
 """
+
+
+def waits_for(file: Path) -> str:
+    """The beginning of a problem file whose trial takes until that file is there, or 20 s."""
+    return f"import os, time\nfor _ in range(2000):\n    os.path.exists({str(file)!r}) or time.sleep(0.01)\n"
 
 
 def test_what_is_said_and_what_is_json(platform: Home) -> None:
@@ -106,9 +112,9 @@ def test_ctrl_c_while_waiting_leaves_the_run(platform: Home) -> None:
 
 
 def test_ctrl_c_before_there_is_an_answer_says_that_the_run_may_go_on(platform: Home) -> None:
-    note = platform.folder / "tried"
+    note, go = platform.folder / "tried", platform.folder / "go"
     endless = MINE.replace("genome == self.goal", "False")
-    (platform.folder / "slow.py").write_text(f"import time; open({str(note)!r}, 'w'); time.sleep(1)\n{endless}")
+    (platform.folder / "slow.py").write_text(f"open({str(note)!r}, 'w')\n{waits_for(go)}{endless}")
     asking = platform.popen(
         "main", "submit", "--problem", "slow.py:Mine", "--name", "perhaps", "--cpu-seconds", "600",
         stderr=subprocess.PIPE,
@@ -119,6 +125,7 @@ def test_ctrl_c_before_there_is_an_answer_says_that_the_run_may_go_on(platform: 
     assert asking.returncode == 130
     assert "may still take the run in" in err
     assert "distevo-ctl cancel perhaps" in err
+    go.touch()
     wait_for_run(platform, "perhaps")
     platform.ctl("cancel", "perhaps")
 
@@ -127,14 +134,18 @@ def test_a_long_trial_is_waited_for_as_long_as_the_daemon_says_that_it_is_there(
     platform: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PING_SECONDS", 0.1)
-    calls: list[None] = []
-    source = f"import time; time.sleep(2)\n{MINE}"
+    go, patience = platform.folder / "go on", 3.0
+    begun = time.monotonic()
+
+    def waiting() -> None:
+        if time.monotonic() > begun + patience + 0.5:
+            go.touch()
+
+    source = f"{waits_for(go)}{MINE}"
     with client.Client(platform.state_dir) as asked:
-        answer = asked.ask(
-            "submit", seconds=1, waiting=lambda: calls.append(None), reference="mine.py:Mine", source=source
-        )
+        answer = asked.ask("submit", seconds=patience, waiting=waiting, reference="mine.py:Mine", source=source)
     assert answer["problem"] == "mine 3"
-    assert calls
+    assert go.exists()
 
 
 def test_a_problem_file_and_a_task_file(platform: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -21,8 +22,18 @@ from tests.support.store_view import StoreView
 
 def damaged(folder: Path) -> str:
     """Copy a checkpoint with one bit flipped; the name of the copy's object."""
-    found = next(path for path in sorted(folder.rglob("*")) if path.is_file())
-    data = bytearray(found.read_bytes())
+    data = bytearray()
+
+    def is_read() -> bool:
+        # The daemon goes on writing, and removes what a newer one covers: it may be gone since it was listed.
+        nonlocal found
+        with contextlib.suppress(FileNotFoundError):
+            found = next(path for path in sorted(folder.rglob("*")) if path.is_file())
+            data.extend(found.read_bytes())
+        return bool(data)
+
+    found = folder
+    wait_for(is_read, "a checkpoint to be read")
     data[len(data) // 2] ^= 1
     copy = found.with_name("zz" + found.name[2:])
     copy.write_bytes(data)

@@ -10,7 +10,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from distevo.errors import Conflict
@@ -46,13 +48,6 @@ def examined(home: Home, *options: str, code: int = 0) -> dict[str, Any]:
     return checks
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 # --- where all is well ---------------------------------------------------------------------------
 
 
@@ -85,9 +80,14 @@ def test_lines_for_people(home: Home) -> None:
 
 
 def test_doctor_beside_a_daemon_knows_its_ports(home: Home) -> None:
-    ports = ("--listen", f"tcp://127.0.0.1:{free_port()}", "--metrics-port", str(free_port()))
-    home.distevod("start", "--detach", *ports, "--id", "here", "--workers", "1")
+    picks = ("--listen", "tcp://127.0.0.1:0", "--metrics-port", "0")
+    told = json.loads(home.distevod("start", "--detach", *picks, "--id", "here", "--workers", "1", "--json").stdout)
     try:
+        # Those that it has: one that was free a moment ago may be somebody else's by now.
+        metrics = urlsplit(told["metrics"]).port
+        found = psutil.Process(told["pid"]).net_connections("inet")
+        (listen,) = {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN} - {metrics}
+        ports = ("--listen", f"tcp://127.0.0.1:{listen}", "--metrics-port", str(metrics))
         checks = examined(home, *ports, "--workers", "1")
         assert {check["state"] for check in checks.values()} == {OK}, checks
         assert "'here' runs" in checks["daemon"]["text"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -149,7 +150,6 @@ def test_figures_of_a_run_are_those_of_the_status(daemon: Daemon) -> None:
 
 
 def test_a_run_that_goes_on(daemon: Daemon) -> None:
-    begun, sent = time.monotonic(), scrape(daemon).figure("worker_seconds_total", doing="sending")
     run = daemon.submit(reference="onemax", data=HARD, islands_per_task=2, evaluations=10**9)
     wait_for(lambda: daemon.ask(do="islands")["islands"], "islands in hand")
     saved = daemon.status()["checkpoints"]["saved"]
@@ -166,11 +166,22 @@ def test_a_run_that_goes_on(daemon: Daemon) -> None:
     assert page.figure("checkpoint_cpu_seconds_total", part="event_loop") > 0
     for doing in ("idle", "packing", "merging"):  # Two islands here exchange programs.
         wait_for(lambda: scrape(daemon).figure("worker_seconds_total", doing=doing) > 0, doing)  # noqa: B023
-    # A daemon that is well keeps its two workers from little of their time.
-    assert 0 <= page.figure("worker_seconds_total", doing="sending") - sent < 2 * (time.monotonic() - begun) / 4
+    assert 0 <= kept_waiting(daemon) < 0.25, "a daemon that is well keeps its workers from little of their time"
     assert page.figure("checkpoint_age_seconds") < 5
     daemon.ask(do="command", verb="cancel", run=run)
     wait_for(lambda: run not in runs_named(scrape(daemon)), "the run to be over")
+
+
+def kept_waiting(daemon: Daemon) -> float:
+    """The part of its two workers' time in which they wait for the daemon to listen, in the median of five seconds: in
+    one or two of them it may be the machine that stands still."""
+    found = []
+    for _ in range(5):
+        begun, before = time.monotonic(), scrape(daemon).figure("worker_seconds_total", doing="sending")
+        time.sleep(1)
+        after = scrape(daemon).figure("worker_seconds_total", doing="sending")
+        found.append((after - before) / (2 * (time.monotonic() - begun)))
+    return statistics.median(found)
 
 
 def runs_named(page: Scrape) -> set[str]:

@@ -193,7 +193,7 @@ def test_a_store_loses_no_count_to_threads(tmp_path: Path) -> None:
 
 
 def test_slow_clients_take_neither_threads_without_end_nor_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(page, "REQUEST_SECONDS", 4.0)  # All have to be seen first, also by one who stalls.
     served = page.MetricsPage(0, Empty())
     slow = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
 

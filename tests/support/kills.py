@@ -9,6 +9,7 @@ from typing import Any
 
 from distevo.block import unpack
 from distevo.checkpoint import IslandSnapshot, decode_checkpoint, restore
+from distevo.errors import NotFound
 from distevo.events import IslandId
 from distevo.names import CHECKPOINTS, RESULTS
 from distevo.population import Population
@@ -125,13 +126,24 @@ def check_resumed(daemon: Daemon, before: dict[IslandId, IslandSnapshot]) -> int
         after: dict[IslandId, IslandSnapshot] = {}
         for name in store.list(CHECKPOINTS):
             if boot in name:
-                for snapshot in decode_checkpoint(store.read(name)[0]).islands:
+                try:
+                    islands = decode_checkpoint(store.read(name)[0]).islands
+                except NotFound:
+                    continue  # Deleted meanwhile, since a later one holds as much.
+                for snapshot in islands:
                     after[IslandId(snapshot.run, snapshot.task, snapshot.island)] = snapshot
         return after
 
-    wait_for(lambda: newest() or daemon.run("kills")["state"] == "done", "the first checkpoint of the new boot")
+    found: dict[IslandId, IslandSnapshot] = {}
+
+    def is_durable() -> bool:
+        is_done = daemon.run("kills")["state"] == "done"
+        found.update(newest())
+        return is_done or bool(found)
+
+    wait_for(is_durable, "the first checkpoint of the new boot")
     count = 0
-    for island, now in newest().items():
+    for island, now in found.items():
         was = before.get(island)
         if was is None:
             continue

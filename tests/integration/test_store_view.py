@@ -55,4 +55,5 @@ def test_a_cluster_its_checkpoints_and_the_end_of_its_coordinator(tmp_path: Path
         until(is_taken, "the takeover to be seen")
         assert watcher.ask("status")["cluster"]["epoch"] == 2
         assert set(states) <= {"held", "silent", "expired"}
-        assert coordinator(second) == "b"
+        # What it has written is in the folder before it knows that it is.
+        until(lambda: coordinator(second) == "b", "the new coordinator to know of its write")

@@ -135,7 +135,13 @@ def test_without_standard_output_and_error_it_works_all_the_same(home: Home) -> 
     """As some supervisors start it: a worker takes its standard error from the daemon."""
     command = home.command("daemon", "start", *QUICK)
     daemon = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], env=home.environ)
-    wait_for(lambda: daemon.poll() is not None or holder(home.state_dir) is not None, "the daemon")
+
+    def listens() -> bool:
+        """It has its folder before it has its socket, and a command waits three seconds at most for an answer."""
+        found = holder(home.state_dir)
+        return found is not None and found.socket is not None and found.socket.exists()
+
+    wait_for(lambda: daemon.poll() is not None or listens(), "the daemon")
     home.ctl("submit", "--problem", "onemax", "--tasks", "16", "--evaluations", "200", "--wait")
     home.distevod("stop")
     assert daemon.wait(timeout=30) == 0

@@ -83,7 +83,8 @@ def test_a_follower_is_revoked_and_let_in_again(tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_leave_yet_is_not_waited_for_without_end(tmp_path: Path) -> None:
-    with cluster(tmp_path, LISTEN["links"]) as (first, second):
+    # However long the command takes to start: one that is held to be dead is not waited for at all.
+    with cluster(tmp_path, LISTEN["links"], "--heartbeat-timeout", "60") as (first, second):
         begun(first, second)
         assert second.process is not None
         second.process.send_signal(signal.SIGSTOP)

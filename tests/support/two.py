@@ -20,9 +20,9 @@ HARD = {"t": {"bits": 8192, "cost_us": 500}}
 
 
 @contextmanager
-def cluster(folder: Path, listen: str) -> Iterator[tuple[Daemon, Daemon]]:
-    """The coordinator and a follower."""
-    options = ("--store", str(folder / "store"), "--listen", listen, *QUICK)
+def cluster(folder: Path, listen: str, *more: str) -> Iterator[tuple[Daemon, Daemon]]:
+    """The coordinator and a follower. `more`: options of both, which go before those of any such cluster."""
+    options = ("--store", str(folder / "store"), "--listen", listen, *QUICK, *more)
     with Daemon(folder / "a", *options, id="a") as first:
         until(lambda: coordinator(first) == "a", "a coordinator")
         with Daemon(folder / "b", *options, id="b") as second:

@@ -119,6 +119,7 @@ class Scene:
     async def running(self) -> AsyncIterator[None]:
         ready = asyncio.Event()
         running = asyncio.create_task(self.runtime.run(ready.set))
+        running.add_done_callback(lambda _: ready.set())  # One that cannot begin is not waited for without end.
         await ready.wait()
         try:
             async with asyncio.timeout(3 * SECONDS):

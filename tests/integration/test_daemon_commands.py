@@ -297,8 +297,8 @@ def test_a_killed_daemon_is_no_daemon_and_the_next_starts(home: Home) -> None:
     assert daemon is not None
     assert daemon.socket is not None
     os.kill(daemon.pid, signal.SIGKILL)
-    while holder(home.state_dir) is not None:  # the lock goes with the process, a moment after the signal
-        pass
+    # The lock goes with the process, a moment after the signal.
+    wait_for(lambda: holder(home.state_dir) is None, "the end of the process")
     assert daemon.socket.exists()
     assert "no daemon runs" in home.ctl("status", code=3).stderr
     home.distevod("start", "--detach", *QUICK)

@@ -8,5 +8,5 @@ from tests.support.kills import kill_again_and_again
 
 
 def test_kills_at_random_moments_change_no_result(tmp_path: Path) -> None:
-    seen = kill_again_and_again(tmp_path, times=5, task_count=4, cost_us=500, seed=1)
+    seen = kill_again_and_again(tmp_path, times=5, task_count=8, cost_us=500, seed=1)
     assert seen["islands_resumed"] >= 3

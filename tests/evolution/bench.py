@@ -27,7 +27,7 @@ BITS = {"bits": 64}
 class Bench:
     """A pool, and what it has said so far."""
 
-    def __init__(self, time_out: float) -> None:
+    def __init__(self, time_out: float, generation_seconds: float) -> None:
         self.events: list[Event] = []
         self.faults: list[BaseException] = []
         """What ended the watch over the workers; asyncio would only log it."""
@@ -35,7 +35,7 @@ class Bench:
         self.pool = Pool(
             Launcher(memory_mb=400),
             batch_size=20,
-            generation_seconds=1.0,
+            generation_seconds=generation_seconds,
             evaluation_timeout_seconds=time_out,
             on_event=self._hear,
             on_fault=self.faults.append,
@@ -70,9 +70,12 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(time_out: float = TIME_OUT) -> AsyncIterator[Bench]:
-    """A pool that is gone afterwards, whose evaluations may take `time_out` seconds."""
-    made = Bench(time_out)
+async def bench(time_out: float = TIME_OUT, generation_seconds: float = 1.0) -> AsyncIterator[Bench]:
+    """A pool that is gone afterwards, whose evaluations may take `time_out` seconds.
+
+    A test that counts on all proposals of a generation, however slow the machine, gives it many `generation_seconds`.
+    """
+    made = Bench(time_out, generation_seconds)
     try:
         yield made
     finally:

@@ -203,7 +203,7 @@ def test_a_worker_is_known_to_be_gone_whatever_its_problem_has_left_behind(sessi
     )
 
     async def scene() -> None:
-        async with bench() as b:
+        async with bench(time_out=4) as b:  # To start a process may take long.
             await b.ready()
             b.pool.start_island(obedient(code))
             assert (await b.next(WorkerDied)).cause is Death.TIME_OUT
@@ -223,7 +223,7 @@ def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
     )
 
     async def scene() -> None:
-        async with bench() as b:
+        async with bench(time_out=20) as b:  # To start a process may take long.
             await b.ready()
             b.pool.start_island(obedient(code))
             await b.next(IslandReported)
@@ -255,7 +255,7 @@ def test_what_a_problem_has_left_behind_holds_up_no_end(tmp_path: Path) -> None:
 )
 def test_whatever_a_program_raises_it_alone_is_invalid(code: str, words: str) -> None:
     async def scene() -> None:
-        async with bench() as b:
+        async with bench(time_out=20) as b:  # One of them imports asyncio first.
             await b.ready()
             b.pool.start_island(obedient(f"if genome[0] % 2:\n    {code}"))
             reported = await b.next(IslandReported)
@@ -272,7 +272,7 @@ def test_a_copy_that_a_problem_has_forked_does_not_evolve_beside_its_worker(end:
     code = {"code": "", place: f"pid = os.fork()\nif not pid:\n    {end}\nelse:\n    os.waitpid(pid, 0)"}
 
     async def scene() -> None:
-        async with bench(time_out=20) as b:
+        async with bench(time_out=20, generation_seconds=20) as b:
             await b.ready()
             order = obedient(**code, evaluations=60)
             b.pool.start_island(order)

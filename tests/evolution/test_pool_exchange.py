@@ -78,7 +78,7 @@ def test_what_comes_for_an_island_that_has_ended_is_ignored() -> None:
 
 def test_keys_are_told_and_save_another_worker_the_evaluations() -> None:
     async def scene() -> None:
-        async with bench() as b:
+        async with bench(generation_seconds=20) as b:
             await b.ready()
             order = start(data=COSTLY, islands=2)
             b.pool.start_island(order)

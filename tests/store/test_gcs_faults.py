@@ -113,7 +113,7 @@ def test_a_swap_that_comes_late_changes_nothing_that_was_decided_since(
     kind: str, proxy: Proxy, store: Store, straight: Store
 ) -> None:
     token = store.create("cluster", b"0")
-    proxy.fault(kind, path=UPLOAD, seconds=0.5)
+    proxy.fault(kind, path=UPLOAD, seconds=3.0)
     with pytest.raises(Unknown):
         store.replace("cluster", b"slow", token)
     newer = straight.replace("cluster", b"quick", token)
